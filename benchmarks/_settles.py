@@ -48,9 +48,10 @@ def note_from_now_on() -> None:
 
 
 def _measure(tell: Callable[[float], object]) -> None:
-    def succeed(self: Any, result: Any) -> None:
+    def succeed(self: Any, *given: Any) -> Any:
         began = time.perf_counter()
-        _succeed(self, result)
+        next_job = _succeed(self, *given)
         tell(1000 * (time.perf_counter() - began))
+        return next_job
 
     attempt.Attempt._succeed = succeed  # type: ignore[method-assign]

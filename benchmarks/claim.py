@@ -47,9 +47,7 @@ def settled_along(number: int) -> list[float]:
     job = claimer.claim_next()
     with _settles.timed() as times:
         for _round in range(WARM_UP + number):
-            made = attempts.of(job, lambda log: claimer.claim_with_settle(log, 0.0))
-            made.make()
-            job = made.next_job or claimer.claim_next()
+            job = attempts.of(job).make(claimer) or claimer.claim_next()
     return times[WARM_UP:]
 
 

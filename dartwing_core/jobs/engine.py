@@ -16,10 +16,10 @@ from frappe import _
 from .access import visibility
 from .after import batch_end, cancel
 from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobChangedError
-from .job import batch_store, dependencies, job_store, new_rows, runs
-from .job.job_rows import ChildRow, JobRow, NewJobRow
-from .lib import clock
-from .lib.row_types import Columns, changed
+from .job import batch_store, dependencies, record, runs
+from .job.job_rows import JobRow, NewJobRow
+from .job.record import Job
+from .lib.row_types import Columns
 from .lib.texts import describe_unknown
 from .read import retried_operation
 from .status import RETRYABLE, JobStatus
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 BULK_LIMIT = 10_000
 SAVEPOINT = "dartwing_core_submit"
-RETRY_MESSAGE = "Job re-queued for execution"
 
 
 def submit_job(
@@ -140,40 +139,27 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
         raise InvalidTransitionError(
             _("Job {0} is {1}; only a failed job can be retried.").format(job["name"], _(status.value))
         )
-    values = fresh_series(job)
+    edited: Columns = {}
     if parameters is not None:
         if not visibility.may_edit(job["owner_user"], frappe.session.user):
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
         had = submission.shown_parameters(job)
-        values |= submission.edited(job, parameters)
-    values["active_key"] = dedup.reclaim_content(job, values.get("dedup_hash", job["dedup_hash"]))
+        edited = submission.edited(job, parameters)
+    active_key = dedup.reclaim_content(job, edited.get("dedup_hash", job["dedup_hash"]))
     if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
         batch_store.reopen(job["parent_batch"])
-    document = _move(job, JobStatus(values.pop("status")), RETRY_MESSAGE, values)
+    retried = Job(job)
+    if not retried.retry(active_key, edited):
+        raise JobChangedError(job["name"])
     if parameters is not None:
         runs.forget_state(job["name"])  # the checkpoint belongs to other work
-    if "sealed_input_parameters" in values:
+    if edited:
         runs.keep_parameters(job["name"], job["attempt"], had)
-    if values["in_line"]:
-        after_commit().wake_for([changed(job, values)])
+    if retried.row["in_line"]:
+        after_commit().wake_for([retried.row])
     if job["waits_for"]:
         after_commit().release_children_of([job["waits_for"]], batch_end.release_and_close)
-    return document
-
-
-def fresh_series(job: ChildRow) -> Columns:
-    """The columns that begin a fresh series of attempts."""
-    return {
-        **new_rows.columns(clock.now_epoch(), job["priority"], job["waits_for"]),
-        "retry_count": 0,
-        "crash_count": 0,
-        "next_retry_at": None,
-        "completed_at": None,
-        "error_message": None,
-        "error_type": None,
-        "progress": 0,
-        "progress_message": None,
-    }
+    return submission.as_new_document(retried.row)
 
 
 def _submit(requests: list[Request]) -> list[Document]:
@@ -243,7 +229,7 @@ def _cancel_abandoned(names: Sequence[str]) -> None:
 def _insert(rows: list[NewJobRow]) -> None:
     """Insert the rows. Raises JobBusyError if a key was taken meanwhile, which is possible without named locks."""
     try:
-        job_store.insert_jobs(rows)
+        record.insert(rows)
     except Exception as error:
         if not dedup.is_duplicate(error):
             raise
@@ -264,12 +250,6 @@ def wake_after_commit(prepared: list[Prepared]) -> None:
     actions = after_commit()
     actions.wake_for([item.row for item in prepared if item.may_start])
     actions.add_once(sweeper.sweep_after_submit)
-
-
-def _move(job: JobRow, to_status: JobStatus, message: str, values: Columns) -> Document:
-    if not job_store.transition(job, to_status, message, values=values, lock_wait=job_store.LOCK_WAIT):
-        raise JobChangedError(job["name"])
-    return submission.as_new_document(changed(job, values))
 
 
 def _parse_request(arguments: Any) -> Request:

@@ -16,7 +16,7 @@ import frappe
 
 from . import executor
 from .access import content
-from .job import backlog, job_files, job_store, new_rows, waiting
+from .job import find, job_files, record, waiting
 from .job.job_rows import CandidateRow, NewJobRow
 from .lib import clock, config, secret_values
 from .line import line_queries, queue_view
@@ -99,7 +99,7 @@ def _make_attempts(
 
 def _statuses(names: Collection[str]) -> dict[str, str]:
     """The statuses of those of these jobs that are still there, in the order of the names."""
-    found = backlog.statuses(list(names)) if names else {}
+    found = find.statuses(list(names)) if names else {}
     return {name: found[name] for name in names if name in found}
 
 
@@ -114,13 +114,13 @@ def _forget(names: Sequence[str]) -> None:
 def _noting_new_rows() -> Iterator[dict[str, None]]:
     """The names of the jobs that are inserted in this block, in their order."""
     names: dict[str, None] = {}
-    insert = new_rows.insert
+    insert = record._insert
 
     def noted(rows: Sequence[NewJobRow]) -> None:
         insert(rows)
         names.update(dict.fromkeys(row["name"] for row in rows))
 
-    with mock.patch.object(new_rows, "insert", noted):
+    with mock.patch.object(record, "_insert", noted):
         yield names
 
 
@@ -233,13 +233,13 @@ def trap_jobs() -> Iterator[Trap]:
 
     They are rows of the test's transaction, as always: a rollback removes them. `run_jobs` runs them after a commit.
     """
-    trap, insert = Trap(), job_store.insert_jobs
+    trap, insert = Trap(), record.insert
 
     def noted(rows: Sequence[NewJobRow]) -> None:
         insert(rows)
         trap._add(rows)
 
-    with mock.patch.object(job_store, "insert_jobs", noted):
+    with mock.patch.object(record, "insert", noted):
         yield trap
 
 

@@ -15,7 +15,6 @@ from dartwing_core.jobs.rq import leader, redis_queue
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted
-from tests.support.remains import IN_FRAPPE, IN_PROCESS, REMAINS
 from tests.support.settings import settings
 from tests.support.waiting import until
 
@@ -67,30 +66,6 @@ def test_short_jobs_share_one_process(fleet: Fleet):
     pids = {get_job_status(job.name)["result"]["pid"] for job in jobs}
     assert len(pids) == 1
     assert pids == {process(job) for job in jobs}, "the history says where"
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("fails", [False, True], ids=["completes", "fails"])
-def test_a_job_finds_nothing_of_what_the_one_before_it_left(fleet: Fleet, fails):
-    leave, look = made("leave", "leaves", max_retries=0), made("look", "looks")
-    first, pairs = submitted(look, n="first"), {}
-    for what in REMAINS:
-        pairs[what] = submitted(leave, what=what, fails=fails), submitted(look, n=what)
-    fleet.hire(1)
-    all_ended(first, *(job for pair in pairs.values() for job in pair), seconds=120)
-    expected = get_job_status(first.name)["result"]["found"]
-    found = {what: get_job_status(after.name)["result"]["found"] for what, (_left, after) in pairs.items()}
-    left = {
-        what: {sign: value for sign, value in signs.items() if value != expected[sign]}
-        for what, signs in found.items()
-        if signs != expected
-    }
-    assert left == {}
-    ends = {what: status(job) for what, (job, _after) in pairs.items()}
-    assert set(ends.values()) == {"Dead Letter" if fails else "Completed"}, ends
-    shared = {what for what, (job, after) in pairs.items() if process(job) == process(after)}
-    assert shared >= IN_FRAPPE.keys(), "it was looked for in the process in which it was left"
-    assert not shared & IN_PROCESS.keys(), "what can't be undone goes with its process"
 
 
 def test_a_job_that_may_be_tried_again_at_once_waits_for_no_sweep(site):

@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, get_job_history, submit_job
-from dartwing_core.jobs.job import job_store
+from dartwing_core.jobs.job import find, record
 from dartwing_core.jobs.rq import doorbells, leader, redis_queue, rq_attempts
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory, processes
@@ -63,7 +63,7 @@ def test_a_second_entry_of_its_attempt_does_not_keep_a_deaf_handler_going(fleet:
     # Seen failing (Canceled, and still running) while both had one id: the second took RQ's record of it along.
     with settings(cancel_grace_seconds=2):
         job = deaf_job(fleet, workers=2)
-        doorbells.ring_first({**job_store.load(job.name), "attempt": 0}, job.queue)
+        doorbells.ring_first({**find.load(job.name), "attempt": 0}, job.queue)
         until(lambda: len(processes.queue_client().keys("rq:job:*JOB-*")) == 1, 15, "the end of the second one")
         canceled(job)
         until(lambda: status(job) == "Canceled", 15, "the forced stop")
@@ -88,7 +88,7 @@ def test_the_stop_of_a_deaf_handler_is_repeated_until_its_process_is_gone(monkey
             if dies == "before the command":
                 patch.setattr(rq_attempts, "send_command", lambda *_, **_more: lost.append(1))
             else:
-                patch.setattr(job_store, "transition", lambda *_, **_more: lost.append(1))
+                patch.setattr(record.Job, "end", lambda *_, **_more: lost.append(1))
             until(lambda: sweep() and lost, 15, "the first sweep after the grace period")
         until(lambda: sweep() and not fleet.horses(), 15, "the end of the process")
         until(lambda: sweep() and status(job) == "Canceled", 15, "the end of the job")

@@ -15,7 +15,7 @@ from dartwing_core.jobs import JobContext, executor, get_job_history, get_job_st
 from dartwing_core.jobs.job import runs
 from dartwing_core.jobs.lib import config, sql
 from dartwing_core.jobs.sweep import sweeper
-from tests.support import attempts, contents, database, factory
+from tests.support import contents, database, factory
 from tests.support.handlers import DEADLOCK_ROWS
 from tests.support.jobs import run, submitted
 from tests.support.sessions import in_parallel
@@ -177,22 +177,6 @@ def test_a_failure_is_written_although_the_database_was_away_for_a_moment(monkey
     once(monkeypatch, runs, "settle", error())
     after = run(submitted(factory.job_type("note", "add_note"), title="test note", then="fail"))
     assert (after["status"], after["retry_count"]) == ("Failed", 1)
-
-
-def test_a_claim_whose_commit_was_not_answered_is_still_ours(monkeypatch):
-    # The server committed and the answer was lost: taken for a stale message, the job would wait for its rescue.
-    monkeypatch.setattr(executor.connection, "PAUSES", (0, 0))
-    job = submitted(factory.job_type("note", "add_note"), title="test note")
-    with monkeypatch.context() as patch:
-        once(patch, sql, "commit", gone(), after=True)
-        assert run(job)["status"] == "Completed"
-    assert notes() == 1
-
-
-def test_another_workers_claim_is_not_ours(monkeypatch):
-    job = submitted(factory.job_type("note", "add_note"), title="test note")
-    assert attempts.taken(job.name, 1)
-    assert attempts.taken(job.name, 1) is None
 
 
 def test_a_callback_of_another_app_does_not_strand_the_attempt():

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 import frappe
 import pytest
-from frappe.utils import CallbackManager
 from rq.timeouts import JobTimeoutException
 
-from dartwing_core.jobs import executor, get_job_history, get_job_status
+from dartwing_core.jobs import enqueue, executor, get_job_history, get_job_status
 from dartwing_core.jobs.job import events
 from dartwing_core.jobs.lib import connection
 from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.rq import doorbells, redis_queue
-from dartwing_core.jobs.run import job_hooks
+from dartwing_core.jobs.run import between
 from tests.support import database, factory, processes
-from tests.support.jobs import submitted
+from tests.support.jobs import submitted, submitted_by, submitted_for
+from tests.support.remains import REMAINS
 from tests.support.slices import ENTRY, WORKER, run_slice, statuses
 
 # RQ's class for time limits takes the alarm that pytest-timeout uses.
@@ -36,45 +35,50 @@ def of_faults(name: str) -> str:
 
 
 @pytest.fixture
-def in_a_worker(site) -> Iterator[None]:
-    """Frappe's function for background jobs runs."""
-    frappe.local.job = frappe._dict(method="of a test", after_job=CallbackManager())
-    yield
-    del frappe.local.job
-
-
-@pytest.fixture
 def shared(monkeypatch) -> None:
     """A settle and the next start share their commit however long a look takes."""
     monkeypatch.setattr(queue_view, "LONGEST", 60.0)
     monkeypatch.setattr(queue_view, "SHARE", 1e6)
 
 
-@pytest.mark.parametrize("when", ["behind the commit", "after the job"])
-def test_a_session_that_callbacks_change_reaches_no_other_job(in_a_worker, when):
-    # Seen failing: only the handler was watched, so a variable of one tenant's job was there for the next one's.
-    looks = of_faults("looks_at_its_session")
-    jobs = [submitted(of_faults("changes_its_session_later"), when=when), submitted(looks, n=2)]
-    run_slice(jobs[0])
-    assert statuses(jobs) == ["Completed", "Completed"]
-    assert get_job_status(jobs[1].name)["result"]["left"] is None
+@pytest.mark.parametrize("is_shared", [True, False], ids=["one commit", "two commits"])
+def test_two_tenants_jobs_in_turn_share_nothing_of_frappes_context(alice, bob, monkeypatch, is_shared):
+    monkeypatch.setattr(queue_view, "LONGEST", 60.0 if is_shared else 0.0)
+    monkeypatch.setattr(queue_view, "SHARE", 1e6)
+    leave, look = (factory.job_type(name, f"{factory.REMAINS}.{name}") for name in ("leaves", "looks"))
+    frappe.db.set_value("User", bob, "language", "de")
+    frappe.db.commit()
+    first, pairs = submitted_for(bob, factory.BETA, look, n="first"), {}
+    for what in REMAINS:
+        left = submitted_by(alice, leave, what=what, fails=False)
+        pairs[what] = left, submitted_for(bob, factory.BETA, look, n=what)
+    run_slice(first)
+    expected = get_job_status(first.name)["result"]
+    assert (expected["user"], expected["language"]) == (bob, "de")
+    found = {what: get_job_status(after.name)["result"] for what, (_left, after) in pairs.items()}
+    assert {what: signs for what, signs in found.items() if signs != expected} == {}
 
 
-def test_attributes_of_a_database_object_that_a_reconnect_has_made_reach_no_other_job(monkeypatch):
-    # Seen failing: the handler's work would be committed by halves, and so would that of the jobs after it.
-    jobs = [submitted(of_faults("commits_many_writes"), n=n) for n in range(4)]
-    reconnects = iter([connection.renew])
-    monkeypatch.setattr(job_hooks, "call_before_job", lambda _job: next(reconnects, lambda: None)())
+@pytest.mark.parametrize("end", ["fails", "is canceled", "takes too long", "is a function"])
+def test_the_connection_is_renewed_after_an_attempt_that_did_not_simply_complete(end):
+    leave = factory.job_type("leaves", f"{factory.REMAINS}.leaves_a_variable", max_retries=0, default_timeout=1)
+    look = factory.job_type("looks", f"{factory.REMAINS}.looks_for_a_variable")
+    frappe.db.commit()
+    if end == "is a function":
+        enqueue(f"{factory.REMAINS}.set_variable", job_organization=factory.ALPHA)
+        frappe.db.commit()
+    else:
+        submitted(leave, end=end)
+    after = submitted(look, n=2)
     run_slice(OTHER)
-    assert statuses(jobs) == ["Completed"] * 4
-    assert [get_job_status(job.name)["result"] for job in jobs] == [{"before": False}] * 4
+    assert get_job_status(after.name)["result"] == {"left": None}
 
 
-def test_what_cannot_be_compared_strands_nobody(shared):
-    # Seen failing: the next job was Running already, and nobody ran it.
-    jobs = [submitted(of_faults("leaves_an_odd_value"), n=n) for n in range(3)]
+def test_a_process_that_has_grown_much_runs_no_other_job(job_type, monkeypatch):
+    jobs = [submitted(job_type, n=n) for n in range(2)]
+    monkeypatch.setattr(between, "MEMORY_LIMIT", 0)
     run_slice(jobs[0])
-    assert statuses(jobs) == ["Completed"] * 3
+    assert statuses(jobs) == ["Completed", "Queued"]
 
 
 def test_a_process_whose_attempt_was_overtaken_takes_no_other_job(job_type):
@@ -89,61 +93,25 @@ def test_a_hook_that_refuses_a_job_fails_its_attempt_alone(job_type, monkeypatch
     jobs = [submitted(job_type, n=n) for n in range(3)]
 
     def refuse(job: Any) -> None:
-        if job["name"] == jobs[1].name:
+        if job.name == jobs[1].name:
             raise frappe.PermissionError("not today")
 
-    monkeypatch.setattr(job_hooks, "call_before_job", refuse)
+    monkeypatch.setattr(between, "call_before_job", refuse)
     run_slice(jobs[0])
     assert statuses(jobs) == ["Completed", "Dead Letter", "Completed"]
     assert "not today" in get_job_status(jobs[1].name)["error_message"]
 
 
-def test_a_hook_that_outlasts_the_entrys_limit_fails_no_job(job_type, monkeypatch):
-    # Seen failing: the job ended as timed out, though it had not begun.
-    job = submitted(job_type, n=1)
-
-    def outlast(_job: Any) -> None:
-        raise JobTimeoutException("the limit of the entry")
-
-    monkeypatch.setattr(job_hooks, "call_before_job", outlast)
-    with pytest.raises(JobTimeoutException):
-        run_slice(OTHER)
-    assert statuses([job]) == ["Running"], "the sweeper gives it to another worker"
-    assert len(get_job_history(job.name)["history"]) == 3
-
-
-def test_the_lease_of_a_job_whose_hooks_have_closed_its_connection_names_the_new_one(job_type, monkeypatch):
-    # Seen failing: 0, by which no rescue can end the connection.
-    job = submitted(job_type, n=1)
-    monkeypatch.setattr(job_hooks, "call_before_job", lambda _job: frappe.db.close())
-    run_slice(OTHER)
-    assert statuses([job]) == ["Completed"]
-    assert database.value("SELECT connection_id FROM `tabBackground Job` WHERE name = %s", job.name) > 0
-
-
 def test_hooks_are_told_of_the_job_that_runs_and_not_of_the_one_that_an_entry_names(job_type, monkeypatch):
     jobs = [submitted(job_type, n=n) for n in range(2)]
     told: list[str] = []
-    monkeypatch.setattr(job_hooks, "call_before_job", lambda job: told.append(job["name"]))
+    monkeypatch.setattr(between, "call_before_job", lambda job: told.append(job.name))
     run_slice(OTHER)
     assert told == [job.name for job in jobs]
 
 
-def test_a_job_whose_connection_was_renewed_between_two_jobs_is_on_the_new_one(job_type, shared, monkeypatch):
-    # By its number a rescue would end somebody else's connection, or none.
-    jobs = [submitted(job_type, n=n) for n in range(2)]
-    monkeypatch.setattr(job_hooks, "call_after_job", lambda _job: frappe.db.sql("SET @left_by_a_job = 1"))
-    run_slice(jobs[0])
-    assert statuses(jobs) == ["Completed", "Completed"]
-    ids = [database.value("SELECT connection_id FROM `tabBackground Job` WHERE name = %s", job.name) for job in jobs]
-    assert ids[0] != ids[1]
-
-
-@pytest.mark.parametrize("is_shared", [True, False])
-def test_what_a_job_has_left_to_its_commit_is_done_whatever_becomes_of_the_engines_callbacks(monkeypatch, is_shared):
-    # Seen failing where a commit is shared: the job was Completed, and what it had enqueued was gone.
-    monkeypatch.setattr(queue_view, "LONGEST", 60.0 if is_shared else 0.0)
-    monkeypatch.setattr(queue_view, "SHARE", 1e6)
+def test_what_a_job_has_left_to_its_commit_is_done_whatever_becomes_of_the_engines_callbacks(shared, monkeypatch):
+    # Seen failing: the job was Completed, and what it had enqueued was gone.
     jobs = [submitted(of_faults("leaves_to_the_commit"), n=n) for n in range(2)]
     publish, struck = events.Announcement.__call__, []
 

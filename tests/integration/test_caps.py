@@ -100,7 +100,7 @@ def test_a_look_that_was_made_before_the_cap_was_full_takes_nobody_beyond_it():
     jobs = queued(job_type, 4)
     claimer = claim.Claimer()
     claimer.view = queue_view.read_view()
-    claimer.view.is_good_until = float("inf")
+    claimer.view.good_until = float("inf")
     for job in jobs[:2]:
         assert attempts.taken(job.name, 1)
     assert claimer.claim_from_view() is None

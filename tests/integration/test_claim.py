@@ -246,7 +246,7 @@ def test_a_look_serves_several_jobs(job_type, monkeypatch):
     claimer = claim.Claimer()
     assert claimer.claim_next()
     monkeypatch.setattr(queue_view, "read_view", None)
-    claimer.view.is_good_until = float("inf")
+    claimer.view.good_until = float("inf")
     log: list = []
     with database.statements() as seen:
         assert claimer.claim_with_settle(log)
@@ -280,10 +280,10 @@ def test_workers_of_one_line_do_not_run_into_each_other(job_type):
     claimers = [claim.Claimer(workers=2) for _worker in range(2)]
     taken = [claimer.claim_next() for claimer in claimers]
     for claimer in claimers:
-        claimer.view.is_good_until = float("inf")
+        claimer.view.good_until = float("inf")
     with database.statements() as seen:
         while True:
-            found = [claimer.claim_with_settle([], 0.0) for claimer in claimers]
+            found = [claimer.claim_with_settle([]) for claimer in claimers]
             frappe.db.commit()
             if not any(found):
                 break
@@ -300,7 +300,7 @@ def test_who_takes_a_job_locks_neither_its_owner_nor_its_organization(job_type):
     assert not claimer.claim_next()
     submit_many(job_type, 1)
     claimer.view = queue_view.read_view()
-    assert claimer.claim_with_settle([], 0.0), "not committed yet"
+    assert claimer.claim_with_settle([]), "not committed yet"
     with database.another_connection() as other, other.cursor() as cursor:
         for table, name in (("User", job.owner_user), ("Organization", job.organization)):
             cursor.execute(f"SELECT name FROM `tab{table}` WHERE name = %s FOR UPDATE NOWAIT", (name,))
@@ -333,13 +333,13 @@ def test_each_turn_is_told_with_its_start_and_not_where_that_is_undone(job_type)
         return float(processes.queue_client().hget(key, factory.ALPHA) or 0)
 
     assert claimer.claim_next()
-    claimer.view.is_good_until = float("inf")
+    claimer.view.good_until = float("inf")
     first = told()
-    assert claimer.claim_with_settle([], 0.0)
+    assert claimer.claim_with_settle([])
     sql.commit()
     assert told() == pytest.approx(first + 1)
-    assert claimer.claim_with_settle([], 0.0)
+    assert claimer.claim_with_settle([])
     sql.rollback()
-    assert claimer.claim_with_settle([], 0.0)
+    assert claimer.claim_with_settle([])
     sql.commit()
     assert told() == pytest.approx(first + 2)

@@ -12,7 +12,7 @@ from dartwing_core.jobs import DuplicateJobError, retry_job, retry_jobs, submit_
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.after import cancel
 from dartwing_core.jobs.errors import JobBusyError, JobChangedError, QueueFullError
-from dartwing_core.jobs.job import dependencies, history, job_store, runs
+from dartwing_core.jobs.job import dependencies, find, history, record, runs
 from dartwing_core.jobs.lib import ids, server_errors, transaction
 from dartwing_core.jobs.read import visible_jobs
 from tests.support import contents, database, factory
@@ -119,12 +119,12 @@ def test_after_a_refused_retry_the_snapshot_is_not_believed(alice, monkeypatch):
         dead.append(job.name)
     twin = submitted_by(alice, kind, title="test twin", then="fail_for_good")
     change_behind_snapshot(twin, status="Canceled")
-    move = job_store.transition
+    retry = record.Job.retry
 
-    def refuse_first(job, *arguments, **named):
-        return job["name"] != dead[0] and move(job, *arguments, **named)
+    def refuse_first(job, *arguments):
+        return job.row["name"] != dead[0] and retry(job, *arguments)
 
-    monkeypatch.setattr(job_store, "transition", refuse_first)
+    monkeypatch.setattr(record.Job, "retry", refuse_first)
     assert as_user(alice, retry_jobs, dead)["done"] == [dead[1]]
 
 
@@ -186,7 +186,7 @@ def test_a_refused_retry_keeps_the_checkpoint(alice, monkeypatch):
     # Seen failing: the caller could commit the loss of the checkpoint, though the job kept its parameters.
     job = submitted_by(alice, factory.job_type("note", "add_note"), title="test kept", then="fail_for_good")
     run(job)
-    row = job_store.load(job.name)
+    row = find.load(job.name)
     runs.write(ids.run_name(job.name, row["attempt"]), {"state": "7"})
     change_behind_snapshot(job, status="Running")
     for look in ("visible_job", "visible_job_now"):
@@ -220,7 +220,7 @@ def test_a_lost_transaction_is_not_told_as_a_busy_job(alice, once, monkeypatch):
     def lose_transaction(*_arguments) -> None:
         raise database.DRIVERS[0].OperationalError(1205, "Lock wait timeout exceeded")
 
-    monkeypatch.setattr(job_store, "replace_waiting", lose_transaction)
+    monkeypatch.setattr(record, "replace_waiting", lose_transaction)
     monkeypatch.setattr(transaction, "has_undone_transaction", lambda *_arguments: True)
     with pytest.raises(Exception, match="Lock wait timeout") as lost:
         submitted(alice, once, 2, dedup_key="a", on_duplicate="replace")
@@ -262,7 +262,7 @@ def test_a_replacement_that_comes_too_late_undoes_the_earlier_ones(alice, once, 
     # Seen failing: the first job kept its new parameters.
     jobs = {job.name: job for job in (submitted(alice, once, dedup_key=key) for key in ("a", "b"))}
     frappe.db.commit()
-    real, asked = job_store.replace_waiting, []
+    real, asked = record.replace_waiting, []
 
     def begin_second(found, row) -> bool:
         asked.append(found["name"])
@@ -270,7 +270,7 @@ def test_a_replacement_that_comes_too_late_undoes_the_earlier_ones(alice, once, 
             change_elsewhere(found["name"], status="Running")
         return real(found, row)
 
-    monkeypatch.setattr(job_store, "replace_waiting", begin_second)
+    monkeypatch.setattr(record, "replace_waiting", begin_second)
     request = each(once, 2)[0] | {"on_duplicate": "replace"}
     with pytest.raises(DuplicateJobError):
         as_user(alice, submit_jobs, [request | {"dedup_key": key} for key in ("a", "b")])

@@ -24,9 +24,8 @@ from dartwing_core.jobs import (
     submit_job,
     submit_jobs,
 )
-from dartwing_core.jobs.job import event_jobs, history
+from dartwing_core.jobs.job import history
 from dartwing_core.jobs.lib import sql
-from dartwing_core.jobs.line.claim import Claimer
 from dartwing_core.jobs.rq import doorbells
 from dartwing_core.jobs.sweep import sweeper
 from dartwing_core.jobs.testing import run_jobs, time_passed
@@ -319,20 +318,3 @@ def test_the_sweeper_tells_what_it_changes(alice, heard):
     sql.commit()
     sweeper.sweep_background_jobs()
     assert names().count("retried") == 1
-
-
-@pytest.mark.parametrize(("step", "is_logged"), [("rows_for", False), ("insert", True)])
-def test_a_start_that_fails_at_its_event_is_known_by_the_log(heard, monkeypatch, step, is_logged):
-    # Seen failing: the insert failed before the log said so, and the settle committed a job without a process.
-    submitted(factory.job_type("plain"))
-    claimer, log = Claimer(), []
-
-    def fail(*_given):
-        raise RuntimeError("no disk left")
-
-    monkeypatch.setattr(event_jobs, step, fail)
-    with pytest.raises(RuntimeError):
-        claimer.claim_with_settle(log, 0)
-    running = frappe.get_all("Background Job", {"status": "Running"})
-    assert (bool(log), bool(running)) == (is_logged, is_logged)
-    frappe.db.rollback()

@@ -57,7 +57,7 @@ def test_nobody_else_hears_of_a_job(alice, bob):
 
 
 def test_what_is_rolled_back_is_not_told():
-    # Broken by publishing in `job_store.transition` instead of after the commit.
+    # Broken by publishing in `record.Job` instead of after the commit.
     job = submitted(made("nothing"))
     with listening() as heard:
         cancel_job(job.name)

@@ -127,7 +127,7 @@ def test_a_message_for_a_job_that_is_gone_does_nothing():
 
 
 def test_an_overtaken_attempt_changes_nothing(monkeypatch):
-    # I4. Broken by leaving the attempt out of the WHERE in `job_store.guarded_update`.
+    # I4. Broken by leaving the attempt out of the WHERE in `record._update`.
     # Another worker rescued the job while this one was away: its writes go, its ending is not recorded.
     job = submitted(factory.job_type("note", "add_note"), title="test note")
     success = outcome.success

@@ -8,7 +8,8 @@ from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from dartwing_core.jobs import get_job_history
 from dartwing_core.jobs.job import runs
-from dartwing_core.jobs.run.settlement import Settlement
+from dartwing_core.jobs.run import between
+from dartwing_core.jobs.run.attempt import Attempt
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
 from tests.support.faults import LONG
@@ -57,18 +58,18 @@ def test_a_limit_in_a_callback_before_the_commit_is_timed_out():
 
 @pytest.mark.parametrize("where", ["callback", "answer"])
 def test_a_limit_behind_the_commit_is_completed(where, monkeypatch):
-    # Two nets: `Settlement.is_committed`, and the status in the guard of `job_store.transition`. Seen failing (Timed
+    # Two nets: `Attempt._is_committed`, and the status in the guard of `record.Job`. Seen failing (Timed
     # Out after Completed) without both.
     job = late_job(when="after_commit" if where == "callback" else None)
-    commit = frappe.db.commit
+    commit = between.commit
 
-    def commit_and_wait(**options):
-        commit(**options)
+    def commit_and_wait():
+        commit()
         pause(LONG)
 
     with monkeypatch.context() as patch:
         if where == "answer":
-            patch.setattr(frappe.db, "commit", commit_and_wait)
+            patch.setattr(between, "commit", commit_and_wait)
         status = run_under_limit(job)
     assert (status["status"], ends(job), notes(job)) == ("Completed", ["Completed"], [""])
     the_worker_goes_on()
@@ -78,7 +79,7 @@ def test_a_limit_in_a_commit_that_is_made_in_the_end_is_completed_and_not_cleane
     # The server was slow: asked for the first time, it had not committed yet.
     # Seen failing (" cleaned up" beside "Completed") when `Attempt._fail` cleans up whoever wrote the end.
     job = late_job(when="after_commit")
-    monkeypatch.setattr(Settlement, "is_committed", lambda self: False)
+    monkeypatch.setattr(Attempt, "_is_committed", lambda self: False)
     assert run_under_limit(job)["status"] == "Completed"
     assert (ends(job), notes(job)) == (["Completed"], [""])
 

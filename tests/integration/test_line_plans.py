@@ -12,7 +12,7 @@ from functools import partial
 import frappe
 import pytest
 
-from dartwing_core.jobs.job import backlog, waiting
+from dartwing_core.jobs.job import find, waiting
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim, limits, line_queries, queue_view
 from dartwing_core.jobs.line.selection import Line
@@ -47,7 +47,7 @@ def test_the_heads_of_lines_are_read_from_group_to_group(crowd):
 
 def test_the_first_of_a_line_are_read_in_their_order_and_no_others(crowd):
     line = Line("default", "Test Line 7", crowd, "Normal", 0.0)
-    for fields in (line_queries.PLACE_FIELDS, backlog.CANDIDATE_FIELDS):
+    for fields in (line_queries.PLACE_FIELDS, find.CANDIDATE_FIELDS):
         query = line_queries.first_query(line.key, fields, 9)
         (plan,) = database.explain(query)
         assert "filesort" not in (plan["Extra"] or ""), plan
@@ -92,7 +92,7 @@ def test_a_take_costs_a_fixed_number_of_statements_however_many_lines_there_are(
 def test_a_look_at_many_lines_is_good_for_many_jobs(crowd):
     claimer = claim.Claimer()
     claimer.claim_next()
-    claimer.view.is_good_until = float("inf")
+    claimer.view.good_until = float("inf")
     with database.statements() as seen:
         for _job in range(20):
             assert claimer.claim_with_settle([])
@@ -102,4 +102,4 @@ def test_a_look_at_many_lines_is_good_for_many_jobs(crowd):
 
 def test_jobs_that_are_in_line_cost_the_search_for_due_ones_nothing(crowd):
     for status in waiting.WAITING:
-        assert database.rows_read(backlog.due_query(status, clock.now_epoch(), 100)) <= 5
+        assert database.rows_read(find.due_query(status, clock.now_epoch(), 100)) <= 5

@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import job, list_jobs, submit_batch, submit_job, submit_jobs
-from dartwing_core.jobs.job import job_store
+from dartwing_core.jobs.job import find
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.sweep import organization_removal, retention, sweeper
 from tests.support import attempts, circuits, database, factory, files, named, schedules
@@ -218,7 +218,7 @@ def test_what_somebody_submits_who_does_not_know_yet_goes_too(doomed, job_type, 
     delete(doomed)
     times.pass_by(MINUTE)
     sweeper.sweep()
-    late = job_store.load(submit_job(job_type, factory.ALPHA).name, *job_store.light_fields(), "input_parameters")
+    late = find.load(submit_job(job_type, factory.ALPHA).name, *find.light_fields(), "input_parameters")
     frappe.db.sql("UPDATE `tabBackground Job` SET organization = %s WHERE name = %s", (doomed, late["name"]))
     frappe.db.commit()
     times.pass_by(HOUR)

@@ -111,7 +111,7 @@ def test_an_attempt_whose_organization_was_paused_since_the_look_goes_back_into_
     job = submitted(job_type)
     claimer = claim.Claimer()
     claimer.view = claim.queue_view.read_view()
-    claimer.view.is_good_until = float("inf")
+    claimer.view.good_until = float("inf")
     with PAUSES["organization"][0]():
         attempts.of(claimer.claim_from_view()).make()
         frappe.set_user("Administrator")

@@ -16,7 +16,7 @@ from dartwing_core.jobs import (
     submit_batch,
     submit_job,
 )
-from dartwing_core.jobs.job import dependencies, job_store
+from dartwing_core.jobs.job import dependencies, find
 from dartwing_core.jobs.read import visible_jobs
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory, files, schedules
@@ -58,7 +58,7 @@ def shown(made, user: str) -> bool:
     frappe.set_user(user)
     status, details = get_job_status(made.name), get_job_details(made.name)
     listed = next(one for one in list_jobs(limit=100)["jobs"] if one["job_id"] == made.name)
-    row = visible_jobs.visible_job(made.name, *job_store.light_fields(), "result", "output_reference")
+    row = visible_jobs.visible_job(made.name, *find.light_fields(), "result", "output_reference")
     has_file = files.is_readable(made)
     frappe.set_user("Administrator")
     answers = {bool(details["files"]), has_file}
@@ -125,7 +125,7 @@ def test_a_child_gets_no_result_that_its_owner_may_not_see(alice, admin):
     for user in (alice, admin):
         frappe.set_user(user)
         child = submit_job(job_type, factory.ALPHA, {"by": user}, depends_on=[parent.name, open_parent.name])
-        got[user] = set(dependencies.results(job_store.load(child.name)))
+        got[user] = set(dependencies.results(find.load(child.name)))
     assert got == {alice: {parent.name, open_parent.name}, admin: {open_parent.name}}
 
 

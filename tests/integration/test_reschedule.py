@@ -19,10 +19,10 @@ from dartwing_core.jobs import (
     run_now,
     submit_job,
 )
-from dartwing_core.jobs.job import waiting
+from dartwing_core.jobs.job import columns, waiting
+from dartwing_core.jobs.job.record import Job
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim
-from dartwing_core.jobs.operations import reschedule
 from dartwing_core.jobs.read import waiting_reason
 from dartwing_core.jobs.status import LinePlace
 from dartwing_core.jobs.sweep import sweeper
@@ -288,7 +288,7 @@ def test_a_child_that_is_due_still_waits_for_its_parent(job_type):
 
 def test_a_job_put_off_between_the_choice_of_a_sweep_and_its_update_does_not_get_in_line(job_type, monkeypatch):
     job = later(job_type)
-    set_columns(job, **clock.due_columns(clock.now_epoch() - 1))
+    set_columns(job, **columns.due(clock.now_epoch() - 1, "Normal"))
     enter_line = waiting.enter_line
 
     def put_off_first(names):
@@ -313,14 +313,14 @@ def test_a_job_put_off_between_a_look_and_the_take_is_not_taken(job_type):
 
 def test_a_job_that_was_taken_since_it_was_seen_is_not_put_off(job_type, monkeypatch):
     job = submitted(job_type)
-    transition = reschedule.job_store.transition
+    set_due = Job.set_due
 
-    def taken_first(*arguments, **more):
-        monkeypatch.setattr(reschedule.job_store, "transition", transition)
+    def taken_first(*arguments):
+        monkeypatch.setattr(Job, "set_due", set_due)
         in_parallel([lambda: attempts.taken(job.name, 1)])
-        return transition(*arguments, **more)
+        return set_due(*arguments)
 
-    monkeypatch.setattr(reschedule.job_store, "transition", taken_first)
+    monkeypatch.setattr(Job, "set_due", taken_first)
     with pytest.raises(InvalidTransitionError, match="is Running"):
         reschedule_job(job.name, HOUR)
     frappe.db.rollback()
@@ -329,7 +329,7 @@ def test_a_job_that_was_taken_since_it_was_seen_is_not_put_off(job_type, monkeyp
 
 def test_a_job_that_was_claimed_meanwhile_is_not_touched(job_type, monkeypatch):
     job = later(job_type)
-    set_due = waiting.set_due
+    set_due = Job.set_due
 
     def claimed_first(*arguments):
         def claimed() -> None:
@@ -339,7 +339,7 @@ def test_a_job_that_was_claimed_meanwhile_is_not_touched(job_type, monkeypatch):
         in_parallel([claimed])
         return set_due(*arguments)
 
-    monkeypatch.setattr(waiting, "set_due", claimed_first)
+    monkeypatch.setattr(Job, "set_due", claimed_first)
     with pytest.raises(InvalidTransitionError, match="is Running"):
         run_now(job.name)
     frappe.db.rollback()
@@ -369,13 +369,13 @@ def test_one_brought_forward_in_the_transaction_that_submits_it_is_queued(job_ty
 def test_a_refused_reschedule_leaves_no_history(job_type, monkeypatch):
     # Seen failing: the caller could commit an entry of what had not come to be.
     job = later(job_type)
-    set_due = waiting.set_due
+    set_due = Job.set_due
 
     def cancel_before(*arguments):
         in_parallel([lambda: committed(job.name, cancel_job)])
         return set_due(*arguments)
 
-    monkeypatch.setattr(waiting, "set_due", cancel_before)
+    monkeypatch.setattr(Job, "set_due", cancel_before)
     with pytest.raises(InvalidTransitionError):
         reschedule_job(job.name, 2 * HOUR)
     frappe.db.commit()

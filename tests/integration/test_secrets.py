@@ -20,7 +20,7 @@ from dartwing_core.jobs import (
     retry_job,
     submit_job,
 )
-from dartwing_core.jobs.job import job_store
+from dartwing_core.jobs.job import record
 from dartwing_core.jobs.lib import connection
 from dartwing_core.jobs.lib.secret_values import MASK
 from dartwing_core.jobs.operations.type_overview import get_job_type_overview
@@ -172,7 +172,7 @@ def test_a_settle_that_fails_logs_no_secret(monkeypatch):
     def gone(*_arguments: Any, **_named: Any) -> None:
         raise frappe.db.OperationalError(2006, "gone away")
 
-    monkeypatch.setattr(job_store, "transition", gone)
+    monkeypatch.setattr(record.Job, "end", gone)
     monkeypatch.setattr(connection, "PAUSES", ())
     with pytest.raises(frappe.db.OperationalError) as error:
         executor.run_one(job.name, 1)

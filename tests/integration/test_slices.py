@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import frappe
 import pytest
 
 from dartwing_core.jobs import executor, get_job_status
-from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.rq import doorbells, redis_queue
-from dartwing_core.jobs.run import job_hooks
 from tests.support import database, factory, processes
-from tests.support.jobs import run, status, submitted, submitted_by, submitted_for, submitted_with
+from tests.support.jobs import status, submitted, submitted_by, submitted_for, submitted_with
 from tests.support.queues import listed, type_of
 from tests.support.settings import settings
 from tests.support.slices import ENTRY, WORKER, run_slice, statuses
@@ -24,18 +20,7 @@ from tests.support.slices import ENTRY, WORKER, run_slice, statuses
 # RQ's class for time limits takes the alarm that pytest-timeout uses.
 pytestmark = [pytest.mark.usefixtures("no_sweeps"), pytest.mark.timeout(60, method="thread")]
 
-KIND = re.compile(
-    r"(?P<commit>commit)\b.*"
-    r"|.*UPDATE `tabBackground Job` .*(?:(?P<start>status = 'Running').*|(?P<end>SET `status`=).*)",
-    re.DOTALL,
-)
 RUNS_UNDER = "SELECT COUNT(*) FROM `tabBackground Job Run` WHERE background_job = %s AND rq_job_id = %s"
-
-
-@pytest.fixture(autouse=True)
-def _no_variable() -> Iterator[None]:
-    yield
-    os.environ.pop("LEFT_BY_A_JOB", None)
 
 
 def test_a_process_goes_on_until_nobody_is_left_and_each_run_names_its_entry(job_type):
@@ -113,39 +98,11 @@ def test_an_entry_without_a_time_limit_takes_jobs_of_any(job_type):
     assert statuses(jobs) == ["Completed", "Completed"]
 
 
-def test_a_time_limit_ends_the_process_and_the_job_alone(job_type):
+def test_a_time_limit_ends_its_job_alone(job_type):
     slow = type_of("slow", "quiet", default_timeout=1, max_retries=0)
     jobs = [submitted(job_type, n=1), submitted(slow, seconds=30), submitted(job_type, n=3)]
     run_slice(jobs[0])
-    assert statuses(jobs) == ["Completed", "Dead Letter", "Queued"]
-    assert listed("default") == [jobs[2].name]
-
-
-def test_a_process_that_a_handler_has_changed_runs_no_other_job(job_type):
-    mess = factory.job_type("mess", f"{factory.FAULTS}.changes_its_process")
-    jobs = [submitted(mess, what="variable"), submitted(job_type, n=2)]
-    run_slice(jobs[0])
-    assert statuses(jobs) == ["Completed", "Queued"]
-    assert listed("default") == [jobs[1].name]
-
-
-def test_a_session_that_a_handler_has_changed_is_renewed_for_the_next_job():
-    mess = factory.job_type("mess", f"{factory.FAULTS}.changes_its_process")
-    look = factory.job_type("look", f"{factory.FAULTS}.looks_at_its_session")
-    jobs = [submitted(mess, what="session"), submitted(look, n=2)]
-    before = frappe.db.sql("SELECT CONNECTION_ID()")[0][0]
-    run_slice(jobs[0])
-    assert statuses(jobs) == ["Completed", "Completed"]
-    assert get_job_status(jobs[1].name)["result"]["left"] is None
-    assert frappe.db.sql("SELECT CONNECTION_ID()")[0][0] != before
-
-
-def test_what_a_handler_changes_in_frappes_caches_is_gone_for_the_next_job():
-    # Seen failing on Frappe 16: permission checks of the next tenant's job would run on it.
-    made = factory.job_type("meta", f"{factory.FAULTS}.changes_meta")
-    jobs = [submitted(made, n=n) for n in range(3)]
-    run_slice(jobs[0])
-    assert [get_job_status(job.name)["result"] for job in jobs] == [{"before": 0}] * 3
+    assert statuses(jobs) == ["Completed", "Dead Letter", "Completed"]
 
 
 @pytest.mark.parametrize("then", ["return", "callback", "fail"])
@@ -156,9 +113,6 @@ def test_an_attempt_leaves_nothing_to_the_next_of_its_process(then):
     first, messy, second = submitted(look, n=1), submitted(mess, then=then), submitted(look, n=2)
     frappe.db.rollback()  # the callbacks of a commit's own transaction go with it
     run_slice(first)
-    if status(second) == "Queued":
-        assert then == "callback", "what fails behind a commit may be anything"
-        run_slice(second)
     assert status(messy) == ("Dead Letter" if then == "fail" else "Completed")
     seen = [get_job_status(job.name)["result"] for job in (first, second)]
     for surroundings in seen:
@@ -166,43 +120,11 @@ def test_an_attempt_leaves_nothing_to_the_next_of_its_process(then):
     assert seen[0] == seen[1]
 
 
-def ends_with_a_start(jobs) -> int:
-    """Run the jobs in a slice; how many settles share their commit with the start of the next."""
-    told: list[str] = []
-    with database.watched(lambda query, _args: told.append(query.strip())):
-        run_slice(jobs[0])
-    assert set(statuses(jobs)) == {"Completed"}
-    kinds = [KIND.sub(lambda found: found.lastgroup, query) for query in told if KIND.match(query)]
-    return " ".join(kinds).count("end start commit")
-
-
-def test_what_frappe_leaves_to_a_commit_costs_no_second_one():
-    # Seen failing: two commits a job, for every job that saves a document.
-    leaves = factory.job_type("leaves", f"{factory.FAULTS}.leaves_to_the_commit")
-    jobs = [submitted(leaves, n=n) for n in range(12)]
-    assert ends_with_a_start(jobs) >= len(jobs) // 3, "at other times a look comes between"
-    assert len(processes.queue_client().lrange(redis_queue.list_key("long"), 0, -1)) == len(jobs), (
-        "enqueued all the same"
-    )
-
-
-def test_behind_a_job_that_took_a_while_and_asked_nothing_the_next_is_taken_in_one_commit():
-    # Seen failing: its snapshot was taken for as old as the job.
-    slow = factory.job_type("quiet", f"{factory.HANDLERS}.quiet")
-    jobs = [submitted(slow, seconds=1.1 * queue_view.LONGEST, n=n) for n in range(4)]
-    assert ends_with_a_start(jobs) >= 1, "always, on a machine left alone"
-
-
 def test_a_callback_that_fails_behind_the_commit_hurts_nobody(job_type):
     leaves = factory.job_type("leaves", f"{factory.FAULTS}.leaves_to_the_commit")
-    for number in range(10):
-        jobs = [submitted(leaves, fails=True, n=number), *(submitted(job_type, n=(number, n)) for n in range(2))]
-        run_slice(jobs[0])
-        if statuses(jobs) != ["Completed", "Queued", "Queued"]:  # a look came between, so the settle took none
-            break
-        for job in jobs[1:]:
-            run(job)
-    assert statuses(jobs) == ["Completed", "Completed", "Queued"], "what was taken runs; the process takes no other"
+    jobs = [submitted(leaves, fails=True), *(submitted(job_type, n=n) for n in range(2))]
+    run_slice(jobs[0])
+    assert statuses(jobs) == ["Completed"] * 3
 
 
 def while_it_lingers(monkeypatch, then: Callable[[], object]) -> list[float]:
@@ -249,29 +171,6 @@ def test_without_a_slice_a_process_waits_for_nobody(job_type, monkeypatch):
     with settings(slice_seconds=0):
         run_slice(submitted(job_type, n=1))
     assert pauses == []
-
-
-TAKE_AWAY = "UPDATE `tabBackground Job` SET attempt = attempt + 1 WHERE name = %s"
-LONG_AGO = "UPDATE `tabBackground Job` SET started_epoch = 1 WHERE name = %s"
-
-
-def test_a_job_that_hooks_of_other_apps_kept_waiting_has_its_lease_from_then_on(job_type, monkeypatch):
-    first, second = submitted(job_type, n=1), submitted(job_type, n=2)
-    monkeypatch.setattr(executor, "LATE_SECONDS", 0)
-    monkeypatch.setattr(job_hooks, "call_before_job", lambda job: frappe.db.sql(LONG_AGO, job["name"]))
-    run_slice(first)
-    assert statuses([first, second]) == ["Completed", "Completed"]
-    assert database.value("SELECT started_epoch FROM `tabBackground Job` WHERE name = %s", second.name) > 1
-
-
-def test_a_job_that_was_given_away_while_hooks_of_other_apps_ran_is_not_begun(job_type, monkeypatch):
-    mess = factory.job_type("mess", f"{factory.FAULTS}.changes_its_process")
-    first, second = submitted(job_type, n=1), submitted(mess, what="variable")
-    monkeypatch.setattr(executor, "LATE_SECONDS", 0)
-    monkeypatch.setattr(job_hooks, "call_before_job", lambda job: frappe.db.sql(TAKE_AWAY, job["name"]))
-    run_slice(first)
-    assert statuses([first, second]) == ["Completed", "Running"], "it is the other worker's to end"
-    assert "LEFT_BY_A_JOB" not in os.environ
 
 
 def test_each_job_runs_as_its_owner(alice, bob):

@@ -9,7 +9,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, executor, get_job_history, submit_job
-from dartwing_core.jobs.job import backlog
+from dartwing_core.jobs.job import find
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.rq import redis_queue
 from dartwing_core.jobs.status import WAITING, JobStatus
@@ -109,9 +109,9 @@ def test_in_the_hour_that_repeats_the_seconds_decide(job_type, monkeypatch):
     job = submitted_with(job_type, available_at=3600)
     set_columns(job, available_at=clock.site_time(due), due_epoch=due)
     monkeypatch.setattr(clock, "now_epoch", lambda: due - 20 * 60)
-    assert job.name not in [row["name"] for row in backlog.due(JobStatus.PENDING, clock.now_epoch(), 10)]
+    assert job.name not in [row["name"] for row in find.due(JobStatus.PENDING, clock.now_epoch(), 10)]
     monkeypatch.setattr(clock, "now_epoch", lambda: due + 1)
-    assert job.name in [row["name"] for row in backlog.due(JobStatus.PENDING, clock.now_epoch(), 10)]
+    assert job.name in [row["name"] for row in find.due(JobStatus.PENDING, clock.now_epoch(), 10)]
 
 
 def test_another_time_zone_of_the_site_moves_no_due_time(job_type, monkeypatch):
@@ -120,9 +120,9 @@ def test_another_time_zone_of_the_site_moves_no_due_time(job_type, monkeypatch):
     job, later = (submitted_with(job_type, parameters={"n": n}, available_at=60 + 3600 * n) for n in (0, 1))
     for zone in ("America/New_York", "Pacific/Kiritimati"):
         monkeypatch.setattr(clock, "site_zone", lambda zone=zone: ZoneInfo(zone))
-        due = backlog.due(JobStatus.PENDING, job.due_epoch + 1, 10)
+        due = find.due(JobStatus.PENDING, job.due_epoch + 1, 10)
         assert [row["name"] for row in due] == [job.name], later
-        assert backlog.due(JobStatus.PENDING, job.due_epoch - 1, 10) == []
+        assert find.due(JobStatus.PENDING, job.due_epoch - 1, 10) == []
 
 
 def test_statuses_that_wait_are_all_swept():

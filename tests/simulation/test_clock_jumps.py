@@ -65,7 +65,7 @@ def delayed(job_type: str, seconds: float):
 @pytest.mark.parametrize("jump", [HOUR, 24 * HOUR])
 def test_a_jump_forward_ends_a_lease_but_doubles_no_effect(wall, job_type, jump):
     # The worker lives, but its time limit seems to be over too. Seen failing (Completed by the wrong attempt, whose
-    # Note another one doubles) without the attempt in the guard of `job_store.transition`.
+    # Note another one doubles) without the attempt in the guard of `record.Job`.
     job = submitted(job_type)
     alive = attempts.taken(job.name, 1)
     wall.jump(jump)

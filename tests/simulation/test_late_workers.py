@@ -11,7 +11,7 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, executor, get_job_history, submit_job
+from dartwing_core.jobs import JobBusyError, cancel_job, executor, get_job_history, submit_job
 from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.sweep import rescue, sweeper
 from tests.support import attempts, database, factory
@@ -46,7 +46,7 @@ def ends(job) -> tuple[str, ...]:
 
 
 def test_a_worker_that_wakes_after_its_rescue_settles_nothing(job_type, size):
-    # Seen failing (Completed twice, or two Notes) without the attempt in the guard of `job_store.transition`.
+    # Seen failing (Completed twice, or two Notes) without the attempt in the guard of `record.Job`.
     dice = random.Random(3)
     for number in range(size(20, 1000)):
         job = submitted(job_type, number)
@@ -90,7 +90,7 @@ def in_rounds(jobs: list, *actors: Callable[[Any], Any]) -> list[tuple[str, ...]
 
 
 def test_a_rescue_against_a_late_settle_leaves_one_end(job_type, size):
-    # Seen failing (Failed after Completed, or the reverse) without the status in the guard of `job_store.transition`.
+    # Seen failing (Failed after Completed, or the reverse) without the status in the guard of `record.Job`.
     jobs = [submitted(job_type, number) for number in range(size(100, 500))]
     claimed = {job.name: attempts.taken(job.name, 1) for job in jobs}
     for job in jobs:
@@ -108,7 +108,7 @@ def test_a_rescue_against_a_late_settle_leaves_one_end(job_type, size):
 
 
 def test_a_cancel_against_a_completion_leaves_one_end(job_type, size):
-    # Seen failing (Canceled after Completed) without the status in the guard of `job_store.transition`.
+    # Seen failing (Canceled after Completed) without the status in the guard of `record.Job`.
     jobs = [submitted(job_type, number) for number in range(size(200, 1000))]
 
     took = [0.01]
@@ -123,8 +123,8 @@ def test_a_cancel_against_a_completion_leaves_one_end(job_type, size):
         try:
             cancel_job(job.name, reason="enough")
             frappe.db.commit()
-        except frappe.ValidationError:
-            frappe.db.rollback()  # it has finished already
+        except (frappe.ValidationError, JobBusyError):
+            frappe.db.rollback()  # it has finished, or began and ends in this very moment
 
     endings = in_rounds(jobs, run, cancel)
     assert set(endings) == {("Completed",), ("Canceled",)}

@@ -19,7 +19,7 @@ from frappe.utils.background_jobs import generate_qname
 
 from dartwing_core.jobs import executor
 from dartwing_core.jobs.after import after_settle
-from dartwing_core.jobs.job import circuits, history
+from dartwing_core.jobs.job import circuits
 from dartwing_core.jobs.line import claim, wake
 from dartwing_core.jobs.line.claimed_job import ClaimedJob
 from dartwing_core.jobs.rq import doorbells, redis_queue
@@ -127,8 +127,9 @@ class Workers(State):
         """It takes a job by a look of its own, or its slice ends."""
         slice_.job = None
         before = self.circuits()
+        slice_.claimer.view.good_until = 0
         taken = slice_.claimer.claim_next()
-        slice_.claimer.view.is_good_until = math.inf  # until `outdate_looks`
+        slice_.claimer.view.good_until = math.inf  # until `outdate_looks`
         if taken:
             self.began(slice_, taken, before)
             self.in_flight.append(slice_)
@@ -147,7 +148,7 @@ class Workers(State):
         outside, before = Slice("all"), self.circuits()
         taken = outside.claimer.claim_named(name, attempt)
         if taken:
-            outside.claimer.view.is_good_until = 0
+            outside.claimer.view.good_until = 0
             self.began(outside, taken, before)
             self.lost.append(outside)  # its end, if it has one, comes when it wakes
 
@@ -180,25 +181,21 @@ class Workers(State):
     def settle(self, slice_: Slice, dies: bool = False) -> None:
         """`dies`: the process does, right after its commit. What it took along is in its hands."""
         before, goes_on = self.circuits(), self.dice.random() < 0.7
-        snapshot_age = self.dice.choice((0, claim.YOUNG))  # with another look, or without
-
-        def claim_with_settle(log: list[history.Event]) -> ClaimedJob | None:
-            return slice_.claimer.claim_with_settle(log, snapshot_age) if goes_on else None
-
         job, slice_.job = slice_.job, None
-        attempt = attempts.of(job, claim_with_settle)
-        attempt.make()
+        attempt = attempts.of(job)
+        next_job = attempt.make(slice_.claimer if goes_on else None)
         frappe.set_user("Administrator")
         if attempt.end and not dies:
-            after_settle.follow_up(job, executor.AFTER_LIMIT if self.seldom() else 0, attempt.end)
-        if attempt.next_job:
-            slice_.claimer.view.is_good_until = math.inf
-            self.began(slice_, attempt.next_job, before)
+            attempt.started -= executor.AFTER_LIMIT if self.seldom() else 0
+            after_settle.follow_up(attempt)
+        if next_job:
+            slice_.claimer.view.good_until = math.inf
+            self.began(slice_, next_job, before)
 
     def outdate_looks(self) -> None:
         """Limits and pauses are in force a quarter of a second after they were set: later than any look."""
         for slice_ in (*self.in_flight, *self.lost):
-            slice_.claimer.view.is_good_until = 0
+            slice_.claimer.view.good_until = 0
 
     # Work, as long as there is some
 
@@ -206,7 +203,7 @@ class Workers(State):
         """All who work end what they do, and take nothing else."""
         while self.in_flight:
             slice_ = self.some_slice()
-            slice_.claimer.view.is_good_until = 0
+            slice_.claimer.view.good_until = 0
             self.settle(slice_)
 
     def work(self) -> None:

@@ -9,17 +9,17 @@ from dartwing_core.jobs.after import after_settle
 from dartwing_core.jobs.lib import ids
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.line.claimed_job import ClaimedJob
-from dartwing_core.jobs.run import attempt, heartbeat, isolation
+from dartwing_core.jobs.run import attempt, between, heartbeat
 from dartwing_core.jobs.sweep import agent
 
 
 class Begun(attempt.Attempt):
     """A job that was taken; `make` runs its handler and settles, as the only attempt of its process."""
 
-    def make(self) -> None:
+    def make(self, claimer: claim.Claimer | None = None, *, is_named: bool = True) -> ClaimedJob | None:
         """Run the handler and settle. End the heartbeat thread."""
         try:
-            super().make()
+            return super().make(claimer, is_named=is_named)
         finally:
             self._heartbeat_thread.end()
 
@@ -36,11 +36,10 @@ def begun(name: str, number: int) -> Begun:
     return of(job)
 
 
-def of(job: ClaimedJob, claim_with_settle: attempt.ClaimWithSettle = attempt.claim_none) -> Begun:
+def of(job: ClaimedJob) -> Begun:
     """The attempt that is to be made of a job that was taken."""
     entry_id = ids.run_name(job.name, job.attempt)
-    heartbeat_thread, session = heartbeat.HeartbeatThread(agent.StandIn()), isolation.Session()
-    return Begun(job, heartbeat_thread, session, entry_id, time.monotonic(), claim_with_settle)
+    return Begun(job, entry_id, time.monotonic(), heartbeat.HeartbeatThread(agent.StandIn()))
 
 
 def begun_next(queues: Collection[str] | None = None) -> Begun | None:
@@ -55,9 +54,12 @@ def run_next(queues: Collection[str] | None = None) -> str | None:
     made = begun_next(queues)
     if made is None:
         return None
-    with isolation.cleared():
+    context = between.Context()
+    try:
         made.make()
-    after_settle.follow_up(made.job, time.monotonic() - made.started, made.end)
+    finally:
+        context.restore()
+    after_settle.follow_up(made)
     return made.job.name
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import frappe
 
-from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
+from dartwing_core.jobs import JobContext, PermanentError, job_handler
 from dartwing_core.jobs.lib.sql import connector
 
 from .handlers import fail, pause
@@ -139,66 +138,8 @@ def leaves_a_mess(context: JobContext) -> None:
         pause(LONG)
 
 
-def _init(site: str) -> None:
-    frappe.init(site, sites_path=frappe.local.sites_path, force=True)
-
-
-def _init_and_connect() -> None:
-    _init(frappe.local.site)
-    frappe.connect()
-
-
-CONTEXT_BREAKERS: dict[str, Callable[[], Any]] = {
-    "connect": lambda: frappe.connect(),
-    "close and connect": lambda: (frappe.db.close(), frappe.connect()),
-    "init and connect": _init_and_connect,
-    "init": lambda: _init(frappe.local.site),
-    "destroy": lambda: frappe.destroy(),
-    "no database": lambda: setattr(frappe.local, "db", None),
-    "database gone": lambda: delattr(frappe.local, "db"),
-    "no flags": lambda: setattr(frappe.local, "flags", None),
-    "no conf": lambda: setattr(frappe.local, "conf", None),
-    "no session": lambda: setattr(frappe.local, "session", None),
-    "no system settings": lambda: setattr(frappe.local, "system_settings", None),
-    "read only": lambda: (frappe.db.commit(), frappe.db.sql("SET SESSION TRANSACTION READ ONLY")),
-    "another site": lambda: setattr(frappe.local, "site", "another.site"),
-}
-"""What a handler may do to Frappe under the engine's feet."""
-
-
-@job_handler
-def breaks_the_context(context: JobContext) -> None:
-    """Writes, breaks something, then returns or fails as `then` says."""
-    leave_note(context)
-    CONTEXT_BREAKERS[context.parameters["what"]]()
-    then = context.parameters["then"]
-    if then == "transient":
-        raise TransientError("asked to fail")
-    if then == "permanent":
-        raise PermanentError("asked to fail")
-
-
-@job_handler
-def changes_its_process(context: JobContext) -> None:
-    """Leaves something in the process itself, as `what` says."""
-    what = context.parameters["what"]
-    if what == "variable":
-        os.environ["LEFT_BY_A_JOB"] = context.job_id
-    elif what == "session":
-        frappe.db.sql("SET @left_by_a_job = 1")
-
-
-@job_handler
-def looks_at_its_session(context: JobContext) -> dict[str, Any]:
-    """What a job before it has left in the database's session."""
-    return {"left": frappe.db.sql("SELECT @left_by_a_job")[0][0], "process": os.getpid()}
-
-
 def _fail_late() -> None:
     raise ValueError("behind the commit")
-
-
-_fail_late.__module__ = frappe.realtime.__name__
 
 
 @job_handler
@@ -209,50 +150,6 @@ def leaves_to_the_commit(context: JobContext) -> None:
     frappe.enqueue("frappe.ping", queue="long", enqueue_after_commit=True)
     if context.parameters.get("fails"):
         frappe.db.after_commit.add(_fail_late)
-
-
-@job_handler
-def changes_meta(context: JobContext) -> dict[str, Any]:
-    """Changes what Frappe caches of a DocType; what it was before."""
-    field = frappe.get_meta("Note").get_field("title")
-    before, field.permlevel = field.permlevel, 9
-    return {"before": before}
-
-
-def _change_session() -> None:
-    frappe.db.sql("SET @left_by_a_job = 1")
-
-
-@job_handler
-def changes_its_session_later(context: JobContext) -> None:
-    """Changes the database session behind its commit, or after the job, as `when` says."""
-    leave_note(context)
-    if context.parameters["when"] == "behind the commit":
-        frappe.db.after_commit.add(_change_session)
-    else:
-        frappe.local.job.after_job.add(_change_session)
-
-
-class _Odd:
-    """Can't be compared, as arrays of numbers can't."""
-
-    def __eq__(self, other: object) -> bool:
-        raise ValueError("ambiguous")
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-@job_handler
-def leaves_an_odd_value(context: JobContext) -> None:
-    """Leaves something in Frappe's context that can't be compared."""
-    frappe.local.response["docs"] = _Odd()
-
-
-@job_handler
-def commits_many_writes(context: JobContext) -> dict[str, Any]:
-    """Lets Frappe commit by itself behind many writes; whether it was so already."""
-    before, frappe.db.auto_commit_on_many_writes = bool(frappe.db.auto_commit_on_many_writes), 1
-    return {"before": before}
 
 
 @job_handler

@@ -1,117 +1,176 @@
-"""The guards of a status change (`job_store.transition`, `move_all`), without a database."""
+"""The moves of a job (`job/record`), without a database: what is written, under which guard, and what is told."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from dartwing_core.jobs.errors import InvalidTransitionError
-from dartwing_core.jobs.job import job_store, new_rows
+from dartwing_core.jobs.job import record
+from dartwing_core.jobs.job.outcome import Outcome
 from dartwing_core.jobs.status import TRANSITIONS, JobStatus
 
 MOVES = [(source, target) for source in JobStatus for target in JobStatus]
+NOW = datetime(2026, 1, 2, 3, 4, 5)
+
+
+class Database:
+    """Stands in for the database, and for those who are told."""
+
+    def __init__(self) -> None:
+        self.is_free = True
+        self.updates: list[tuple[str, dict[str, Any], int | None]] = []
+        self.inserts: list[list[Any]] = []
+        self.history: list[Any] = []
+        self.told: list[Any] = []
+
+    def update(self, text: str, values: dict[str, Any], lock_wait: int | None) -> int:
+        self.updates.append((text, values, lock_wait))
+        return 1 if self.is_free else 0
 
 
 @pytest.fixture
-def written(monkeypatch) -> list[tuple[str, Any]]:
-    """What is written and announced, in its order; `is_free` of the fixture's module says whether rows change."""
-    calls: list[tuple[str, Any]] = []
-
-    def update(names, *given, **guards):
-        calls.append(("update", (names, *given, guards)))
-        return len(names) if free[0] else 0
-
-    monkeypatch.setattr(job_store, "guarded_update", update)
-    monkeypatch.setattr(job_store, "lock_unchanged", lambda jobs, status: [job for job in jobs if not job.get("held")])
-    monkeypatch.setattr(job_store.events, "announce", lambda *given: calls.append(("announce", given)))
-    monkeypatch.setattr(job_store.job_owner, "notify_after_commit", lambda *given: calls.append(("note", given)))
-    monkeypatch.setattr(new_rows.inserts, "insert_rows", lambda *given: calls.append(("insert", given[2])))
-    monkeypatch.setattr(job_store, "frappe", SimpleNamespace(db=SimpleNamespace(savepoint=lambda _name: None)))
-    monkeypatch.setattr(job_store.event_jobs, "rows_for", lambda *_given: [])  # reads hooks, of a site
-    monkeypatch.setattr(job_store.history, "write", lambda rows: calls.append(("history", rows)))
-    monkeypatch.setattr(job_store.history, "event_of", lambda *given, **more: (*given, more))
-    free[0] = True
-    return calls
+def database(monkeypatch) -> Database:
+    made = Database()
+    monkeypatch.setattr(record.sql, "execute_as_of_now", made.update)
+    monkeypatch.setattr(record.sql, "this_connection", lambda: 7)
+    monkeypatch.setattr(record.inserts, "insert_rows", lambda _doctype, _columns, rows: made.inserts.append(rows))
+    monkeypatch.setattr(record.history, "write", lambda events, at=None: made.history.extend(events))
+    monkeypatch.setattr(record.labels, "remember_referring", lambda _doctypes: None)
+    monkeypatch.setattr(record.event_jobs, "rows_for", lambda *_given: [])  # reads hooks, of a site
+    monkeypatch.setattr(record.events, "announce", lambda *given: made.told.append(given))
+    monkeypatch.setattr(record.job_owner, "notify_after_commit", lambda *_given: None)
+    monkeypatch.setattr(record.clock, "site_time", lambda _epoch=None: NOW)
+    monkeypatch.setattr(record.content, "sealed", dict)
+    monkeypatch.setattr(record.find, "lock_unchanged", lambda jobs: [job for job in jobs if not job.get("held")])
+    return made
 
 
-free = [True]
+def row(status: JobStatus, name: str = "JOB-1", **more: Any) -> Any:
+    own = {"name": name, "organization": "a", "status": str(status), "attempt": 2, "retry_count": 1, "priority": "High"}
+    return {**own, "waits_for": None, **more}
 
 
-def job(status: JobStatus, name: str = "JOB-1", **more: Any) -> dict[str, Any]:
-    return {"name": name, "organization": "a", "status": str(status), "attempt": 2, "retry_count": 1, **more}
+def running(**more: Any) -> record.Job:
+    return record.Job(row(JobStatus.RUNNING, **more))
 
 
 @pytest.mark.parametrize(("source", "target"), MOVES)
-def test_a_job_moves_as_the_table_says_and_not_otherwise(written, source, target):
+def test_a_job_moves_as_the_table_says_and_not_otherwise(database, source, target):
+    job = record.Job(row(source))
     if target in TRANSITIONS[source]:
-        assert job_store.transition(job(source), target, "why", actor="me") is True
-        assert [what for what, _given in written] == ["update", "announce", "note", "history"]
+        assert job._move(target, "why", {}, "me")
+        assert job.row["status"] == target
+        assert (len(database.updates), len(database.history), len(database.told)) == (1, 1, 1)
     else:
         with pytest.raises(InvalidTransitionError, match=f"{source.value} to {target.value}"):
-            job_store.transition(job(source), target, "why", actor="me")
-        assert not written
+            job._move(target, "why", {}, "me")
+        assert not database.updates
 
 
 @pytest.mark.parametrize(("source", "target"), MOVES)
-def test_many_jobs_move_as_the_table_says_and_not_otherwise(written, source, target):
-    jobs = [job(source, "JOB-1"), job(source, "JOB-2", held=True), job(source, "JOB-3")]
+def test_many_jobs_move_as_the_table_says_and_not_otherwise(database, source, target):
+    jobs = [row(source, "JOB-1"), row(source, "JOB-2", held=True), row(source, "JOB-3")]
     if target in TRANSITIONS[source]:
-        assert job_store.move_all(jobs, target, "why", {"priority": "High"}, "me") == [jobs[0], jobs[2]]
-        assert [what for what, _given in written] == ["update", "announce", "note", "note", "history"]
+        assert record._move_all(jobs, target, "why", {"retry_count": 7}, "me", NOW) == [jobs[0], jobs[2]]
+        text, values, _wait = database.updates[0]
+        assert "name IN %(of_names)s" in text
+        assert values["of_names"] == ("JOB-1", "JOB-3")
+        assert [(event.background_job, event.retry_attempt) for event in database.history] == [
+            ("JOB-1", 7),
+            ("JOB-3", 7),
+        ]
     else:
         with pytest.raises(InvalidTransitionError, match=f"{source.value} to {target.value}"):
-            job_store.move_all(jobs, target, "why", {}, "me")
-        assert not written
+            record._move_all(jobs, target, "why", {}, "me", NOW)
+        assert not database.updates
 
 
-def test_the_row_must_be_in_the_state_and_at_the_attempt_that_the_caller_saw(written):
-    settings = {"lock_wait": 3, "unless_locked": "a lock"}
-    found = job(JobStatus.RUNNING)
-    assert job_store.transition(found, JobStatus.COMPLETED, "Done", values={"result": "1"}, actor="me", **settings)
-    guards = {"attempt": 2, **settings}
-    assert written[0] == ("update", (["JOB-1"], "Running", "Completed", {"result": "1"}, "me", guards))
-    assert written[1] == ("announce", ([found], "Running", "Completed", {"result": "1"}))
-    assert written[2] == ("note", (found, "Completed"))
+def test_the_row_must_be_in_the_state_and_at_the_attempt_that_the_reader_saw(database):
+    assert running().end(Outcome(JobStatus.COMPLETED, "Done", result="1"), lock_wait=3)
+    text, values, wait = database.updates[0]
+    assert text.startswith("UPDATE `tabBackground Job` FORCE INDEX (PRIMARY) SET `status` = %(status)s, ")
+    guards = " WHERE name = %(of_names)s AND status = %(from_status)s AND attempt = %(from_attempt)s"
+    assert text.endswith(guards)
+    assert (values["of_names"], values["from_status"], values["from_attempt"], wait) == ("JOB-1", "Running", 2, 3)
+    written = {"status": "Completed", "in_line": 0, "completed_at": NOW, "modified_by": "Administrator", "result": "1"}
+    assert values.items() >= {**written, "progress": 100, "error_message": None, "crash_count": 0}.items()
 
 
-def test_who_came_too_late_writes_nothing_else(written):
-    free[0] = False
-    assert job_store.transition(job(JobStatus.RUNNING), JobStatus.COMPLETED, "Done", actor="me") is False
-    assert [what for what, _given in written] == ["update"]
+def test_who_comes_too_late_writes_and_tells_nothing_else(database):
+    database.is_free = False
+    job = running()
+    assert job.end(Outcome(JobStatus.COMPLETED, "Done")) is False
+    assert job.row["status"] == "Running"
+    assert (database.history, database.told) == ([], [])
 
 
-def test_nobody_moves_if_all_are_held_or_none_is_given(written):
-    held = [job(JobStatus.PENDING, held=True)]
-    assert job_store.move_all(held, JobStatus.QUEUED, "why", {}, "me") == []
-    assert job_store.move_all([], JobStatus.QUEUED, "why", {}, "me") == []
-    assert not written
+def test_none_moves_if_all_are_held_or_none_is_given(database):
+    assert record.cancel_all([row(JobStatus.PENDING, held=True)], "me", None) == []
+    assert record.cancel_all([], "me", None) == []
+    assert record.retry_all([], None) == []
+    assert not database.updates
 
 
-def test_the_history_says_who_moved_it_when_and_how_often_it_was_tried(written):
-    found = job(JobStatus.RUNNING)
-    more = {"duration": 1.5, "worker": "w"}
-    job_store.transition(found, JobStatus.FAILED, "Failed", values={"retry_count": 2}, actor="me", **more)
-    (event,) = written[-1][1]
-    assert event == (found, "Running", "Failed", "Failed", "me", {"retry_attempt": 2, **more})
-    job_store.transition(found, JobStatus.FAILED, "Failed", actor="me")
-    (event,) = written[-1][1]
-    assert event[-1] == {"retry_attempt": 1, "duration": 0, "worker": None}
+def test_the_history_says_who_moved_it_when_and_how_often_it_was_tried(database):
+    failed = Outcome(JobStatus.FAILED, "Failed", error="no", error_type="Transient", due=5.0, retry_count=2)
+    running().end(failed, duration=1.5, worker="w")
+    (event,) = database.history
+    assert (event.from_status, event.to_status, event.message, event.actor) == (
+        *("Running", "Failed", "Failed", "Administrator"),
+    )
+    assert (event.retry_attempt, event.duration, event.worker) == (2, 1.5, "w")
+    values = database.updates[0][1]
+    assert values["next_retry_at"] == values["available_at"] == NOW
+    assert (values["due_epoch"], values["admission_rank"], values["retry_count"]) == (5.0, 5.0 - 3_600, 2)
+    assert "completed_at" not in values
 
 
-def test_the_history_of_many_shows_them_as_they_are_now(written):
-    job_store.move_all([job(JobStatus.PENDING)], JobStatus.QUEUED, "why", {"retry_count": 7}, "me")
-    (event,) = written[-1][1]
-    assert event == (job(JobStatus.PENDING), "Pending", "Queued", "why", "me", {"retry_attempt": 7})
-    assert written[0] == ("update", (["JOB-1"], "Pending", "Queued", {"retry_count": 7}, "me", {}))
+def test_a_job_that_is_not_to_blame_keeps_its_place_in_line(database):
+    lost = Outcome(
+        JobStatus.FAILED, "Lost", error="lost", error_type="Transient", due=5.0, keeps_place=True, crash_count=1
+    )
+    running().end(lost)
+    values = database.updates[0][1]
+    assert "admission_rank" not in values
+    assert "retry_count" not in values
+    assert values["crash_count"] == 1
+    running().end(Outcome(JobStatus.PENDING, "Snoozed", due=5.0))
+    values = database.updates[1][1]
+    assert "next_retry_at" not in values
+    assert "error_message" not in values
 
 
-def test_the_caller_may_take_the_history_to_write_it_later(written):
-    log: list = []
-    assert job_store.transition(job(JobStatus.RUNNING), JobStatus.COMPLETED, "Done", actor="me", log=log)
-    assert len(log) == 1
-    assert "history" not in [what for what, _given in written]
+def test_a_dead_letter_is_over_and_not_tried_again(database):
+    running().end(Outcome(JobStatus.DEAD_LETTER, "Dead", error="no", error_type="Permanent"))
+    values = database.updates[0][1]
+    assert (values["completed_at"], values["next_retry_at"], values["error_type"]) == (NOW, None, "Permanent")
+
+
+def test_a_canceled_job_says_by_whom(database):
+    running().end(Outcome(JobStatus.CANCELED, "Canceled", canceled_by="me", cancel_reason="enough"))
+    values = database.updates[0][1]
+    assert (values["modified_by"], values["canceled_by"], values["cancel_reason"]) == ("me", "me", "enough")
+    assert (values["canceled_at"], values["completed_at"]) == (NOW, NOW)
+
+
+def test_a_start_counts_the_attempt_and_names_its_connection(database):
+    log: list[Any] = []
+    job = record.Job(row(JobStatus.QUEUED))
+    assert job.start("entry", NOW, "w", log)
+    text, values, _wait = database.updates[0]
+    assert "started_epoch = UNIX_TIMESTAMP()" in text
+    assert (values["attempt"], values["from_attempt"], values["connection_id"], values["rq_job_id"]) == (
+        3,
+        2,
+        7,
+        "entry",
+    )
+    assert (job.row["attempt"], job.row["started_at"]) == (3, NOW)
+    assert [event.message for event in log] == ["Worker started execution, attempt 3"]
+    assert not database.history, "the caller writes it"
 
 
 @pytest.mark.parametrize(
@@ -124,21 +183,22 @@ def test_the_caller_may_take_the_history_to_write_it_later(written):
         ([1_500, 500, 600, 10], [[0], [1], [2, 3]]),  # counted anew after each cut
     ],
 )
-def test_new_rows_are_cut_into_statements_of_what_a_server_takes(monkeypatch, written, sizes, expected):
-    monkeypatch.setattr(new_rows, "INSERT_BYTES", 3_000)
-    plain = {"owner": "me", "status": "Pending", "reference_doctype": None}
-    rows = [{"name": number, "sealed_input_parameters": "x" * size, **plain} for number, size in enumerate(sizes)]
-    job_store.insert_jobs(rows)
-    assert [[row[0] for row in batch] for what, batch in written if what == "insert"] == expected
+def test_new_rows_are_cut_into_statements_of_what_a_server_takes(monkeypatch, database, sizes, expected):
+    monkeypatch.setattr(record, "INSERT_BYTES", 3_000)
+    plain = {"organization": "a", "retry_count": 0, "owner": "me", "status": "Pending", "reference_doctype": None}
+    rows: Any = [{"name": number, "sealed_input_parameters": "x" * size, **plain} for number, size in enumerate(sizes)]
+    record.insert(rows)
+    assert [[one[0] for one in batch] for batch in database.inserts] == expected
 
 
-def test_a_new_job_is_created_pending_and_in_line_in_the_same_moment(written):
-    row = {"name": "JOB-1", "owner": "me", "status": "Queued", "sealed_input_parameters": "", "reference_doctype": None}
-    waiting = {**row, "status": "Pending"}
-    job_store.insert_jobs([row, waiting])
-    pending, in_line = (
-        (row, None, "Pending", "Job created", "me", {}),
-        (row, "Pending", "Queued", "Job enqueued", "me", {}),
-    )
-    history = [pending, in_line, (waiting, None, "Pending", "Job created", "me", {})]
-    assert written[1:] == [("history", history), ("announce", ([row], "Pending", "Queued", {}))]
+def test_a_new_job_is_created_pending_and_in_line_in_the_same_moment(database):
+    new = {"sealed_input_parameters": "", "reference_doctype": None, "owner": "me"}
+    rows = [row(JobStatus.QUEUED, **new), row(JobStatus.PENDING, "JOB-2", **new)]
+    record.insert(rows)
+    made = [(event.background_job, event.from_status, event.to_status, event.message) for event in database.history]
+    assert made == [
+        ("JOB-1", None, "Pending", "Job created"),
+        ("JOB-1", "Pending", "Queued", "Job enqueued"),
+        ("JOB-2", None, "Pending", "Job created"),
+    ]
+    assert database.told == [(rows[:1], "Pending", "Queued", {})]

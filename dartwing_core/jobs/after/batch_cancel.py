@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from ..job import backlog, batch_store, job_store
+from ..job import batch_store, find, record
 from ..job.job_rows import MemberRow
 from ..lib import best_effort, sql
 from ..lib.pieces import in_pieces
@@ -55,10 +55,10 @@ def drain(name: str, limit: int = ALL) -> int:
     if len(canceled) == limit:
         return limit  # the next sweep goes on, and releases the children
     for some in in_pieces(canceled, AT_ONCE):
-        awaited = backlog.awaited([job["name"] for job in some])
+        awaited = find.awaited([job["name"] for job in some])
         best_effort.run(partial(batch_end.release_and_close, awaited))
-    for member in backlog.to_be_stopped("parent_batch", name):
-        best_effort.run(partial(cancel.request_stop, member, user, reason))
+    for member in find.to_be_stopped("parent_batch", name):
+        best_effort.run(partial(cancel.cancel_now, member, user, reason))
     batch_end.close_ended([name])
     return len(canceled)
 
@@ -80,4 +80,4 @@ def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None,
 
 
 def _cancel(jobs: Sequence[MemberRow], user: str, reason: str | None) -> list[MemberRow]:
-    return job_store.move_all(jobs, JobStatus.CANCELED, cancel.MESSAGE, cancel.values(user, reason), user)
+    return record.cancel_all(jobs, user, reason)

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from functools import partial
 from typing import TypedDict, cast
 
-from ..job import batch_store, event_jobs, job_store, new_rows
+from ..job import batch_store, columns, event_jobs, record
 from ..job.batch_store import ON_COMPLETE, ON_FAILURE, ON_SUCCESS, BatchState
 from ..job.job_rows import NewJobRow
 from ..lib import best_effort, clock, sql
@@ -103,12 +103,13 @@ def _write(name: str) -> list[NewJobRow] | None:
     if not state["is_live"]:
         due += [ON_COMPLETE] if state["has_failed"] else [ON_COMPLETE, ON_SUCCESS]
         values = {"status": _end(state), "completed_at": clock.site_time(), "cancel_requested": 0}
-        event_jobs.insert_for_batch(name, batch["organization"], batch["owner_user"], values["status"])
+        told = event_jobs.rows_for_batch(name, batch["organization"], batch["owner_user"], values["status"])
+        record.insert_untold(told)
     rows = {kind: _callback(batch, kind) for kind in due if batch[kind] and not batch[f"{kind}_job"]}
     values |= {f"{kind}_job": row["name"] for kind, row in rows.items()}
     batch_store.update(name, values)
     if rows:
-        job_store.insert_jobs(list(rows.values()))
+        record.insert(list(rows.values()))
     return list(rows.values())
 
 
@@ -120,12 +121,12 @@ def _end(state: BatchState) -> str:
 
 def as_callback(row: NewJobRow) -> str:
     """The kept columns of a callback's row, as JSON."""
-    columns: Columns = {**row}
-    return json.dumps({column: columns[column] for column in CALLBACK_COLUMNS})
+    stored: Columns = {**row}
+    return json.dumps({column: stored[column] for column in CALLBACK_COLUMNS})
 
 
 def _callback(batch: Columns, kind: str) -> NewJobRow:
     kept, now = json.loads(batch[kind]), clock.now_epoch()
-    row = new_rows.new_row(batch["owner_user"], batch["organization"], now) | kept
-    row |= new_rows.columns(now, row["priority"]) | {"callback_of": batch["name"]}
+    row = columns.new_row(batch["owner_user"], batch["organization"], now) | kept
+    row |= columns.place(now, row["priority"]) | {"callback_of": batch["name"]}
     return cast(NewJobRow, row)

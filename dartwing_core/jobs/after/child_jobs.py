@@ -14,10 +14,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from ..job import backlog, dependencies, job_store, waiting
-from ..job.backlog import RUN_ANYWAY
+from ..job import dependencies, find, record, waiting
+from ..job.find import RUN_ANYWAY
 from ..job.job_rows import ChildRow, DueRow
-from ..lib import best_effort, clock, config, sql
+from ..lib import best_effort, config, sql
 from ..line import wake
 from ..status import LIVE, JobStatus
 
@@ -72,10 +72,10 @@ def release_children(parents: Collection[str], limit: int = END_LIMIT) -> Releas
 
 def _release_over(parents: Collection[str], limit: int) -> Released:
     sql.commit()  # a fresh snapshot
-    statuses = backlog.statuses(sorted(parents))
+    statuses = find.statuses(sorted(parents))
     over = {name: statuses.get(name) for name in sorted(parents) if statuses.get(name) not in LIVE}
     if len(over) > 1:  # most of them have no children
-        awaited = backlog.awaited(list(over))
+        awaited = find.awaited(list(over))
         over = {name: status for name, status in over.items() if name in awaited}
     failed = {name: status for name, status in over.items() if status != JobStatus.COMPLETED}
     released = Released()
@@ -100,7 +100,7 @@ def release_some(parent: str, status: str | None, limit: int) -> Released:
 
 def _release_some(parent: str, status: str | None, limit: int) -> Released:
     released = Released()
-    children = backlog.children(parent, limit)
+    children = find.children(parent, limit)
     if status != JobStatus.COMPLETED:
         released.ended = _end([job for job in children if job["on_parent_failure"] != RUN_ANYWAY], parent, status)
         children = [job for job in children if job["on_parent_failure"] == RUN_ANYWAY]
@@ -115,7 +115,7 @@ def _release_some(parent: str, status: str | None, limit: int) -> Released:
 def _end_others(failed: Mapping[str, str | None], limit: int) -> list[ChildRow]:
     """End jobs that depend on failed ones but wait for others. Those may take long, and the wait would be in vain."""
     by_parent: dict[str, dict[str, ChildRow]] = {}
-    for job in backlog.other_children(sorted(failed), limit):
+    for job in find.other_children(sorted(failed), limit):
         by_parent.setdefault(job["parent"], {})[job["name"]] = job
     ended: dict[str, ChildRow] = {}
     for parent, jobs in by_parent.items():
@@ -127,9 +127,7 @@ def _end_others(failed: Mapping[str, str | None], limit: int) -> list[ChildRow]:
 def _end(jobs: Sequence[ChildRow], parent: str, status: str | None) -> list[ChildRow]:
     """End the jobs whose rows are not locked, each by its own policy, and log the reason."""
     message = f"The job it depends on, {parent}, {f'is {status}' if status else 'was deleted'}"
-    values = {"error_message": message, "error_type": "Permanent"}
     to_cancel = [job for job in jobs if job["on_parent_failure"] == dependencies.CANCEL]
     others = [job for job in jobs if job["on_parent_failure"] != dependencies.CANCEL]
-    when = {"canceled_at": clock.site_time()}
-    ended = job_store.move_all(to_cancel, JobStatus.CANCELED, message, values | when, config.ENGINE)
-    return [*ended, *job_store.move_all(others, JobStatus.DEAD_LETTER, message, values, config.ENGINE)]
+    ended = record.end_all(to_cancel, JobStatus.CANCELED, message, config.ENGINE)
+    return [*ended, *record.end_all(others, JobStatus.DEAD_LETTER, message, config.ENGINE)]

@@ -10,11 +10,11 @@ from functools import partial
 
 from ..access import tenancy
 from ..job import circuits, events
+from ..job.outcome import Outcome
 from ..lib import best_effort, clock, config, sql
 from ..lib.config import JobType
 from ..lib.row_types import MovableJob, TypeAndOrganization
 from ..line import wake
-from ..run.outcome import Outcome
 from ..status import JobStatus
 
 CHANGED = "job_circuit_changed"

@@ -19,7 +19,7 @@ from ..lib import clock, config, sql
 from ..lib.row_types import Columns, fields_of
 from ..lib.rows import insert_row, update_query
 from ..status import LIVE, JobStatus
-from . import backlog, job_store
+from . import find
 from .job_rows import MemberRow
 from .runs import CancelRequest
 
@@ -88,13 +88,13 @@ def cancel_request(name: str) -> CancelRequest | None:
 def update(name: str, values: Columns, status: str | None = None) -> bool:
     """Write columns, with `status` only while the batch has it. Locks the row until the commit either way.
 
-    Waits at most `job_store.LOCK_WAIT` seconds for the row. The error is then the database's.
+    Waits at most `find.LOCK_WAIT` seconds for the row. The error is then the database's.
     """
     batch = frappe.qb.DocType(config.BATCH)
     stored = {"modified": clock.site_time(), **content.sealed(values)}
     query = update_query(config.BATCH, stored).where(batch.name == name)
     query = query.where(batch.status == status) if status else query
-    return bool(sql.run_update(query, job_store.LOCK_WAIT, by_name=True))
+    return bool(sql.run_update(query, find.LOCK_WAIT, by_name=True))
 
 
 def reopen(name: str) -> None:
@@ -144,7 +144,7 @@ def states_query(names: Sequence[str]) -> QueryBuilder:
     awaits_failure = Case().when(batch.on_failure.isnotnull() & batch.on_failure_job.isnull(), 1).else_(0)
     query = frappe.qb.from_(batch).select(batch.name, batch.cancel_requested, batch.canceled_by)
     query = query.select(awaits_failure.as_("awaits_failure"))
-    query = query.select(_a_member(batch, LIVE).as_("is_live"), _a_member(batch, backlog.BAD_ENDS).as_("has_failed"))
+    query = query.select(_a_member(batch, LIVE).as_("is_live"), _a_member(batch, find.BAD_ENDS).as_("has_failed"))
     return query.where(batch.name.isin(list(names)) & (batch.status == RUNNING))
 
 

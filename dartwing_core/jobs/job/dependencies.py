@@ -14,8 +14,8 @@ from ..lib import canonical, clock, config, deletion, ids, inserts
 from ..lib.pieces import in_pieces
 from ..lib.rows import STANDARD, standard_values
 from ..status import LIVE, JobStatus, LinePlace
-from . import backlog, waiting
-from .queued_job import QueuedRow
+from . import find, record
+from .job_rows import JobRow
 
 
 class DependentJob(TypedDict):
@@ -77,7 +77,7 @@ def forget(parents: Sequence[str]) -> None:
     deletion.delete_rows(config.DEPENDENCY, "depends_on", parents)
     pointing = _pointing_to(parents).run()
     for some in in_pieces(pointing, POINT_ROWS):
-        waiting.set_parents(dict(some), [JobStatus.DEAD_LETTER])
+        record.set_parents(dict(some), [JobStatus.DEAD_LETTER])
 
 
 def _pointing_to(parents: Sequence[str]) -> QueryBuilder:
@@ -108,7 +108,7 @@ class Results(dict[str, Any]):
         return super().get(key, super().get(self.ids_by_key.get(key, ""), default))
 
 
-def results(job: QueuedRow) -> Results:
+def results(job: JobRow) -> Results:
     """The results of a job's completed parents, as far as its owner may see them. Reads all of them."""
     if not job["depends_on"]:
         return Results({}, {})
@@ -119,7 +119,7 @@ def results(job: QueuedRow) -> Results:
     return Results({row["name"]: canonical.load(row["result"]) for row in rows}, keys)
 
 
-def results_query(job: QueuedRow, viewer: visibility.Viewer) -> QueryBuilder:
+def results_query(job: JobRow, viewer: visibility.Viewer) -> QueryBuilder:
     """The query of `results`, from the child to each parent. For an OR of both kinds the server reads all jobs."""
     child, dependency = frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY)
     parent = frappe.qb.DocType(config.JOB)
@@ -133,5 +133,5 @@ def results_query(job: QueuedRow, viewer: visibility.Viewer) -> QueryBuilder:
 
 CANCEL, DEAD_LETTER = "cancel", "dead_letter"
 
-POLICIES = (CANCEL, DEAD_LETTER, backlog.RUN_ANYWAY)
+POLICIES = (CANCEL, DEAD_LETTER, find.RUN_ANYWAY)
 """`on_parent_failure`: the fate of a job whose parent is canceled, fails for good or is deleted."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from ..lib import canonical, clock, config, priorities, sql
+from ..lib import canonical, clock, config, priorities
 from ..lib.row_types import Columns, OwnedJob
 from ..lib.texts import is_path
-from ..rq import doorbells, redis_queue
+from ..rq import redis_queue
 from ..status import RETRYABLE, JobStatus
-from . import new_rows
+from . import columns
 from .job_rows import NewJobRow
 
 HOOK, BATCH_HOOK = "background_job_events", "job_batch_events"
@@ -45,26 +45,12 @@ class Call(NamedTuple):
     details: dict[str, str]
 
 
-class Doorbell:
-    """Wakes workers for the new jobs once the current transaction is committed."""
-
-    is_for_any_commit = True
-
-    def __init__(self) -> None:
-        self.rows: list[NewJobRow] = []
-
-    def __call__(self) -> None:
-        """Wake workers. Without Redis the sweeper does so later."""
-        rows, self.rows = self.rows, []
-        redis_queue.if_there(lambda: doorbells.ring(rows))
-
-
 def rows_for(
-    jobs: Iterable[OwnedJob], from_status: JobStatus | None, to_status: JobStatus, columns: Iterable[str] = ()
+    jobs: Iterable[OwnedJob], from_status: JobStatus | None, to_status: JobStatus, shared: Iterable[str] = ()
 ) -> list[NewJobRow]:
     """A row for each function that is to hear of this change of jobs. `from_status`: None for new jobs.
 
-    `columns`: those of rows with which they are inserted.
+    `shared`: the columns of rows with which they are inserted.
     """
     event = _event_of(from_status, to_status)
     by_type = (_declared(HOOK) or {}) if event else {}
@@ -75,7 +61,7 @@ def rows_for(
         told = {"event": event, "job_id": job["name"], "job_type": job["job_type"]}
         paths = _paths_for(job["job_type"], by_type, event)
         calls += [Call(path, job["organization"], job["owner_user"], told) for path in paths]
-    return _rows(calls, tuple(columns))
+    return _rows(calls, tuple(shared))
 
 
 def _paths_for(job_type: str, by_type: Mapping[str, Any], event: str) -> list[str]:
@@ -89,22 +75,11 @@ def _paths_for(job_type: str, by_type: Mapping[str, Any], event: str) -> list[st
     return paths
 
 
-def insert_for(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobStatus) -> None:
-    """Insert these rows. Does not commit."""
-    insert(rows_for(jobs, from_status, to_status))
-
-
-def insert_for_batch(batch: str, organization: str, owner: str, status: str) -> None:
-    """Insert the rows for the end of a batch. Does not commit."""
+def rows_for_batch(batch: str, organization: str, owner: str, status: str) -> list[NewJobRow]:
+    """A row for each function that is to hear of the end of a batch."""
     told = {"event": status.lower(), "batch_id": batch}
     paths = _paths(_declared(BATCH_HOOK), told["event"])
-    insert(_rows([Call(path, organization, owner, told) for path in paths]))
-
-
-def ring_later(rows: Sequence[NewJobRow]) -> None:
-    """Wake workers for these rows once the current transaction is committed."""
-    if rows:
-        sql.callback_of_transaction(Doorbell).rows.extend(rows)
+    return _rows([Call(path, organization, owner, told) for path in paths])
 
 
 def named_functions() -> set[str]:
@@ -133,14 +108,14 @@ def _paths(by_event: Any, event: str) -> list[str]:
     return [path for path in paths if isinstance(path, str) and len(path) <= config.LONGEST_NAME and is_path(path)]
 
 
-def _rows(calls: Sequence[Call], columns: tuple[str, ...] = ()) -> list[NewJobRow]:
+def _rows(calls: Sequence[Call], wanted: tuple[str, ...] = ()) -> list[NewJobRow]:
     if not calls:
         return []
     job_type, now = config.job_type(config.ENQUEUED), clock.now_epoch()
     priority = (job_type and job_type.default_priority) or "Normal"
     queue = job_type.queue if job_type else None
     shared = {
-        **new_rows.columns(now, priority),
+        **columns.place(now, priority),
         "job_type": config.ENQUEUED,
         "priority": priority,
         "queue": queue if queue in redis_queue.queue_names() else priorities.QUEUE_OF_PRIORITY[priority],
@@ -149,21 +124,14 @@ def _rows(calls: Sequence[Call], columns: tuple[str, ...] = ()) -> list[NewJobRo
         "is_result_private": 1,
     }
     rows = [_row(call, now) | shared for call in calls]
-    return cast(list[NewJobRow], [{column: row.get(column) for column in columns or row} for row in rows])
+    return cast(list[NewJobRow], [{column: row.get(column) for column in wanted or row} for row in rows])
 
 
 def _row(call: Call, now: float) -> Columns:
     arguments = {**call.details, "organization": call.organization, "owner_user": call.owner}
     parameters = canonical.canonical_json({"method": call.path, "arguments": arguments})
-    return new_rows.new_row(config.ENGINE, call.organization, now) | {
+    return columns.new_row(config.ENGINE, call.organization, now) | {
         "job_title": call.path.rpartition(".")[2],
         "sealed_input_parameters": parameters,  # ids alone; and a change must not fail because the site's key is gone
         "job_hash": canonical.hash_of(config.ENQUEUED, call.organization, parameters),
     }
-
-
-def insert(rows: Sequence[NewJobRow]) -> None:
-    """Insert these rows, and wake workers for them once they are committed. Does not commit."""
-    if rows:
-        new_rows.insert(rows)
-        ring_later(rows)

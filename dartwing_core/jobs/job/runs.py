@@ -17,7 +17,7 @@ from pypika.terms import Term, Values
 
 from ..access import content
 from ..errors import JobCanceledError
-from ..lib import clock, config, deletion, ids, inserts, sql
+from ..lib import clock, config, deletion, ids, inserts, server_errors, sql, transaction
 from ..lib.row_types import AttemptKey, Columns, fields_of
 from ..lib.rows import standard_columns, update_query
 from ..lib.texts import TEXT_LENGTH
@@ -73,7 +73,7 @@ def write(run: str, values: Columns, lock_wait: int | None = None) -> None:
     sql.run_update(query, lock_wait)
 
 
-def settle(run: str, values: Columns, *, is_canceled: bool, exists: bool, lock_wait: int | None = None) -> None:
+def settle(run: str, values: Columns, is_canceled: bool, *, exists: bool, lock_wait: int) -> None:
     """Write an attempt's end, in the transaction of its settle.
 
     Raises JobCanceledError if the attempt was asked to stop and this end is not a cancel. For `exists` see `finish`.
@@ -84,7 +84,7 @@ def settle(run: str, values: Columns, *, is_canceled: bool, exists: bool, lock_w
         raise JobCanceledError(_("The job was canceled."))
 
 
-def finish(run: str, values: Columns, *, exists: bool, lock_wait: int | None = None) -> bool:
+def finish(run: str, values: Columns, *, exists: bool, lock_wait: int) -> bool:
     """Write an attempt's end, in the transaction of its settle. False if the attempt was asked to stop.
 
     `exists`: whether the attempt's heartbeat has made the row. Otherwise a request or a checkpoint may have. A later
@@ -100,19 +100,32 @@ def finish(run: str, values: Columns, *, exists: bool, lock_wait: int | None = N
     return True
 
 
-def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> None:
-    """Ask a running attempt to stop. Its heartbeat reads the request.
+def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> bool:
+    """Ask a running attempt to stop. False, without a wait, if another transaction keeps its row locked.
 
-    Needs a short transaction of its own: while the row is locked, the heartbeat can't renew the lease.
+    Its heartbeat reads the request, and its settle waits for the end of this transaction.
     """
-    run = ids.run_name(job, attempt)
     values = {
         "cancel_requested": 1,
         "canceled_by": user,
         "cancel_reason": (reason or "")[:TEXT_LENGTH] or None,
         "cancel_requested_epoch": sql.database_epoch(),
     }
-    write(run, {"background_job": job, "attempt": attempt, **values})
+    try:
+        write(ids.run_name(job, attempt), {"background_job": job, "attempt": attempt, **values}, lock_wait=0)
+    except Exception as error:
+        is_locked = server_errors.database_code(error) == server_errors.LOCK_WAIT_TIMEOUT
+        if not is_locked or transaction.has_undone_transaction(error, frappe.db.sql):
+            raise
+        return False
+    return True
+
+
+def lock_unended(run: str) -> bool:
+    """Lock an attempt's row until the transaction ends. False, without a wait, if it is locked or has ended."""
+    table = frappe.qb.DocType(config.RUN)
+    query = frappe.qb.from_(table).select(table.name).where((table.name == run) & table.outcome.isnull())
+    return bool(sql.run_locking_read(query.for_update(skip_locked=True)))
 
 
 def cancel_request(run: str) -> CancelRequest | None:

@@ -64,7 +64,7 @@ def as_of_now(lock_wait: int | None = None) -> str:
     """The prefix of a statement that must not fail by snapshot isolation, nor wait longer for a row."""
     if frappe.db.db_type != "mariadb":
         return ""
-    variables = [f"innodb_lock_wait_timeout={lock_wait:d}"] if lock_wait else []
+    variables = [f"innodb_lock_wait_timeout={lock_wait:d}"] if lock_wait is not None else []
     # From 1,000 names on, the server joins them to a scan of the table, in spite of FORCE INDEX, and locks all rows.
     variables.append("in_predicate_conversion_threshold=0")
     if knows_snapshot_isolation(_connected().get_server_info()):

@@ -59,3 +59,8 @@ def as_sentence(text: str) -> str:
 def is_path(path: str) -> bool:
     """Whether a text has the form of a function's dotted path."""
     return "." in path and all(part.isidentifier() for part in path.split("."))
+
+
+def text_for_storage(value: Any) -> str:
+    """The value's text as the database accepts it. A file name may hold half a character, which no column can."""
+    return str(value).encode("utf-8", "replace").decode("utf-8")

@@ -12,7 +12,7 @@ from pypika.queries import QueryBuilder
 from pypika.terms import Parameter
 
 from ..access import tenancy
-from ..job import backlog, waiting
+from ..job import find, record
 from ..job.job_rows import CandidateRow, DueRow
 from ..lib import config
 from ..status import JobStatus, LinePlace
@@ -58,9 +58,9 @@ def admit_held_of(held: Sequence[HeadRow]) -> list[DueRow]:
         organization = head["organization"]
         if room[organization] > 0:
             names = _held_query(head, room[organization]).run(pluck=True)
-            rows = waiting.lock_waiting(names, None, LinePlace.HELD)
+            rows = find.lock_waiting(names, None, LinePlace.HELD)
             room[organization] -= len(rows)
-            entered += waiting.enter_locked(rows)
+            entered += record.put_in_line(rows)
     return entered
 
 
@@ -92,7 +92,7 @@ def first_places(line: Line, limit: int) -> list[Place]:
 
 def first_jobs(line: Line, limit: int) -> list[CandidateRow]:
     """The rows of a line's first jobs, with CANDIDATE_FIELDS."""
-    text = _first_text(frappe.db.db_type, backlog.CANDIDATE_FIELDS, limit)
+    text = _first_text(frappe.db.db_type, find.CANDIDATE_FIELDS, limit)
     return frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)), as_dict=True)
 
 

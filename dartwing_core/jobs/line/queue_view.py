@@ -20,7 +20,6 @@ from ..lib.config import JobType
 from ..status import JobStatus, LinePlace
 from . import limits, line_queries, pauses
 from .limits import Key, SlotsRow
-from .line_queries import HeadRow
 from .selection import Choice, Line
 from .turns import Turns
 
@@ -28,25 +27,18 @@ SHARE = 20
 """A view is good for so many times as long as its reading took. So reading takes a twentieth of a worker's time."""
 LONGEST = 0.25
 """Seconds for which a view is good at most. A job that comes meanwhile waits for the next view."""
-LONG_JOB = 8
-"""A job that ran so many times as long as reading took ends the view: no worker starts two such jobs by an old one."""
 AHEAD = 20
 """So many names of a line are read at once for each worker that claims from it."""
 
 
 class ReadAhead:
-    """The jobs of a line that were read ahead.
+    """The jobs of a line that were read ahead, in a statement for many claims."""
 
-    Some are left to other workers, which probably claim them meanwhile. Jobs that are still there then are read again.
-    """
-
-    def __init__(self, line: Line, number: int, known: deque[line_queries.Place] | None = None):
-        """`number`: how many jobs are read at once."""
+    def __init__(self, line: Line, number: int, known: Sequence[line_queries.Place] = ()):
+        """`number`: how many jobs are read at once. `known`: the only jobs, which are not read."""
         self._line, self._number = line, number
-        self._next: deque[line_queries.Place] = known if known is not None else deque()
+        self._next, self._is_all = deque(known), bool(known)
         self._passed: set[str] = set()
-        self._is_all = known is not None
-        """Whether no other job is in line."""
 
     def follow(self, line: Line) -> bool:
         """Go on with the line as a later view shows it. False if another job is first there than is known here."""
@@ -54,7 +46,7 @@ class ReadAhead:
             self._next.popleft()
         self._passed.clear()
         self._line, self._is_all = line, False
-        return self._number > 0 and bool(self._next) and self._next[0].rank == line.rank
+        return bool(self._next) and self._next[0].rank == line.rank
 
     def first_place(self) -> line_queries.Place | None:
         """The place of the next job. None if there is none."""
@@ -66,7 +58,10 @@ class ReadAhead:
         return self._next[0] if self._next else None
 
     def skip(self, also: int = 0) -> None:
-        """Go on to the job behind the next one. `also`: leave so many more jobs to other workers."""
+        """Go on to the job behind the next one. `also`: leave so many more jobs to other workers.
+
+        Those that are still there at the end are read again.
+        """
         self._passed.add(self._next.popleft().name)
         if self._next and also:
             self._is_all = False
@@ -78,41 +73,31 @@ class ReadAhead:
 
 @dataclass(slots=True)
 class QueueView:
-    """The jobs that may start, as of one moment."""
+    """The jobs that may start, as of one moment. Others may have claimed some of them since."""
 
     choice: Choice
     types: Mapping[str, JobType | None]
     """Job Types by name. None for a type that is gone."""
     limits: Mapping[str, Limits]
-    made_at: float
-    """As `time.monotonic()`."""
-    is_good_until: float
-    long_job: float
-    """Seconds of a job after which the view is outdated, however young it is."""
-    workers: int = 1
+    good_until: float
+    """Until when the next job is claimed by it, as `time.monotonic()`."""
+    workers: int
     """How many workers claim from the same lines."""
     _ahead: dict[tuple[str, str, str, str], ReadAhead] = field(default_factory=dict)
 
     def first_place(self, line: Line) -> line_queries.Place | None:
-        """The place of a line's next job. None if there is none.
-
-        Jobs are read ahead, as of the transaction's snapshot. Other workers may have claimed them by now.
-        """
+        """The place of a line's next job. None if there is none."""
         ahead = self._ahead.get(line.key)
         if ahead is None:
             ahead = self._ahead[line.key] = ReadAhead(line, AHEAD * self.workers)
         return ahead.first_place()
 
     def take_over(self, before: QueueView) -> None:
-        """Keep what an earlier view has read ahead of the lines, as far as it is still right."""
+        """Keep what an earlier view has read ahead: the names of 20 organizations would cost a statement a job."""
         for line in self.choice.lines:
             ahead = before._ahead.get(line.key)
             if ahead and ahead.follow(line):
                 self._ahead[line.key] = ahead
-
-    def restrict_to(self, line: Line, only: line_queries.Place) -> None:
-        """Let only this job of a line be claimed."""
-        self._ahead[line.key] = ReadAhead(line, 0, deque([only]))
 
     def skip(self, line: Line) -> None:
         """Go on to the job behind: another worker holds the next one."""
@@ -132,46 +117,30 @@ class QueueView:
         return bool(self.caps(line)) or circuits.has_breaker(self.types[line.job_type])
 
 
-EMPTY_VIEW = QueueView(Choice((), {}, {}), {}, {}, 0, 0, 0)
-
-
-def read_view(queues: Collection[str] | None = None, turns: Turns | None = None) -> QueueView:
+def read_view(queues: Collection[str] | None = None, turns: Turns | None = None, workers: int = 1) -> QueueView:
     """Read which jobs of these queues (all by default) may start.
 
-    `turns`: the caller's turns; None if it claims nothing. The caller provides a fresh snapshot. Commits if held jobs
-    get in line.
+    `turns`: the caller's turns; None if it claims nothing. `workers`: how many claim from these queues. The caller
+    provides a fresh snapshot. Commits if held jobs get in line.
     """
     began = _begin()
     heads = [] if pauses.is_paused() else line_queries.heads()
-    if held := _held(heads):
+    if held := [head for head in heads if head["in_line"] == LinePlace.HELD]:
         entered = sql.committed(partial(line_queries.admit_held_of, held))
         heads = line_queries.heads() if entered else heads
-    return _build_view(heads, queues, began, turns)
+    going = pauses.not_paused(head for head in heads if head["in_line"] == LinePlace.IN_LINE)
+    lines = [
+        Line(head["queue"], head["organization"], head["job_type"], head["priority"], head["rank"]) for head in going
+    ]
+    return _build_view(lines, queues, began, turns, workers)
 
 
-def read_view_in_settle(queues: Collection[str] | None, turns: Turns, snapshot_age: float) -> QueueView | None:
-    """Read a view in a transaction that is so many seconds old. Does not commit.
-
-    Returns None if there are held jobs, since putting them in line takes a commit.
-    """
-    began = _begin()
-    heads = [] if pauses.is_paused() else line_queries.heads()
-    return None if _held(heads) else _build_view(heads, queues, began, turns, snapshot_age)
-
-
-def read_view_of_line(line: Line) -> QueueView:
-    """Read whether the jobs of one line may start."""
-    began = _begin()
-    queue, organization, job_type, priority = line.key
-    head: HeadRow = {
-        "in_line": LinePlace.IN_LINE,
-        "queue": queue,
-        "organization": organization,
-        "job_type": job_type,
-        "priority": priority,
-        "rank": line.rank,
-    }
-    return _build_view([] if pauses.is_paused() else [head], None, began)
+def read_view_of_job(line: Line, only: line_queries.Place) -> QueueView:
+    """Read whether this job of a line may start. Others of the line may not."""
+    lines = [] if pauses.is_paused() or pauses.is_paused(line.queue) else [line]
+    view = _build_view(lines, None, _begin())
+    view._ahead[line.key] = ReadAhead(line, 0, [only])
+    return view
 
 
 def _begin() -> float:
@@ -180,21 +149,9 @@ def _begin() -> float:
     return time.monotonic()
 
 
-def _held(heads: Sequence[HeadRow]) -> list[HeadRow]:
-    return [head for head in heads if head["in_line"] == LinePlace.HELD]
-
-
 def _build_view(
-    heads: Sequence[HeadRow],
-    queues: Collection[str] | None,
-    began: float,
-    turns: Turns | None = None,
-    snapshot_age: float = 0,
+    lines: list[Line], queues: Collection[str] | None, began: float, turns: Turns | None = None, workers: int = 1
 ) -> QueueView:
-    going = pauses.not_paused(head for head in heads if head["in_line"] == LinePlace.IN_LINE)
-    lines = [
-        Line(head["queue"], head["organization"], head["job_type"], head["priority"], head["rank"]) for head in going
-    ]
     limits_of = tenancy.limits_of(sorted({line.organization for line in lines}))
     types = {name: config.job_type(name) for name in {line.job_type for line in lines}}
     waits = [line for line in lines if limits_of[line.organization].may_start and may_start(types[line.job_type])]
@@ -203,9 +160,8 @@ def _build_view(
     served = [line for line in free if queues is None or line.queue in queues]
     passes = turns.passes(waits, served, weights) if waits and turns else {}
     now = time.monotonic()
-    took = now - began
-    good_for = min(LONGEST, took * SHARE) - snapshot_age
-    return QueueView(Choice(served, passes, weights), types, limits_of, now, now + good_for, took * LONG_JOB)
+    good_until = now + min(LONGEST, (now - began) * SHARE)
+    return QueueView(Choice(served, passes, weights), types, limits_of, good_until, workers)
 
 
 def _not_stopped(lines: list[Line], types: Mapping[str, JobType | None]) -> list[Line]:

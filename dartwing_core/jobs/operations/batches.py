@@ -15,17 +15,16 @@ from .. import engine
 from ..access import visibility
 from ..after import batch_cancel, batch_end
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
-from ..job import batch_store, job_store
+from ..job import batch_store, record
 from ..job.batch_store import CALLBACKS, RUNNING, BatchRow
 from ..job.job_rows import MemberRow
 from ..lib import clock, config, ids
 from ..lib.pieces import in_pieces
 from ..lib.row_types import Columns
 from ..lib.rows import standard_columns
-from ..lib.texts import TEXT_LENGTH, cut
+from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
 from ..read import list_arguments, pages
-from ..run.context import text_for_storage
-from ..status import LIVE, RETRYABLE, JobStatus
+from ..status import LIVE, RETRYABLE
 from ..submit import dedup, given_parameters, submission
 from ..submit.after_commit import after_commit, undone_on_error
 from ..submit.request import Request
@@ -160,14 +159,11 @@ def _retry_failed(name: str) -> dict[str, Any]:
     if may_go:
         batch_store.reopen(name)
     moved = set()
-    for values, jobs in _alike(may_go, keys):
+    for key, jobs in _alike(may_go, keys):
         for step in in_pieces(jobs, RETRY_AT_ONCE):
-            message, user = engine.RETRY_MESSAGE, frappe.session.user
-            columns = dict(values)
-            to_status = JobStatus(columns.pop("status"))
-            moved |= {job["name"] for job in job_store.move_all(step, to_status, message, columns, user)}
-            if to_status == JobStatus.QUEUED:
-                after_commit().wake_for(step)
+            begun = record.retry_all(step, key)
+            moved |= {job["name"] for job in begun}
+            after_commit().wake_for([job for job in begun if not job["waits_for"]])
     retried = [job for job in failed if job["name"] in moved]
     after_commit().release_children_of(
         {job["waits_for"] for job in retried if job["waits_for"]}, batch_end.release_and_close
@@ -177,20 +173,14 @@ def _retry_failed(name: str) -> dict[str, Any]:
     return {"batch_id": name, "retried": len(retried), "skipped": left | {job: str(skipped[job]) for job in skipped}}
 
 
-def _alike(failed: Sequence[MemberRow], keys: Mapping[str, str | None]) -> list[tuple[Columns, list[MemberRow]]]:
-    """The jobs, grouped by the columns to write, which are equal for most of them."""
+def _alike(failed: Sequence[MemberRow], keys: Mapping[str, str | None]) -> list[tuple[str | None, list[MemberRow]]]:
+    """The jobs by the columns that a retry writes, which are equal for most of them: a new key, and the jobs."""
     found: dict[tuple[Any, ...], list[MemberRow]] = defaultdict(list)
     for job in failed:
         new_key = keys.get(job["name"])
         key = new_key if new_key != job["active_key"] else None
-        found[job["status"], job["priority"], bool(job["waits_for"]), key].append(job)
-    return [(_fresh(jobs[0], key), jobs) for (_status, _priority, _waits, key), jobs in found.items()]
-
-
-def _fresh(job: MemberRow, key: str | None) -> Columns:
-    values = {**engine.fresh_series(job), **({"active_key": key} if key else {})}
-    del values["waits_for"]  # not changed: each may wait for another parent
-    return values
+        found[key, job["status"], job["priority"], bool(job["waits_for"])].append(job)
+    return [(key, jobs) for (key, *_others), jobs in found.items()]
 
 
 def visible_batch(batch_id: Any) -> BatchRow:

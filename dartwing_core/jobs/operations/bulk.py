@@ -11,7 +11,7 @@ from frappe import _
 from .. import engine
 from ..access import permission
 from ..errors import DuplicateJobError, InvalidJobError
-from ..job import backlog
+from ..job import find
 from ..lib import config, plain_text
 from ..lib.texts import cut
 from ..read import visible_jobs
@@ -52,7 +52,7 @@ def _delete(name: str) -> None:
 
 def _running_last(names: list[str]) -> list[str]:
     """The attempt of a running job waits some seconds for this transaction to decide, and then ends without it."""
-    statuses = backlog.statuses(names) if names else {}
+    statuses = find.statuses(names) if names else {}
     return sorted(names, key=lambda name: statuses.get(name) == JobStatus.RUNNING)
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-import frappe
 from frappe import _
 
 from ..after import batch_end
 from ..errors import InvalidJobError, InvalidTransitionError, JobChangedError
-from ..job import history, job_store, waiting
+from ..job import waiting
 from ..job.job_rows import JobRow
+from ..job.record import Job
 from ..lib import clock, due_times
-from ..lib.row_types import changed
 from ..read import retried_operation
-from ..status import WAITING, JobStatus, LinePlace
+from ..status import WAITING, JobStatus
 from ..submit import submission
 from ..submit.after_commit import after_commit
 
@@ -70,26 +69,12 @@ def _run_now(job: JobRow) -> Document:
 
 
 def _moved(job: JobRow, due: float, message: str) -> Document:
-    leaves_line = job["status"] == JobStatus.QUEUED and due > clock.now_epoch()
-    job = _out_of_line(job, message) if leaves_line else job
-    values = waiting.set_due(job, due)
-    if values is None:
+    moved = Job(job)
+    if not moved.set_due(due, message):
         raise JobChangedError(job["name"])
-    if not leaves_line:
-        status = JobStatus(job["status"])
-        history.write([history.event_of(job, status, status, message, frappe.session.user)])
     entered = waiting.enter_line([job["name"]])
     after_commit().wake_for(entered)
-    if entered:
-        values |= {"status": str(JobStatus.QUEUED), "in_line": int(LinePlace.IN_LINE)}
     if job["waits_for"]:
         after_commit().release_children_of([job["waits_for"]], batch_end.release_and_close)
-    return submission.as_document({**job, **values})
-
-
-def _out_of_line(job: JobRow, message: str) -> JobRow:
-    """Take a job out of the line. Returns its columns: Pending again."""
-    values = {"queued_at": None}
-    if not job_store.transition(job, JobStatus.PENDING, message, values=values, lock_wait=job_store.LOCK_WAIT):
-        raise JobChangedError(job["name"])
-    return changed(job, {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": int(LinePlace.OUTSIDE)})
+    now: JobRow = {**moved.row, "status": str(JobStatus.QUEUED)} if entered else moved.row
+    return submission.as_document(now)

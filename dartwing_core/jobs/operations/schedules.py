@@ -14,7 +14,7 @@ from frappe.utils import get_system_timezone
 from .. import engine
 from ..access import content, visibility
 from ..errors import InvalidJobError, ScheduleNotFoundError
-from ..job import history, job_store, schedule_store
+from ..job import history, record, schedule_store
 from ..job.schedule_store import ScheduleRow
 from ..lib import clock, config
 from ..lib.texts import cut
@@ -85,7 +85,7 @@ def run_schedule_now(schedule_id: str) -> Document:
     text = f"Run once from schedule {schedule['name']} by hand"
     status = JobStatus(item.row["status"])
     with undone_on_error(SAVEPOINT):
-        job_store.insert_jobs([item.row])
+        record.insert([item.row])
         history.write([history.event_of(item.row, status, status, text, user)])
     engine.wake_after_commit([item])
     return submission.as_new_document(item.row)

@@ -12,7 +12,7 @@ from frappe.model.document import Document
 from ..access import content
 from ..access.visibility import Viewer, viewer
 from ..errors import JobNotFoundError
-from ..job import job_store
+from ..job import find
 from ..job.job_rows import JobRow
 from ..lib import config
 from ..lib.texts import cut
@@ -28,7 +28,7 @@ def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> Job
     fields = (*fields, "job_type") if fields and "job_type" not in fields else fields
     if isinstance(job_id, Document) and job_id.doctype == config.JOB:  # as a submit returns it
         job_id = job_id.name
-    job = job_store.load_sealed(job_id, *fields) if isinstance(job_id, str) and job_id else None
+    job = find.load_sealed(job_id, *fields) if isinstance(job_id, str) and job_id else None
     looking = looking or viewer()
     if not job or not looking.can_see_job(job):
         raise not_found(job_id)
@@ -56,5 +56,5 @@ def visible_job_now(name: str) -> JobRow | None:
 
     For a transaction whose snapshot may be older than a change of the job.
     """
-    job = job_store.load_now(name)
+    job = find.load_now(name)
     return viewer().without_hidden_result(job) if job else None

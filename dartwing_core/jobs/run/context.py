@@ -16,6 +16,7 @@ from ..errors import JobCanceledError, JobSnoozed
 from ..job.job_files import AttemptFiles, JobFile
 from ..lib.secret_texts import spellings, without
 from ..lib.secret_values import Secret
+from ..lib.texts import text_for_storage
 from . import idempotency
 from .attempt_log import AttemptLog
 
@@ -216,8 +217,3 @@ def shown(value: Any) -> str:
         return text_for_storage(value)
     except Exception:
         return type(value).__name__
-
-
-def text_for_storage(value: Any) -> str:
-    """The value's text as the database accepts it. A file name may hold half a character, which no column can."""
-    return str(value).encode("utf-8", "replace").decode("utf-8")

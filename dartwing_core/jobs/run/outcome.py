@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypedDict
 
@@ -13,22 +12,23 @@ from frappe import _
 
 from ..access.content import first_line
 from ..errors import InvalidJobError, JobError, JobPutBackError, JobSnoozed, JobTimeoutError
-from ..job import circuits, new_rows
+from ..job import circuits
 from ..job.job_rows import DoubtfulRow
+from ..job.outcome import Outcome
 from ..lib import canonical, classification, clock, config, plain_text, server_errors
 from ..lib.config import RetryPolicy
 from ..lib.outside_errors import BaseTimeoutException
 from ..lib.row_types import Columns, TypeAndOrganization
 from ..lib.secret_texts import without, without_in
+from ..lib.texts import text_for_storage
 from ..status import JobStatus
 from . import backoff
-from .context import MAX_SNOOZE, shown, text_for_storage
+from .context import MAX_SNOOZE, shown
 
 
 class EndingJob(TypedDict):
     """The columns on which the outcome of an attempt depends."""
 
-    priority: str
     retry_count: int
     max_retries: int
     crash_count: int
@@ -40,38 +40,16 @@ REFERENCE_LENGTH = 16_000
 MAX_CRASHES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The status an attempt ends with, and the columns written with it."""
-
-    status: JobStatus
-    message: str
-    values: Columns = field(default_factory=dict)
-    error: str | None = None
-    traceback: str | None = None
-    is_transient: bool = False
-    """Whether it failed by an error that may pass or by its time limit, and not by its worker's death."""
-    has_timed_out: bool = False
-
-    @property
-    def of_attempt(self) -> JobStatus:
-        """The attempt's own end. One that ran out of time is Timed Out, also the last of a dead letter."""
-        return JobStatus.TIMED_OUT if self.has_timed_out else self.status
-
-
 def success(result: Any, progress_message: str, max_bytes: int, secrets: Collection[str] = ()) -> Outcome:
     """The outcome when the handler has returned. `secrets`: texts that nothing of it may hold."""
     reference, left_out = _reference(result, secrets)
-    values = {
-        "progress": 100,
-        "progress_message": without(progress_message, secrets) or None,
-        "result": storable(result, max_bytes, secrets),
-        "output_reference": reference,
-        "error_message": None,
-        "error_type": None,
-        "crash_count": 0,
-    }
-    return Outcome(JobStatus.COMPLETED, f"Job completed successfully{left_out}", values)
+    return Outcome(
+        JobStatus.COMPLETED,
+        f"Job completed successfully{left_out}",
+        progress_message=without(progress_message, secrets) or None,
+        result=storable(result, max_bytes, secrets),
+        output_reference=reference,
+    )
 
 
 def _reference(result: Any, secrets: Collection[str]) -> tuple[str | None, str]:
@@ -91,7 +69,7 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: 
     `secrets`: texts that neither message nor traceback may hold.
     """
     if isinstance(error, JobSnoozed):
-        return _snoozed(job, error)
+        return _snoozed(error)
     if isinstance(error, JobPutBackError):
         return _put_back(job, error, secrets)
     message, trace = describe(error, secrets), traceback_of(error, secrets)
@@ -103,28 +81,24 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: 
 def _failed_attempt(job: EndingJob, error: BaseException, policy: RetryPolicy, message: str, trace: str) -> Outcome:
     """The outcome of an attempt that its own error has ended."""
     is_retryable = classification.classify_error(error, policy.retry_on, policy.never_retry_on)
-    details = {
-        "error_message": message,
-        "error_type": "Transient" if is_retryable else "Permanent",
-        "crash_count": 0,
-    }
     status = JobStatus.TIMED_OUT if is_timeout(error) else JobStatus.FAILED
     line = first_line(message)
     ended = partial(
         Outcome,
         error=message,
+        error_type="Transient" if is_retryable else "Permanent",
         traceback=trace,
         is_transient=is_retryable and isinstance(error, Exception),
         has_timed_out=is_timeout(error),
     )
     if not is_retryable:
-        return ended(JobStatus.DEAD_LETTER, f"Failed for good: {line}", _ended(details))
+        return ended(JobStatus.DEAD_LETTER, f"Failed for good: {line}")
     if job["retry_count"] >= job["max_retries"]:
-        return ended(JobStatus.DEAD_LETTER, f"{status} and no retries are left: {line}", _ended(details))
+        return ended(JobStatus.DEAD_LETTER, f"{status} and no retries are left: {line}")
     number = job["retry_count"] + 1
-    schedule = _schedule(job, number, policy, classification.retry_after(error))
-    text = f"{status}, retry {number} of {job['max_retries']} at {schedule['next_retry_at']:%Y-%m-%d %H:%M:%S}: {line}"
-    return ended(status, text, details | schedule | {"retry_count": number})
+    due = clock.now_epoch() + _delay(number, policy, classification.retry_after(error))
+    text = f"{status}, retry {number} of {job['max_retries']} at {clock.site_time(due):%Y-%m-%d %H:%M:%S}: {line}"
+    return ended(status, text, due=due, retry_count=number)
 
 
 def lost(job: DoubtfulRow, outlived_its_limit: bool, policy: RetryPolicy) -> Outcome:
@@ -143,31 +117,26 @@ def lost(job: DoubtfulRow, outlived_its_limit: bool, policy: RetryPolicy) -> Out
 def _not_to_blame(job: EndingJob, what: str, error: str, trace: str | None = None) -> Outcome:
     """The outcome when the job is not to blame, unless that happens MAX_CRASHES times in a row."""
     crashes = job["crash_count"] + 1
-    details = {"error_message": error, "error_type": "Transient", "crash_count": crashes}
+    ended = partial(Outcome, error=error, error_type="Transient", traceback=trace, crash_count=crashes)
     if crashes >= MAX_CRASHES:
-        return Outcome(JobStatus.DEAD_LETTER, f"{what} {crashes} times in a row", _ended(details), error, trace)
-    schedule = _retry_at(job, clock.now_epoch())
-    del schedule["admission_rank"]  # it has its old place in line
-    return Outcome(JobStatus.FAILED, f"{what}, to be tried again", details | schedule, error, trace)
+        return ended(JobStatus.DEAD_LETTER, f"{what} {crashes} times in a row")
+    return ended(JobStatus.FAILED, f"{what}, to be tried again", due=clock.now_epoch(), keeps_place=True)
 
 
 def canceled(user: str | None, reason: str | None, *, by_force: bool = False) -> Outcome:
     """The outcome when a user has canceled the running job."""
     text = "Job stopped by force after it was canceled" if by_force else "Job canceled while running"
-    values = {"canceled_at": clock.site_time(), "canceled_by": user, "next_retry_at": None, "cancel_reason": reason}
-    return Outcome(JobStatus.CANCELED, text, values)
+    return Outcome(JobStatus.CANCELED, text, canceled_by=user, cancel_reason=reason)
 
 
-def _snoozed(job: EndingJob, error: JobSnoozed) -> Outcome:
+def _snoozed(error: JobSnoozed) -> Outcome:
     due = clock.now_epoch() + min(error.seconds, MAX_SNOOZE)
-    values = {**new_rows.due_columns(due, job["priority"]), "crash_count": 0}
-    return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", values)
+    return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", due=due)
 
 
 def _put_back(job: EndingJob, error: JobPutBackError, secrets: Collection[str]) -> Outcome:
-    values = {**new_rows.due_columns(clock.now_epoch(), job["priority"]), "crash_count": job["crash_count"]}
-    del values["admission_rank"]  # it has its old place in line
-    return Outcome(JobStatus.PENDING, f"Put back in line: {without(str(error), secrets)}", values)
+    text, now = f"Put back in line: {without(str(error), secrets)}", clock.now_epoch()
+    return Outcome(JobStatus.PENDING, text, due=now, keeps_place=True, crash_count=job["crash_count"])
 
 
 def is_timeout(error: BaseException) -> bool:
@@ -233,20 +202,11 @@ def without_text(error: BaseException) -> BaseException:
     return KeyboardInterrupt()
 
 
-def _ended(details: Columns) -> Columns:
-    return details | {"next_retry_at": None}
-
-
-def _schedule(job: EndingJob, number: int, policy: RetryPolicy, asked: float | None) -> Columns:
+def _delay(number: int, policy: RetryPolicy, asked: float | None) -> float:
     settings = config.settings()
-    delay = backoff.next_delay(
+    return backoff.next_delay(
         number, delays=policy.delays, base_delay=settings.retry_base_delay, cap=settings.retry_delay_cap, at_least=asked
     )
-    return _retry_at(job, clock.now_epoch() + delay)
-
-
-def _retry_at(job: EndingJob, epoch: float) -> Columns:
-    return {**new_rows.due_columns(epoch, job["priority"]), "next_retry_at": clock.site_time(epoch)}
 
 
 def _note(text: str) -> str:

@@ -16,7 +16,7 @@ from frappe import _
 
 from ..access import standing, tenancy
 from ..errors import InvalidJobError, JobBusyError, RateLimitError
-from ..job import job_store, new_rows, schedule_store
+from ..job import columns, record, schedule_store
 from ..job.schedule_store import ScheduleRow
 from ..lib import best_effort, clock, plain_text, sql
 from ..lib.row_types import Columns
@@ -127,7 +127,7 @@ def _make(result: Result, schedule: ScheduleRow, due: float) -> None:
     item = prepare(schedule, due)
     quota.check([item], schedule["owner_user"], result.after_commit.append)
     try:
-        job_store.insert_jobs([item.row])
+        record.insert([item.row])
     except Exception as error:
         if not dedup.is_duplicate(error):
             raise
@@ -145,7 +145,7 @@ def prepare(schedule: ScheduleRow, due: float | None = None) -> Prepared:
     item = schedule_form.check_work(schedule)
     row = item.row
     item.write(dict.fromkeys(("dedup_hash", "active_key", "dedup_until")))
-    item.write(new_rows.columns(clock.now_epoch() if due is None else due, row["priority"]))
+    item.write(columns.place(clock.now_epoch() if due is None else due, row["priority"]))
     item.write({"schedule_run": schedule_store.run_key(schedule["name"], row["name"] if due is None else due)})
     return item
 

@@ -27,7 +27,7 @@ from pypika.terms import Criterion
 
 from ..access import visibility
 from ..errors import DuplicateJobError, InvalidJobError, JobBusyError
-from ..job import backlog, job_store
+from ..job import find, record
 from ..job.job_rows import HolderRow, JobRow
 from ..lib import clock, config, named_locks, priorities, server_errors, sql
 from ..lib.config import JobType
@@ -120,7 +120,7 @@ def holders(hashes: Collection[str]) -> dict[str, HolderRow]:
         if row["name"] in given[content]:
             found[content] = _later(row, found.get(content))
     if live := {row["name"]: row for row in found.values() if row["status"] in LIVE}:
-        for name, status in backlog.statuses(list(live)).items():
+        for name, status in find.statuses(list(live)).items():
             if status == JobStatus.CANCELED:
                 live[name]["status"] = status
     return found
@@ -227,7 +227,7 @@ def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
 def _replace(chosen: Prepared, later: Prepared) -> None:
     """Give a request the parameters and priority of a later one. They replace those of an existing job too."""
     rank = priorities.rank(chosen.row["due_epoch"], later.row["priority"])
-    chosen.write({**job_store.replaceable(later.row), "admission_rank": rank})
+    chosen.write({**record.replaceable(later.row), "admission_rank": rank})
     if chosen.on_duplicate == RETURN:
         chosen.request = later.request
 

@@ -10,7 +10,7 @@ from frappe import _
 
 from ..access import visibility
 from ..errors import InvalidJobError
-from ..job import backlog, waiting
+from ..job import columns, find
 from ..job.dependencies import POLICIES
 from ..lib import canonical, config
 from ..lib.pieces import in_pieces
@@ -104,7 +104,7 @@ class DependencyCheck:
         is_own = found is not None and found["organization"] == organization
         if found is None or not is_own or not looking or not looking.can_see(found["owner_user"], organization):
             raise InvalidJobError(_("depends_on: background job {0} not found in this organization.").format(cut(name)))
-        if found["status"] in ENDED_BADLY and item.row["on_parent_failure"] != backlog.RUN_ANYWAY:
+        if found["status"] in ENDED_BADLY and item.row["on_parent_failure"] != find.RUN_ANYWAY:
             raise InvalidJobError(
                 _("depends_on: background job {0} is {1} and will not complete.").format(name, _(found["status"]))
             )
@@ -121,13 +121,13 @@ def _write(item: Prepared, parents: Mapping[str, str]) -> None:
     if not parents:
         row["on_parent_failure"] = None
         return
-    minds = row["on_parent_failure"] != backlog.RUN_ANYWAY
+    minds = row["on_parent_failure"] != find.RUN_ANYWAY
     unfinished = [
         name for name, status in parents.items() if status != JobStatus.COMPLETED and (minds or status in LIVE)
     ]
     row["depends_on"] = next(iter(parents))
     if unfinished:
-        item.write(waiting.waiting_columns(max(unfinished)))
+        item.write(columns.waits_for_parent(max(unfinished)))
 
 
 def _keys(asked: Sequence[Prepared]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..access import visibility
-from ..job import job_store
+from ..job import find, record
 from ..job.job_rows import HolderRow
 from ..lib.row_types import changed
 from ..status import NOT_BEGUN, JobStatus
@@ -38,7 +38,7 @@ class Duplicate:
         return submission.as_document(_shown(self.job, user))
 
     def _replace(self, user: str) -> None:
-        if not job_store.replace_waiting(self.job, self.request.row):
+        if not record.replace_waiting(self.job, self.request.row):
             raise dedup.duplicate_error(self.job, user)
         if self.job["status"] == JobStatus.QUEUED:  # the new priority may have moved it to another queue
             after_commit().wake_for([changed(self.request.row, {"name": self.job["name"]})])
@@ -82,5 +82,5 @@ def _decide(item: Prepared, job: HolderRow, user: str) -> Duplicate:
 
 def _shown(job: HolderRow, user: str) -> Mapping[str, Any]:
     """All columns of a job that the user may see."""
-    row = job_store.load_whole(job["name"])
+    row = find.load_whole(job["name"])
     return visibility.viewer(user).without_hidden_result(row) if row else job

@@ -17,7 +17,7 @@ from frappe.realtime import get_user_room
 
 from ..access import tenancy
 from ..errors import InvalidJobError, QueueFullError, RateLimitError
-from ..job import waiting
+from ..job import columns
 from ..lib import config
 from ..line import limits
 from ..rq import counters, redis_queue
@@ -75,7 +75,7 @@ def _hold(items: Sequence[Prepared]) -> None:
     """Hold jobs that would be in line now, until there is room."""
     for item in items:
         if item.row["in_line"]:
-            item.write(waiting.held_columns())
+            item.write(columns.held())
 
 
 def _warn(organization: str, cap: int) -> None:

@@ -13,7 +13,7 @@ from frappe import _
 from ..access import content, permission, visibility
 from ..access.standing import Standing
 from ..errors import InvalidJobError
-from ..job import job_store, new_rows
+from ..job import columns, find
 from ..job.job_rows import JobRow, NewJobRow
 from ..lib import canonical, clock, config, due_times, priorities, sealing, secret_values
 from ..lib.config import JobType
@@ -84,7 +84,7 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
     priority = _priority(job_type.default_priority or "Normal" if is_by_type else request.priority)
     dependency_check.check_policy(request.on_parent_failure)
     due = due_times.epoch_of(request.available_at)
-    row = _row(request, job_type, user, parameters, priority) | new_rows.columns(due, priority)
+    row = _row(request, job_type, user, parameters, priority) | columns.place(due, priority)
     return Prepared(request, cast(NewJobRow, row), allowed[asked].is_paused, standing.limits)
 
 
@@ -124,7 +124,7 @@ def edited(job: JobRow, parameters: Any) -> Columns:
     job_type = config.job_type(job["job_type"])
     if job_type and job_type.handler_method == functions.HANDLER:
         raise InvalidJobError(_("Jobs of the type {0} keep their parameters.").format(job_type.name))
-    stored = job_store.load(job["name"], "input_parameters")
+    stored = find.load(job["name"], "input_parameters")
     before = (canonical.load(stored["input_parameters"]) if stored else None) or {}
     declared = given_parameters.declared_of(job_type) if job_type else None
     secrets = declared.secrets if declared else frozenset()
@@ -145,7 +145,7 @@ def edited(job: JobRow, parameters: Any) -> Columns:
 
 def shown_parameters(job: JobRow) -> str:
     """The parameters of a job as JSON, with dots in place of secrets."""
-    stored = job_store.load(job["name"], "input_parameters")
+    stored = find.load(job["name"], "input_parameters")
     parameters = canonical.load(stored["input_parameters"]) if stored else None
     return canonical.canonical_json(given_parameters.shown(job["job_type"], parameters) or {})
 
@@ -164,7 +164,7 @@ def _row(request: Request, job_type: JobType, user: str, parameters: Checked, pr
     content = _stored_hash(job_type.name, request.organization, parameters.identity)
     about = labels.columns_of(request.reference, request.tags)
     return (
-        new_rows.new_row(user, request.organization, now)
+        columns.new_row(user, request.organization, now)
         | about
         | {
             "job_type": job_type.name,

@@ -11,8 +11,7 @@ from typing import Any
 from frappe import _
 
 from ..errors import InvalidJobError
-from ..lib.texts import describe_unknown
-from ..run.context import text_for_storage
+from ..lib.texts import describe_unknown, text_for_storage
 
 LENGTH = 140
 UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

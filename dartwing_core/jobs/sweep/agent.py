@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import frappe
 
-from ..job import backlog
+from ..job import find
 from ..lib import best_effort, clock
 from ..rq import leader
 from . import scheduled_types, sweeper
@@ -62,7 +62,7 @@ class SiteWatch:
         return self._sweep_if_due()
 
     def _sweep_if_due(self) -> float:
-        now, outlook = clock.now_epoch(), backlog.outlook()
+        now, outlook = clock.now_epoch(), find.outlook()
         patience = WITH_DEPENDENTS if outlook.has_dependents else ANYWAY
         is_time = time.monotonic() - self._swept_at >= patience
         if outlook.due_epoch > now and not is_time:

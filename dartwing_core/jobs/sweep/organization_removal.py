@@ -16,7 +16,7 @@ from frappe import _
 
 from ..access import visibility
 from ..after import cancel
-from ..job import backlog, circuits, job_store, schedule_store
+from ..job import circuits, find, record, schedule_store
 from ..lib import best_effort, clock, config, deletion, inserts, sql
 from ..lib.rows import standard_columns
 from ..status import FINISHED, NOT_RUNNING, JobStatus
@@ -76,8 +76,8 @@ def go_on(organization: str) -> int:
     _repeat(partial(_delete_batches, organization), deadline)
     for status in NOT_RUNNING:
         _repeat(partial(_end_waiting, organization, status, request.owner), deadline)
-    for job in backlog.to_be_stopped("organization", organization):
-        best_effort.run(partial(cancel.request_stop, job, request.owner, _("The organization was deleted.")))
+    for job in find.to_be_stopped("organization", organization):
+        best_effort.run(partial(cancel.cancel_now, job, request.owner, _("The organization was deleted.")))
     removed = _repeat(partial(_delete_jobs, organization), deadline) if age >= SHOWN_FOR else 0
     if age >= LATE:
         sql.committed(partial(_complete, organization))
@@ -111,9 +111,8 @@ def _delete_named_batches(names: Sequence[str]) -> None:
 
 def _end_waiting(organization: str, status: JobStatus, user: str) -> int:
     """End waiting jobs, as an attempt ends jobs of a missing organization. Commits."""
-    jobs = backlog.of_organization_query(organization, [status], AT_ONCE).run(as_dict=True)
-    values = {"error_message": MESSAGE, "error_type": "Permanent", "next_retry_at": None}
-    moved = sql.committed(lambda: job_store.move_all(jobs, JobStatus.DEAD_LETTER, MESSAGE, values, user))
+    jobs = find.of_organization_query(organization, [status], AT_ONCE).run(as_dict=True)
+    moved = sql.committed(lambda: record.end_all(jobs, JobStatus.DEAD_LETTER, MESSAGE, user))
     return len(moved)
 
 
@@ -123,8 +122,8 @@ def _delete_jobs(organization: str) -> int:
 
 
 def _delete_some_jobs(organization: str) -> int:
-    found = backlog.of_organization_query(organization, FINISHED, AT_ONCE).run(as_dict=True)
-    rows = job_store.lock_finished([row["name"] for row in found])
+    found = find.of_organization_query(organization, FINISHED, AT_ONCE).run(as_dict=True)
+    rows = find.lock_finished([row["name"] for row in found])
     retention.delete_jobs(rows)
     removal = frappe.qb.DocType(config.REMOVAL)
     update = frappe.qb.update(removal).set(removal.removed_jobs, removal.removed_jobs + len(rows))

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import cast
 
 from ..after import batch_end, circuit_breaker
 from ..errors import JobCanceledError, JobTimeoutError
-from ..job import backlog, cancel_lock, job_store, runs
-from ..job.job_rows import DoubtfulRow
-from ..lib import best_effort, clock, config, ids, named_locks, server_errors, sql
+from ..job import find, runs
+from ..job.job_rows import DoubtfulRow, JobRow
+from ..job.outcome import Outcome
+from ..job.record import Job
+from ..lib import best_effort, clock, config, ids, server_errors, sql
 from ..lib.row_types import Columns, changed
 from ..line import claim
 from ..rq import rq_attempts
 from ..run import outcome
-from ..run.outcome import Outcome
 from ..status import FINISHED, JobStatus
 
 ATTEMPTS = 500  # read at once
@@ -28,7 +30,7 @@ LOCK_WAIT = 1  # second
 
 def doubtful(limit: int = ATTEMPTS) -> list[DoubtfulRow]:
     """The running attempts that the functions below may have to end."""
-    return backlog.doubtful(limit)
+    return find.doubtful(limit)
 
 
 def rescue_lost(attempts: Sequence[DoubtfulRow] | None = None) -> int:
@@ -68,7 +70,7 @@ def stop_overdue(attempts: Sequence[DoubtfulRow] | None = None) -> int:
     """
     found = doubtful() if attempts is None else attempts
     alive = [job for job in found if lease_end(job) >= job["database_epoch"]]  # the others are lost
-    overdue = [job for job in alive if age(job) > job["timeout_seconds"] + backlog.OVERTIME]
+    overdue = [job for job in alive if age(job) > job["timeout_seconds"] + find.OVERTIME]
     return sum(bool(best_effort.run(partial(_stop_overdue, job))) for job in overdue)
 
 
@@ -83,17 +85,19 @@ def _force(job: DoubtfulRow) -> bool:
 def _stop(job: DoubtfulRow, end: Outcome) -> bool:
     """Have RQ stop the process, then end the attempt. A sweeper that dies in between leaves both to the next sweep.
 
-    Holds the lock for canceling the attempt: so the process can't settle meanwhile and go on to another job.
+    Locks the attempt's row meanwhile: so the process can't settle and go on to another job.
     """
-    with named_locks.named_lock(cancel_lock.lock_of(job), LOCK_WAIT) as is_ours:
-        if not is_ours or not _is_running(job):
-            return False
-        if job["worker"] == claim.worker_name():  # the stand-in of a busy worker stops its own process, so last
-            has_ended = _end_and_tell(job, end)
-            _stop_process(job)
-            return has_ended
+    run = ids.run_name(job["name"], job["attempt"])
+    sql.commit()  # a fresh snapshot
+    if not runs.lock_unended(run) or not _is_current(job):
+        sql.rollback()
+        return False
+    if job["worker"] == claim.worker_name():  # the stand-in of a busy worker stops its own process, so last
+        has_ended = _end_and_tell(job, end, by_force=True)
         _stop_process(job)
-        return _end_and_tell(job, end)
+        return has_ended
+    _stop_process(job)
+    return _end_and_tell(job, end, by_force=True)
 
 
 def _stop_process(job: DoubtfulRow) -> None:
@@ -105,7 +109,11 @@ def _stop_process(job: DoubtfulRow) -> None:
 def _is_running(job: DoubtfulRow) -> bool:
     """Whether this attempt is running, as committed now."""
     sql.commit()  # a fresh snapshot
-    now = job_store.load(job["name"], "status", "attempt")
+    return _is_current(job)
+
+
+def _is_current(job: DoubtfulRow) -> bool:
+    now = find.load(job["name"], "status", "attempt")
     return now == {"status": str(JobStatus.RUNNING), "attempt": job["attempt"]}
 
 
@@ -135,8 +143,8 @@ def _outlived_its_limit(job: DoubtfulRow) -> bool:
     return sql.is_connected(job["connection_id"], age(job))
 
 
-def _end_and_tell(job: DoubtfulRow, end: Outcome) -> bool:
-    has_ended = _end(job, end)
+def _end_and_tell(job: DoubtfulRow, end: Outcome, *, by_force: bool = False) -> bool:
+    has_ended = _end(job, end, by_force)
     if has_ended:
         best_effort.run(partial(circuit_breaker.record_end, job, end, is_probe=False))
     if has_ended and end.status in FINISHED:
@@ -144,8 +152,8 @@ def _end_and_tell(job: DoubtfulRow, end: Outcome) -> bool:
     return has_ended
 
 
-def _end(job: DoubtfulRow, end: Outcome) -> bool:
-    """Settle an attempt from outside. False if it has just settled itself.
+def _end(job: DoubtfulRow, end: Outcome, by_force: bool) -> bool:
+    """Settle an attempt from outside. False if it has just settled itself, or if somebody is canceling it.
 
     Raises JobCanceledError if the attempt was asked to stop and `end` is not a cancel.
     """
@@ -154,9 +162,9 @@ def _end(job: DoubtfulRow, end: Outcome) -> bool:
     except Exception as error:
         if not server_errors.is_conflict(error):
             raise
-        if not _is_running(job):
-            return False  # its own settle held the row, and the connection may be another attempt's by now
-        # Its own transaction may lock the row, by a comment on its job. Its lease is over, so its connection is ended.
+        if not (by_force or _has_waited(job)) or not _is_running(job):
+            return False  # its own settle or a cancel holds the row; or its connection is another attempt's by now
+        # Its own transaction may lock the row, and its connection outlive its machine. Its lease is over, so end it.
         sql.kill_connection(job["connection_id"], age(job))
         return sql.committed(partial(_settle, job, end))
     if has_moved:
@@ -165,31 +173,17 @@ def _end(job: DoubtfulRow, end: Outcome) -> bool:
 
 
 def _settle(job: DoubtfulRow, end: Outcome) -> bool:
-    moved = job_store.transition(
-        job,
-        end.status,
-        end.message,
-        values=end.values,
-        actor=end.values.get("canceled_by") or config.ENGINE,
-        worker=job["worker"],
-        lock_wait=LOCK_WAIT,
-        unless_locked=None if _may_ignore_lock(job, end) else cancel_lock.lock_of(job),
-    )
-    if not moved:
-        return False
-    run, values = ids.run_name(job["name"], job["attempt"]), _run_values(job, end)
-    is_canceled, exists = end.status == JobStatus.CANCELED, job["cancel_requested"] is not None
-    runs.settle(run, values, is_canceled=is_canceled, exists=exists, lock_wait=LOCK_WAIT)
-    return True
-
-
-def _may_ignore_lock(job: DoubtfulRow, end: Outcome) -> bool:
-    """Whether no other caller can be canceling the attempt, or it does not matter."""
-    return end.status == JobStatus.CANCELED or _has_waited(job) or named_locks.has_lock(cancel_lock.lock_of(job))
+    run, is_canceled = ids.run_name(job["name"], job["attempt"]), end.status == JobStatus.CANCELED
+    exists = job["cancel_requested"] is not None
+    runs.settle(run, _run_values(job, end), is_canceled, exists=exists, lock_wait=LOCK_WAIT)
+    if Job(cast(JobRow, job)).end(end, worker=job["worker"], lock_wait=LOCK_WAIT):
+        return True
+    sql.rollback()  # it has settled itself: what was just written to its row is not to stay
+    return False
 
 
 def _has_waited(job: DoubtfulRow) -> bool:
-    """Whether a rescue has waited for a canceling transaction for as long as a settle does."""
+    """Whether the lease has been over for so long that no settle can be under way."""
     return job["database_epoch"] > lease_end(job) + config.settings().lease_seconds / 4
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..after import batch_cancel, child_jobs
-from ..job import backlog, labels, waiting
+from ..job import find, labels, waiting
 from ..lib import best_effort, config, sql
 from ..line import line_queries, pauses, wake
 from ..rq import doorbells, leader, redis_queue, sweep_cursor
@@ -88,7 +88,7 @@ def release_children(limit: int) -> int:
     released = child_jobs.Released()
     window = limit * PARENTS_PER_JOB
     with sweep_cursor.cursor(SEEN_PARENTS) as seen:
-        parents = backlog.parents(seen.after, window)
+        parents = find.parents(seen.after, window)
         for parent in parents:
             if parent["status"] not in LIVE:
                 some = partial(child_jobs.release_some, parent["name"], parent["status"], limit - released.number)

@@ -17,7 +17,7 @@ from dartwing_core.jobs import (
     retry_job,
 )
 from dartwing_core.jobs.errors import JobChangedError
-from dartwing_core.jobs.job import batch_store, history, job_store
+from dartwing_core.jobs.job import batch_store, find, history
 from dartwing_core.jobs.read import visible_jobs
 from tests.support import factory
 from tests.support.batches import callbacks, made, members, run, state, status_of, work
@@ -88,7 +88,7 @@ def test_a_retry_that_comes_too_late_leaves_its_batch_closed(step, monkeypatch):
     found = made(step("a", "dead"), callbacks=())
     name = members(found)["a"]
     run(name)
-    row = job_store.load(name)
+    row = find.load(name)
     frappe.db.set_value("Background Job", name, "status", "Running")
     frappe.db.commit()
     for look in ("visible_job", "visible_job_now"):

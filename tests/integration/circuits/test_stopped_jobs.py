@@ -63,7 +63,7 @@ def test_a_look_that_was_made_before_it_opened_lets_nobody_go(job_type):
     planned(job_type, "ok")
     claimer = claim.Claimer()
     claimer.view = claim.queue_view.read_view()
-    claimer.view.is_good_until = float("inf")
+    claimer.view.good_until = float("inf")
     opened(job_type)
     assert claimer.claim_from_view() is None
     assert claimer.claim_with_settle([]) is None

@@ -6,7 +6,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import DuplicateJobError, InvalidTransitionError, cancel_job, get_job_status, submit_job
-from dartwing_core.jobs.job import job_store, runs
+from dartwing_core.jobs.job import runs
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.sweep import rescue
@@ -88,16 +88,6 @@ def test_a_running_job_that_fails_after_the_request_is_canceled_not_retried():
     assert status["status"] == "Canceled"
     assert messages(job)[-1] == "Job canceled while running: enough"
     assert frappe.db.get_value("Background Job", job.name, "canceled_by") == "Administrator"
-
-
-def test_a_request_that_meets_a_failed_attempt_cancels_the_retry():
-    # The attempt ended between the caller's look at the job and the commit.
-    job = submitted(made("raises"), what="connection")
-    claimed = attempts.taken(job.name, 1)
-    cancel_job(job.name)
-    assert job_store.transition(claimed.row, job_store.JobStatus.FAILED, "failed meanwhile", values={"retry_count": 1})
-    frappe.db.commit()
-    assert get_job_status(job.name)["status"] == "Canceled"
 
 
 def test_a_job_that_will_not_stop_is_stopped_by_force_after_the_grace_period():

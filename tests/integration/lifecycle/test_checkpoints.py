@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import get_job_status
-from dartwing_core.jobs.job import job_store
+from dartwing_core.jobs.job import find
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database
 from tests.support.jobs import messages, run, submitted
@@ -29,14 +29,14 @@ def test_a_retry_goes_on_from_the_checkpoint():
 
 def test_a_checkpoint_of_an_overtaken_attempt_is_refused(monkeypatch):
     job = submitted(made("batches"), batches=2)
-    is_current = job_store.is_current
+    is_current = find.is_current
 
     def overtaken(name, attempt):
         with database.another_connection() as other, other.cursor() as cursor:
             cursor.execute("UPDATE `tabBackground Job` SET attempt = 2 WHERE name = %s", (name,))
         return is_current(name, attempt)
 
-    monkeypatch.setattr(job_store, "is_current", overtaken)
+    monkeypatch.setattr(find, "is_current", overtaken)
     assert run(job)["status"] == "Running"
     assert notes(job) == 0
 

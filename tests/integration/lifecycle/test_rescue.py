@@ -198,7 +198,7 @@ def test_a_setting_of_zero_shows_the_default_that_is_in_force(site):
 
 
 def test_two_sweeps_at_the_same_time_do_each_thing_once(monkeypatch):
-    # I3. Broken by leaving the status out of the WHERE in `job_store.guarded_update`.
+    # I3. Broken by leaving the status out of the WHERE in `record._update`.
     monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
     job_type = made("nothing")
     jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=3600) for n in range(30)]

@@ -9,7 +9,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import get_job_history, get_job_status, submit_job
-from dartwing_core.jobs.job import job_store, schedule_store
+from dartwing_core.jobs.job import record, schedule_store
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.schedules import schedule_runs
 from dartwing_core.jobs.sweep import sweeper
@@ -77,11 +77,11 @@ def test_the_unique_key_stands_behind_the_lock(wall, job_type):
     assert (state(found).next_run_epoch, state(found).last_job) == (before.next_run_epoch, before.last_job)
 
 
-@pytest.mark.parametrize("breaks", ["insert_jobs", "update"])
+@pytest.mark.parametrize("breaks", ["insert", "update"])
 def test_what_breaks_off_half_way_leaves_nothing_and_is_made_up_for(wall, job_type, monkeypatch, breaks):
     found = made(job_type)
     wall.advance(HOUR)
-    module = job_store if breaks == "insert_jobs" else schedule_store
+    module = record if breaks == "insert" else schedule_store
     good = getattr(module, breaks)
 
     def broken(*arguments):

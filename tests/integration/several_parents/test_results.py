@@ -7,7 +7,7 @@ import frappe
 from dartwing_core.jobs import executor, get_job_status, submit_jobs
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.job import dependencies as job_parents
-from dartwing_core.jobs.job import job_store
+from dartwing_core.jobs.job import find
 from tests.support import database, factory, population
 from tests.support.jobs import set_columns, submitted, submitted_with
 from tests.support.parents import child_of, parents_of, request_of
@@ -68,7 +68,7 @@ def test_results_are_read_from_the_parents_alone(job_type):
     children = [child_of(job_type, parents), child_of(job_type, parents[:1])]
     frappe.db.sql("ANALYZE TABLE `tabBackground Job`, `tabBackground Job Dependency`")
     for child, number in zip(children, (3, 1), strict=True):
-        query = job_parents.results_query(job_store.load(child.name), visibility.viewer())
+        query = job_parents.results_query(find.load(child.name), visibility.viewer())
         assert len(query.run()) == number
         assert database.rows_read(query) <= 20
 

@@ -1,7 +1,7 @@
-"""Reads of waiting and running jobs, for the sweeper and for releasing jobs.
+"""Reads and locks of jobs for the engine: one by name, those that wait, run or are to be moved.
 
-Each read goes along an index in the order of its rows and stops at a limit. So its time depends on the rows that it
-returns, and not on the number of jobs (`test_the_sweeps_queries_use_indexes`).
+Each read of many goes along an index in the order of its rows and stops at a limit. So its time depends on the rows
+that it returns, and not on the number of jobs (`test_the_sweeps_queries_use_indexes`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 import frappe
 from pypika import Order
@@ -19,18 +20,22 @@ from pypika.terms import Criterion
 from ..access import content
 from ..lib import config, sql
 from ..lib.row_types import fields_of
-from ..status import ENDED_BADLY, LIVE, WAITING, JobStatus, LinePlace
+from ..status import ENDED_BADLY, FINISHED, LIVE, WAITING, JobStatus, LinePlace
 from .job_rows import (
     AwaitedRow,
     CandidateRow,
     ChildRow,
     ConcernedRow,
     DoubtfulRow,
+    DueRow,
+    JobRow,
     LiveColumns,
     ReleasedRow,
     RunningRow,
 )
 
+LOCK_WAIT = 2
+"""Seconds to wait for a row that another transaction has locked, in operations: that may be a web request."""
 RUN_ANYWAY = "run"
 """`on_parent_failure` of a job that runs however its parents end."""
 BAD_ENDS = tuple(str(status) for status in ENDED_BADLY)
@@ -40,6 +45,68 @@ RUNNING_FIELDS = fields_of(RunningRow)
 OVERTIME = 60
 """Seconds after its time limit at which an attempt is ended by force. RQ waits for as long."""
 LIVE_FIELDS = content.columns(fields_of(LiveColumns))
+
+
+DUE_FIELDS = fields_of(DueRow)
+Child = TypeVar("Child", bound=ChildRow)
+
+
+# One job --------------------------------------------------------------------------------------------------------------
+
+
+def load(name: str, *fields: str) -> JobRow | None:
+    """The job's fields, opened. Without `fields` all but the sealed ones. Raises SealError."""
+    row = load_sealed(name, *fields)
+    return content.opened(row) if row else None
+
+
+def load_sealed(name: str, *fields: str) -> JobRow | None:
+    """The columns of these fields as stored, for who opens them. Without `fields` all but the sealed ones.
+
+    Avoids `frappe.db.get_value`: on Frappe 15 it parses column names for longer than the query takes.
+    """
+    rows = _one_query(name, content.columns(fields) or light_fields()).run(as_dict=True)
+    return rows[0] if rows else None
+
+
+def load_now(name: str) -> JobRow | None:
+    """The job's light columns as committed right now, without this transaction's writes."""
+    rows = sql.rows_outside_transaction(_one_query(name, light_fields()))
+    return cast(JobRow, rows[0]) if rows else None
+
+
+def load_locked(name: str) -> JobRow | None:
+    """The job's light columns as committed right now or written by this transaction. Locks the row until it ends.
+
+    Waits at most LOCK_WAIT seconds for the lock. The error is then the database's.
+    """
+    fields = light_fields()
+    rows = sql.run_locking_read(_one_query(name, fields).for_update(), fields, LOCK_WAIT)
+    return rows[0] if rows else None
+
+
+def _one_query(name: str, fields: Sequence[str]) -> QueryBuilder:
+    job = frappe.qb.DocType(config.JOB)
+    return frappe.qb.from_(job).select(*(job[field] for field in fields)).where(job.name == name)
+
+
+def load_whole(name: str) -> JobRow | None:
+    """All columns of the job as stored."""
+    rows = _one_query(name, _stored_columns()).run(as_dict=True)
+    return rows[0] if rows else None
+
+
+def light_fields() -> list[str]:
+    """All columns of Background Job but the sealed ones, which may be large."""
+    return [column for column in _stored_columns() if not column.startswith(content.PREFIX)]
+
+
+def _stored_columns() -> list[str]:
+    """The columns of the table. Frappe 15 counts fields without one among those of a DocType."""
+    return [column for column in frappe.get_meta(config.JOB).get_valid_columns() if content.column(column) == column]
+
+
+# Many jobs ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,3 +301,50 @@ def of_organization_query(organization: str, statuses: Iterable[JobStatus], limi
     query = frappe.qb.from_(job).select(*(job[field] for field in CHILD_FIELDS))
     states = sorted(str(status) for status in statuses)
     return query.where((job.organization == organization) & job.status.isin(states)).limit(limit)
+
+
+# Locks of jobs that are about to be moved -----------------------------------------------------------------------------
+
+
+def is_current(name: str, attempt: int) -> bool:
+    """Whether this attempt is still the running one. Locks the row until the transaction ends."""
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.status, job.attempt).where(job.name == name)
+    found = sql.run_locking_read(query.for_update())
+    return bool(found) and found[0] == (str(JobStatus.RUNNING), attempt)
+
+
+def lock_waiting(names: Sequence[str], waited_for: str | None, place: LinePlace = LinePlace.OUTSIDE) -> list[DueRow]:
+    """Lock the jobs that still wait for `waited_for`, until the commit. Skips locked jobs."""
+    job = frappe.qb.DocType(config.JOB)
+    is_waiting = (job.in_line == place) & job.status.isin([str(status) for status in WAITING])
+    is_waiting &= job.waits_for == waited_for if waited_for else job.waits_for.isnull()
+    found: dict[str, DueRow] = {row["name"]: row for row in _lock(names, is_waiting, DUE_FIELDS)}
+    return [found[name] for name in names if name in found]
+
+
+def lock_finished(names: Sequence[str]) -> dict[str, str]:
+    """Lock the finished ones of these jobs until the commit. Skips locked ones. Returns their states by name."""
+    is_finished = frappe.qb.DocType(config.JOB).status.isin([str(status) for status in FINISHED])
+    return {row["name"]: row["status"] for row in _lock(names, is_finished, ("name", "status"))}
+
+
+def lock_unchanged(jobs: Sequence[Child]) -> list[Child]:
+    """Lock the jobs that are as the caller saw them, until the commit. Skips locked jobs."""
+    is_same = frappe.qb.DocType(config.JOB).status == jobs[0]["status"]
+    locked = _lock([row["name"] for row in jobs], is_same, ("name", "attempt", "waits_for"))
+    free = {row["name"]: (row["attempt"], row["waits_for"]) for row in locked}
+    return [row for row in jobs if free.get(row["name"]) == (row["attempt"], row.get("waits_for"))]
+
+
+def _lock(names: Sequence[str], condition: Any, fields: Sequence[str]) -> list[Any]:
+    """Lock those of these jobs that meet a condition, without a wait. Returns their columns.
+
+    Reads by name: a locking read of another index would lock gaps in it too.
+    """
+    if not names:
+        return []
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).force_index("PRIMARY").select(*(job[field] for field in fields))
+    query = query.where(job.name.isin([*names]) & condition)
+    return cast(list[Any], sql.run_locking_read(query.for_update(skip_locked=True), fields))

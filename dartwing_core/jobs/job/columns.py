@@ -1,0 +1,59 @@
+"""Columns of new jobs, and of a job's place: when it is due, for what it waits, and whether it is in line."""
+
+from __future__ import annotations
+
+from ..lib import clock, ids, priorities
+from ..lib.row_types import Columns
+from ..lib.rows import standard_columns
+from ..status import JobStatus, LinePlace
+
+
+def new_row(user: str, organization: str, now: float) -> Columns:
+    """The columns that all new jobs have in common. `user` is their owner."""
+    site_now = clock.site_time(now)
+    return {
+        **standard_columns(ids.job_name(), user, site_now),
+        "organization": organization,
+        "owner_user": user,
+        "status": str(JobStatus.PENDING),
+        **dict.fromkeys(("depends_on", "on_parent_failure", "job_key", "parent_batch", "callback_of")),
+        **dict.fromkeys(("dedup_hash", "active_key", "dedup_until", "job_title")),
+        **dict.fromkeys(("reference_doctype", "reference_name", "job_tags")),
+        "created_at": site_now,
+        "attempt": 0,
+        "retry_count": 0,
+        "crash_count": 0,
+        "progress": 0,
+        "is_result_private": 0,
+    }
+
+
+def place(due_epoch: float, priority: str, waits_for: str | None = None) -> Columns:
+    """The place of a job that is new or begins anew. It is in line at once if it waits for nothing."""
+    is_in_line = not waits_for and due_epoch <= clock.now_epoch()
+    return {
+        **due(due_epoch, priority),
+        "status": str(JobStatus.QUEUED if is_in_line else JobStatus.PENDING),
+        "queued_at": clock.site_time() if is_in_line else None,
+        "waits_for": waits_for,
+        "in_line": int(LinePlace.IN_LINE if is_in_line else LinePlace.OUTSIDE),
+    }
+
+
+def due(epoch: float, priority: str) -> Columns:
+    """A due time, and the rank in line from then on."""
+    return {
+        "available_at": clock.site_time(epoch),
+        "due_epoch": epoch,
+        "admission_rank": priorities.rank(epoch, priority),
+    }
+
+
+def waits_for_parent(parent: str) -> Columns:
+    """What differs for a new job that waits for another one."""
+    return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": int(LinePlace.OUTSIDE), "waits_for": parent}
+
+
+def held() -> Columns:
+    """What differs for a new job that is due, but has no place in line."""
+    return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": int(LinePlace.HELD)}

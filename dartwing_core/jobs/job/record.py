@@ -1,0 +1,414 @@
+"""The record of a job: the one place that writes Background Job. Only `retention` deletes rows.
+
+Every change of status is one guarded UPDATE plus one row of history (invariant I3). It happens only if the job still
+has the status and attempt that the caller saw (invariant I4). Nothing here commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar, cast
+
+import frappe
+from pypika import Case
+
+from ..access import content
+from ..errors import InvalidTransitionError
+from ..lib import clock, config, deletion, inserts, priorities, sql, transaction
+from ..lib.row_types import Columns
+from ..lib.texts import TEXT_LENGTH, text_for_storage
+from ..rq import doorbells, redis_queue
+from ..status import FINISHED, RETRYABLE, JobStatus, LinePlace, can_move
+from . import columns, event_jobs, events, find, history, job_owner, labels
+from .find import LOCK_WAIT
+from .job_rows import ChildRow, DueRow, HolderRow, JobRow, NewJobRow
+from .outcome import Outcome
+
+CREATED, ENTERED, ENTERED_AGAIN = "Job created", "Job enqueued", "Job enqueued for retry"
+CANCELED, RETRIED = "Job canceled", "Job re-queued for execution"
+INSERT_BYTES, ROW_BYTES = 4_000_000, 1_000  # max_allowed_packet is 16 MB by default
+REPLACEABLE = (
+    *("modified", "modified_by", "sealed_input_parameters", "job_hash", "priority", "queue"),
+    *("job_title", "reference_doctype", "reference_name", "job_tags"),
+)
+"""The columns that a newer request for an equal job replaces."""
+Child = TypeVar("Child", bound=ChildRow)
+
+
+class Job:
+    """A job as its reader saw it. A move returns False, and writes nothing, if the job has changed since.
+
+    After a move, `row` holds the columns as they are stored then.
+    """
+
+    __slots__ = ("row",)
+
+    def __init__(self, row: JobRow):
+        self.row = row
+
+    def start(self, entry_id: str | None, at: datetime, worker: str, log: list[history.Event]) -> bool:
+        """A worker begins the next attempt, on this connection. Adds the event of the history to `log`."""
+        attempt = self.row["attempt"] + 1
+        written = {
+            "attempt": attempt,
+            "started_at": at,
+            "connection_id": sql.this_connection() or 0,
+            "rq_job_id": entry_id,
+            "next_retry_at": None,
+            "progress": 0,
+            "progress_message": None,
+        }
+        message = f"Worker started execution, attempt {attempt}"
+        return self._move(JobStatus.RUNNING, message, written, config.ENGINE, at, worker=worker, log=log)
+
+    def end(
+        self,
+        end: Outcome,
+        *,
+        progress: float | None = None,
+        duration: float = 0,
+        worker: str | None = None,
+        lock_wait: int | None = None,
+        log: list[history.Event] | None = None,
+    ) -> bool:
+        """An attempt has ended. `log`: gets the event of the history, which is not written here then."""
+        now = clock.site_time()
+        written: Columns = {"crash_count": end.crash_count, "progress_message": end.progress_message}
+        if progress is not None:
+            written["progress"] = progress
+        if end.status == JobStatus.COMPLETED:
+            written |= {"progress": 100, "result": end.result, "output_reference": end.output_reference}
+            written |= {"error_message": None, "error_type": None}
+        elif end.status == JobStatus.CANCELED:
+            written |= _canceled(end.canceled_by, end.cancel_reason, now)
+        if end.error is not None:
+            written |= {"error_message": end.error, "error_type": end.error_type, "next_retry_at": None}
+        if end.retry_count is not None:
+            written["retry_count"] = end.retry_count
+        if end.due is not None:
+            written |= columns.due(end.due, self.row["priority"])
+            if end.status != JobStatus.PENDING:
+                written["next_retry_at"] = written["available_at"]
+            if end.keeps_place:
+                del written["admission_rank"]
+        actor = end.canceled_by or config.ENGINE
+        return self._move(
+            *(end.status, end.message, written, actor, now),
+            lock_wait=lock_wait,
+            log=log,
+            duration=duration,
+            worker=worker,
+        )
+
+    def cancel(self, user: str, reason: str | None, lock_wait: int | None = None) -> bool:
+        """A user cancels the waiting job."""
+        now = clock.site_time()
+        return self._move(JobStatus.CANCELED, CANCELED, _canceled(user, reason, now), user, now, lock_wait=lock_wait)
+
+    def retry(self, active_key: str | None, edited: Mapping[str, Any]) -> bool:
+        """The current user begins a fresh series of attempts. `edited`: the columns of other parameters."""
+        written = {**_fresh(self.row), "waits_for": self.row["waits_for"], "active_key": active_key, **edited}
+        status = JobStatus(written.pop("status"))
+        return self._move(status, RETRIED, written, frappe.session.user, lock_wait=LOCK_WAIT)
+
+    def set_due(self, epoch: float, message: str) -> bool:
+        """The current user lets the waiting job start at another time.
+
+        `waits_for` may change at the same moment, so it is not written. `put_in_line` puts a due job in line.
+        """
+        is_later, user = epoch > clock.now_epoch(), frappe.session.user
+        status, written = JobStatus(self.row["status"]), columns.due(epoch, self.row["priority"])
+        if is_later:
+            written["in_line"] = int(LinePlace.OUTSIDE)  # not held either
+        if status == JobStatus.QUEUED and is_later:
+            written["queued_at"] = None
+            return self._move(JobStatus.PENDING, message, written, user, lock_wait=LOCK_WAIT)
+        if status in RETRYABLE:
+            written["next_retry_at"] = written["available_at"]
+        written |= {"modified": clock.site_time(), "modified_by": user}
+        if not _update([self.row["name"]], written, status, self.row["attempt"], LOCK_WAIT):
+            return False
+        history.write([history.event_of(self.row, status, status, message, user)])
+        self._take(written)
+        return True
+
+    def _move(
+        self,
+        to_status: JobStatus,
+        message: str,
+        written: Columns,
+        actor: str,
+        at: datetime | None = None,
+        *,
+        lock_wait: int | None = None,
+        log: list[history.Event] | None = None,
+        duration: float = 0,
+        worker: str | None = None,
+    ) -> bool:
+        """The one guarded move: the UPDATE, the history, and what is told of it."""
+        from_status = _checked(self.row["status"], to_status)
+        stored = _of_status(to_status, actor, at or clock.site_time()) | content.sealed(written)
+        if not _update([self.row["name"]], stored, from_status, self.row["attempt"], lock_wait):
+            return False
+        _tell([self.row], from_status, to_status, written)
+        event = history.event_of(
+            self.row,
+            from_status,
+            to_status,
+            message,
+            actor,
+            retry_attempt=written.get("retry_count", self.row["retry_count"]),
+            duration=duration,
+            worker=worker,
+        )
+        if log is None:
+            history.write([event])
+        else:
+            log.append(event)
+        self._take(stored)
+        return True
+
+    def _take(self, stored: Columns) -> None:
+        self.row = cast(JobRow, {**self.row, **stored})
+
+
+# Many jobs ------------------------------------------------------------------------------------------------------------
+
+
+def insert(rows: Sequence[NewJobRow]) -> None:
+    """Insert new jobs, which share their columns, with the first rows of their history, and tell of them.
+
+    A taken `active_key` raises the driver's IntegrityError. No error leaves a job without its history. Large inserts
+    are split, since a server limits the size of a statement. The caller undoes those before the one that fails.
+    """
+    if not rows:
+        return
+    told = event_jobs.rows_for(rows, None, JobStatus.PENDING, rows[0])
+    _insert([*rows, *told])
+    _ring_later(told)
+    in_line = [row for row in rows if row["status"] == JobStatus.QUEUED]
+    events.announce(in_line, JobStatus.PENDING, JobStatus.QUEUED, {})
+
+
+def insert_untold(rows: Sequence[NewJobRow]) -> None:
+    """Insert jobs that tell of others, and wake workers for them once they are committed."""
+    if rows:
+        _insert(rows)
+        _ring_later(rows)
+
+
+def cancel_all(jobs: Sequence[Child], user: str, reason: str | None) -> list[Child]:
+    """Cancel waiting jobs that share one state. Returns those that were canceled: see `_move_all`."""
+    now = clock.site_time()
+    return _move_all(jobs, JobStatus.CANCELED, CANCELED, _canceled(user, reason, now), user, now)
+
+
+def end_all(jobs: Sequence[Child], status: JobStatus, message: str, actor: str) -> list[Child]:
+    """End waiting jobs that share one state and never will run. Returns those that ended: see `_move_all`."""
+    written: Columns = {"error_message": message, "error_type": "Permanent", "next_retry_at": None}
+    now = clock.site_time()
+    if status == JobStatus.CANCELED:
+        written["canceled_at"] = now
+    return _move_all(jobs, status, message, written, actor, now)
+
+
+def retry_all(jobs: Sequence[Child], active_key: str | None) -> list[Child]:
+    """Begin fresh series of jobs that share status, priority, and whether they wait. Returns those that began.
+
+    `active_key`: the key that a single job gets. None: each keeps its own.
+    """
+    if not jobs:
+        return []
+    written = {**_fresh(jobs[0]), **({"active_key": active_key} if active_key else {})}
+    status = JobStatus(written.pop("status"))
+    return _move_all(jobs, status, RETRIED, written, frappe.session.user, clock.site_time())
+
+
+def put_in_line(rows: Sequence[DueRow]) -> list[DueRow]:
+    """Queue due jobs that this transaction has locked."""
+    now = clock.site_time()
+    for status in sorted({row["status"] for row in rows}):
+        some, from_status = [row for row in rows if row["status"] == status], JobStatus(status)
+        # The actor is the engine, not the user who is logged in where it sweeps.
+        stored = _of_status(JobStatus.QUEUED, config.ENGINE, now) | {"queued_at": now}
+        _update([row["name"] for row in some], stored, from_status, lock_wait=LOCK_WAIT)
+        message = ENTERED if from_status == JobStatus.PENDING else ENTERED_AGAIN
+        moved = [history.event_of(row, from_status, JobStatus.QUEUED, message, config.ENGINE) for row in some]
+        history.write(moved, at=now)
+        _tell(some, from_status, JobStatus.QUEUED, {})
+    return list(rows)
+
+
+def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
+    """Give a job the parameters and priority of a newer request. False if it has begun by now.
+
+    Waits at most LOCK_WAIT seconds for the row. The error is then the database's.
+    """
+    status, written = JobStatus(found["status"]), replaceable(row)
+    also = "admission_rank = due_epoch - %(head_start)s"
+    head_start = {"head_start": priorities.HEAD_START_SECONDS[row["priority"]]}
+    if not _update([found["name"]], written, status, 0, LOCK_WAIT, also=also, values=head_start):
+        return False
+    replaced: Any = {**row, "name": found["name"]}
+    text = "Parameters replaced by a newer request"
+    history.write([history.event_of(replaced, status, status, text, row["owner"])])
+    return True
+
+
+def replaceable(row: NewJobRow) -> Columns:
+    """The columns that a newer request replaces."""
+    stored: Columns = {**row}
+    return {column: stored[column] for column in REPLACEABLE}
+
+
+def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatus]) -> int:
+    """Write the parents for which jobs in these states wait, by job name, in one statement. Returns how many."""
+    if not waits_for:
+        return 0
+    job = frappe.qb.DocType(config.JOB)
+    parent = Case()
+    for name, waited_for in waits_for.items():
+        parent = parent.when(job.name == name, waited_for)
+    query = frappe.qb.update(job).set(job.waits_for, parent).set(job.modified, clock.site_time())
+    query = query.where(job.name.isin(list(waits_for)) & job.status.isin([str(status) for status in statuses]))
+    return sql.run_update(query, LOCK_WAIT, by_name=True)
+
+
+def _move_all(
+    jobs: Sequence[Child], to_status: JobStatus, message: str, written: Columns, actor: str, at: datetime
+) -> list[Child]:
+    """Move jobs that share the state of the first. Returns those that moved.
+
+    Skips locked jobs, jobs in another state by now, and those that wait for another job now.
+    """
+    free = find.lock_unchanged(jobs) if jobs else []
+    if not free:
+        return []
+    from_status = _checked(free[0]["status"], to_status)
+    stored = _of_status(to_status, actor, at) | content.sealed(written)
+    _update([job["name"] for job in free], stored, from_status)
+    _tell(free, from_status, to_status, written)
+    more = {"retry_attempt": written["retry_count"]} if "retry_count" in written else {}
+    history.write([history.event_of(job, from_status, to_status, message, actor, **more) for job in free])
+    return free
+
+
+# Columns and statements -----------------------------------------------------------------------------------------------
+
+
+def _checked(from_status: str, to_status: JobStatus) -> JobStatus:
+    if not can_move(JobStatus(from_status), to_status):
+        raise InvalidTransitionError(f"A job can't go from {from_status} to {to_status}.")
+    return JobStatus(from_status)
+
+
+def _of_status(to_status: JobStatus, actor: str, now: datetime) -> Columns:
+    """The columns that each move to this status writes, however it comes about."""
+    place = LinePlace.IN_LINE if to_status == JobStatus.QUEUED else LinePlace.OUTSIDE
+    written = {"status": str(to_status), "modified": now, "modified_by": actor, "in_line": int(place)}
+    return written | {"completed_at": now} if to_status in FINISHED else written
+
+
+def _canceled(user: str | None, reason: str | None, now: datetime) -> Columns:
+    said = text_for_storage(reason)[:TEXT_LENGTH] if reason else None
+    return {"canceled_at": now, "canceled_by": user, "cancel_reason": said, "next_retry_at": None}
+
+
+def _fresh(job: ChildRow) -> Columns:
+    """The columns that begin a fresh series of attempts, without `waits_for`."""
+    written = {
+        **columns.place(clock.now_epoch(), job["priority"], job["waits_for"]),
+        **dict.fromkeys(("next_retry_at", "completed_at", "error_message", "error_type", "progress_message")),
+        **dict.fromkeys(("retry_count", "crash_count", "progress"), 0),
+    }
+    del written["waits_for"]
+    return written
+
+
+def _update(
+    names: Sequence[str],
+    stored: Columns,
+    from_status: JobStatus,
+    attempt: int | None = None,
+    lock_wait: int | None = None,
+    *,
+    also: str = "",
+    values: Columns | None = None,
+) -> int:
+    """Issue UPDATE … WHERE status (and attempt) are what the caller saw. Returns the number of changed rows."""
+    if stored.get("status") == JobStatus.RUNNING:
+        also = "started_epoch = UNIX_TIMESTAMP()"  # the database's clock, which all sweepers share
+    assignments = [f"`{column}` = %({column})s" for column in stored] + ([also] if also else [])
+    is_one = len(names) == 1
+    guards = ["name = %(of_names)s" if is_one else "name IN %(of_names)s", "status = %(from_status)s"]
+    if attempt is not None:
+        guards.append("attempt = %(from_attempt)s")
+    text = f"UPDATE `tab{config.JOB}` FORCE INDEX (PRIMARY) SET {', '.join(assignments)} WHERE {' AND '.join(guards)}"
+    given = {"of_names": names[0] if is_one else tuple(names), "from_status": str(from_status), "from_attempt": attempt}
+    return sql.execute_as_of_now(text, {**stored, **given, **(values or {})}, lock_wait)
+
+
+def _insert(rows: Sequence[NewJobRow]) -> None:
+    batches = list(_by_size(rows))
+    for batch in batches:
+        inserts.insert_rows(config.JOB, list(rows[0]), [tuple(row.values()) for row in batch])
+    labels.remember_referring(row["reference_doctype"] for row in rows)
+    try:
+        for batch in batches:
+            history.write([event for row in batch for event in _first_events(row)])
+    except Exception as error:
+        if not transaction.has_undone_transaction(error, frappe.db.sql):
+            deletion.delete_named(config.JOB, [row["name"] for row in rows])
+        raise
+
+
+def _first_events(row: NewJobRow) -> Iterator[history.Event]:
+    """The first events of a job: created Pending, and in line at that moment if it waits for nothing."""
+    yield history.event_of(row, None, JobStatus.PENDING, CREATED, row["owner"])
+    if row["status"] == JobStatus.QUEUED:
+        yield history.event_of(row, JobStatus.PENDING, JobStatus.QUEUED, ENTERED, row["owner"])
+
+
+def _by_size(rows: Sequence[NewJobRow]) -> Iterator[list[NewJobRow]]:
+    """The rows in batches of about INSERT_BYTES."""
+    batch: list[NewJobRow] = []
+    size = 0
+    for row in rows:
+        size += len(row["sealed_input_parameters"]) + ROW_BYTES
+        if batch and size > INSERT_BYTES:
+            yield batch
+            batch, size = [], len(row["sealed_input_parameters"]) + ROW_BYTES
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+# What follows a change ------------------------------------------------------------------------------------------------
+
+
+class _Doorbell:
+    """Wakes workers for jobs that tell of others, once the current transaction is committed."""
+
+    is_for_any_commit = True
+
+    def __init__(self) -> None:
+        self.rows: list[NewJobRow] = []
+
+    def __call__(self) -> None:
+        """Wake workers. Without Redis the sweeper does so later."""
+        rows, self.rows = self.rows, []
+        redis_queue.if_there(lambda: doorbells.ring(rows))
+
+
+def _tell(jobs: Sequence[Any], from_status: JobStatus, to_status: JobStatus, written: Columns) -> None:
+    """Tell apps, browsers and owners of a change, all of it once the transaction is committed."""
+    insert_untold(event_jobs.rows_for(jobs, from_status, to_status))
+    events.announce(jobs, from_status, to_status, written)
+    for job in jobs:
+        job_owner.notify_after_commit(job, to_status)
+
+
+def _ring_later(rows: Sequence[NewJobRow]) -> None:
+    if rows:
+        sql.callback_of_transaction(_Doorbell).rows.extend(rows)

@@ -29,6 +29,10 @@ SITE_CONFIGURATION = {
 """What the site under test is told for the time of the tests."""
 
 
+LIVE = {"browser", "fleet", "redis_restarts", "start_scheduler", "web", "worker", "workers"}
+"""Fixtures that start processes. Tests of tests/site that ask for one are marked `live`."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="reliability tests in full size (about an hour)")
 
@@ -45,6 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = Path(item.path).relative_to(Path(__file__).parent).parts[0]
         if folder != "unit":
             item.fixturenames.insert(0, "site")
+        if folder == "site" and LIVE & set(item.fixturenames):
+            item.add_marker(pytest.mark.live)
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +104,15 @@ def site(_connected: None) -> Iterator[None]:
     finally:
         frappe.set_user("Administrator")
         connection.discard()
+
+
+@pytest.fixture(scope="session")
+def web(_connected: None) -> Iterator[str]:
+    """The address of the web application, which starts with the first test that asks for it."""
+    from tests.support import processes
+
+    with processes.web_app() as url:
+        yield url
 
 
 @pytest.fixture

@@ -77,16 +77,27 @@ def _workers(client: redis.Redis) -> set[bytes]:
 
 def start_worker(queues: str | None = None) -> Process:
     """A genuine Frappe worker for these queues, all by default; returns when it listens."""
+    return start_workers(1, queues)[0]
+
+
+def start_workers(number: int, queues: str | None = None) -> list[Process]:
+    """So many genuine Frappe workers; returns when all listen."""
     client = queue_client()
     known = _workers(client)  # not their number: another may be leaving right now
-    worker = Process("worker", _command("DW_WORKER_COMMAND", *(["--queue", queues] if queues else [])))
+    command = _command("DW_WORKER_COMMAND", *(["--queue", queues] if queues else []))
+    workers = [Process("worker", command) for _number in range(number)]
+
+    def ended() -> list[Process]:
+        return [worker for worker in workers if worker.popen.poll() is not None]
+
     try:
-        until(lambda: _workers(client) - known or worker.popen.poll() is not None, 60, "a worker")
-        assert worker.popen.poll() is None, worker.log.read_text()[-2000:]
+        until(lambda: len(_workers(client) - known) >= number or ended(), 60, "the workers")
+        assert not ended(), ended()[0].log.read_text()[-2000:]
     except AssertionError:
-        worker.stop()
+        for worker in workers:
+            worker.stop()
         raise
-    return worker
+    return workers
 
 
 def start_web() -> tuple[Process, str]:

@@ -1,18 +1,47 @@
+"""What many tests of a site begin with; processes start only for the tests that ask for them."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import frappe
 import pytest
 
-from tests.support import http, processes
+from tests.support import factory, http, processes
+
+
+@pytest.fixture
+def job_type(site) -> str:
+    """A Job Type whose handler does next to nothing."""
+    name = factory.job_type("plain")
+    frappe.db.commit()
+    return name
+
+
+@pytest.fixture
+def no_sweep_in_between(site, monkeypatch) -> None:
+    """Nobody sweeps between two jobs; a submit still does (see `no_sweeps`)."""
+    from dartwing_core.jobs.sweep import sweeper
+
+    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+
+
+@pytest.fixture
+def frappes_jobs_at_once(monkeypatch) -> None:
+    """What Frappe enqueues runs at once, such as the deletion of the comments of a deleted document."""
+    monkeypatch.setattr(frappe, "enqueue", run_now)
+
+
+def run_now(method: str, enqueue_after_commit: bool = False, now: bool = False, **arguments: Any) -> None:
+    frappe.call(method, **arguments)
 
 
 @pytest.fixture
 def workers(site: None) -> Iterator[list[processes.Process]]:
     """Two genuine Frappe workers."""
-    started = [processes.start_worker() for _number in range(2)]
+    started = processes.start_workers(2)
     try:
         yield started
     finally:
@@ -46,10 +75,3 @@ def redis_restarts(site: None) -> Iterator[Callable[[], None]]:
 
     yield restart
     restart()
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[str]:
-    """The address of the running web app."""
-    with processes.web_app() as url:
-        yield url

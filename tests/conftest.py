@@ -45,6 +45,7 @@ def size(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: "workers" in item.fixturenames)  # the other tests have no workers beside them
     for item in items:
         folder = Path(item.path).relative_to(Path(__file__).parent).parts[0]
         if folder != "unit":
@@ -75,6 +76,7 @@ def _session() -> Iterator[None]:
     try:
         yield
     finally:
+        processes.crew.end()
         processes.queue_client().flushdb()
         factory.wipe()
         frappe.destroy()
@@ -90,10 +92,10 @@ def site(_connected: None) -> Iterator[None]:
     from dartwing_core.jobs.rq import counters, redis_queue
     from tests.support import processes
 
-    processes.queue_client().flushdb()  # first: Frappe deletes no document while a queue is long
+    processes.empty_queues()  # first: Frappe deletes no document while a queue is long
     factory.wipe()
     factory.dismiss()
-    processes.queue_client().flushdb()
+    processes.empty_queues()
     redis_queue.availability.away_until = counters.availability.away_until = 0
     factory.organization(factory.ALPHA)
     factory.organization(factory.BETA)

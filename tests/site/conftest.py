@@ -40,13 +40,9 @@ def run_now(method: str, enqueue_after_commit: bool = False, now: bool = False, 
 
 @pytest.fixture
 def workers(site: None) -> Iterator[list[processes.Process]]:
-    """Two genuine Frappe workers."""
-    started = processes.start_workers(2)
-    try:
-        yield started
-    finally:
-        for worker in started:
-            worker.stop()
+    """Two genuine Frappe workers, which all tests share that ask for them."""
+    yield processes.crew.call()
+    processes.crew.rest()
 
 
 @pytest.fixture
@@ -75,3 +71,4 @@ def redis_restarts(site: None) -> Iterator[Callable[[], None]]:
 
     yield restart
     restart()
+    processes.crew.end()  # their registrations are gone

@@ -25,7 +25,7 @@ OPENAPI = ROOT / "docs" / "openapi.json"
 USAGE = """\
 ./dev demo [--keep]     a site with workers, and a guided tour of what the engine does; kept until Ctrl-C
 ./dev test [ARG…]       the tests; arguments go to pytest
-./dev test --fast       the quick ones of unit and integration, in three minutes
+./dev test --fast       the quick ones, which start no processes, in three minutes
 ./dev test --bench PATH --site NAME [ARG…]     the same tests on a genuine bench
 ./dev test --bench PATH --site NAME --desk     the tests of its Desk, in a browser (after `bench build`)
 ./dev serve [--port N]  a living site: two companies, their people and jobs, job center and REST, until Ctrl-C

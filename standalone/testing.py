@@ -1,7 +1,7 @@
 """`./dev test`: the tests, on a site of their own or on a genuine bench.
 
 All of them are four runs side by side, each with a site of its own: many tests wait more than they work. `--fast` are
-two such runs: the tests of units, and of integration but for the slow files.
+two such runs: the tests of units, and those of tests/site that start no processes, but for the slow files.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ from .processes import RUN_DIR, Failed, Process
 from .serving import check_own_code
 from .site import ROOT
 
-UNTIMED = ["tests/acceptance/job_center", "tests/tenants"]
-"""Tests over HTTP that measure no times. They follow the crash tests, which take half as long as acceptance."""
-WAITING = "tests/acceptance/test_due_times.py"
+UNTIMED = ["tests/site/job_center", "tests/tenants"]
+"""Tests over HTTP that measure no times. They follow the crash tests, which take half as long as the live ones."""
+WAITING = "tests/site/test_due_times.py"
 """Tests that wait for minutes and compute little."""
+NOT_LIVE = ("-m", "not live")
 SIDES = {
-    "tests/acceptance": ["tests/acceptance", *(f"--ignore={ROOT / path}" for path in (*UNTIMED, WAITING))],
+    "the live tests of tests/site": [
+        *("tests/site", "-m", "live"),
+        *(f"--ignore={ROOT / path}" for path in (UNTIMED[0], WAITING)),
+    ],
     "tests/crash": ["tests/crash", *UNTIMED],
     WAITING: [WAITING],
 }
@@ -38,7 +42,7 @@ NOT_FAST = (
     *("test_heartbeat.py", "test_late_time_limits.py", "test_notifications.py"),  # they wait
     *("test_desk_figures.py", "test_retention.py", "test_circuit_probes.py", "schedule_runs/*.py"),
 )
-"""Files of tests/integration that `--fast` leaves out: those that take longest for each of their tests."""
+"""Files of tests/site that `--fast` leaves out: those that take longest for each of their tests."""
 DESK = "tests/desk"
 MEASURE = "DW_COVERAGE"
 """The environment variable that names the file in which coverage.py keeps what the tests reach (see `measuring`)."""
@@ -78,7 +82,7 @@ def run(arguments: list[str], counts: Path) -> int:
     if bench and site:
         path = Path(bench).resolve()
         check(path, site, desk=is_desk)
-        paths = [DESK] if is_desk else [*fast_files(0), *fast_files(1)] if is_fast else ["tests"]
+        paths = [DESK] if is_desk else [*NOT_LIVE, *fast_files(0), *fast_files(1)] if is_fast else ["tests"]
         with alone(path, site), on_bench(path, site) as stage:
             stage.environment["DW_DESK"] = "1" if is_desk else ""
             return foreground(
@@ -89,13 +93,12 @@ def run(arguments: list[str], counts: Path) -> int:
         if given:
             return foreground(stage, [*python(), *pytest], folder=folder)
         if is_fast:
-            return side_by_side(
-                stage, [*python(), *pytest, *fast_files(0)], {"the other half": fast_files(1)}, rest, counts
-            )
+            other_half = {"the other half": [*NOT_LIVE, *fast_files(1)]}
+            return side_by_side(stage, [*python(), *pytest, *NOT_LIVE, *fast_files(0)], other_half, rest, counts)
         if selects:
             return foreground(stage, [*python(), *pytest, "tests"], folder=ROOT)
-        ignored = [f"--ignore={ROOT / part}" for part in ("tests/acceptance", "tests/crash", "tests/tenants")]
-        return side_by_side(stage, ["nice", "-n", "5", *python(), *pytest, "tests", *ignored], SIDES, rest, counts)
+        others = ["tests", *NOT_LIVE, *(f"--ignore={ROOT / part}" for part in ("tests/crash", "tests/tenants"))]
+        return side_by_side(stage, ["nice", "-n", "5", *python(), *pytest, *others], SIDES, rest, counts)
 
 
 def run_tests_of(own: dict[str, Any], arguments: list[str], counts: Path) -> int:
@@ -112,7 +115,7 @@ def run_tests_of(own: dict[str, Any], arguments: list[str], counts: Path) -> int
 
 def fast_files(half: int) -> list[str]:
     """One half of the tests that `--fast` runs, by the size of files."""
-    folder = ROOT / "tests" / "integration"
+    folder = ROOT / "tests" / "site"
     files = [file for file in folder.rglob("test_*.py") if not any(file.match(pattern) for pattern in NOT_FAST)]
     files.sort(key=lambda file: file.stat().st_size)
     return ["tests/unit"] * half + [str(file.relative_to(ROOT)) for file in files[half::2]]

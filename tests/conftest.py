@@ -29,6 +29,10 @@ SITE_CONFIGURATION = {
 """What the site under test is told for the time of the tests."""
 
 
+LIVE = {"browser", "fleet", "redis_restarts", "start_scheduler", "web", "worker", "workers"}
+"""Fixtures that start processes. Tests of tests/site that ask for one are marked `live`."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="reliability tests in full size (about an hour)")
 
@@ -41,10 +45,13 @@ def size(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: "workers" in item.fixturenames)  # the other tests have no workers beside them
     for item in items:
         folder = Path(item.path).relative_to(Path(__file__).parent).parts[0]
         if folder != "unit":
             item.fixturenames.insert(0, "site")
+        if folder == "site" and LIVE & set(item.fixturenames):
+            item.add_marker(pytest.mark.live)
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +76,7 @@ def _session() -> Iterator[None]:
     try:
         yield
     finally:
+        processes.crew.end()
         processes.queue_client().flushdb()
         factory.wipe()
         frappe.destroy()
@@ -84,10 +92,10 @@ def site(_connected: None) -> Iterator[None]:
     from dartwing_core.jobs.rq import counters, redis_queue
     from tests.support import processes
 
-    processes.queue_client().flushdb()  # first: Frappe deletes no document while a queue is long
+    processes.empty_queues()  # first: Frappe deletes no document while a queue is long
     factory.wipe()
     factory.dismiss()
-    processes.queue_client().flushdb()
+    processes.empty_queues()
     redis_queue.availability.away_until = counters.availability.away_until = 0
     factory.organization(factory.ALPHA)
     factory.organization(factory.BETA)
@@ -98,6 +106,15 @@ def site(_connected: None) -> Iterator[None]:
     finally:
         frappe.set_user("Administrator")
         connection.discard()
+
+
+@pytest.fixture(scope="session")
+def web(_connected: None) -> Iterator[str]:
+    """The address of the web application, which starts with the first test that asks for it."""
+    from tests.support import processes
+
+    with processes.web_app() as url:
+        yield url
 
 
 @pytest.fixture

@@ -77,13 +77,21 @@ def job_type(name: str, handler: str = "nothing", **values: Any) -> str:
     """A Job Type `test_<name>` with a handler of tests/support; no deduplication unless asked for."""
     type_name = f"test_{name}"
     if frappe.db.exists("Job Type", type_name):
-        frappe.delete_doc("Job Type", type_name, force=True, ignore_permissions=True)
+        _delete_job_types(type_name)
     path = handler if "." in handler else f"{HANDLERS}.{handler}"
     defaults = {"deduplication_window": 0, "max_retries": 2}
     frappe.get_doc(
         {"doctype": "Job Type", "type_name": type_name, "handler_method": path, **defaults, **values}
     ).insert(ignore_permissions=True)
     return type_name
+
+
+def _delete_job_types(*names: str) -> None:
+    """`frappe.delete_doc` takes half the time of a test's set-up: it looks for links to each."""
+    if names:
+        frappe.db.delete("Job Type", {"name": ["in", names]})
+        for name in names:
+            frappe.clear_document_cache("Job Type", name)
 
 
 def wipe() -> None:
@@ -100,8 +108,7 @@ def wipe() -> None:
     frappe.db.sql("DELETE FROM `tabOrganization Removal` WHERE name LIKE 'Test %'")
     frappe.db.sql("DELETE FROM `tabNote` WHERE title LIKE 'test %'")
     names = frappe.get_all("Job Type", pluck="name")
-    for name in [name for name in names if name.startswith("test_")]:  # Frappe 15 escapes the escape of LIKE
-        frappe.delete_doc("Job Type", name, force=True, ignore_permissions=True)
+    _delete_job_types(*(name for name in names if name.startswith("test_")))  # Frappe 15 escapes the escape of LIKE
     for name in frappe.get_all(
         "Organization", filters={"name": ["like", "Test %"], "status": ["!=", "Active"]}, pluck="name"
     ):

@@ -38,8 +38,7 @@ class Fleet:
     def hire(self, number: int = 2, queues: str | None = None) -> None:
         """Bring the number of living workers up to this; new ones serve these queues, all by default."""
         self.workers = [worker for worker in self.workers if worker.popen.poll() is None]
-        while len(self.workers) < number:
-            self.workers.append(processes.start_worker(queues))
+        self.workers += processes.start_workers(number - len(self.workers), queues)
 
     def horses(self) -> list[psutil.Process]:
         """The forked processes that run a job right now."""
@@ -82,8 +81,7 @@ class Fleet:
                 horse.kill()
             except psutil.NoSuchProcess:
                 continue
-        for process in self.workers:
-            process.stop()
+        processes.stop_all(self.workers)
 
     def stop(self) -> None:
         """End the workers and the agent."""

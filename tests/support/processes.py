@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 import redis
 from frappe.utils import get_bench_id
 
@@ -62,6 +63,15 @@ class Process:
         self.popen.wait(5)
 
 
+def stop_all(processes: Sequence[Process]) -> None:
+    """End these: all are asked first, then waited for."""
+    for process in processes:
+        if process.popen.poll() is None:
+            process.signal(signal.SIGTERM)
+    for process in processes:
+        process.stop()
+
+
 def _command(variable: str, *more: str) -> list[str]:
     return [*json.loads(os.environ[variable]), *more]
 
@@ -77,16 +87,66 @@ def _workers(client: redis.Redis) -> set[bytes]:
 
 def start_worker(queues: str | None = None) -> Process:
     """A genuine Frappe worker for these queues, all by default; returns when it listens."""
+    return start_workers(1, queues)[0]
+
+
+def start_workers(number: int, queues: str | None = None) -> list[Process]:
+    """So many genuine Frappe workers; returns when all listen."""
     client = queue_client()
     known = _workers(client)  # not their number: another may be leaving right now
-    worker = Process("worker", _command("DW_WORKER_COMMAND", *(["--queue", queues] if queues else [])))
+    command = _command("DW_WORKER_COMMAND", *(["--queue", queues] if queues else []))
+    workers = [Process("worker", command) for _number in range(number)]
+
+    def ended() -> list[Process]:
+        return [worker for worker in workers if worker.popen.poll() is not None]
+
     try:
-        until(lambda: _workers(client) - known or worker.popen.poll() is not None, 60, "a worker")
-        assert worker.popen.poll() is None, worker.log.read_text()[-2000:]
+        until(lambda: len(_workers(client) - known) >= number or ended(), 60, "the workers")
+        assert not ended(), ended()[0].log.read_text()[-2000:]
     except AssertionError:
-        worker.stop()
+        stop_all(workers)
         raise
-    return worker
+    return workers
+
+
+class Crew:
+    """Two workers for all tests that ask for some. They start with the first such test; all such tests run last."""
+
+    def __init__(self) -> None:
+        self.workers: list[Process] = []
+
+    def call(self) -> list[Process]:
+        """The workers, which a test may use."""
+        self.workers = self.workers or start_workers(2)
+        return self.workers
+
+    def rest(self) -> None:
+        """After a test: end them if one has ended, or goes on with what the test has left."""
+        try:
+            until(lambda: all(_is_idle(worker) for worker in self.workers), 2)
+        except AssertionError:
+            self.end()
+
+    def end(self) -> None:
+        """End them."""
+        stop_all(self.workers)
+        self.workers = []
+
+
+crew = Crew()
+
+
+def _is_idle(worker: Process) -> bool:
+    return worker.popen.poll() is None and not psutil.Process(worker.pid).children()
+
+
+def empty_queues() -> None:
+    """Take everything out of the Redis of the queues, but for the registrations of the crew."""
+    client = queue_client()
+    if not crew.workers:
+        client.flushdb()
+    elif keys := [key for key in client.scan_iter() if not key.startswith(b"rq:worker")]:
+        client.delete(*keys)
 
 
 def start_web() -> tuple[Process, str]:

@@ -1,4 +1,4 @@
-"""One world for all tests of a module, and the web app that they ask."""
+"""One world for all tests of a module."""
 
 from __future__ import annotations
 
@@ -11,13 +11,6 @@ from tests.support import http, processes
 from tests.support.http import Client
 
 from .world import ACCOUNTS, World, wipe
-
-
-@pytest.fixture(scope="module")
-def web(_connected: None) -> Iterator[str]:
-    """The address of the running web app."""
-    with processes.web_app() as url:
-        yield url
 
 
 @pytest.fixture(scope="module")

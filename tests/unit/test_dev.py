@@ -179,8 +179,8 @@ def test_the_fast_tests_are_in_two_halves_without_the_slow_ones():
     first, second = testing.fast_files(0), testing.fast_files(1)
     assert "tests/unit" in second
     assert not set(first) & set(second)
-    assert "tests/integration/test_submit.py" in {*first, *second}
-    assert "tests/integration/test_line_plans.py" not in {*first, *second}
+    assert "tests/site/test_submit.py" in {*first, *second}
+    assert "tests/site/test_line_plans.py" not in {*first, *second}
 
 
 @pytest.mark.parametrize("selection", [["-k", "dedup"], ["--collect-only"]])

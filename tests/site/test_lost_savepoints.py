@@ -12,7 +12,7 @@ from dartwing_core.api import errors
 from dartwing_core.jobs import delete_jobs
 from dartwing_core.jobs.lib import transaction
 from dartwing_core.jobs.submit.after_commit import after_commit, undone_on_error
-from tests.integration.test_retention import ended, is_there
+from tests.site.test_retention import ended, is_there
 from tests.support import database
 
 

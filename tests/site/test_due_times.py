@@ -45,8 +45,7 @@ def start_scheduler(site, sites) -> Iterator[Callable[..., processes.Process]]:
         return started[-1]
 
     yield start
-    for process in started:
-        process.stop()
+    processes.stop_all(started)
 
 
 @pytest.fixture

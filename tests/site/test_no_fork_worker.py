@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import frappe
+import pytest
 
 from dartwing_core.jobs import get_job_status
 from tests.support import database, factory, processes
@@ -19,9 +20,10 @@ ENDS = {
 }
 
 
+@pytest.mark.live
 def test_jobs_in_one_process_end_properly_and_leave_nothing_to_each_other():
     # Seen failing: "exit" stays Running without `except BaseException` in `Attempt.make`. Between RQ jobs Frappe renews
-    # its context; tests/integration/test_isolation.py looks at what the engine itself clears away.
+    # its context; tests/site/test_isolation.py looks at what the engine itself clears away.
     mess = factory.job_type("mess", f"{factory.FAULTS}.leaves_a_mess", default_timeout=1)
     look = factory.job_type("look", f"{factory.FAULTS}.looks_around")
     frappe.db.commit()

@@ -18,13 +18,6 @@ if TYPE_CHECKING:  # the tests are skipped if there is no playwright, which is n
 
 
 @pytest.fixture(scope="package")
-def web(_connected: None) -> Iterator[str]:
-    """One web app for all tests of this folder."""
-    with processes.web_app() as url:
-        yield url
-
-
-@pytest.fixture(scope="package")
 def browser(_connected: None) -> Iterator:
     from tests.support import browser
 

@@ -1,6 +1,6 @@
 """The loop that looks at sites, in this process: what it costs, when it sweeps, whom it leaves alone.
 
-Real processes of it are in tests/acceptance/test_due_times.py.
+Real processes of it are in tests/site/test_due_times.py.
 """
 
 from __future__ import annotations

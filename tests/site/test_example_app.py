@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "invoice_run"
 
 
+@pytest.mark.live
 @pytest.mark.timeout(600)
 def test_the_tests_of_the_example_app_pass():
     assert "9 passed, 0 failed" in run_tests("--app", EXAMPLE)
@@ -45,6 +46,7 @@ def test_what_the_readme_gives_to_bench_is_a_repository_that_can_be_cloned(tmp_p
     assert (tmp_path / "cloned" / "invoice_run" / "hooks.py").exists()
 
 
+@pytest.mark.live
 @pytest.mark.timeout(600)
 def test_the_test_of_a_file_of_handlers_passes(tmp_path):
     found = snippets(ROOT / "docs" / "testing_handlers.md")

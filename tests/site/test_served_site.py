@@ -12,7 +12,10 @@ import pytest
 
 from standalone import launcher, served
 
-pytestmark = pytest.mark.skipif(os.environ.get("DW_MODE") != "standalone", reason="`./dev serve` makes its own site")
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(os.environ.get("DW_MODE") != "standalone", reason="`./dev serve` makes its own site"),
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT = "18290"

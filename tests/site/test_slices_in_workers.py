@@ -69,7 +69,7 @@ def test_short_jobs_share_one_process(fleet: Fleet):
 
 
 def test_a_job_that_may_be_tried_again_at_once_waits_for_no_sweep(site):
-    # Seen failing (in test_workers, now and then: Failed for a minute) where another worker had swept a moment before.
+    # Seen failing (in test_jobs_in_workers, now and then: Failed for a minute): another worker had just swept.
     processes.queue_client().set(redis_queue.site_key(leader.LEADER), "somebody who does nothing")
     with Fleet(has_agent=False) as crew:
         planned = factory.job_type("planned", "planned", retry_delays="0", max_retries=1)

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
+from dartwing_core import __version__
+
+from . import checks
 from .bench import on_bench
-from .checks import lint
 from .launcher import running
 from .measuring import coverage
 from .mutation import mutate
@@ -21,6 +23,12 @@ from .site import ROOT
 from .testing import test
 
 OPENAPI = ROOT / "docs" / "openapi.json"
+POT = (
+    *("extract", "dartwing_core", "--mapping-file=pyproject.toml", "--add-location=file", "--sort-output"),
+    *("--width=120", "--keywords=__ _lt", "--project=dartwing_core", f"--version={__version__}"),
+    *("--copyright-holder=Opensoft", "--msgid-bugs-address=developers@opensoft.one"),
+)
+"""What pybabel is told; the files and how they are read are in pyproject.toml."""
 
 USAGE = """\
 ./dev demo [--keep]     a site with workers, and a guided tour of what the engine does; kept until Ctrl-C
@@ -38,9 +46,10 @@ USAGE = """\
 ./dev bench all [--json FILE]                  all that have targets, and their figures as JSON
 ./dev coverage [ARG…]   the same tests, then which lines and branches of dartwing_core/jobs they reach
 ./dev mutate [MODULE…]  whether the unit tests notice each small change of the engine's pure modules
-./dev lint [CHECK…]     ruff (lint and format), mypy, import-linter, dead code, and oxlint for JavaScript
+./dev lint [CHECK…]     ruff (lint and format), mypy, import-linter, vulture (dead code), oxlint (JavaScript), the documents
+./dev docs              make the site of the documents, with the reference of the Python API, in .dev/site
 ./dev pot               renew the template of translations, dartwing_core/locale/main.pot
-./dev api               renew the references of the Python API and of REST, and the client of REST
+./dev api               renew the reference of REST, and the client of REST
 ./dev prepare           install and build everything, then exit
 ./dev clean             remove what is kept between runs
 
@@ -83,18 +92,21 @@ def prepare(_arguments: list[str]) -> int:
 
 def pot(_arguments: list[str]) -> int:
     """Renew the template of translations."""
-    from . import translations
+    return checks.run("pybabel", *POT, "--output-file", "dartwing_core/locale/main.pot").returncode
 
-    print(f"{translations.POT.relative_to(ROOT)}: {translations.renew()} texts")
-    return 0
+
+def docs(_arguments: list[str]) -> int:
+    """Make the site of the documents."""
+    status = checks.run(*checks.CHECKS["docs"]).returncode
+    print(f"{ROOT}/.dev/site/index.html")
+    return status
 
 
 def api(_arguments: list[str]) -> int:
-    """Renew the references of the Python API and of REST."""
-    from . import alias, python_api, rest_client
+    """Renew the reference of REST."""
+    from . import alias, rest_client
 
     alias.install()
-    print(f"{python_api.DOCUMENT.relative_to(ROOT)}: {python_api.renew()} names")
     import dartwing_core.api.jobs  # noqa: F401 - registers the endpoints
     from dartwing_core.api import openapi
 
@@ -113,11 +125,11 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "bench": bench,
     "coverage": coverage,
     "mutate": mutate,
-    "lint": lint,
+    "lint": checks.lint,
+    "docs": docs,
     "pot": pot,
     "api": api,
     "prepare": prepare,
-    "install-only": prepare,
 }
 
 

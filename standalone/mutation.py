@@ -1,36 +1,31 @@
-"""`./dev mutate [MODULE…]`: whether the unit tests notice when the engine's pure modules do something else.
+"""`./dev mutate [MODULE…]`: whether the unit tests notice small changes of the engine's pure modules.
 
-Each mutant gets a process of its own, in which the import system finds the changed source in place of the file, so that
-nothing is written. Nothing here needs a site. docs/testing.md lists the mutants that survive, and why.
+cosmic-ray makes the changes, in a copy of the checkout for each module. Nothing here needs a site. docs/testing.md has the
+figures, and why some mutants survive.
 """
 
 from __future__ import annotations
 
-import importlib
-import multiprocessing
+import json
 import os
-import signal
+import shlex
+import shutil
+import sqlite3
+import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import spec_from_file_location
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from types import ModuleType
-from typing import NoReturn
 
-from .processes import Failed
+from .launcher import run_folder
+from .processes import RUN_DIR, Failed
 from .site import ROOT
 
-PACKAGE = "dartwing_core.jobs"
-MOST_SECONDS = 600
-PATIENCE = 10
-"""A mutant that takes so many times as long as the tests do is one that never ends."""
+SECONDS = 90
+"""A mutant whose tests take longer is one that never ends."""
+USELESS = ("core/ReplaceBinaryOperator_BitOr", "core/ReplaceBinaryOperator_Mul", "core/ReplaceBinaryOperator_Pow")
+"""Operators that change annotations (`int | None`) and the stars of parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,139 +37,79 @@ class Subject:
     """The functions and classes that may be changed; all by default."""
 
 
-HEAVY = ("frappe.model.document", "frappe.query_builder.functions", "frappe.utils.background_jobs")
 SUBJECTS = {
     "status": Subject(["status"]),
-    "store.job_store": Subject(["transitions"], ["transition", "move_all", "_by_size", "_first_events"]),
-    "attempt.backoff": Subject(["backoff"]),
-    "base.canonical": Subject(["canonical"]),
+    "job.job_store": Subject(["transitions"], ["transition", "move_all", "_by_size", "_first_events"]),
+    "run.backoff": Subject(["backoff"]),
+    "lib.canonical": Subject(["canonical"]),
     "line.selection": Subject(["selection"]),
     "line.turns": Subject(["turns"]),
     "line.limits": Subject(["limits"], ["Slots", "caps_of", "lock_caps", "find_reached"]),
 }
 
 
-class Mutated(MetaPathFinder, Loader):
-    """Finds one module in a changed source."""
-
-    def __init__(self, name: str, source: str):
-        self.name, self.source = name, source
-        self.file = str(path_of(name))
-
-    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        return spec_from_file_location(name, self.file, loader=self) if name == self.name else None
-
-    def exec_module(self, module: ModuleType) -> None:
-        exec(compile(self.source, self.file, "exec"), vars(module))
-
-
-def path_of(name: str) -> Path:
-    return ROOT / f"{name.replace('.', '/')}.py"
-
-
 def mutate(names: list[str]) -> int:
     """Run the unit tests against each mutant of these modules, all by default, and print the survivors."""
     if unknown := [name for name in names if name not in SUBJECTS]:
         raise Failed(f"{unknown[0]} is none of {', '.join(SUBJECTS)}.")
-    os.environ["DW_MODE"] = "standalone"
     os.nice(5)
-    with bench_folder():
-        warm_up()
-        for name in names or SUBJECTS:
-            report(name, SUBJECTS[name])
+    with ThreadPoolExecutor(os.cpu_count()) as threads, run_folder() as folder:
+        for text in threads.map(lambda name: mutants_of(name, folder / name), names or SUBJECTS):
+            print(text, flush=True)
     return 0
 
 
-def warm_up() -> None:
-    """Import what all tests import and no mutant changes: the children have it by the fork."""
-    from . import alias
-
-    alias.install()
-    for name in HEAVY:
-        importlib.import_module(name)
-    import hypothesis
-
-    # A counterexample is enough: it need not be the smallest.
-    phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
-    hypothesis.settings.register_profile("mutants", phases=phases, derandomize=True, database=None)
-    hypothesis.settings.load_profile("mutants")
-    with pytest_silenced():
-        run_pytest("--collect-only", ["clock"])
-    for name in [name for name in sys.modules if name.split(".")[0] in ("dartwing_core", "tests")]:
-        del sys.modules[name]
-
-
-@contextmanager
-def bench_folder() -> Iterator[None]:
-    """A folder like a bench's, in which Frappe may write its logs."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("sites", "logs"):
-            Path(folder, name).mkdir()
-        os.environ["DW_SITES_PATH"] = str(Path(folder, "sites"))
-        yield
+def mutants_of(name: str, folder: Path) -> str:
+    """Test the mutants of a module in a copy of the checkout. Returns how many survive, and which."""
+    for part in ("dartwing_core", "standalone", "tests"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "public"))
+    for part in ("sites", "logs"):  # Frappe writes its logs beside the sites
+        (folder / part).mkdir()
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    write_configuration(name, folder)
+    cosmic_ray(folder, "init", "c.toml", "session")
+    with sqlite3.connect(folder / "session") as session:
+        remove_others(session, SUBJECTS[name].only)
+    cosmic_ray(folder, "baseline", "c.toml")
+    cosmic_ray(folder, "exec", "c.toml", "session")
+    with sqlite3.connect(folder / "session") as session:
+        [[count]] = session.execute("SELECT COUNT(*) FROM work_results")
+        survivors = session.execute(
+            "SELECT start_pos_row, diff FROM work_results JOIN mutation_specs USING (job_id)"
+            " WHERE test_outcome = 'SURVIVED' ORDER BY 1"
+        ).fetchall()
+    changes = ["".join(f"\n    {line}" for line in diff.splitlines()[2:] if line[0] in "+-") for _row, diff in survivors]
+    lines = [f"\n  {row}:{change}" for (row, _diff), change in zip(survivors, changes, strict=True)]
+    return f"{name}: {count} mutants, {len(survivors)} survive{''.join(lines)}"
 
 
-@contextmanager
-def pytest_silenced() -> Iterator[None]:
-    """Send to nowhere what is printed."""
-    kept = [os.dup(1), os.dup(2)]
-    try:
-        with open(os.devnull, "w") as nothing:
-            for number in (1, 2):
-                os.dup2(nothing.fileno(), number)
-        yield
-    finally:
-        for number, file in enumerate(kept, 1):
-            os.dup2(file, number)
-            os.close(file)
+def write_configuration(name: str, folder: Path) -> None:
+    """Say to cosmic-ray what it changes, and how the tests run."""
+    tests = [f"tests/unit/test_{test}.py" for test in SUBJECTS[name].tests]
+    pytest = [sys.executable, "-P", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "standalone.pytest_plugin"]
+    config = {
+        "module-path": f"dartwing_core/jobs/{name.replace('.', '/')}.py",
+        "timeout": SECONDS,
+        "test-command": shlex.join([*pytest, f"--rootdir={folder}", *tests]),
+    }
+    lines = [f"{key} = {json.dumps(value)}" for key, value in config.items()]
+    (folder / "c.toml").write_text("\n".join(["[cosmic-ray]", *lines, "distributor.name = 'local'", ""]))
 
 
-def run_pytest(option: str, tests: Sequence[str]) -> int:
-    """Run these unit tests in this process; 0 if all pass."""
-    import pytest
-
-    files = [str(ROOT / "tests" / "unit" / f"test_{name}.py") for name in tests]
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "standalone.pytest_plugin", f"--rootdir={ROOT}", option]
-    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what was imported before the fork
-    return pytest.main([*options, *files])
-
-
-def report(name: str, subject: Subject) -> None:
-    """Print how many mutants of a module the tests notice, and those that they do not."""
-    module = f"{PACKAGE}.{name}"
-    source = path_of(module).read_text()
-    began = time.monotonic()
-    if is_noticed(module, source, subject.tests, MOST_SECONDS):
-        raise Failed(f"The unit tests of {name} fail without a mutant.")
-    limit = PATIENCE * (time.monotonic() - began) + 10
-    from .mutants import mutants_of  # a bench, where the other commands run too, has no cosmic-ray
-
-    mutants = mutants_of(source, subject.only)
-    with ThreadPool(os.cpu_count()) as threads:
-        noticed = threads.map(lambda mutant: is_noticed(module, mutant.source, subject.tests, limit), mutants, 1)
-    survivors = [mutant for mutant, is_found in zip(mutants, noticed, strict=True) if not is_found]
-    took = time.monotonic() - began
-    print(f"{name}: {len(mutants)} mutants, {len(survivors)} survive · {took:.0f} s", flush=True)
-    for mutant in survivors:
-        print(f"  {mutant.line}: {mutant.change}", flush=True)
+def remove_others(session: sqlite3.Connection, only: Sequence[str]) -> None:
+    """Remove the mutants of other functions than these, and those of useless operators."""
+    marks = ", ".join("?" * len(only))
+    others = f"definition_name IS NULL OR definition_name NOT IN ({marks})" if only else "FALSE"
+    useless = " OR ".join("operator_name LIKE ? || '%'" for _name in USELESS)
+    session.execute(f"DELETE FROM mutation_specs WHERE {others} OR {useless}", [*only, *USELESS])
+    session.execute("DELETE FROM work_items WHERE job_id NOT IN (SELECT job_id FROM mutation_specs)")
 
 
-def is_noticed(module: str, source: str, tests: Sequence[str], limit: float) -> bool:
-    """Whether the tests fail with this source in place of the module's, or have not ended after `limit` seconds."""
-    child = multiprocessing.get_context("fork").Process(target=run_tests, args=(module, source, tests))
-    child.start()
-    try:
-        child.join(limit)
-        return child.exitcode != 0
-    finally:
-        child.kill()  # no time limit within the process would do: Hypothesis takes its error for a failed example
-        child.join()
-
-
-def run_tests(module: str, source: str, tests: Sequence[str]) -> NoReturn:
-    """In a child: end with status 0 if the tests pass with this source in place of the module's."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # which the parent clears up after
-        signal.signal(number, signal.SIG_DFL)
-    sys.meta_path.insert(0, Mutated(module, source))
-    with pytest_silenced():
-        os._exit(run_pytest("-q", tests))
+def cosmic_ray(folder: Path, *arguments: str) -> None:
+    """Run a command of cosmic-ray in this copy of the checkout."""
+    environment = os.environ | {"DW_MODE": "standalone", "PYTHONPATH": str(folder), RUN_DIR: str(folder.parent)}
+    environment["DW_SITES_PATH"] = str(folder / "sites")
+    command = [Path(sys.executable).with_name("cosmic-ray"), *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(f"cosmic-ray {' '.join(arguments)} failed.\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

@@ -22,8 +22,8 @@ MARIADB = {
     ("my_print_defaults",): "mariadb-client-core",  # mariadb-install-db calls it
 }
 CHROMIUM = {("chromium", "chromium-browser", "google-chrome"): "chromium"}
-WITH_A_SITE = ("demo", "test", "coverage", "serve", "run", "bench", "prepare", "install-only")
-WITH_A_BROWSER = ("test", "coverage", "prepare", "install-only")
+WITH_A_SITE = ("demo", "test", "coverage", "serve", "run", "bench", "prepare")
+WITH_A_BROWSER = ("test", "coverage", "prepare")
 
 
 def find(*names: str) -> str | None:

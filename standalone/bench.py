@@ -5,28 +5,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from .bench_check import lacks_of
-from .launcher import QUEUES, Stage, run_folder, say
+from .launcher import Stage, commands, run_folder, say
 from .processes import Failed
 from .services import Redis
 from .site import ROOT
-
-
-def bench_commands(python: str, site: str) -> dict[str, list[str]]:
-    helper = [python, "-m", "frappe.utils.bench_helper", "frappe"]
-    return {
-        "DW_WORKER_COMMAND": [*helper, "worker", "--queue", QUEUES],
-        "DW_POOL_COMMAND": [*helper, "worker-pool", "--queue", QUEUES, "--num-workers"],
-        "DW_WEB_COMMAND": [*helper, "--site", site, "serve", "--noreload"],
-        "DW_SCHEDULER_COMMAND": [*helper, "schedule"],
-        "DW_CLI_COMMAND": helper,
-    }
 
 
 def environment_of(path: Path, site: str) -> dict[str, str]:
@@ -43,25 +30,23 @@ def environment_of(path: Path, site: str) -> dict[str, str]:
         "DW_SITE": site,
         "DW_PYTHON": python,
         "PYTHONPATH": str(ROOT),
-        **{name: json.dumps(command) for name, command in bench_commands(python, site).items()},
+        **commands([python, "-m", "frappe.utils.bench_helper", "frappe"], site),
     }
 
 
-def check(path: Path, site: str, *, desk: bool) -> None:
-    """Refuse a bench that the tests would fail on, with all that it lacks."""
+@contextlib.contextmanager
+def tested_bench(path: Path, site: str, *, desk: bool) -> Iterator[Stage]:
+    """A stage for tests. Fails on a bench that they would fail on, with all that it lacks, and while others run."""
     if lacks := lacks_of(environment_of(path, site), desk=desk):
         raise Failed("\n- ".join([f"The tests{' of Desk' * desk} can't run on {site} of {path}. It lacks:", *lacks]))
-
-
-@contextlib.contextmanager
-def alone(path: Path, site: str) -> Iterator[None]:
-    """Hold the site for these tests: two runs at once would delete each other's jobs."""
     with open(path / "sites" / site / "locks" / "dartwing_core_tests", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Failed(f"Other tests are running on {site}: wait for their end, or use another site.") from None
-        yield
+        with on_bench(path, site) as stage:
+            stage.environment["DW_DESK"] = "1" if desk else ""
+            yield stage
 
 
 @contextlib.contextmanager
@@ -70,18 +55,12 @@ def on_bench(path: Path, site: str) -> Iterator[Stage]:
     environment = environment_of(path, site)
     with run_folder() as folder:
         environment |= {"DW_RUN_DIR": str(folder)}
-        started = time.monotonic()
         redis = Redis(folder / "redis", environment)
         stage = None
         try:
             redis.start()
-            say(f"Redis on port {redis.port}", started)
-            environment |= {
-                "DW_REDIS_CONF": str(redis.configuration),
-                "FRAPPE_REDIS_QUEUE": redis.queue_url,
-                "FRAPPE_REDIS_CACHE": redis.cache_url,
-            }
-            stage = Stage(environment, redis=redis)
+            say(f"Redis on port {redis.port}")
+            stage = Stage(environment | redis.variables(), redis=redis)
             yield stage
         finally:
             if stage:

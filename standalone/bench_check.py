@@ -17,39 +17,40 @@ from . import programs
 
 APP = "dartwing_core"
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = {"pytest": "pytest", "pytest_timeout": "pytest-timeout", "hypothesis": "hypothesis"}
-PACKAGES_FOR_PAGES = {"playwright": "playwright", "axe_playwright_python": "axe-playwright-python"}
-"""Modules, and the packages that bring them."""
-MARK, NOTE = "lacks: ", "note: "
-"""The beginning of each line of this file's output."""
-WIZARD = "The setup wizard: log in to Desk as Administrator and finish it"
+PACKAGES = ("pytest", "pytest-timeout", "hypothesis", "playwright", "axe-playwright-python")
+MARK = "lacks: "
+"""The beginning of this file's last line."""
 
 
 def lacks_of(environment: dict[str, str], *, desk: bool) -> list[str]:
-    """The things that the bench of this environment lacks, each with a remedy; nothing if the tests can begin.
-
-    Things that the tests can do without are printed.
-    """
+    """The things that the bench of this environment lacks, each with a remedy; nothing if the tests can begin."""
     command = [environment["DW_PYTHON"], "-m", "standalone.bench_check", "desk" if desk else ""]
     folder = environment["DW_SITES_PATH"]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    for line in done.stdout.splitlines():
-        if line.startswith(NOTE):
-            print(line.removeprefix(NOTE), file=sys.stderr, flush=True)
-    lines = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
-    if done.returncode or not lines:
+    last = (done.stdout.splitlines() or [""])[-1]
+    if done.returncode or not last.startswith(MARK):
         return [f"Its Python can't look at the site: {(done.stderr.strip().splitlines() or ['no word of why'])[-1]}"]
-    return json.loads(lines[-1].removeprefix(MARK))
+    return json.loads(last.removeprefix(MARK))
 
 
-def packages(python: str, wanted: dict[str, str]) -> Iterator[str]:
-    if missing := [package for module, package in wanted.items() if not importlib.util.find_spec(module)]:
-        yield f"Packages: {python} -m pip install {' '.join(missing)}"
-
-
-def browser() -> Iterator[str]:
+def lacks(site: str, sites: Path, *, desk: bool) -> Iterator[str]:
+    if missing := [name for name in PACKAGES if not importlib.util.find_spec(name.replace("-", "_"))]:
+        yield f"Packages: {sys.executable} -m pip install {' '.join(missing)}"
     if programs.chromium() is None:
         yield "A browser: apt-get install chromium"
+    if desk:
+        yield from desk_files(sites)
+    import frappe
+
+    frappe.init(site, sites_path=str(sites))
+    try:
+        frappe.connect()
+    except Exception as error:
+        yield f"Its database: {error}"
+        return
+    yield from state(site, desk=desk)
+    yield from rest(sites, frappe.conf.db_name)
+    frappe.destroy()
 
 
 def state(site: str, *, desk: bool) -> Iterator[str]:
@@ -66,29 +67,7 @@ def state(site: str, *, desk: bool) -> Iterator[str]:
     if frappe.conf.maintenance_mode:
         yield f"A site that is open: bench --site {site} set-maintenance-mode off"
     if desk and not is_set_up():
-        yield f"{WIZARD}, or Desk shows nothing else"
-
-
-def notes(*, desk: bool) -> Iterator[str]:
-    """Further things that the connected site lacks, and that these tests can do without."""
-    if not desk and not is_set_up():
-        yield f"The site lacks something that these tests do without, but those of Desk do not. {WIZARD}."
-
-
-def rest(sites: Path, database: str) -> Iterator[str]:
-    """Whether processes of the bench itself would run the tests' jobs, or sweep the site meanwhile."""
-    import redis
-
-    url = json.loads((sites / "common_site_config.json").read_text()).get("redis_queue")
-    if not url:
-        return
-    client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1)
-    try:
-        are_there = client.scard("rq:workers") or client.get(f"rq:{APP}:{database}:leader")
-    except redis.RedisError:
-        return  # without it they do nothing
-    if are_there:
-        yield "Rest: its own workers or scheduler run, and would take the tests' jobs: stop them (bench stop)"
+        yield "The setup wizard: log in to Desk as Administrator and finish it, or Desk shows nothing else"
 
 
 def unmigrated() -> list[str]:
@@ -97,12 +76,9 @@ def unmigrated() -> list[str]:
     from frappe.modules.import_file import calculate_hash
 
     known = dict(frappe.get_all("DocType", fields=["name", "migration_hash"], as_list=True))
-    found = []
-    for file in sorted((ROOT / APP / APP / "doctype").glob("*/*.json")):
-        name = json.loads(file.read_text()).get("name")
-        if name and known.get(name) != calculate_hash(str(file)):
-            found.append(name)
-    return found
+    files = sorted((ROOT / APP / APP / "doctype").glob("*/*.json"))
+    names = {file: json.loads(file.read_text()).get("name") for file in files}
+    return [name for file, name in names.items() if name and known.get(name) != calculate_hash(str(file))]
 
 
 def is_set_up() -> bool:
@@ -112,51 +88,29 @@ def is_set_up() -> bool:
     return bool(ask() if ask else frappe.db.get_single_value("System Settings", "setup_complete"))
 
 
+def rest(sites: Path, database: str) -> Iterator[str]:
+    """Whether processes of the bench itself would run the tests' jobs, or sweep the site meanwhile."""
+    import redis
+
+    url = json.loads((sites / "common_site_config.json").read_text()).get("redis_queue")
+    try:
+        client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1) if url else None
+        are_there = client and (client.scard("rq:workers") or client.get(f"rq:{APP}:{database}:leader"))
+    except redis.RedisError:
+        return  # without it they do nothing
+    if are_there:
+        yield "Rest: its own workers or scheduler run, and would take the tests' jobs: stop them (bench stop)"
+
+
 def desk_files(sites: Path) -> Iterator[str]:
     """The needs of Desk's pages and of its realtime server, beside the site."""
     apps = sites.parent / "apps"
     if not programs.find("node") or not (apps / "frappe" / "node_modules" / "socket.io").exists():
         yield "Node, and Frappe's packages for it: bench setup requirements --node"
-    build = "bench build" if not (sites / "assets" / "assets.json").exists() else f"bench build --app {APP}"
     if (apps / APP).resolve() != ROOT:
-        yield f"This code as its app: apps/{APP} is {(apps / APP).resolve()}, not {ROOT}; after that {build}"
-    elif not are_built(sites):
-        yield f"Assets of this code: {build}"
-
-
-def are_built(sites: Path) -> bool:
-    """Whether the bundles of Frappe and of the app are there, ours not older than what they are made of."""
-    try:
-        bundles = json.loads((sites / "assets" / "assets.json").read_text())
-    except (OSError, ValueError):
-        return False
-    public = ROOT / APP / "public"
-    names = ["desk.bundle.js", *(file.name for file in public.glob("*/*.bundle.*"))]
-    files = [sites / bundles[name].lstrip("/") for name in names if name in bundles]
-    if len(files) < len(names) or not all(file.exists() for file in files):
-        return False
-    sources = [file for part in ("css", "js") for file in (public / part).rglob("*") if file.is_file()]
-    return max(file.stat().st_mtime for file in sources) <= min(file.stat().st_mtime for file in files[1:])
-
-
-def lacks(site: str, sites: Path, *, desk: bool) -> Iterator[str]:
-    yield from packages(sys.executable, PACKAGES | PACKAGES_FOR_PAGES)
-    yield from browser()
-    if desk:
-        yield from desk_files(sites)
-    import frappe
-
-    frappe.init(site, sites_path=str(sites))
-    try:
-        frappe.connect()
-    except Exception as error:
-        yield f"Its database: {error}"
-        return
-    yield from state(site, desk=desk)
-    yield from rest(sites, frappe.conf.db_name)
-    for note in notes(desk=desk):
-        print(f"{NOTE}{note}")
-    frappe.destroy()
+        yield f"This code as its app: apps/{APP} is {(apps / APP).resolve()}, not {ROOT}; after that bench build"
+    elif not (sites / "assets" / "assets.json").exists():
+        yield "Assets: bench build"
 
 
 if __name__ == "__main__":

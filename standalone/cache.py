@@ -40,11 +40,11 @@ def is_complete(folder: Path) -> bool:
     return (folder / READY).exists()
 
 
-def digest(parts: Iterable[bytes | str | Path]) -> str:
+def digest(parts: Iterable[str | Path]) -> str:
     """A short key of some texts and files."""
     state = hashlib.sha256()
     for part in parts:
-        content = part.read_bytes() if isinstance(part, Path) else part.encode() if isinstance(part, str) else part
+        content = part.read_bytes() if isinstance(part, Path) else part.encode()
         state.update(len(content).to_bytes(8, "big") + content)
     return state.hexdigest()[:16]
 

@@ -13,14 +13,13 @@ from dartwing_core import __version__
 from . import checks
 from .bench import on_bench
 from .launcher import running
-from .measuring import coverage
 from .mutation import mutate
-from .options import flag, foreground, number, options, take
+from .options import Parser, foreground, options
 from .processes import Failed
 from .run import in_site, run
-from .serving import say_where, serve, watch
+from .serving import serve
 from .site import ROOT
-from .testing import test
+from .testing import coverage, test
 
 OPENAPI = ROOT / "docs" / "openapi.json"
 POT = (
@@ -31,7 +30,7 @@ POT = (
 """What pybabel is told; the files and how they are read are in pyproject.toml."""
 
 USAGE = """\
-./dev demo [--keep]     a site with workers, and a guided tour of what the engine does; kept until Ctrl-C
+./dev demo              a worker is killed and its job finishes; then forty jobs with failures, and the checks
 ./dev test [ARG…]       the tests; arguments go to pytest
 ./dev test --fast       the quick ones, which start no processes, in three minutes
 ./dev test --bench PATH --site NAME [ARG…]     the same tests on a genuine bench
@@ -46,7 +45,7 @@ USAGE = """\
 ./dev bench all [--json FILE]                  all that have targets, and their figures as JSON
 ./dev coverage [ARG…]   the same tests, then which lines and branches of dartwing_core/jobs they reach
 ./dev mutate [MODULE…]  whether the unit tests notice each small change of the engine's pure modules
-./dev lint [CHECK…]     ruff (lint and format), mypy, import-linter, vulture (dead code), oxlint (JavaScript), the documents
+./dev lint [CHECK…]     ruff (lint and format), mypy, import-linter, vulture (dead code), oxlint (JavaScript), mkdocs
 ./dev docs              make the site of the documents, with the reference of the Python API, in .dev/site
 ./dev pot               renew the template of translations, dartwing_core/locale/main.pot
 ./dev api               renew the reference of REST, and the client of REST
@@ -61,24 +60,21 @@ Variables: DW_WORKERS=2   DW_ISOLATION=ON|OFF (innodb_snapshot_isolation)   DW_F
 
 
 def demo(arguments: list[str]) -> int:
-    keep = "--keep" in arguments
-    with running(workers=number("DW_WORKERS", 2), web=keep or flag("DW_WEB"), **options()) as stage:
-        status = in_site(stage, ["-m", "standalone.demo", *arguments])
-        if keep:
-            say_where(stage)
-            watch(stage, [])
-        return status
+    with running(workers=0, scheduler=False, handlers=["standalone.demo.scene"], **options()) as stage:
+        return in_site(stage, ["-m", "standalone.demo", *arguments])
 
 
 def bench(arguments: list[str]) -> int:
-    path, rest = take(arguments, "--bench")
-    site, rest = take(rest, "--site")
     names = sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py") if not p.stem.startswith("_"))
+    parser = Parser(f"./dev bench [--bench PATH --site NAME] NAME [ARG…], NAME one of: {', '.join(names)}")
+    parser.add_argument("--bench", type=Path)
+    parser.add_argument("--site")
+    asked, rest = parser.parse_known_args(arguments)
     if not rest or rest[0] not in names:
-        raise Failed(f"./dev bench NAME, NAME one of: {', '.join(names) or 'none yet'}")
+        parser.error("Which benchmark?")
     script = [str(ROOT / "benchmarks" / f"{rest[0]}.py"), *rest[1:]]
-    if path and site:
-        with on_bench(Path(path).resolve(), site) as stage:
+    if asked.bench and asked.site:
+        with on_bench(asked.bench.resolve(), asked.site) as stage:
             stage.environment["DW_CWD"] = os.getcwd()
             return foreground(stage, [stage.environment["DW_PYTHON"], *script])
     with running(workers=0, scheduler=False, **options()) as stage:  # each starts the processes that it measures
@@ -134,11 +130,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 
 
 def main(arguments: list[str]) -> int:
-    if not arguments:
-        print(USAGE, end="")
-        return 0
-    if arguments[0] not in COMMANDS:
+    command = COMMANDS.get(arguments[0])
+    if not command:
         close = get_close_matches(arguments[0], COMMANDS, 1)
-        advice = f"Did you mean ./dev {close[0]}?" if close else "./dev alone lists the commands."
-        raise Failed(f"There is no ./dev {arguments[0]}. {advice}")
-    return COMMANDS[arguments[0]](arguments[1:])
+        raise Failed(f"There is no ./dev {arguments[0]}. {f'Did you mean ./dev {close[0]}?' if close else USAGE}")
+    return command(arguments[1:])

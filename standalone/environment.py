@@ -11,6 +11,7 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # a build that is cut off is made again: no need for a traceback
 
 # ruff: noqa: E402
+import contextlib
 import fcntl
 import os
 import shutil
@@ -74,26 +75,16 @@ def make(folder: Path) -> None:
         sys.exit(f"Python cannot make virtual environments here. Debian, Ubuntu: apt-get install {package}")
 
 
-def leftovers() -> list[Path]:
-    """Folders of runs that nobody holds any more (their launcher and its watcher were both killed)."""
-    found = []
-    for folder in Path(tempfile.gettempdir()).glob("dw-*"):
-        try:
-            with open(folder / "lock") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                found.append(folder)
-        except OSError:
-            continue
-    return found
-
-
 def clean() -> int:
+    """Remove the cache, and what is left of runs whose launcher and watcher were both killed."""
     if refusal := cache.clean():
         print(refusal, file=sys.stderr)
         return 1
-    for folder in leftovers():
-        end_all_of(folder.resolve())
-        shutil.rmtree(folder, ignore_errors=True)
+    for folder in Path(tempfile.gettempdir()).glob("dw-*"):
+        with contextlib.suppress(OSError), open(folder / "lock") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a run that lives holds it
+            end_all_of(folder.resolve())
+            shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 

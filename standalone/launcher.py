@@ -17,13 +17,15 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import urllib.request
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from . import programs
-from .processes import Failed, Process, Watcher, end_all_of
+from .processes import Process, Watcher, end_all_of
 from .services import MariaDB, Redis, free_port
-from .site import Bench, prepare
+from .site import CLI, NAME, Bench, prepare
 
 QUEUES = "short,default,long"
 
@@ -34,16 +36,16 @@ def say(text: str, since: float | None = None) -> None:
     print(f"{text}{took}", file=sys.stderr, flush=True)
 
 
-def standalone_commands() -> dict[str, list[str]]:
-    """How to start one process of each kind. The folder it runs in is the sites folder."""
-    python = [sys.executable, "-P", "-m"]
-    return {
-        "DW_WORKER_COMMAND": [*python, "standalone.worker", "--queue", QUEUES],
-        "DW_POOL_COMMAND": [*python, "standalone.worker", "--queue", QUEUES, "--num-workers"],
-        "DW_WEB_COMMAND": [*python, "standalone.web"],
-        "DW_SCHEDULER_COMMAND": [*python, "standalone.scheduler"],
-        "DW_CLI_COMMAND": [*python, "standalone.cli"],
+def commands(cli: list[str], site: str) -> dict[str, str]:
+    """How to start one process of each kind, as variables. The folder it runs in is the sites folder."""
+    named = {
+        "WORKER": ["worker", "--queue", QUEUES],
+        "POOL": ["worker-pool", "--queue", QUEUES, "--num-workers"],
+        "WEB": ["--site", site, "serve", "--noreload"],
+        "SCHEDULER": ["schedule"],
+        "CLI": [],
     }
+    return {f"DW_{name}_COMMAND": json.dumps([*cli, *arguments]) for name, arguments in named.items()}
 
 
 class Stage:
@@ -74,15 +76,13 @@ class Stage:
     def _command(self, name: str) -> list[str]:
         return json.loads(self.environment[name])
 
-    def start_worker(self, queues: str = QUEUES) -> Process:
-        command = self._command("DW_WORKER_COMMAND")
-        return self.start("worker", [*command[:-1], queues])
+    def start_worker(self) -> Process:
+        return self.start("worker", self._command("DW_WORKER_COMMAND"))
 
     def run_command(self, *arguments: str) -> None:
         """Run a command such as `migrate` to its end, as `bench --site … COMMAND` does."""
-        process = self.start("cli", [*self._command("DW_CLI_COMMAND"), *arguments])
-        if process.wait():
-            raise Failed(f"{' '.join(arguments)} failed.{process.tail(40)}")
+        process = self.start(arguments[0], [*self._command("DW_CLI_COMMAND"), *arguments])
+        process.finish(600)
         self.processes.remove(process)
 
     def wait_for_workers(self, number: int, timeout: float = 30.0) -> None:
@@ -99,11 +99,17 @@ class Stage:
 
     def start_web(self, port: int | None = None, timeout: float = 30.0) -> Process:
         """Start the web application, wait until it answers, and set `url`."""
-        port = port or free_port()
-        process = self.start("web", [*self._command("DW_WEB_COMMAND"), "--port", str(port)])
-        process.wait_until(lambda: answers(port), timeout)
-        self.url = self.environment["DW_URL"] = f"http://127.0.0.1:{port}"
+        self.url = self.environment["DW_URL"] = f"http://127.0.0.1:{port or free_port()}"
+        command = [*self._command("DW_WEB_COMMAND"), "--port", self.url.rpartition(":")[2]]
+        process = self.start("web", command)
+        process.wait_until(self.answers, timeout)
         return process
+
+    def answers(self) -> bool:
+        """Whether the web application answers."""
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/api/method/ping", timeout=5) as response:
+            return response.status == 200
+        return False
 
     def stop(self) -> None:
         """End what was started here: all are asked first, then waited for together."""
@@ -119,6 +125,8 @@ class Stage:
         self.stop()
         for process in self.processes:
             process.start_again()
+            if process.name.startswith("web"):
+                process.wait_until(self.answers, 30.0)
 
     def connect(self) -> None:
         """Bring this very process into the site, as Administrator: `import frappe` works from here on."""
@@ -134,17 +142,6 @@ class Stage:
         frappe.connect()
 
 
-def answers(port: int) -> bool:
-    import urllib.error
-    import urllib.request
-
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/method/ping", timeout=5) as response:
-            return response.status == 200
-    except (OSError, urllib.error.URLError):
-        return False
-
-
 def attach() -> Stage:
     """The stage of the run that started this process."""
     return Stage({k: v for k, v in os.environ.items() if k != "CI"})
@@ -152,8 +149,8 @@ def attach() -> Stage:
 
 @contextlib.contextmanager
 def run_folder() -> Iterator[Path]:
-    """A folder for one run, which goes with it; DW_KEEP=1 (or DARTWING_KEEP=1) keeps it and says where it is."""
-    keep = any(os.environ.get(name) == "1" for name in ("DARTWING_KEEP", "DW_KEEP"))
+    """A folder for one run, which goes with it; DW_KEEP=1 keeps it and says where it is."""
+    keep = os.environ.get("DW_KEEP") == "1"
     folder = Path(tempfile.mkdtemp(prefix="dw-")).resolve()
     watcher = Watcher(folder, keep=keep)
     with open(folder / "lock", "w") as lock:
@@ -174,61 +171,38 @@ def running(
     workers: int = 2,
     web: bool = False,
     scheduler: bool = True,
-    isolation: bool = False,
     fresh: bool = False,
-    durable: bool = False,
     port: int | None = None,
-    tick: int = 60,
-    handlers: Sequence[str] = (),
-    path: Path | None = None,
-    app: Path | None = None,
+    **options: Any,
 ) -> Iterator[Stage]:
-    """A site with its processes. `isolation` is MariaDB's innodb_snapshot_isolation, `fresh` builds the site anew,
-    `durable` makes MariaDB wait for the disk, `tick` is the scheduler's, in seconds. `handlers`: modules with job
-    handlers beside the app's, which are also looked for in the folder `path`. `app`: the folder of another Frappe
-    app, which is installed too."""
-    with run_folder() as folder:
-        bench = Bench(
-            folder, snapshot_isolation=isolation, durable=durable, tick=tick, handlers=handlers, path=path, app=app
-        )
-        stage = None
-        try:
-            stage = _start(bench, fresh)
-            started = time.monotonic()
-            if bench.app:
-                stage.run_command("install-app", bench.app)
-                say(f"{bench.app} installed", started)
-                started = time.monotonic()
-            for _ in range(workers):
-                stage.start_worker()
-            if scheduler:
-                stage.start_scheduler()
-            if web:
-                stage.start_web(port)
-            stage.wait_for_workers(workers)
-            if workers or web:
-                names = [f"{workers} workers"] * bool(workers) + ["scheduler"] * scheduler + ["web"] * web
-                say(f"{', '.join(names)} started", started)
-            yield stage
-        finally:
-            if stage:
-                stage.stop()
-            bench.end()
-
-
-def _start(bench: Bench, fresh: bool) -> Stage:
-    started = time.monotonic()
-    how = prepare(bench, fresh=fresh)
-    say(f"Site {how}", started)
-    started = time.monotonic()
-    bench.start()
-    say(f"MariaDB {programs.mariadb_version()} on port {bench.mariadb.port}, Redis on port {bench.redis.port}", started)
-    commands = {name: json.dumps(command) for name, command in standalone_commands().items()}
-    environment = bench.environment() | commands
-    environment |= {
-        "DW_REDIS_CONF": str(bench.redis.configuration),
-        "DW_MARIADB_COMMAND": json.dumps(bench.mariadb.command()),
-        "FRAPPE_REDIS_QUEUE": bench.redis.queue_url,
-        "FRAPPE_REDIS_CACHE": bench.redis.cache_url,
-    }
-    return Stage(environment, bench.mariadb, bench.redis)
+    """A site with its processes. `fresh` builds the site anew. Other options are those of `site.Bench`: `isolation` is
+    MariaDB's innodb_snapshot_isolation, `durable` makes MariaDB wait for the disk, `tick` is the scheduler's, in
+    seconds. `handlers`: modules with job handlers beside the app's, which are also looked for in the folder `path`.
+    `app`: the folder of another Frappe app, which is installed too."""
+    with run_folder() as folder, contextlib.ExitStack() as stack:
+        bench = Bench(folder, **options)
+        stack.callback(bench.end)
+        started = time.monotonic()
+        say(f"Site {prepare(bench, fresh=fresh)}", started)
+        started = time.monotonic()
+        bench.start()
+        say(f"MariaDB {programs.mariadb_version()} on port {bench.mariadb.port}, Redis on {bench.redis.port}", started)
+        environment = bench.environment() | commands(CLI, NAME) | bench.redis.variables()
+        environment["DW_MARIADB_COMMAND"] = json.dumps(bench.mariadb.command())
+        stage = Stage(environment, bench.mariadb, bench.redis)
+        stack.callback(stage.stop)
+        started = time.monotonic()
+        if bench.app:
+            stage.run_command("install-app", bench.app)
+            say(f"{bench.app} installed", started)
+        for _ in range(workers):
+            stage.start_worker()
+        if scheduler:
+            stage.start_scheduler()
+        if web:
+            stage.start_web(port)
+        stage.wait_for_workers(workers)
+        if workers or web:
+            names = [f"{workers} workers"] * bool(workers) + ["scheduler"] * scheduler + ["web"] * web
+            say(f"{', '.join(names)} started", started)
+        yield stage

@@ -1,7 +1,7 @@
 """`./dev mutate [MODULE…]`: whether the unit tests notice small changes of the engine's pure modules.
 
-cosmic-ray makes the changes, in a copy of the checkout for each module. Nothing here needs a site. docs/testing.md has the
-figures, and why some mutants survive.
+cosmic-ray makes the changes, in a copy of the checkout for each module. Nothing here needs a site. docs/testing.md has
+the figures.
 """
 
 from __future__ import annotations
@@ -78,15 +78,16 @@ def mutants_of(name: str, folder: Path) -> str:
             "SELECT start_pos_row, diff FROM work_results JOIN mutation_specs USING (job_id)"
             " WHERE test_outcome = 'SURVIVED' ORDER BY 1"
         ).fetchall()
-    changes = ["".join(f"\n    {line}" for line in diff.splitlines()[2:] if line[0] in "+-") for _row, diff in survivors]
-    lines = [f"\n  {row}:{change}" for (row, _diff), change in zip(survivors, changes, strict=True)]
-    return f"{name}: {count} mutants, {len(survivors)} survive{''.join(lines)}"
+    lines = [f"{name}: {count} mutants, {len(survivors)} survive"]
+    for row, diff in survivors:
+        lines += [f"  {row}:", *(f"    {line}" for line in diff.splitlines()[2:] if line.startswith(("+", "-")))]
+    return "\n".join(lines)
 
 
 def write_configuration(name: str, folder: Path) -> None:
     """Say to cosmic-ray what it changes, and how the tests run."""
     tests = [f"tests/unit/test_{test}.py" for test in SUBJECTS[name].tests]
-    pytest = [sys.executable, "-P", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "standalone.pytest_plugin"]
+    pytest = [sys.executable, "-P", "-m", "pytest", "-xq", "-p", "no:cacheprovider", "-p", "standalone.pytest_plugin"]
     config = {
         "module-path": f"dartwing_core/jobs/{name.replace('.', '/')}.py",
         "timeout": SECONDS,

@@ -21,19 +21,47 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise Failed(f"{message}. {self.usage}")
 
+    def take_own_code(self) -> None:
+        """Take a developer's own code: a Frappe app, or a file of handlers."""
+        self.add_argument("--app", type=app_folder)
+        self.add_argument("--handlers", type=python_file)
 
-def flag(name: str) -> bool:
-    return os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")
+
+def own_code(asked: argparse.Namespace) -> dict[str, Any]:
+    """What `launcher.running` needs for a developer's own code; empty without any."""
+    own: dict[str, Any] = {"app": asked.app} if asked.app else {}
+    if asked.handlers:
+        own |= {"handlers": [asked.handlers.stem], "path": asked.handlers.parent}
+    return own
+
+
+def app_folder(path: str) -> Path:
+    """The folder of a Frappe app at this path. Fails if it is none."""
+    folder = Path(path).resolve()
+    package_of(folder)
+    return folder
+
+
+def python_file(path: str) -> Path:
+    """The file at this path. Fails if Python could not import it by its name."""
+    file = Path(path).resolve()
+    if not file.exists():
+        raise Failed(f"There is no file {path}.")
+    if file.suffix != ".py" or not file.is_file() or not file.stem.isidentifier():
+        raise Failed(f"{path} is no Python file with a name that can be imported.")
+    return file
 
 
 def number(name: str, default: int) -> int:
-    return whole_number(name, os.environ[name]) if os.environ.get(name) else default
-
-
-def whole_number(name: str, text: str) -> int:
+    """The whole number in this variable of the environment."""
+    text = os.environ.get(name) or str(default)
     if not text.isascii() or not text.isdecimal():
         raise Failed(f"{name} is a whole number, not {text!r}.")
     return int(text)
+
+
+def flag(name: str) -> bool:
+    return os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def options() -> dict[str, Any]:
@@ -56,44 +84,3 @@ def foreground(stage: Stage, command: list[str], *, folder: Path | None = None) 
         raise
     finally:
         process.stop(timeout=10.0)
-
-
-def take_own_code(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
-    """Take `--app PATH` and `--handlers FILE`, a developer's own code, out of the arguments.
-
-    Returns what `launcher.running` needs for them: empty without both.
-    """
-    app, rest = take(arguments, "--app")
-    handlers, rest = take(rest, "--handlers")
-    own: dict[str, Any] = {"app": app_folder(app)} if app else {}
-    if handlers:
-        file = python_file(handlers)
-        own |= {"handlers": [file.stem], "path": file.parent}
-    return own, rest
-
-
-def app_folder(path: str) -> Path:
-    """The folder of a Frappe app at this path. Fails if it is none."""
-    folder = Path(path).resolve()
-    package_of(folder)
-    return folder
-
-
-def python_file(path: str) -> Path:
-    """The file at this path. Fails if Python could not import it by its name."""
-    file = Path(path).resolve()
-    if not file.exists():
-        raise Failed(f"There is no file {path}.")
-    if file.suffix != ".py" or not file.is_file() or not file.stem.isidentifier():
-        raise Failed(f"{path} is no Python file with a name that can be imported.")
-    return file
-
-
-def take(arguments: list[str], option: str) -> tuple[str | None, list[str]]:
-    """Take `--option VALUE` or `--option=VALUE` out of the arguments."""
-    for position, argument in enumerate(arguments):
-        if argument.startswith(option + "="):
-            return argument.split("=", 1)[1], arguments[:position] + arguments[position + 1 :]
-        if argument == option and position + 1 < len(arguments):
-            return arguments[position + 1], arguments[:position] + arguments[position + 2 :]
-    return None, arguments

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,6 +111,15 @@ class Process:
     def wait(self, timeout: float | None = None) -> int:
         return self.popen.wait(timeout)
 
+    def finish(self, timeout: float) -> None:
+        """Wait for its end. Fails if it ends otherwise than well."""
+        try:
+            status = self.wait(timeout)
+        finally:
+            self.stop(timeout=0)
+        if status:
+            raise Failed(f"{self.name} failed.{self.tail(40)}")
+
     def kill(self) -> None:
         """End it as a crash would."""
         self.popen.kill()
@@ -184,7 +194,7 @@ class Watcher:
         reading, self._writing = os.pipe()
         environment = {k: v for k, v in os.environ.items() if k != RUN_DIR}
         self._popen = subprocess.Popen(
-            [sys.executable, "-P", "-m", "standalone.watcher", str(run_folder), "keep" if keep else "remove"],
+            [sys.executable, "-P", "-m", "standalone.processes", str(run_folder), "keep" if keep else "remove"],
             stdin=reading,
             env=environment | {"PYTHONPATH": str(Path(__file__).parent.parent)},
             start_new_session=True,
@@ -196,3 +206,17 @@ class Watcher:
         self._popen.kill()
         self._popen.wait()
         os.close(self._writing)
+
+
+def watch(folder: str, what: str) -> None:
+    """The watcher's process: wait until our end of its standard input closes, then end the run and remove its folder."""
+    ignore_signals()
+    while os.read(0, 1):
+        pass
+    end_all_of(folder)
+    if what == "remove":
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    watch(*sys.argv[1:])

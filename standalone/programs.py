@@ -43,14 +43,6 @@ def mariadbd() -> str:
     return require("mariadbd", "mysqld")
 
 
-def mariadb_install_db() -> str:
-    return require("mariadb-install-db", "mysql_install_db")
-
-
-def redis_server() -> str:
-    return require("redis-server", "valkey-server")
-
-
 def mariadb_version() -> str:
     """For example 11.8.9."""
     output = subprocess.run([mariadbd(), "--no-defaults", "--version"], capture_output=True, text=True).stdout

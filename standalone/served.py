@@ -1,32 +1,30 @@
-"""The sites that `./dev serve` keeps up, for `./dev run --served`: the folder of such a run says how to join it."""
+"""The sites that `./dev serve` keeps up, for `./dev run --served`: a file in the cache says how to join each."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
-import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from . import cache
 from .launcher import Stage
 from .processes import Failed
 from .site import ROOT
 
-FILE = "served.json"
 OURS = ("DW_", "FRAPPE_", "PYTHONPATH")
 HOW = "Start one with ./dev serve, or leave --served out: ./dev run FILE has a site of its own."
 
 
-def announce(stage: Stage) -> None:
-    """Let processes of other terminals join this site. The file is the user's alone, as its folder is."""
+def announce(stage: Stage) -> Path:
+    """Let processes of other terminals join this site. The file is the user's alone, as the cache is."""
     environment = {name: value for name, value in stage.environment.items() if name.startswith(OURS)}
-    new = stage.folder / f"{FILE}.new"
-    new.touch(mode=0o600)
+    file = cache.root() / f"served-{stage.folder.name}.json"
+    new = file.with_suffix(".new")
     new.write_text(json.dumps({"checkout": str(ROOT), "environment": environment}))
-    new.replace(stage.folder / FILE)
+    return new.replace(file)
 
 
 def find(port: int = 0) -> Stage:
@@ -45,38 +43,20 @@ def find(port: int = 0) -> Stage:
 
 def is_up(folder: Path) -> bool:
     """Whether the run of this folder lives: its launcher holds the lock."""
-    try:
-        with open(folder / "lock") as lock:
+    with contextlib.suppress(FileNotFoundError), open(folder / "lock") as lock:
+        try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        pass
+        except BlockingIOError:
+            return True
     return False
 
 
 def _stages() -> Iterator[Stage]:
-    """The sites that are served from this checkout."""
+    """The sites that are served from this checkout. Files of runs that have ended are removed."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith(OURS) and name != "CI"}
-    for file in Path(tempfile.gettempdir()).glob(f"dw-*/{FILE}"):
-        about = _read(file)
-        if about and about.get("checkout") == str(ROOT) and is_up(file.parent):
-            environment = {name: str(value) for name, value in about["environment"].items() if name.startswith(OURS)}
-            yield Stage(mine | environment)
-
-
-def _read(file: Path) -> dict[str, Any] | None:
-    """The content of a run's file. None if the run has just ended, or if another user may have written it."""
-    try:
-        if not (_is_ours_alone(file.parent) and _is_ours_alone(file)):
-            return None
+    for file in cache.root().glob("served-*.json"):
         about = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return None
-    return about if isinstance(about, dict) and isinstance(about.get("environment"), dict) else None
-
-
-def _is_ours_alone(path: Path) -> bool:
-    """Whether only this user may write here: a file in a shared folder may be a trap."""
-    found = path.lstat()
-    return found.st_uid == os.getuid() and not stat.S_ISLNK(found.st_mode) and not found.st_mode & 0o022
+        if not is_up(Path(about["environment"]["DW_RUN_DIR"])):
+            file.unlink(missing_ok=True)
+        elif about["checkout"] == str(ROOT):
+            yield Stage(mine | about["environment"])

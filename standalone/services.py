@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,10 +23,12 @@ def free_port(preferred: int = 0) -> int:
         return int(probe.getsockname()[1])
 
 
-class Service(ABC):
-    """The common part of both: start, stop, kill, restart, always on the same port."""
+class Service:
+    """The common part of both: start, stop and kill, always on the same port."""
 
     name = ""
+    hello = b""
+    """What it wants to hear before it answers."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
@@ -35,24 +36,25 @@ class Service(ABC):
         self.port = free_port()
         self.process: Process | None = None
 
-    @abstractmethod
     def command(self) -> list[str]:
         """Program and arguments."""
+        raise NotImplementedError
 
-    @abstractmethod
     def ready(self) -> bool:
         """Whether it answers."""
-
-    @property
-    def log(self) -> Path:
-        return self.folder / f"{self.name.lower()}.log"
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(self.hello)
+                return bool(connection.recv(1))
+        except OSError:
+            return False
 
     def start(self, timeout: float = 30.0) -> None:
         """Start, and come back when it answers. The first start takes another port if ours was taken meanwhile."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = self.folder / f"{self.name.lower()}.log"
         for attempt in range(3):
-            self.process = Process(
-                self.name, self.command(), folder=self.folder, log=self.log, environment=self.environment
-            )
+            self.process = Process(self.name, self.command(), folder=self.folder, log=log, environment=self.environment)
             try:
                 self.process.wait_until(self.ready, timeout)
                 return
@@ -63,6 +65,7 @@ class Service(ABC):
                 self.port = free_port()
 
     def stop(self, timeout: float = 20.0) -> None:
+        """Shut it down in good order."""
         if self.process:
             self.process.stop(timeout)
 
@@ -76,37 +79,26 @@ class Redis(Service):
     """A redis-server that keeps nothing on disk. Database 0 is Frappe's queue, database 1 its cache."""
 
     name = "Redis"
+    hello = b"PING\r\n"
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
-        super().__init__(folder, environment)
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def url(self, database: int) -> str:
+        return f"redis://127.0.0.1:{self.port}/{database}"
 
-    @property
-    def configuration(self) -> Path:
-        return self.folder / "redis.conf"
-
-    @property
-    def queue_url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    @property
-    def cache_url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/1"
+    def variables(self) -> dict[str, str]:
+        """What processes of the run have to know of it."""
+        return {
+            "DW_REDIS_CONF": str(self.folder / "redis.conf"),
+            "FRAPPE_REDIS_QUEUE": self.url(0),
+            "FRAPPE_REDIS_CACHE": self.url(1),
+        }
 
     def command(self) -> list[str]:
-        self.configuration.write_text(
+        configuration = self.folder / "redis.conf"
+        configuration.write_text(
             f'bind 127.0.0.1\nport {self.port}\ndir "{self.folder}"\nsave ""\nappendonly no\ndaemonize no\n'
             "maxmemory-policy noeviction\n"
         )
-        return [programs.redis_server(), str(self.configuration)]
-
-    def ready(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(5) == b"+PONG"
-        except OSError:
-            return False
+        return [programs.require("redis-server", "valkey-server"), str(configuration)]
 
 
 class MariaDB(Service):
@@ -116,116 +108,49 @@ class MariaDB(Service):
     name = "MariaDB"
 
     def __init__(
-        self,
-        folder: Path,
-        snapshot_isolation: bool = False,
-        durable: bool = False,
-        environment: Mapping[str, str] | None = None,
+        self, folder: Path, snapshot_isolation: bool, durable: bool, environment: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(folder, environment)
-        self.snapshot_isolation = snapshot_isolation
-        self.durable = durable
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "data"
-
-    @property
-    def socket(self) -> Path:
-        path = self.folder / "s"
-        # The kernel takes 107 bytes: fall back on a name that is as unique as our process and port.
-        return path if len(str(path)) < 104 else Path(f"/tmp/dw-{os.getpid()}-{self.port}.sock")
+        self.data = folder / "data"
+        self.socket = folder / "s"  # the kernel takes 107 bytes
+        user = ["--user=root"] if os.geteuid() == 0 else []
+        # The settings shape the files on disk, so they are the same at creation and at every start.
+        self.common = [
+            *("--no-defaults", f"--datadir={self.data}", *user, "--innodb-log-file-size=32M"),
+            *("--innodb-buffer-pool-size=128M", "--innodb-undo-tablespaces=0", "--innodb-doublewrite=0"),
+            *("--innodb-data-file-path=ibdata1:10M:autoextend", "--innodb-temp-data-file-path=ibtmp1:4M:autoextend"),
+            *("--loose-aria-log-file-size=8M", "--performance-schema=0"),
+        ]
+        self.options = [
+            f"--loose-innodb-snapshot-isolation={'ON' if snapshot_isolation else 'OFF'}",
+            f"--innodb-flush-log-at-trx-commit={1 if durable else 2}",
+            *([] if durable else ["--loose-debug-no-sync"]),
+        ]
 
     def create(self) -> None:
         """An empty data folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [
-            programs.mariadb_install_db(),
-            "--no-defaults",
-            f"--datadir={self.data}",
-            "--skip-test-db",
-            "--auth-root-authentication-method=socket",
-            f"--auth-root-socket-user={getpass.getuser()}",
-            *self._user(),
-            *self._files(),
+            *(programs.require("mariadb-install-db", "mysql_install_db"), *self.common, "--skip-test-db"),
+            *("--auth-root-authentication-method=socket", f"--auth-root-socket-user={getpass.getuser()}"),
         ]
         log = self.folder / "create.log"
-        process = Process("mariadb-install-db", command, folder=self.folder, log=log, environment=self.environment)
-        try:
-            status = process.wait(timeout=120)
-        finally:
-            process.stop(timeout=0)
-        if status:
-            raise Failed(f"mariadb-install-db failed.{process.tail()}")
+        Process("mariadb-install-db", command, folder=self.folder, log=log, environment=self.environment).finish(120)
 
     def command(self) -> list[str]:
         return [
-            programs.mariadbd(),
-            "--no-defaults",
-            f"--datadir={self.data}",
-            f"--socket={self.socket}",
-            f"--pid-file={self.folder / 'pid'}",
+            *(programs.mariadbd(), *self.common, *self.options, f"--socket={self.socket}", f"--port={self.port}"),
             f"--tmpdir={self.folder}",  # in a shared one, any server that starts deletes the others' temporary tables
-            f"--port={self.port}",
-            "--bind-address=127.0.0.1",
-            "--skip-name-resolve",
-            "--skip-log-bin",
-            "--character-set-server=utf8mb4",
-            "--collation-server=utf8mb4_unicode_ci",
-            "--max-connections=300",
-            "--max-allowed-packet=64M",
-            f"--loose-innodb-snapshot-isolation={'ON' if self.snapshot_isolation else 'OFF'}",
-            f"--innodb-flush-log-at-trx-commit={1 if self.durable else 2}",
-            *([] if self.durable else ["--loose-debug-no-sync"]),
-            *self._user(),
-            *self._files(),
+            *(f"--pid-file={self.folder / 'pid'}", "--bind-address=127.0.0.1", "--skip-name-resolve"),
+            *("--skip-log-bin", "--character-set-server=utf8mb4", "--collation-server=utf8mb4_unicode_ci"),
+            *("--max-connections=300", "--max-allowed-packet=64M"),
         ]
 
-    @staticmethod
-    def _user() -> list[str]:
-        return ["--user=root"] if os.geteuid() == 0 else []
-
-    @staticmethod
-    def _files() -> list[str]:
-        """Settings that shape the files on disk, so the same at creation and at every start."""
-        return [
-            "--innodb-log-file-size=32M",
-            "--innodb-buffer-pool-size=128M",
-            "--innodb-undo-tablespaces=0",
-            "--innodb-data-file-path=ibdata1:10M:autoextend",
-            "--innodb-temp-data-file-path=ibtmp1:4M:autoextend",
-            "--innodb-doublewrite=0",
-            "--loose-aria-log-file-size=8M",
-            "--performance-schema=0",
-        ]
-
-    def ready(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                return bool(connection.recv(1))
-        except OSError:
-            return False
-
-    def sql(self, *statements: str) -> list[tuple]:
-        """Run statements as the server's root user; the rows of the last one."""
+    def sql(self, *statements: str) -> None:
+        """Run statements as the server's root user."""
         import pymysql
 
-        rows: list[tuple] = []
         connection = pymysql.connect(unix_socket=str(self.socket), user=getpass.getuser(), autocommit=True)
         with connection, connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
-                rows = list(cursor.fetchall())
-        return rows
-
-    def stop(self, timeout: float = 20.0) -> None:
-        super().stop(timeout)
-        self._remove_socket()
-
-    def kill(self) -> None:
-        super().kill()
-        self._remove_socket()
-
-    def _remove_socket(self) -> None:
-        if self.socket.parent != self.folder:
-            self.socket.unlink(missing_ok=True)

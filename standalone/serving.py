@@ -9,10 +9,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
 
-from .launcher import Stage, answers, running, say
-from .options import Parser, app_folder, foreground, number, options, python_file, whole_number
+from .launcher import Stage, running, say
+from .options import Parser, foreground, number, options, own_code
 from .processes import Failed
 from .served import announce
 from .services import free_port
@@ -20,7 +19,6 @@ from .site import ADMIN_PASSWORD
 
 PORT = 8000
 LOOK = 0.5
-READY_WITHIN = 30.0
 RELOADED = (".py", ".json")
 SHOP = "standalone.shop_jobs"
 LIVING = (sys.executable, "-P", "-m", "standalone.script", "-m", "standalone.living_site")
@@ -28,44 +26,49 @@ LIVING = (sys.executable, "-P", "-m", "standalone.script", "-m", "standalone.liv
 
 def check(arguments: list[str]) -> None:
     """Fail if the arguments ask for something that can't be."""
-    asked_port(_read(arguments).port)
+    _read(arguments)
     options()
 
 
 def serve(arguments: list[str]) -> NoReturn:
     """Serve until Ctrl-C, or until one of the site's processes ends."""
     asked = _read(arguments)
+    own = own_code(asked)
+    if not own and not asked.empty:
+        own = {"handlers": [SHOP]}
+    watched = [path for path in (asked.handlers, asked.app) if path]
     port = serve_port(asked.port)
-    own = [path for path in (asked.handlers, asked.app) if path]
-    modules = [name for name in (None if asked.empty or own else SHOP, asked.handlers and asked.handlers.stem) if name]
-    folder = asked.handlers.parent if asked.handlers else None
-    with running(
-        workers=number("DW_WORKERS", 2),
-        web=True,
-        port=port,
-        handlers=modules,
-        path=folder,
-        app=asked.app,
-        **options(),
-    ) as stage:
+    with running(workers=number("DW_WORKERS", 2), web=True, port=port, **own, **options()) as stage:
         if not asked.empty:
-            _fill(stage, with_jobs=not own)
-        elif own:
+            _fill(stage, with_jobs=not watched)
+        elif watched:
             check_own_code(stage)
-        say_where(stage)
-        watch(stage, own)
+        announce(stage)
+        say(f"\nAdministrator, password {ADMIN_PASSWORD}: {stage.url}/job-center   logs in {stage.folder}/logs")
+        say("./dev run --served FILE runs a Python file in this site.")
+        say("Desk needs a bench: README, Install. Ctrl-C ends this site.")
+        watch(stage, watched)
 
 
 def _read(arguments: list[str]) -> argparse.Namespace:
     parser = Parser("./dev serve [--port N] [--empty] [--handlers FILE] [--app PATH]")
-    parser.add_argument("--port")
+    parser.add_argument("--port", type=int, default=number("DW_PORT", 0))
     parser.add_argument("--empty", action="store_true")
-    parser.add_argument("--handlers")
-    parser.add_argument("--app")
+    parser.take_own_code()
     asked = parser.parse_args(arguments)
-    asked.app = asked.app and app_folder(asked.app)
-    asked.handlers = asked.handlers and python_file(asked.handlers)
+    if not 0 <= asked.port <= 65535:
+        raise Failed(f"{asked.port} is no port: 1 to 65535.")
+    if asked.port and free_port(asked.port) != asked.port:
+        raise Failed(f"Port {asked.port} is taken: name another one with --port.")
     return asked
+
+
+def serve_port(asked: int) -> int:
+    """The port asked for; or 8000, or a free one where that is taken."""
+    port = asked or free_port(PORT)
+    if port not in (asked, PORT):
+        say(f"Port {PORT} is taken; this takes {port}.")
+    return port
 
 
 def _fill(stage: Stage, *, with_jobs: bool) -> None:
@@ -84,14 +87,6 @@ def check_own_code(stage: Stage) -> bool:
     return foreground(stage, [*LIVING, "check"]) == 0
 
 
-def say_where(stage: Stage) -> None:
-    """Say where the site is, how to join it, and how it ends."""
-    announce(stage)
-    say(f"\nAdministrator, password {ADMIN_PASSWORD}: {stage.url}/job-center   logs in {stage.folder}/logs")
-    say("./dev run --served FILE runs a Python file in this site.")
-    say("Desk needs a bench: README, Install. Ctrl-C ends this site.")
-
-
 def watch(stage: Stage, paths: Sequence[Path]) -> NoReturn:
     """Restart the processes when a file changes, after a migration for DocTypes. Fail when one of them ends."""
     seen = _changed_at(paths)
@@ -105,17 +100,9 @@ def watch(stage: Stage, paths: Sequence[Path]) -> NoReturn:
                 stage.run_command("migrate")
             began = time.monotonic()
             stage.restart()
-            _say_ready(stage, "Ready" if check_own_code(stage) else "Ready, but for what is wrong above", began)
+            say("Ready" if check_own_code(stage) else "Ready, but for what is wrong above", began)
     gone = next(process for process in stage.processes if not process.running)
     raise Failed(f"{gone.name} has ended.{gone.tail()}")
-
-
-def _say_ready(stage: Stage, text: str, began: float) -> None:
-    """Wait until the web application answers, and say it in this text."""
-    web = next(process for process in stage.processes if process.name.startswith("web"))
-    with contextlib.suppress(Failed):  # the watch tells of a process that has ended
-        web.wait_until(lambda: answers(urlsplit(stage.url).port or PORT), READY_WITHIN)
-        say(text, began)
 
 
 def _changed_at(paths: Sequence[Path]) -> dict[Path, int]:
@@ -126,23 +113,3 @@ def _changed_at(paths: Sequence[Path]) -> dict[Path, int]:
         with contextlib.suppress(FileNotFoundError):  # an editor is replacing it
             found[file] = file.stat().st_mtime_ns
     return found
-
-
-def serve_port(asked: str | None) -> int:
-    """The port asked for, by the option or by DW_PORT; or 8000, or a free one where that is taken."""
-    if port := asked_port(asked):
-        return port
-    free = free_port(PORT)
-    if free != PORT:
-        say(f"Port {PORT} is taken; this takes {free}.")
-    return free
-
-
-def asked_port(asked: str | None) -> int:
-    """The port asked for, by the option or by DW_PORT, or 0. Fails if it is taken."""
-    port = whole_number("--port", asked) if asked else number("DW_PORT", 0)
-    if port > 65535:
-        raise Failed(f"{port} is no port: 1 to 65535.")
-    if port and free_port(port) != port:
-        raise Failed(f"Port {port} is taken: name another one with --port.")
-    return port

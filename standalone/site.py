@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import cache, programs
@@ -22,6 +22,8 @@ APP = "dartwing_core"
 NAME = "dartwing.localhost"
 DATABASE = "dartwing"
 ADMIN_PASSWORD = "admin"
+CLI = [sys.executable, "-P", "-m", "standalone.cli"]
+"""What `bench` is on a bench."""
 
 # No bundle was built: the wheel has no sources for them. Pages ask for these, and get small ones of ours.
 BUNDLES = {
@@ -39,7 +41,7 @@ class Bench:
         self,
         folder: Path,
         *,
-        snapshot_isolation: bool = False,
+        isolation: bool = False,
         durable: bool = False,
         tick: int = 60,
         handlers: Sequence[str] = (),
@@ -52,10 +54,13 @@ class Bench:
         self.handlers = handlers
         self.app = package_of(app) if app else None
         self.path = os.pathsep.join([str(ROOT), *(str(one) for one in (path, app) if one)])
-        self.age = 0  # seconds since the site was built, when it came from the cache
+        self.age = 0
+        """Seconds since the site was built, when it came from the cache."""
         environment = self.environment()
-        self.mariadb = MariaDB(folder / "mariadb", snapshot_isolation, durable, environment)
+        self.mariadb = MariaDB(folder / "mariadb", isolation, durable, environment)
         self.redis = Redis(folder / "redis", environment)
+        self.parts = {"data": self.mariadb.data, "site": self.sites / NAME}
+        """The parts of an entry of the cache."""
 
     def environment(self) -> dict[str, str]:
         """The environment of every process of the run: whatever marks other sites or other tools is left out."""
@@ -77,8 +82,8 @@ class Bench:
         common = {
             "db_host": "127.0.0.1",
             "db_port": self.mariadb.port,
-            "redis_queue": self.redis.queue_url,
-            "redis_cache": self.redis.cache_url,
+            "redis_queue": self.redis.url(0),
+            "redis_cache": self.redis.url(1),
             "use_mysqlclient": 0,
             "default_site": NAME,
             "serve_default_site": True,
@@ -88,21 +93,23 @@ class Bench:
         }
         (self.sites / "common_site_config.json").write_text(json.dumps(common, indent=1))
 
-    def write_site_configuration(self) -> None:
-        path = self.sites / NAME / "site_config.json"
+    def create_site(self) -> None:
+        """An empty data folder, the site's configuration, and its empty database; both servers run then."""
+        self.mariadb.create()
+        self.write_configuration()
+        password = secrets.token_urlsafe(16)
         config = {
             "db_name": DATABASE,
             "db_user": DATABASE,
             "db_type": "mariadb",
-            "db_password": secrets.token_urlsafe(16),
+            "db_password": password,
             "admin_password": ADMIN_PASSWORD,
             "allow_tests": 1,
         }
+        path = self.sites / NAME / "site_config.json"
+        path.touch(mode=0o600)
         path.write_text(json.dumps(config, indent=1))
-        path.chmod(0o600)
-
-    def create_database(self) -> None:
-        password = json.loads((self.sites / NAME / "site_config.json").read_text())["db_password"]
+        self.start()
         self.mariadb.sql(
             f"CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",
             f"CREATE USER {DATABASE}@'127.0.0.1' IDENTIFIED BY '{password}'",
@@ -114,41 +121,27 @@ class Bench:
         self.mariadb.start()
         self.redis.start()
         self.write_configuration()
-        if self.age:
-            self.renew_schedule()
-
-    def renew_schedule(self) -> None:
-        """Let scheduled jobs be as old as on a site just built, or the first tick would start every daily job."""
-        later = f"+ INTERVAL {self.age} SECOND"
-        table = f"{DATABASE}.`tabScheduled Job Type`"
-        self.mariadb.sql(f"UPDATE {table} SET creation = creation {later}, last_execution = last_execution {later}")
+        if self.age:  # let scheduled jobs be as old as on a site just built, or the first tick starts every daily job
+            later, table = f"+ INTERVAL {self.age} SECOND", f"{DATABASE}.`tabScheduled Job Type`"
+            self.mariadb.sql(f"UPDATE {table} SET creation = creation {later}, last_execution = last_execution {later}")
 
     def stop(self) -> None:
         """Shut both down in good order, so that the data folder can be copied."""
-        for service in (self.redis, self.mariadb):
-            service.stop()
+        self.redis.stop()
+        self.mariadb.stop()
 
     def end(self) -> None:
         """Kill both: the folder goes with the run, and a MariaDB that is still starting does not hear a SIGTERM."""
-        for service in (self.redis, self.mariadb):
-            service.kill()
+        self.redis.kill()
+        self.mariadb.kill()
 
-    @property
-    def parts(self) -> dict[str, Path]:
-        """The parts of an entry of the cache."""
-        return {"data": self.mariadb.data, "site": self.sites / NAME}
-
-    def install(self, what: str) -> None:
-        """Run one step of the installation in a process of its own."""
-        log = self.folder / "logs" / f"install-{what}.log"
-        command = [sys.executable, "-P", "-m", "standalone.install", what]
-        process = Process(f"install {what}", command, folder=self.sites, log=log, environment=self.environment())
-        try:
-            status = process.wait(timeout=600)
-        finally:
-            process.stop(timeout=0)
-        if status:
-            raise Failed(f"The site could not be built ({what}).{process.tail(40)}")
+    def install(self, *command: str) -> None:
+        """Run one step of the installation to its end."""
+        log = self.folder / "logs" / f"{command[0]}.log"
+        process = Process(
+            " ".join(command), [*CLI, *command], folder=self.sites, log=log, environment=self.environment()
+        )
+        process.finish(600)
 
 
 def package_of(app: Path) -> str:
@@ -160,23 +153,17 @@ def package_of(app: Path) -> str:
 
 
 def core_key() -> str:
-    own = ["alias", "install.py", "services.py", "site.py", "requirements.txt", "build.txt"]
-    return cache.digest([programs.mariadb_version(), sys.version, *files_of(ROOT / "standalone", own)])
+    own = ROOT / "standalone"
+    files = [own / name for name in ("cli.py", "services.py", "site.py", "requirements.txt", "build.txt")]
+    return cache.digest([programs.mariadb_version(), sys.version, *files, *sorted((own / "alias").glob("*.py"))])
 
 
 def site_key() -> str:
     """Changes with everything that installing the app reads: DocTypes and their controllers, hooks, installers."""
     app = ROOT / APP
-    wanted = set(app.rglob("*.json")) | set((app / APP).rglob("*.py")) | set(app.glob("*.py"))
-    wanted |= set(app.glob("*.txt")) | set(app.glob("patches/**/*.py")) | set(app.glob("fixtures/*"))
-    names = sorted(p for p in wanted if p.is_file())
-    return cache.digest([core_key(), *(str(p.relative_to(app)) for p in names), *names])
-
-
-def files_of(folder: Path, names: list[str]) -> Iterator[Path]:
-    for name in names:
-        path = folder / name
-        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    patterns = ("**/*.json", f"{APP}/**/*.py", "*.py", "*.txt", "patches/**/*.py", "fixtures/*")
+    names = sorted({path for pattern in patterns for path in app.glob(pattern) if path.is_file()})
+    return cache.digest([core_key(), *(str(path.relative_to(app)) for path in names), *names])
 
 
 def prepare(bench: Bench, *, fresh: bool = False) -> str:
@@ -186,11 +173,10 @@ def prepare(bench: Bench, *, fresh: bool = False) -> str:
         build_app(bench)
         return "built anew"
     key = site_key()
-    if cache.restore("site", key, bench.parts):
-        bench.age = cache.age("site", key)
+    if restore(bench, key):
         return "from the cache"
     with cache.locked(f"build-{core_key()}", waiting="Waiting for another ./dev to build the site …"):
-        if cache.restore("site", key, bench.parts):  # somebody else has just built it
+        if restore(bench, key):  # somebody else has just built it
             return "from the cache"
         has_core = cache.restore("core", core_key(), bench.parts)
         if not has_core:
@@ -201,17 +187,20 @@ def prepare(bench: Bench, *, fresh: bool = False) -> str:
     return "app installed" if has_core else "built"
 
 
+def restore(bench: Bench, key: str) -> bool:
+    """Restore a site from the cache, if it is there."""
+    is_there = cache.restore("site", key, bench.parts)
+    bench.age = cache.age("site", key) if is_there else 0
+    return is_there
+
+
 def build_core(bench: Bench) -> None:
-    bench.mariadb.create()
-    bench.write_configuration()
-    bench.write_site_configuration()
-    bench.start()
-    bench.create_database()
-    bench.install("core")
+    bench.create_site()
+    bench.install("new-site")
     bench.stop()
 
 
 def build_app(bench: Bench) -> None:
     bench.start()
-    bench.install("app")
+    bench.install("install-app", APP)
     bench.stop()

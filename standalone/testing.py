@@ -7,18 +7,17 @@ two such runs: the tests of units, and those of tests/site that start no process
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from . import summary
-from .bench import alone, check, on_bench
+from .bench import tested_bench
 from .launcher import Stage, running, say
-from .options import foreground, options, take, take_own_code
+from .options import Parser, foreground, options, own_code
 from .processes import RUN_DIR, Failed, Process
 from .serving import check_own_code
 from .site import ROOT
@@ -45,69 +44,51 @@ NOT_FAST = (
 """Files of tests/site that `--fast` leaves out: those that take longest for each of their tests."""
 DESK = "tests/desk"
 MEASURE = "DW_COVERAGE"
-"""The environment variable that names the file in which coverage.py keeps what the tests reach (see `measuring`)."""
+"""The environment variable that names the file in which coverage.py keeps what the tests reach."""
 SELECTING = ("-k", "-m", "--lf", "--last-failed", "--ff", "--co", "--collect-only", "--ignore", "--deselect")
 
 
 def test(arguments: list[str]) -> int:
-    """Run the tests that the arguments ask for; the last line says what ran, passed and failed."""
-    counts, rest = take(arguments, "--counts")
-    if counts:  # somebody else reports
-        return run(rest, Path(counts))
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            return run(rest, Path(folder, "counts"))
-        finally:
-            if files := list(Path(folder).iterdir()):
-                print(summary.line(files, time.monotonic() - began), flush=True)
-
-
-def run(arguments: list[str], counts: Path) -> int:
-    """Run the tests; `counts`: the file for how many passed and failed."""
-    bench, rest = take(arguments, "--bench")
-    site, rest = take(rest, "--site")
-    if bool(bench) != bool(site):
+    """Run the tests that the arguments ask for; those that are not ours go to pytest."""
+    parser = Parser("./dev test [--fast] [--bench PATH --site NAME [--desk]] [--app PATH] [--handlers FILE] [ARG…]")
+    parser.add_argument("--bench", type=Path)
+    parser.add_argument("--site")
+    parser.add_argument("--desk", action="store_true")
+    parser.add_argument("--fast", action="store_true")
+    parser.take_own_code()
+    asked, rest = parser.parse_known_args(arguments)
+    if bool(asked.bench) != bool(asked.site):
         raise Failed("--bench PATH and --site NAME belong together.")
-    own, rest = take_own_code(rest)
-    if own:
-        return run_tests_of(own, rest, counts)
-    is_desk, is_fast = "--desk" in rest, "--fast" in rest
-    rest = [argument for argument in rest if argument not in ("--desk", "--fast")]
-    if is_desk and not bench:
+    if asked.desk and not asked.bench:
         raise Failed("--desk needs a genuine Desk: --bench PATH --site NAME.")
+    if asked.app or asked.handlers:
+        return of_own_code(own_code(asked), rest)
     given, folder = are_given(rest)
-    pytest = ["-m", "pytest", "-p", "standalone.pytest_plugin", f"--rootdir={ROOT}", f"--counts={counts}", *rest]
-    counts.touch()
-    if bench and site:
-        path = Path(bench).resolve()
-        check(path, site, desk=is_desk)
-        paths = [DESK] if is_desk else [*NOT_LIVE, *fast_files(0), *fast_files(1)] if is_fast else ["tests"]
-        with alone(path, site), on_bench(path, site) as stage:
-            stage.environment["DW_DESK"] = "1" if is_desk else ""
-            return foreground(
-                stage, [stage.environment["DW_PYTHON"], *pytest, *([] if given else paths)], folder=folder
-            )
-    selects = any(argument.split("=")[0] in SELECTING for argument in rest)
+    pytest = ["-m", "pytest", "-p", "standalone.pytest_plugin", f"--rootdir={ROOT}", *rest]
+    if asked.bench:
+        paths = [DESK] if asked.desk else [*NOT_LIVE, *fast_files(0), *fast_files(1)] if asked.fast else ["tests"]
+        with tested_bench(asked.bench.resolve(), asked.site, desk=asked.desk) as stage:
+            command = [stage.environment["DW_PYTHON"], *pytest, *([] if given else paths)]
+            return foreground(stage, command, folder=folder)
     with running(workers=0, scheduler=False, **options()) as stage:
+        command = [*python(), *pytest]
         if given:
-            return foreground(stage, [*python(), *pytest], folder=folder)
-        if is_fast:
+            return foreground(stage, command, folder=folder)
+        if asked.fast:
             other_half = {"the other half": [*NOT_LIVE, *fast_files(1)]}
-            return side_by_side(stage, [*python(), *pytest, *NOT_LIVE, *fast_files(0)], other_half, rest, counts)
-        if selects:
-            return foreground(stage, [*python(), *pytest, "tests"], folder=ROOT)
+            return side_by_side(stage, [*command, *NOT_LIVE, *fast_files(0)], other_half, rest)
+        if any(argument.split("=")[0] in SELECTING for argument in rest):
+            return foreground(stage, [*command, "tests"], folder=ROOT)
         others = ["tests", *NOT_LIVE, *(f"--ignore={ROOT / part}" for part in ("tests/crash", "tests/tenants"))]
-        return side_by_side(stage, ["nice", "-n", "5", *python(), *pytest, *others], SIDES, rest, counts)
+        return side_by_side(stage, ["nice", "-n", "5", *command, *others], SIDES, rest)
 
 
-def run_tests_of(own: dict[str, Any], arguments: list[str], counts: Path) -> int:
+def of_own_code(own: dict[str, Any], arguments: list[str]) -> int:
     """Run the tests of another app, in a site where it is installed, or those beside a file of handlers."""
     folder = own.get("app") or own["path"]
     given = any((Path.cwd() / argument.split("::")[0]).exists() for argument in arguments if argument[:1] != "-")
     plugins = ["-p", "standalone.pytest_plugin", "-p", "standalone.app_tests"]
-    pytest = ["-m", "pytest", *plugins, f"--rootdir={folder}", f"--counts={counts}", *arguments]
-    counts.touch()
+    pytest = ["-m", "pytest", *plugins, f"--rootdir={folder}", *arguments]
     with running(workers=0, scheduler=False, **own, **options()) as stage:
         check_own_code(stage)
         return foreground(stage, [*python(), *pytest, *([] if given else [str(folder)])], folder=Path.cwd())
@@ -128,19 +109,22 @@ def are_given(arguments: list[str]) -> tuple[bool, Path]:
     return given, Path.cwd() if given and not any((ROOT / path).exists() for path in paths) else ROOT
 
 
-def side_by_side(
-    stage: Stage, command: list[str], sides: Mapping[str, list[str]], arguments: list[str], counts: Path
-) -> int:
+def side_by_side(stage: Stage, command: list[str], sides: Mapping[str, list[str]], arguments: list[str]) -> int:
     """Run this command on the stage, and beside it tests in runs of their own: `sides` names them."""
-    logs = Path(stage.environment[RUN_DIR])
+    say(f"{' and '.join(sides)} run beside the other tests; what they say comes last")
+    environment = {name: value for name, value in os.environ.items() if name != RUN_DIR}
     with ExitStack() as stack:
-        others = [stack.enter_context(beside(name, paths, arguments, logs, counts)) for name, paths in sides.items()]
-        say(f"{' and '.join(sides)} run beside the other tests; what they say comes last")
-        status = foreground(stage, command, folder=ROOT)
+        others = []
+        for name, paths in sides.items():
+            log = stage.folder / f"{name.replace('/', '-').replace(' ', '-')}.log"
+            side = [sys.executable, "-P", "-m", "standalone", "test", *paths, *arguments]
+            others.append(Process(name, side, folder=ROOT, log=log, environment=environment))
+            stack.callback(others[-1].stop, timeout=30.0)
+        statuses = [foreground(stage, command, folder=ROOT), *(other.wait() for other in others)]
         for other in others:
-            status = other.wait() or status
-            print(f"\n{other.name}:\n{other.log.read_text() if other.log else ''}", flush=True)
-    return status
+            print(f"\n{other.name}:\n{other.tail(10_000)}", flush=True)
+    print(f"\n{'Some tests failed: see above.' if any(statuses) else 'All tests passed.'}", flush=True)
+    return max(statuses)
 
 
 def python() -> list[str]:
@@ -150,16 +134,19 @@ def python() -> list[str]:
     return [sys.executable, "-P", "-m", "coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", f"--data-file={data}"]
 
 
-@contextmanager
-def beside(name: str, paths: list[str], arguments: list[str], logs: Path, counts: Path) -> Iterator[Process]:
-    """Tests in a run of their own, with a log in this folder; ended with ours."""
-    slug = name.replace("/", "-").replace(" ", "-")
-    own = counts.with_name(slug)
-    own.touch()
-    command = [sys.executable, "-P", "-m", "standalone", "test", *paths, f"--counts={own}", *arguments]
-    environment = {name: value for name, value in os.environ.items() if name != RUN_DIR}
-    process = Process(name, command, folder=ROOT, log=logs / f"{slug}.log", environment=environment)
-    try:
-        yield process
-    finally:
-        process.stop(timeout=30.0)
+def coverage(arguments: list[str]) -> int:
+    """Run the tests under coverage.py, also in all processes that they start, then report.
+
+    The pages of the report are in `.dev/coverage/html`. A process that is killed with SIGKILL saves nothing.
+    """
+    folder = ROOT / ".dev" / "coverage"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.environ[MEASURE] = str(folder / "data")
+    status = test(arguments)
+    for command in (["combine", "--quiet"], ["html", "--quiet", f"--directory={folder / 'html'}"], ["report"]):
+        subprocess.run(
+            [sys.executable, "-P", "-m", "coverage", command[0], f"--data-file={folder / 'data'}", *command[1:]],
+            cwd=ROOT,
+        )
+    return status

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import types
@@ -13,8 +12,9 @@ from typing import Any
 import monoframe
 from monoframe.utils.caching import request_cache
 
-from .imports import CORE
 from .site import sites_path as current_sites_path
+
+CORE = "monoframe"
 
 
 def real(app: str) -> str:
@@ -42,10 +42,6 @@ def get_app_path(app_name: str, *joins: str) -> str:
     return monoframe.get_pymodule_path(real(monoframe.scrub(app_name)), *joins)
 
 
-def get_app_source_path(app_name: str, *joins: str) -> str:
-    return monoframe.get_pymodule_path(real(app_name), "..", *joins)
-
-
 def get_module_list(app_name: str = CORE) -> list[str]:
     return monoframe.get_file_items(get_app_path(app_name, "modules.txt"))
 
@@ -54,15 +50,10 @@ def load_app_hooks(app_name: str | None = None) -> dict[str, Any]:
     """The `hooks.py` of one app, or of all installed ones merged in their order."""
     hooks: dict[str, Any] = {}
     for app in [real(app_name)] if app_name else get_installed_apps(_ensure_on_bench=True):
-        module = monoframe.get_module(f"{app}.hooks")
-        for key, value in inspect.getmembers(module, is_hook):
-            if not key.startswith("_"):
+        for key, value in vars(monoframe.get_module(f"{app}.hooks")).items():
+            if not key.startswith("_") and not isinstance(value, (types.ModuleType, types.FunctionType, type)):
                 monoframe.append_hook(hooks, key, value)
     return hooks
-
-
-def is_hook(value: object) -> bool:
-    return not isinstance(value, (types.ModuleType, types.FunctionType, type))
 
 
 def get_hooks(hook: str | None = None, default: Any = "_KEEP_DEFAULT_LIST", app_name: str | None = None) -> Any:
@@ -94,14 +85,6 @@ def clear_installed_apps() -> None:
 
 
 def apply() -> None:
-    for function in (
-        get_all_apps,
-        get_installed_apps,
-        get_app_path,
-        get_app_source_path,
-        get_module_list,
-        get_hooks,
-        setup_module_map,
-    ):
+    for function in (get_all_apps, get_installed_apps, get_app_path, get_module_list, get_hooks, setup_module_map):
         setattr(monoframe, function.__name__, function)
     monoframe._load_app_hooks = load_app_hooks

@@ -1,4 +1,4 @@
-"""The names that an app's `commands.py` imports from `frappe.commands`, a module the fork dropped."""
+"""`frappe.commands` and `frappe.commands.scheduler`, which the fork dropped: what an app's `commands.py` imports."""
 
 from __future__ import annotations
 
@@ -29,4 +29,9 @@ def get_site(context: Any, raise_err: bool = True) -> str | None:
     return None
 
 
-commands: list[click.Command] = []
+@click.command("schedule")
+def start_scheduler() -> None:
+    """Run the scheduler's loop."""
+    from frappe.utils import scheduler
+
+    scheduler.start_scheduler()

@@ -1,4 +1,4 @@
-"""Installing, migrating and removing apps restored. The fork installs only itself, and removes nothing."""
+"""Installing and migrating apps restored. The fork installs only itself."""
 
 # ruff: noqa: ARG001  (Frappe's signatures)
 
@@ -7,16 +7,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import click
 import monoframe
 import pymysql
 from monoframe import installer, patches
+from monoframe.core.doctype.scheduled_job_type.scheduled_job_type import sync_jobs
 from monoframe.database import db_manager
 from monoframe.model import sync
+from monoframe.model.module_utils import sync_customizations
+from monoframe.utils.dashboard import sync_dashboards
+from monoframe.utils.fixtures import sync_fixtures
 from pymysql.constants import CLIENT
 
-from .apps import clear_installed_apps, real
-from .imports import CORE
+from .apps import CORE, clear_installed_apps, real
 
 
 def install_app(name: str, verbose: bool = False, set_as_patched: bool = True, force: bool = False) -> None:
@@ -26,19 +28,10 @@ def install_app(name: str, verbose: bool = False, set_as_patched: bool = True, f
     flags.in_install, flags.ignore_in_install = name, False
     monoframe.clear_cache()
     hooks = monoframe.get_hooks(app_name=name)
-    for required in hooks.required_apps or []:
-        install_app(required.split("/")[-1], verbose=verbose)
-    flags.in_install = name
-    if name not in monoframe.get_all_apps():
-        raise Exception(f"App {name} is not in apps.txt")
     if not force and name in monoframe.get_installed_apps():
-        click.secho(f"App {name} already installed", fg="yellow")
         return
     print(f"\nInstalling {name}...")
-    if name != CORE:
-        monoframe.only_for("System Manager")
-    if any(monoframe.get_attr(method)() is False for method in hooks.before_install or []):
-        return
+    _call(hooks.before_install)
     _call(monoframe.get_hooks("before_app_install"), name)
     if name != CORE:
         installer.add_module_defs(name, ignore_if_duplicate=force)
@@ -49,7 +42,10 @@ def install_app(name: str, verbose: bool = False, set_as_patched: bool = True, f
         installer.set_all_patches_as_completed(name)
     _call(hooks.after_install)
     _call(monoframe.get_hooks("after_app_install"), name)
-    _sync_extras(name)
+    sync_jobs()
+    sync_fixtures(name)
+    sync_customizations(name)
+    sync_dashboards(name)
     _call(hooks.after_sync)
     monoframe.clear_cache()
     clear_installed_apps()
@@ -61,55 +57,15 @@ def _call(methods: list[str] | None, *args: Any) -> None:
         monoframe.get_attr(method)(*args)
 
 
-def _sync_extras(app: str) -> None:
-    from monoframe.core.doctype.scheduled_job_type.scheduled_job_type import sync_jobs
-    from monoframe.model.module_utils import sync_customizations
-    from monoframe.utils.dashboard import sync_dashboards
-    from monoframe.utils.fixtures import sync_fixtures
-
-    sync_jobs()
-    sync_fixtures(app)
-    sync_customizations(app)
-    sync_dashboards(app)
-
-
 def add_to_installed_apps(app_name: str, rebuild_website: bool = True) -> None:
     """The list of installed apps lives in the database again. In the fork this records nothing."""
     apps = monoframe.get_installed_apps()
     if app_name not in apps:
-        _set_installed_apps([*apps, app_name])
+        monoframe.db.set_global("installed_apps", json.dumps([*apps, app_name]))
+        monoframe.db.commit()
+        clear_installed_apps()
     if monoframe.flags.in_install:
         installer.post_install(rebuild_website)
-
-
-def remove_from_installed_apps(app_name: str) -> None:
-    _set_installed_apps([app for app in monoframe.get_installed_apps() if app != real(app_name)])
-
-
-def _set_installed_apps(apps: list[str]) -> None:
-    monoframe.db.set_global("installed_apps", json.dumps(apps))
-    monoframe.db.commit()
-    clear_installed_apps()
-
-
-def remove_app(
-    app_name: str, dry_run: bool = False, yes: bool = False, no_backup: bool = False, force: bool = False
-) -> None:
-    """Frappe 15's `uninstall-app` without its backup and its question: these sites are made to be thrown away."""
-    if app_name not in monoframe.get_installed_apps() and not force:
-        click.secho(f"App {app_name} not installed", fg="yellow")
-        return
-    hooks = monoframe.get_hooks(app_name=app_name)
-    monoframe.flags.in_uninstall = True
-    _call(hooks.before_uninstall)
-    _call(monoframe.get_hooks("before_app_uninstall"), app_name)
-    modules = monoframe.get_all("Module Def", filters={"app_name": app_name}, pluck="name")
-    installer._delete_doctypes(installer._delete_modules(modules, dry_run=dry_run), dry_run=dry_run)
-    if not dry_run:
-        remove_from_installed_apps(app_name)
-    _call(hooks.after_uninstall)
-    _call(monoframe.get_hooks("after_app_uninstall"), app_name)
-    monoframe.flags.in_uninstall = False
 
 
 def sync_all(force: int = 0, reset_permissions: bool = False) -> None:
@@ -140,8 +96,8 @@ def restore_database(
 
 
 def apply() -> None:
-    for function in (install_app, add_to_installed_apps, remove_from_installed_apps, remove_app):
-        setattr(installer, function.__name__, function)
+    installer.install_app = install_app
+    installer.add_to_installed_apps = add_to_installed_apps
     sync.sync_all = sync_all
     patches.get_all_patches = get_all_patches
     db_manager.DbManager.restore_database = restore_database

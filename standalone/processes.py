@@ -209,7 +209,7 @@ class Watcher:
 
 
 def watch(folder: str, what: str) -> None:
-    """The watcher's process: wait until our end of its standard input closes, then end the run and remove its folder."""
+    """The watcher: wait until our end of its standard input closes, then end the run and remove its folder."""
     ignore_signals()
     while os.read(0, 1):
         pass

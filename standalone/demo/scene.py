@@ -23,7 +23,7 @@ LOST_AFTER = 5
 @job_handler("write_invoice", title="Invoice {number}", max_retries=0)
 def write_invoice(context: JobContext, number: int) -> None:
     """Writes an invoice, and works on it for two seconds."""
-    frappe.get_doc({"doctype": "ToDo", "description": f"Invoice {number}"}).insert()
+    frappe.get_doc({"doctype": "ToDo", "description": f"Invoice {number}"}).insert(ignore_permissions=True)
     for step in range(1, 21):
         time.sleep(0.1)
         context.update_progress(5 * step, f"Page {step}")
@@ -34,8 +34,7 @@ def build() -> None:
     for job_type in ("sample_job", "http_request"):
         frappe.get_doc("Job Type", job_type).update({"retry_delays": "1"}).save()
     frappe.get_doc("Job Engine Settings").update({"lease_seconds": LOST_AFTER, "allow_private_addresses": 1}).save()
-    for permission in ("create", "export"):
-        update_permission_property("ToDo", "All", 0, permission, 1)
+    update_permission_property("ToDo", "All", 0, "export", 1)  # Frappe lets nobody but System Managers export
     for user, company in COMPANIES.items():
         _insert("Organization", org_name=company)
         person = frappe.get_doc(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
-from . import launcher
-
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
-    launcher.attach().connect()
     import frappe
 
+    frappe.init(os.environ["DW_SITE"], sites_path=os.environ["DW_SITES_PATH"])
+    frappe.connect()
     frappe.flags.in_test = True
 
 

@@ -53,16 +53,12 @@ def tested_bench(path: Path, site: str, *, desk: bool) -> Iterator[Stage]:
 def on_bench(path: Path, site: str) -> Iterator[Stage]:
     """A stage on a bench; `stage.environment["DW_PYTHON"]` is the Python to use."""
     environment = environment_of(path, site)
-    with run_folder() as folder:
+    with run_folder() as folder, contextlib.ExitStack() as stack:
         environment |= {"DW_RUN_DIR": str(folder)}
         redis = Redis(folder / "redis", environment)
-        stage = None
-        try:
-            redis.start()
-            say(f"Redis on port {redis.port}")
-            stage = Stage(environment | redis.variables(), redis=redis)
-            yield stage
-        finally:
-            if stage:
-                stage.stop()
-            redis.stop()
+        stack.callback(redis.stop)
+        redis.start()
+        say(f"Redis on port {redis.port}")
+        stage = Stage(environment | redis.variables())
+        stack.callback(stage.stop)
+        yield stage

@@ -4,7 +4,6 @@ Frappe's that a site needs."""
 from __future__ import annotations
 
 import importlib
-import json
 import os
 from pathlib import Path
 
@@ -23,17 +22,10 @@ ASSETS = Path(__file__).resolve().parent / "assets"
 
 @click.group()
 @click.option("--site", default=lambda: os.environ.get("DW_SITE"))
-@click.option("--verbose", is_flag=True)
-@click.option("--force", is_flag=True)
 @click.pass_context
-def bench(ctx: click.Context, site: str, verbose: bool, force: bool) -> None:
+def bench(ctx: click.Context, site: str) -> None:
     """Commands of a site."""
-    ctx.obj = {"sites": [site] if site else [], "verbose": verbose, "force": force, "profile": False}
-
-
-def _connect(context: frappe._dict) -> None:
-    frappe.init(get_site(context))
-    frappe.connect()
+    ctx.obj = {"sites": [site], "verbose": False, "force": False, "profile": False}
 
 
 # Sites ----------------------------------------------------------------------------------------------------------------
@@ -61,8 +53,9 @@ def install_app(context: frappe._dict, app: str) -> None:
     """Install an app of apps.txt."""
     from frappe.installer import install_app as install
 
-    _connect(context)
-    install(app, force=context.force)
+    frappe.init(get_site(context))
+    frappe.connect()
+    install(app)
     frappe.db.commit()
     frappe.destroy()
 
@@ -75,20 +68,6 @@ def migrate(context: frappe._dict) -> None:
 
     frappe.init(get_site(context))
     SiteMigration(skip_search_index=True).run(site=get_site(context))
-
-
-@bench.command()
-@click.argument("method")
-@click.option("--kwargs", default="{}")
-@pass_context
-def execute(context: frappe._dict, method: str, kwargs: str) -> None:
-    """Call a method with keyword arguments in JSON, and print what it returns."""
-    _connect(context)
-    result = frappe.get_attr(method)(**json.loads(kwargs))
-    frappe.db.commit()
-    if result is not None:
-        print(frappe.as_json(result))
-    frappe.destroy()
 
 
 # Processes ------------------------------------------------------------------------------------------------------------

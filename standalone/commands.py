@@ -71,7 +71,7 @@ def bench(arguments: list[str]) -> int:
     parser.add_argument("--site")
     asked, rest = parser.parse_known_args(arguments)
     if not rest or rest[0] not in names:
-        parser.error("Which benchmark?")
+        raise Failed(f"Which benchmark? {parser.usage}")
     script = [str(ROOT / "benchmarks" / f"{rest[0]}.py"), *rest[1:]]
     if asked.bench and asked.site:
         with on_bench(asked.bench.resolve(), asked.site) as stage:

@@ -1,7 +1,6 @@
 """A running site as a Python object: what `./dev run`, the demo and the benchmarks stand on.
 
     with running(workers=2, scheduler=True) as stage:
-        stage.connect()          # `import frappe` in this process, connected to the site
         ...
 
 Everything started through a stage ends with it. `attach()` gives a process started by `./dev run` the same handle.
@@ -24,7 +23,7 @@ from typing import Any
 
 from . import programs
 from .processes import Process, Watcher, end_all_of
-from .services import MariaDB, Redis, free_port
+from .services import free_port
 from .site import CLI, NAME, Bench, prepare
 
 QUEUES = "short,default,long"
@@ -51,25 +50,20 @@ def commands(cli: list[str], site: str) -> dict[str, str]:
 class Stage:
     """A site whose servers run, described by the environment that its processes get."""
 
-    def __init__(
-        self, environment: Mapping[str, str], mariadb: MariaDB | None = None, redis: Redis | None = None
-    ) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = dict(environment)
-        self.mariadb = mariadb
-        self.redis = redis
         self.site = environment["DW_SITE"]
         self.sites_path = Path(environment["DW_SITES_PATH"])
         self.folder = Path(environment["DW_RUN_DIR"])
         self.url = environment.get("DW_URL")
         self.processes: list[Process] = []
 
-    def start(self, name: str, command: list[str], **variables: str) -> Process:
+    def start(self, name: str, command: list[str]) -> Process:
         """Start any process in the sites folder, its log in the run's folder, to be ended with the stage."""
         number = sum(p.name.startswith(name) for p in self.processes) + 1
         log = self.folder / "logs" / f"{name}-{os.getpid()}-{number}.log"
         log.parent.mkdir(exist_ok=True)
-        environment = self.environment | variables
-        process = Process(f"{name} {number}", command, folder=self.sites_path, log=log, environment=environment)
+        process = Process(f"{name} {number}", command, folder=self.sites_path, log=log, environment=self.environment)
         self.processes.append(process)
         return process
 
@@ -93,9 +87,6 @@ class Stage:
         with redis.Redis.from_url(self.environment["FRAPPE_REDIS_QUEUE"]) as queue:
             for process in workers[:1]:
                 process.wait_until(lambda: queue.scard("rq:workers") >= number, timeout)
-
-    def start_scheduler(self) -> Process:
-        return self.start("scheduler", self._command("DW_SCHEDULER_COMMAND"))
 
     def start_web(self, port: int | None = None, timeout: float = 30.0) -> Process:
         """Start the web application, wait until it answers, and set `url`."""
@@ -127,19 +118,6 @@ class Stage:
             process.start_again()
             if process.name.startswith("web"):
                 process.wait_until(self.answers, 30.0)
-
-    def connect(self) -> None:
-        """Bring this very process into the site, as Administrator: `import frappe` works from here on."""
-        os.environ.update(self.environment)
-        os.chdir(self.sites_path)
-        if self.environment["DW_MODE"] == "standalone":
-            from . import alias
-
-            alias.install()
-        import frappe
-
-        frappe.init(self.site, sites_path=str(self.sites_path))
-        frappe.connect()
 
 
 def attach() -> Stage:
@@ -189,7 +167,7 @@ def running(
         say(f"MariaDB {programs.mariadb_version()} on port {bench.mariadb.port}, Redis on {bench.redis.port}", started)
         environment = bench.environment() | commands(CLI, NAME) | bench.redis.variables()
         environment["DW_MARIADB_COMMAND"] = json.dumps(bench.mariadb.command())
-        stage = Stage(environment, bench.mariadb, bench.redis)
+        stage = Stage(environment)
         stack.callback(stage.stop)
         started = time.monotonic()
         if bench.app:
@@ -198,7 +176,7 @@ def running(
         for _ in range(workers):
             stage.start_worker()
         if scheduler:
-            stage.start_scheduler()
+            stage.start("scheduler", json.loads(stage.environment["DW_SCHEDULER_COMMAND"]))
         if web:
             stage.start_web(port)
         stage.wait_for_workers(workers)

@@ -168,9 +168,10 @@ def site_key() -> str:
 
 def prepare(bench: Bench, *, fresh: bool = False) -> str:
     """Put an installed site into the bench, its servers stopped; how that was done, in a few words."""
+    plain = Bench(bench.folder)  # nobody's own handlers belong into the cache
     if fresh:
-        build_core(bench)
-        build_app(bench)
+        build_core(plain)
+        build_app(plain)
         return "built anew"
     key = site_key()
     if restore(bench, key):
@@ -180,9 +181,9 @@ def prepare(bench: Bench, *, fresh: bool = False) -> str:
             return "from the cache"
         has_core = cache.restore("core", core_key(), bench.parts)
         if not has_core:
-            build_core(bench)
+            build_core(plain)
             cache.save("core", core_key(), bench.parts)
-        build_app(bench)
+        build_app(plain)
         cache.save("site", key, bench.parts)
     return "app installed" if has_core else "built"
 

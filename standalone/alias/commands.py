@@ -20,13 +20,9 @@ def pass_context(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.pass_context(wrapper)
 
 
-def get_site(context: Any, raise_err: bool = True) -> str | None:
+def get_site(context: Any) -> str:
     """The one site a command is for."""
-    if context.sites:
-        return context.sites[0]
-    if raise_err:
-        raise monoframe.SiteNotSpecifiedError
-    return None
+    return context.sites[0]
 
 
 @click.command("schedule")

@@ -52,20 +52,6 @@ def connect(site: str | None = None, db_name: str | None = None, set_admin_as_us
     _connect(None, db_name, set_admin_as_user)
 
 
-class init_site:  # noqa: N801
-    """`with frappe.init_site(site)`. The fork's ignores the site."""
-
-    def __init__(self, site: str | None = None) -> None:
-        self.site = site or ""
-
-    def __enter__(self) -> Any:
-        init(self.site)
-        return monoframe.local
-
-    def __exit__(self, *_: object) -> None:
-        monoframe.destroy()
-
-
 def load_config() -> Any:
     """The configuration of the site: common file, site's file, and the two variables that Frappe lets win over both."""
     conf = _load_environment()
@@ -93,7 +79,6 @@ def get_bench_path() -> str:
 def apply() -> None:
     monoframe.init = init
     monoframe.connect = connect
-    monoframe.init_site = init_site
     monoframe.get_site_name = current_site
     config._load_config = load_config
     config._cached_config = load_config  # the fork's cache knows no site

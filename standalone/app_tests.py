@@ -12,6 +12,7 @@ import pytest
 def pytest_configure() -> None:
     import frappe
 
+    os.chdir(os.environ["DW_SITES_PATH"])  # as `pytest_plugin` does, which comes later
     frappe.init(os.environ["DW_SITE"], sites_path=os.environ["DW_SITES_PATH"])
     frappe.connect()
     frappe.flags.in_test = True

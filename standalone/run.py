@@ -52,8 +52,6 @@ def _read(arguments: list[str]) -> argparse.Namespace:
     asked = parser.parse_args(arguments)
     if not asked.script:
         raise Failed(f"Which file? {parser.usage}")
-    if asked.script[0].startswith("-"):
-        parser.error(f"unrecognized arguments: {' '.join(asked.script)}")
     file = Path(asked.script[0])
     if not file.is_file():
         raise Failed(f"{file} is a folder, no file." if file.is_dir() else f"There is no file {file}.")

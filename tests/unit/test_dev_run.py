@@ -45,7 +45,7 @@ def test_options_of_run_stand_before_its_file(monkeypatch, tmp_path):
         (["--handlers", __file__], r"^Which file\? "),
         (["/nope.py"], r"^There is no file /nope\.py\.$"),  # Seen failing: "Which file?"
         ([HERE], "is a folder"),
-        (["--prot", "1", __file__], "unrecognized arguments: --prot 1 "),
+        (["--prot", "1", __file__], "unrecognized arguments: --prot"),
         (["--app"], "expected one argument"),
         (["--app", HERE, __file__], "is no folder of a Frappe app"),
         (["--served", "--handlers", __file__, __file__], "The served site has its own code"),

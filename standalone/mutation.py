@@ -39,7 +39,7 @@ class Subject:
 
 SUBJECTS = {
     "status": Subject(["status"]),
-    "job.job_store": Subject(["transitions"], ["transition", "move_all"]),
+    "job.record": Subject(["transitions"], ["start", "end", "_move", "_move_all", "_checked", "_of_status", "_by_size"]),
     "run.backoff": Subject(["backoff"]),
     "lib.canonical": Subject(["canonical"]),
     "line.selection": Subject(["selection"]),
@@ -61,7 +61,7 @@ def mutate(names: list[str]) -> int:
 
 def mutants_of(name: str, folder: Path) -> str:
     """Test the mutants of a module in a copy of the checkout. Returns how many survive, and which."""
-    for part in ("dartwing_core", "standalone", "tests"):
+    for part in ("dartwing_core", "docs", "standalone", "tests"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "public"))
     for part in ("sites", "logs"):  # Frappe writes its logs beside the sites
         (folder / part).mkdir()

@@ -43,11 +43,14 @@ def serve(arguments: list[str]) -> NoReturn:
             _fill(stage, with_jobs=not watched)
         elif watched:
             check_own_code(stage)
-        announce(stage)
+        announced = announce(stage)
         say(f"\nAdministrator, password {ADMIN_PASSWORD}: {stage.url}/job-center   logs in {stage.folder}/logs")
         say("./dev run --served FILE runs a Python file in this site.")
         say("Desk needs a bench: README, Install. Ctrl-C ends this site.")
-        watch(stage, watched)
+        try:
+            watch(stage, watched)
+        finally:
+            announced.unlink(missing_ok=True)
 
 
 def _read(arguments: list[str]) -> argparse.Namespace:

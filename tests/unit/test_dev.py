@@ -111,7 +111,7 @@ def test_own_code_is_checked_and_a_reload_says_when_it_is_over(monkeypatch, tmp_
     changed = iter(({}, {file: 1}, {file: 1}))
     monkeypatch.setattr(serving, "_changed_at", lambda _paths: next(changed))
     monkeypatch.setattr(serving, "LOOK", 0.0)
-    monkeypatch.setattr(serving, "announce", lambda _stage: None)
+    monkeypatch.setattr(serving, "announce", lambda _stage: tmp_path / "announced")
     for module in (serving, own_run, testing):
         monkeypatch.setattr(module, "running", lambda **_options: contextlib.nullcontext(stage))
         monkeypatch.setattr(module, "foreground", note)

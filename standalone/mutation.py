@@ -39,7 +39,7 @@ class Subject:
 
 SUBJECTS = {
     "status": Subject(["status"]),
-    "job.record": Subject(["transitions"], ["start", "end", "_move", "_move_all", "_checked", "_of_status", "_by_size"]),
+    "job.record": Subject(["transitions"], ["start", "end", "_move", "_move_all", "_checked", "_by_size"]),
     "run.backoff": Subject(["backoff"]),
     "lib.canonical": Subject(["canonical"]),
     "line.selection": Subject(["selection"]),

@@ -89,14 +89,14 @@ def site(_connected: None) -> Iterator[None]:
     import frappe
 
     from dartwing_core.jobs.lib import connection
-    from dartwing_core.jobs.rq import counters, redis_queue
+    from dartwing_core.jobs.rq import redis_queue
     from tests.support import processes
 
     processes.empty_queues()  # first: Frappe deletes no document while a queue is long
     factory.wipe()
     factory.dismiss()
     processes.empty_queues()
-    redis_queue.availability.away_until = counters.availability.away_until = 0
+    redis_queue.availability.away_until = redis_queue.cache_availability.away_until = 0
     factory.organization(factory.ALPHA)
     factory.organization(factory.BETA)
     frappe.db.commit()

@@ -10,7 +10,7 @@ from frappe import _
 
 from dartwing_core.jobs.errors import RateLimitError
 from dartwing_core.jobs.lib import config
-from dartwing_core.jobs.rq import counters
+from dartwing_core.jobs.rq import redis_queue
 
 from .arguments import requests_for_jobs
 
@@ -27,7 +27,7 @@ def count_request(bucket: str, amount: int = 1) -> None:
     """
     limit = _limit(bucket)
     _check_amount(amount, limit)
-    if seconds := counters.count_within(f"{bucket}:{frappe.session.user}", amount, limit, WINDOW_SECONDS):
+    if seconds := redis_queue.count_within(f"{bucket}:{frappe.session.user}", amount, limit, WINDOW_SECONDS):
         raise RateLimitError(
             _("Too many requests: at most {0} a minute. Try again in {1} seconds.").format(limit, seconds), seconds
         )

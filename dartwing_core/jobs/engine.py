@@ -15,7 +15,7 @@ from frappe import _
 
 from .access import visibility
 from .after import batch_end, cancel
-from .errors import InvalidJobError, InvalidTransitionError, JobBusyError, JobChangedError
+from .errors import InvalidJobError, InvalidTransitionError, JobChangedError
 from .job import batch_store, dependencies, record, runs
 from .job.job_rows import JobRow, NewJobRow
 from .job.record import Job
@@ -23,10 +23,9 @@ from .lib.row_types import Columns
 from .lib.texts import describe_unknown
 from .read import retried_operation
 from .status import RETRYABLE, JobStatus
-from .submit import dedup, duplicates, quota, submission
-from .submit.after_commit import after_commit, busy, undone_on_error
-from .submit.dependency_check import DependencyCheck, ParentRow
-from .submit.duplicates import Duplicate
+from .submit import dedup, quota, submission
+from .submit.after_commit import after_commit, undone_on_error
+from .submit.dependency_check import DependencyCheck
 from .submit.request import CALLERS_ARGUMENTS, Prepared, Request
 from .sweep import sweeper
 
@@ -190,59 +189,26 @@ def _insert_new_jobs(
     relations = DependencyCheck(prepared, after, user)
     stands_for = dedup.merge_equal(prepared)
     chosen = [item for item in prepared if stands_for[item.row["name"]] is item]
-    existing, abandoned = duplicates.decide(chosen, user)
+    existing = dedup.decide(chosen, user)
     new = [item for item in chosen if item.row["name"] not in existing]
-    pairs = relations.connect([_as_parent(stands_for[item.row["name"]].row, existing) for item in prepared])
+    rows = [stands_for[item.row["name"]].row for item in prepared]
+    pairs = relations.connect([existing[row["name"]].job if row["name"] in existing else row for row in rows])
     for item in new:
         item.row["parent_batch"] = batch["name"] if batch else None
-    changes_others = abandoned or any(found.is_replacing for found in existing.values())
-    with undone_on_error(SAVEPOINT) if changes_others or len(new) > 1 or pairs else nullcontext():
-        _cancel_abandoned(sorted(abandoned))
-        documents = {name: found.document(user) for name, found in sorted(existing.items(), key=_name_of_job)}
+    is_replacing = any(found.is_replacing for found in existing.values())
+    with undone_on_error(SAVEPOINT) if is_replacing or len(new) > 1 or pairs else nullcontext():
+        in_order = sorted(existing.items(), key=lambda found: found[1].job["name"])  # of the locks on their rows
+        documents = {name: found.document(user) for name, found in in_order}
         if new:
-            quota.check(new, user)  # the canceled ones no longer wait
-            _insert([item.row for item in new])
+            quota.check(new, user)
+            record.insert([item.row for item in new])
             dependencies.insert(pairs, user)
     if new:
-        _follow_commit(new)
-    return [stands_for[item.row["name"]].row for item in prepared], documents
-
-
-def _as_parent(row: NewJobRow, existing: Mapping[str, Duplicate]) -> ParentRow:
-    """The job that stands for a request, as a parent of others: an existing one, or the new row."""
-    found = existing.get(row["name"])
-    return found.job if found else row
-
-
-def _name_of_job(found: tuple[str, Duplicate]) -> str:
-    """Rows of jobs are locked in this order, so two bulk submits can't wait for each other."""
-    return found[1].job["name"]
-
-
-def _cancel_abandoned(names: Sequence[str]) -> None:
-    """Cancel abandoned jobs for the equal ones that are inserted next. Raises JobBusyError if one is just changing."""
-    for name in names:
-        if not cancel.cancel_abandoned(name):
-            raise busy()
-
-
-def _insert(rows: list[NewJobRow]) -> None:
-    """Insert the rows. Raises JobBusyError if a key was taken meanwhile, which is possible without named locks."""
-    try:
-        record.insert(rows)
-    except Exception as error:
-        if not dedup.is_duplicate(error):
-            raise
-        raise JobBusyError(_("The same job is being submitted by somebody else. Please try again.")) from error
-
-
-def _follow_commit(new: list[Prepared]) -> None:
-    """Wake workers after the commit, and release the new jobs whose parents have ended meanwhile."""
-    wake_after_commit(new)
-    awaited = {item.row["waits_for"] for item in new} - {item.row["name"] for item in new}
-    after_commit().release_children_of(
-        [parent for parent in awaited if parent is not None], batch_end.release_and_close
-    )
+        wake_after_commit(new)
+        awaited = {item.row["waits_for"] for item in new} - {item.row["name"] for item in new}
+        parents = [parent for parent in awaited if parent is not None]
+        after_commit().release_children_of(parents, batch_end.release_and_close)  # they may have ended meanwhile
+    return rows, documents
 
 
 def wake_after_commit(prepared: list[Prepared]) -> None:

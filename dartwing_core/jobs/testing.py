@@ -7,28 +7,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
 import frappe
+from pypika.queries import QueryBuilder
 
 from . import executor
 from .access import content
 from .job import find, job_files, record, waiting
 from .job.job_rows import CandidateRow, NewJobRow
-from .lib import clock, config, secret_values
+from .lib import clock, config, connection, secret_values, sql
 from .line import line_queries, queue_view
+from .rq import doorbells
 from .run.context import JobContext
+from .run.heartbeat import HeartbeatThread
 from .status import JobStatus
 from .sweep import sweeper
-from .testing_transaction import one_transaction
 from .types import functions, handlers, parameters
+
+SAVEPOINT = "dartwing_core_commit"
 
 
 class HandlerFailed(AssertionError):
     """An attempt has failed in `run_jobs(raising=True)`. The text is the handler's traceback."""
+
+
+class TransactionLost(AssertionError):
+    """A handler has changed its database session, so the test's transaction can't go on. Use `run_jobs` for it."""
 
 
 def run_jobs(limit: int = 1_000, *, raising: bool = False) -> dict[str, str]:
@@ -43,10 +51,6 @@ def run_jobs(limit: int = 1_000, *, raising: bool = False) -> dict[str, str]:
     made = _make_attempts(lambda _made: _next(), limit, raising)
     frappe.db.commit()  # a snapshot that shows all committed jobs
     return _statuses(dict.fromkeys(name for name, _attempt in made))
-
-
-drain = run_jobs
-"""`run_jobs` by the name that other job engines have for it."""
 
 
 @contextmanager
@@ -241,6 +245,65 @@ def trap_jobs() -> Iterator[Trap]:
 
     with mock.patch.object(record, "insert", noted):
         yield trap
+
+
+# The transaction of a test --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def one_transaction() -> Iterator[None]:
+    """In this block commits are savepoints, and rollbacks go back to the last one.
+
+    Callbacks of commits are called all the same. The read of equal jobs on another connection stays within. Heartbeats
+    and the doorbells of workers are left out.
+    """
+    database: Any = frappe.local.db
+    run, commit = database.sql, database.commit
+    of_rollback: list[Any] = []  # Frappe forgets these callbacks at a commit: they are for the test's own rollback
+
+    def controlled(query: Any, *arguments: Any, **options: Any) -> Any:
+        control = _savepoint_for(query)
+        return run(query if control is None else control, *arguments, **options) if control != "" else ()
+
+    def noting_commit(*arguments: Any, **options: Any) -> None:
+        of_rollback.extend(one for one in database.after_rollback._functions if one not in of_rollback)
+        commit(*arguments, **options)
+
+    with ExitStack() as patches:
+        patches.enter_context(mock.patch.object(database, "sql", controlled))
+        patches.enter_context(mock.patch.object(database, "commit", noting_commit))
+        patches.enter_context(mock.patch.object(sql, "rows_outside_transaction", _rows_inside))
+        patches.enter_context(mock.patch.object(connection, "renew", _refuse))
+        patches.enter_context(mock.patch.object(HeartbeatThread, "attend"))
+        patches.enter_context(mock.patch.object(doorbells, "ring", return_value=0))
+        run(f"SAVEPOINT {SAVEPOINT}")
+        try:
+            yield
+        finally:
+            for callback in of_rollback:
+                if callback not in database.after_rollback._functions:
+                    database.after_rollback.add(callback)
+
+
+def _savepoint_for(query: Any) -> str | None:
+    """The statement in place of one that controls the transaction: "" for none, None for any other statement."""
+    words = query[:40].lower().split() if isinstance(query, str) else []
+    match words:
+        case ["commit", *_]:
+            return f"SAVEPOINT {SAVEPOINT}"
+        case ["rollback"] | ["rollback", "and", "chain"]:
+            return f"ROLLBACK TO SAVEPOINT {SAVEPOINT}"
+        case ["start", "transaction", *_] | ["begin", *_]:
+            return ""
+    return None
+
+
+def _rows_inside(query: QueryBuilder) -> list[dict[str, Any]]:
+    return query.run(as_dict=True)
+
+
+def _refuse() -> None:
+    raise TransactionLost("A job needs another database connection. Use run_jobs, which commits.")
 
 
 # Handlers alone, failures and time ----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import RateLimitError, get_job_status, submit_job, submit_jobs
-from dartwing_core.jobs.rq import counters
+from dartwing_core.jobs.rq import redis_queue
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
@@ -81,7 +81,7 @@ def test_a_cache_that_hangs_delays_a_limited_submit_by_seconds_and_fails_none(si
         assert time.monotonic() - began < 1, "the next one does not ask it again at once"
     finally:
         frappe.cache.execute_command("CLIENT", "UNPAUSE")
-    counters.availability.away_until = 0
+    redis_queue.cache_availability.away_until = 0
     with pytest.raises(RateLimitError):
         submit_job(limited, factory.ALPHA, {"counted": "again"})
 

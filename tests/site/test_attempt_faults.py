@@ -114,7 +114,7 @@ def test_the_database_object_is_left_as_it_was():
 
 def test_an_exception_that_cant_be_looked_at_is_a_failure_like_another():
     after = run(submitted(factory.job_type("odd", "raises_something_odd")))
-    assert (after["status"], after["error_message"]) == ("Failed", "OddError: odd")
+    assert (after["status"], after["error_message"]) == ("Failed", "OddError")
 
 
 def test_a_failure_whose_rules_cant_be_read_is_retried(monkeypatch):

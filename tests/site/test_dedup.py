@@ -9,11 +9,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import DuplicateJobError, retry_job, retry_jobs, submit_job, submit_jobs
-from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.after import cancel
 from dartwing_core.jobs.errors import JobBusyError, JobChangedError, QueueFullError
 from dartwing_core.jobs.job import dependencies, find, history, record, runs
-from dartwing_core.jobs.lib import ids, server_errors, transaction
+from dartwing_core.jobs.lib import ids, server_errors
 from dartwing_core.jobs.read import visible_jobs
 from tests.support import contents, database, factory
 from tests.support.jobs import run, status, submitted_by
@@ -49,11 +47,6 @@ def change_behind_snapshot(job, **columns) -> None:
     change_elsewhere(job.name, **columns)
 
 
-@pytest.fixture
-def colleague(alice) -> str:
-    return factory.user("colleague", factory.ALPHA)
-
-
 def cap_waiting(number: int) -> None:
     frappe.db.set_value("Organization", factory.ALPHA, {"max_waiting": number, "on_queue_full": "Reject"})
     frappe.db.commit()
@@ -64,12 +57,6 @@ def no_cap(site: None) -> Iterator[None]:
     yield
     frappe.db.rollback()
     cap_waiting(0)
-
-
-def gone(user: str) -> None:
-    """The user leaves the organization, so that the waiting jobs are abandoned."""
-    frappe.db.set_value("Org Member", {"user": user, "organization": factory.ALPHA}, "status", "Inactive")
-    frappe.db.commit()
 
 
 # A transaction believes its own snapshot only about jobs that it has written itself -----------------------------------
@@ -131,42 +118,6 @@ def test_after_a_refused_retry_the_snapshot_is_not_believed(alice, monkeypatch):
 # A submit that fails leaves everything as it was ----------------------------------------------------------------------
 
 
-def test_abandoned_jobs_stay_if_one_of_them_has_begun(alice, colleague, once, monkeypatch):
-    # Seen failing: the first was canceled, though no equal job was inserted, and the caller could commit that.
-    jobs = {job.name: job for job in (submitted(alice, once, month) for month in (1, 2))}
-    gone(alice)
-    real, asked = cancel.cancel_abandoned, []
-
-    def begin_second(name: str) -> bool:
-        asked.append(name)
-        if len(asked) == 2:
-            change_elsewhere(name, status="Running")
-        return real(name)
-
-    monkeypatch.setattr(cancel, "cancel_abandoned", begin_second)
-    with pytest.raises(JobBusyError):
-        as_user(colleague, submit_jobs, each(once, 1, 2))
-    frappe.db.commit()
-    assert status(jobs[asked[0]]) == "Pending"
-    assert frappe.db.count("Background Job", {"job_type": once}) == 2
-
-
-def test_an_abandoned_job_that_others_lock_is_not_waited_for_long(alice, colleague, once):
-    # Seen failing: the submit waited the server's 50 seconds, and then told of the database.
-    abandoned = submitted(alice, once)
-    frappe.db.commit()
-    gone(alice)
-    with database.another_connection() as other, other.cursor() as cursor:
-        cursor.execute("BEGIN")
-        cursor.execute("SELECT 1 FROM `tabBackground Job` WHERE name = %s FOR UPDATE", (abandoned.name,))
-        started = time.monotonic()
-        with pytest.raises(JobBusyError, match="just changing"):
-            submitted(colleague, once)
-        assert time.monotonic() - started < 10
-    frappe.db.commit()
-    assert status(abandoned) == "Pending"
-
-
 def test_a_job_that_others_lock_is_not_waited_for_long_to_be_replaced(alice, once):
     # Seen failing: as above, with the server's 50 seconds.
     held = submitted(alice, once, dedup_key="a")
@@ -197,48 +148,15 @@ def test_a_refused_retry_keeps_the_checkpoint(alice, monkeypatch):
     assert runs.latest_state(job.name) == "7"
 
 
-@pytest.mark.parametrize("is_retried", [False, True])
-def test_an_abandoned_job_of_the_same_transaction_is_canceled(alice, colleague, once, is_retried):
-    # Seen failing: JobBusyError at each try, since the job was read as committed.
-    abandoned = submitted(alice, once)
-    if is_retried:
-        frappe.db.set_value("Background Job", abandoned.name, "status", "Dead Letter")
-        frappe.db.commit()
-        retry_job(abandoned.name)
-    frappe.db.set_value("Org Member", {"user": alice, "organization": factory.ALPHA}, "status", "Inactive")
-    visibility.forget()
-    assert submitted(colleague, once).name != abandoned.name
-    frappe.db.commit()
-    assert status(abandoned) == "Canceled"
-
-
-def test_a_lost_transaction_is_not_told_as_a_busy_job(alice, once, monkeypatch):
-    # Seen failing where innodb_rollback_on_timeout is ON: who tries again has lost what they wrote before.
-    submitted(alice, once, dedup_key="a")
-    frappe.db.commit()
-
-    def lose_transaction(*_arguments) -> None:
-        raise database.DRIVERS[0].OperationalError(1205, "Lock wait timeout exceeded")
-
-    monkeypatch.setattr(record, "replace_waiting", lose_transaction)
-    monkeypatch.setattr(transaction, "has_undone_transaction", lambda *_arguments: True)
-    with pytest.raises(Exception, match="Lock wait timeout") as lost:
-        submitted(alice, once, 2, dedup_key="a", on_duplicate="replace")
-    assert server_errors.is_conflict(lost.value)
-
-
-def test_a_lost_transaction_is_told_as_such(alice, colleague, once, monkeypatch):
+def test_a_lost_transaction_is_told_as_such(alice, once, monkeypatch):
     # Seen failing: "SAVEPOINT does not exist" instead, which nobody tries again.
-    submitted(alice, once)
-    gone(alice)
-
     def lose_transaction(*_arguments) -> None:
         frappe.db.sql("ROLLBACK")  # as the server does
         raise database.DRIVERS[0].OperationalError(1213, "Deadlock found")
 
     monkeypatch.setattr(dependencies, "insert", lose_transaction)
     with pytest.raises(Exception, match="Deadlock") as lost:
-        as_user(colleague, submit_job, once, factory.ALPHA, {"month": 1})
+        as_user(alice, submit_jobs, each(once, 1, 2))
     assert server_errors.is_conflict(lost.value)
 
 
@@ -277,20 +195,6 @@ def test_a_replacement_that_comes_too_late_undoes_the_earlier_ones(alice, once, 
     frappe.db.commit()
     left = contents.stored(jobs[asked[0]].name, "input_parameters")
     assert frappe.parse_json(left) == {"month": 1}
-
-
-def test_a_waiting_cap_does_not_count_the_abandoned_job(alice, colleague, once):
-    # Seen failing: QueueFullError, though the number of waiting jobs stays as it was.
-    first = submitted(alice, once)
-    gone(alice)
-    cap_waiting(1)
-    with pytest.raises(QueueFullError):
-        as_user(colleague, submit_jobs, each(once, 1, 2))
-    frappe.db.commit()
-    assert status(first) == "Pending", "nothing has taken its place"
-    submitted(colleague, once)
-    frappe.db.commit()
-    assert status(first) == "Canceled"
 
 
 def test_a_submit_without_its_history_leaves_no_job(alice, once, monkeypatch):

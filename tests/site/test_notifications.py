@@ -135,7 +135,7 @@ def test_nobody_else_hears_that_somebody_has_a_notice(alice):
 
 
 def test_many_failures_are_not_told_one_by_one(alice):
-    # Broken by leaving out the second `counters.count_within`.
+    # Broken by leaving out the second `redis_queue.count_within`.
     job_type = made()
     for number in range(job_owner.PER_HOUR + 3):
         failed(alice, job_type, number=number)

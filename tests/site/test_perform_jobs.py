@@ -7,8 +7,14 @@ import pytest
 
 from dartwing_core.jobs import DuplicateJobError, batch, chain, get_job_details, get_job_status, job, submit_job
 from dartwing_core.jobs.lib import connection, sql
-from dartwing_core.jobs.testing import HandlerFailed, fail_next, perform_jobs, time_passed
-from dartwing_core.jobs.testing_transaction import TransactionLost, one_transaction
+from dartwing_core.jobs.testing import (
+    HandlerFailed,
+    TransactionLost,
+    fail_next,
+    one_transaction,
+    perform_jobs,
+    time_passed,
+)
 from tests.support import factory, files, processes
 from tests.support.database import value
 from tests.support.jobs import submitted

@@ -1,31 +1,12 @@
-"""Which MariaDB servers have snapshot isolation, and which errors are lost races."""
+"""Which errors are lost races, and names of locks."""
 
 from __future__ import annotations
 
 import frappe
 import pytest
 
-from dartwing_core.jobs.lib import named_locks, server_errors, sql
+from dartwing_core.jobs.lib import named_locks, server_errors
 from tests.support.database import DRIVERS
-
-
-@pytest.mark.parametrize(
-    ("version", "known"),
-    [
-        ("11.8.3-MariaDB-0+deb13u1", True),
-        ("5.5.5-11.4.2-MariaDB-log", True),
-        ("11.4.1-MariaDB", False),
-        ("10.11.8-MariaDB", True),
-        ("10.11.7-MariaDB", False),
-        ("10.6.18-MariaDB", True),
-        ("10.5.29-MariaDB", False),
-        ("12.0.1-MariaDB", True),
-        ("8.0.36", False),
-        ("", False),
-    ],
-)
-def test_snapshot_isolation_is_told_by_the_version(version, known):
-    assert sql.knows_snapshot_isolation(version) is known
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

@@ -19,7 +19,7 @@ from ..job import find, runs
 from ..job.find import LOCK_WAIT
 from ..job.job_rows import JobRow
 from ..job.record import Job
-from ..lib import best_effort, config, sql
+from ..lib import best_effort, sql
 from ..line import wake
 from ..rq import rq_attempts
 from ..status import JobStatus, can_move
@@ -68,21 +68,6 @@ def _ask_to_stop(job: JobRow, user: str, reason: str | None) -> None:
 
 def _tell_heartbeat(job: JobRow) -> None:
     rq_attempts.flag_stop(job["name"], job["attempt"])
-
-
-def cancel_abandoned(name: str) -> bool:
-    """Cancel a waiting job whose owner is gone, in the caller's transaction. Returns whether it still waited.
-
-    Waits at most `LOCK_WAIT` seconds for the row. The error is then the database's.
-    """
-    job = find.load_locked(name)
-    reason = _("Its owner has left the organization, and an equal job was submitted.")
-    if job is None or job["status"] == JobStatus.RUNNING or not can_move(JobStatus(job["status"]), JobStatus.CANCELED):
-        return False
-    if not Job(job).cancel(config.ENGINE, reason):
-        return False
-    after_commit().actions.append(lambda: batch_end.follow_up_end(job))
-    return True
 
 
 def cancel_now(name: str, user: str, reason: str | None) -> None:

@@ -75,16 +75,6 @@ def load_now(name: str) -> JobRow | None:
     return cast(JobRow, rows[0]) if rows else None
 
 
-def load_locked(name: str) -> JobRow | None:
-    """The job's light columns as committed right now or written by this transaction. Locks the row until it ends.
-
-    Waits at most LOCK_WAIT seconds for the lock. The error is then the database's.
-    """
-    fields = light_fields()
-    rows = sql.run_locking_read(_one_query(name, fields).for_update(), fields, LOCK_WAIT)
-    return rows[0] if rows else None
-
-
 def _one_query(name: str, fields: Sequence[str]) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     return frappe.qb.from_(job).select(*(job[field] for field in fields)).where(job.name == name)

@@ -19,7 +19,7 @@ from frappe.utils import escape_html
 from ..access import visibility
 from ..lib import best_effort, config, links, sql
 from ..lib.row_types import OwnedJob
-from ..rq import counters
+from ..rq import redis_queue
 from ..status import JobStatus
 from . import events, inbox
 
@@ -79,8 +79,8 @@ def _notify_alike(ends: Sequence[End]) -> None:
         return
     kind = f"told:{owner}:{job_type}:{status}"
     for end in ends[: PER_HOUR + 1]:
-        is_too_much = bool(counters.count_within(kind, 1, PER_HOUR, HOUR))
-        if is_too_much and counters.count_within(f"{kind}:more", 1, 1, HOUR):
+        is_too_much = bool(redis_queue.count_within(kind, 1, PER_HOUR, HOUR))
+        if is_too_much and redis_queue.count_within(f"{kind}:more", 1, 1, HOUR):
             return
         best_effort.run(partial(_notify, end, is_too_much))
 

@@ -358,7 +358,7 @@ def _insert(rows: Sequence[NewJobRow]) -> None:
         for batch in batches:
             history.write([event for row in batch for event in _first_events(row)])
     except Exception as error:
-        if not transaction.has_undone_transaction(error, frappe.db.sql):
+        if not transaction.has_undone_transaction(error):
             deletion.delete_named(config.JOB, [row["name"] for row in rows])
         raise
 

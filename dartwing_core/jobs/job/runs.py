@@ -115,7 +115,7 @@ def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> boo
         write(ids.run_name(job, attempt), {"background_job": job, "attempt": attempt, **values}, lock_wait=0)
     except Exception as error:
         is_locked = server_errors.database_code(error) == server_errors.LOCK_WAIT_TIMEOUT
-        if not is_locked or transaction.has_undone_transaction(error, frappe.db.sql):
+        if not is_locked or transaction.has_undone_transaction(error):
             raise
         return False
     return True

@@ -5,8 +5,8 @@ The order of the rules is part of the public contract; `docs/retries.md` lists t
 
 from __future__ import annotations
 
-import contextlib
 import http.client
+import math
 import sys
 from collections.abc import Collection
 from datetime import datetime, timezone
@@ -96,8 +96,8 @@ def get_error_type(exc: BaseException) -> str:
 
 def http_status(exc: BaseException) -> int | None:
     """The HTTP status that an exception carries, in any of the usual places."""
-    places = [_attribute(exc, name) for name in ("http_status", "status_code", "http_status_code")]
-    for value in (*places, _attribute(_attribute(exc, "response"), "status_code")):
+    places = [getattr(exc, name, None) for name in ("http_status", "status_code", "http_status_code")]
+    for value in (*places, getattr(getattr(exc, "response", None), "status_code", None)):
         if isinstance(value, int) and not isinstance(value, bool):
             return value
     return None
@@ -105,20 +105,11 @@ def http_status(exc: BaseException) -> int | None:
 
 def retry_after(exc: BaseException) -> float | None:
     """Seconds that the failed peer asked us to wait (RFC 9110, section 10.2.3), or None."""
-    asked = _attribute(exc, "retry_after")
-    if asked is None:
-        headers = _attribute(_attribute(exc, "response"), "headers")
-        with contextlib.suppress(Exception):
-            asked = headers.get("Retry-After")
+    asked = getattr(exc, "retry_after", None)
+    headers = getattr(getattr(exc, "response", None), "headers", None)
+    if asked is None and hasattr(headers, "get"):
+        asked = headers.get("Retry-After")
     return parse_retry_after(asked)
-
-
-def _attribute(thing: Any, name: str) -> Any:
-    """The attribute's value. None also if reading it raises, as exceptions of libraries may do."""
-    try:
-        return getattr(thing, name, None)
-    except Exception:
-        return None
 
 
 def parse_retry_after(value: Any) -> float | None:
@@ -126,22 +117,15 @@ def parse_retry_after(value: Any) -> float | None:
     if value is None or isinstance(value, bool):
         return None
     try:
-        seconds: float | None = float(value)
-    except OverflowError:
-        return None
-    except (TypeError, ValueError):
-        seconds = _seconds_until(value) if isinstance(value, str) else None
-    return max(seconds, 0.0) if seconds is not None and seconds < float("inf") else None
-
-
-def _seconds_until(http_date: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(http_date)
+        seconds = float(value)
     except (TypeError, ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return (moment - datetime.now(timezone.utc)).total_seconds()
+        try:
+            moment = parsedate_to_datetime(value)
+        except (TypeError, ValueError, OverflowError, AttributeError):
+            return None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+        seconds = (moment - datetime.now(timezone.utc)).total_seconds()
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
 def _is_lost_request(exc: BaseException) -> bool:

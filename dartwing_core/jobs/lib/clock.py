@@ -13,7 +13,6 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from . import config
-from .row_types import Columns
 
 
 def now_epoch() -> float:
@@ -52,11 +51,6 @@ def isoformat(moment: datetime | None) -> str | None:
 def iso(epoch: float) -> str:
     """A moment by the site's clock, as ISO 8601 with offset, to the second."""
     return datetime.fromtimestamp(epoch, site_zone()).isoformat(timespec="seconds")
-
-
-def due_columns(epoch: float) -> Columns:
-    """The two columns of a job's due time. See `backlog.due`."""
-    return {"available_at": site_time(epoch), "due_epoch": epoch}
 
 
 def site_zone() -> ZoneInfo:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import frappe
 from frappe.utils import cint, get_system_timezone
+
+T = TypeVar("T")
 
 JOB = "Background Job"
 RUN = "Background Job Run"
@@ -77,6 +79,7 @@ class JobType(Protocol):
     retry_delays: str | None
     retry_on: str | None
     never_retry_on: str | None
+    deduplication: str
     deduplication_window: int | None
     rate_limit: int | None
     rate_limit_window: int | None
@@ -127,18 +130,9 @@ class Settings:
 _SWITCHES = frozenset({"is_paused", "allow_private_addresses", "mutes_alerts"})
 
 
-class _Kept:
-    """The values that a process keeps since its last read: settings, Job Types, hooks and the site's time zone."""
-
-    def __init__(self) -> None:
-        self.settings: Settings | None = None
-        self.types: dict[str, JobType | None] = {}
-        self.hooks: dict[str, Any] = {}
-        self.time_zone: str | None = None
-
-
 class _OfThread(threading.local):
-    kept: _Kept | None = None
+    kept: dict[Any, Any] | None = None
+    """What was read since `keeping` was entered: settings, Job Types, hooks and the site's time zone."""
 
 
 _thread = _OfThread()
@@ -147,7 +141,7 @@ KEPT_SECONDS = 0.25
 
 def keep() -> None:
     """Drop the kept documents, so that they are read again. Within `keeping`."""
-    _thread.kept = _Kept()
+    _thread.kept = {}
 
 
 def is_keeping() -> bool:
@@ -179,17 +173,36 @@ def not_keeping() -> Iterator[None]:
         yield
     finally:
         if kept is not None:
-            _thread.kept = kept if time.monotonic() - began < KEPT_SECONDS else _Kept()
+            _thread.kept = kept if time.monotonic() - began < KEPT_SECONDS else {}
+
+
+def _kept(key: Any, read: Callable[[], T]) -> T:
+    kept = _thread.kept
+    if kept is None:
+        return read()
+    if key not in kept:
+        kept[key] = read()
+    return kept[key]
 
 
 def settings() -> Settings:
     """The settings in force."""
-    kept = _thread.kept
-    if kept is None:
-        return _read_settings()
-    if kept.settings is None:
-        kept.settings = _read_settings()
-    return kept.settings
+    return _kept("settings", _read_settings)
+
+
+def job_type(name: str) -> JobType | None:
+    """The Job Type document, from the cache. None if there is none of this name."""
+    return _kept(("type", name), lambda: _read_job_type(name))
+
+
+def hook(name: str) -> Any:
+    """The declarations of all apps in a hook, as `frappe.get_hooks` gives it. None if no app does."""
+    return _kept(("hook", name), lambda: copy.deepcopy(frappe.get_hooks(name, None)))  # a handler may change Frappe's
+
+
+def time_zone() -> str:
+    """The name of the site's time zone, as System Settings say."""
+    return _kept("time zone", lambda: str(get_system_timezone()))
 
 
 def _read_settings() -> Settings:
@@ -209,41 +222,12 @@ def _read_settings() -> Settings:
     return Settings(**values)
 
 
-def job_type(name: str) -> JobType | None:
-    """The Job Type document, from the cache. None if there is none of this name."""
-    kept = _thread.kept
-    if kept is None:
-        return _read_job_type(name)
-    if name not in kept.types:
-        kept.types[name] = _read_job_type(name)
-    return kept.types[name]
-
-
 def _read_job_type(name: str) -> JobType | None:
     try:
         return frappe.get_cached_doc(JOB_TYPE, name)
     except frappe.DoesNotExistError:
         frappe.clear_last_message()
         return None
-
-
-def hook(name: str) -> Any:
-    """The declarations of all apps in a hook, as `frappe.get_hooks` gives it. None if no app does."""
-    kept = _thread.kept
-    if kept is None:
-        return frappe.get_hooks(name, None)
-    if name not in kept.hooks:
-        kept.hooks[name] = copy.deepcopy(frappe.get_hooks(name, None))  # a handler may change Frappe's
-    return kept.hooks[name]
-
-
-def time_zone() -> str:
-    """The name of the site's time zone, as System Settings say."""
-    kept = _thread.kept
-    if kept is None:
-        return str(get_system_timezone())
-    kept.time_zone = kept.time_zone or str(get_system_timezone())
-    return kept.time_zone
 
 
 @dataclass(frozen=True, slots=True)

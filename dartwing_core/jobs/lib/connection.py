@@ -37,21 +37,19 @@ def retried(action: Callable[[], T], *, undo_first: bool = False) -> T:
     Writes of a failed try are undone, with `undo_first` also earlier ones. For workers only: undoing also drops the
     transaction's callbacks, which `sql.committed` leaves alone.
     """
-    must_undo, pauses, conflicts = undo_first, iter(PAUSES), 0
-    while True:
+    for pause in (*PAUSES, None):
         try:
-            if must_undo:
+            if undo_first:
                 discard()  # first, since a connection that a time limit has cut off answers nothing more
             return action()
         except Exception as error:
-            must_undo = True
-            conflicts += server_errors.is_conflict(error)
-            pause = next(pauses, None) if is_lost(error) else None
-            if pause is None and not (server_errors.is_conflict(error) and conflicts < sql.CONFLICT_TRIES):
+            undo_first = True
+            if pause is None or not (is_lost(error) or server_errors.is_conflict(error)):
                 with contextlib.suppress(Exception):
                     discard()
                 raise
-            time.sleep(pause or 0)
+            time.sleep(pause if is_lost(error) else 0)
+    raise AssertionError("unreachable")
 
 
 def is_lost(error: BaseException) -> bool:

@@ -16,7 +16,6 @@ from .pieces import in_pieces
 
 LOCK_WAIT = 2
 """Seconds that a deletion waits for a row."""
-_IN_SESSION = "innodb_lock_wait_timeout"
 
 
 def delete_rows(doctype: str, column: str, values: Collection[str]) -> None:
@@ -44,27 +43,19 @@ def delete_named(doctype: str, names: Collection[str], **having: Collection[str]
         for column, values in having.items():
             query = query.where(table[column].isin([*values]))
         statement, parameters = query.walk()
-        frappe.db.sql(sql.as_of_now() + _force_primary(statement), parameters)
-
-
-def _force_primary(delete: str) -> str:
-    """The text of a DELETE that finds its rows only by name. The query builder knows no FORCE INDEX there."""
-    if frappe.db.db_type != "mariadb":
-        return delete
-    head, where, condition = delete.partition(" WHERE ")
-    table = head.removeprefix("DELETE FROM ")
-    return f"DELETE {table} FROM {table} FORCE INDEX (PRIMARY){where}{condition}"
+        # The query builder knows no FORCE INDEX in a DELETE.
+        head, where, condition = statement.partition(" WHERE ")
+        name = head.removeprefix("DELETE FROM ")
+        text = f"DELETE {name} FROM {name} FORCE INDEX (PRIMARY){where}{condition}"
+        frappe.db.sql(sql.as_of_now() + text, parameters)
 
 
 @contextlib.contextmanager
 def short_lock_waits() -> Iterator[None]:
     """Wait at most LOCK_WAIT seconds for each row while entered, also in Frappe's own statements."""
-    if frappe.db.db_type != "mariadb":
-        yield
-        return
-    before = frappe.db.sql(f"SELECT @@{_IN_SESSION}")[0][0]
-    frappe.db.sql(f"SET {_IN_SESSION} = {LOCK_WAIT:d}")
+    before = frappe.db.sql("SELECT @@innodb_lock_wait_timeout")[0][0]
+    frappe.db.sql(f"SET innodb_lock_wait_timeout = {LOCK_WAIT:d}")
     try:
         yield
     finally:
-        frappe.db.sql(f"SET {_IN_SESSION} = {int(before):d}")
+        frappe.db.sql(f"SET innodb_lock_wait_timeout = {int(before):d}")

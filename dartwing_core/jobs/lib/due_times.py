@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,8 +13,8 @@ from ..errors import InvalidJobError
 from . import clock
 from .texts import cut
 
-DELAY = re.compile(r"\s*[+-]?\d+(\.\d+)?\s*")
-DATE = re.compile(r"\s*\d{4}-\d{2}-\d{2}")
+DELAY = re.compile(r"[+-]?\d+(\.\d+)?")
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 LONGEST = 64
 """Characters of a date with time and zone. The parser of dates needs time for the square of a text's length."""
 
@@ -38,35 +37,33 @@ def epoch_of(available_at: Any) -> float:
     Raises InvalidJobError for anything else.
     """
     now = clock.now_epoch()
-    if available_at is None:
-        return now
-    if isinstance(available_at, timedelta):
-        return _moment(lambda: now + available_at.total_seconds(), available_at, now)
-    is_text = isinstance(available_at, str) and is_readable(available_at)
-    if is_text and DELAY.fullmatch(available_at):
-        available_at = float(available_at)
-    if isinstance(available_at, int | float) and not isinstance(available_at, bool):
-        return _moment(lambda: now + available_at, available_at, now)
-    if isinstance(available_at, datetime):
-        return _moment(lambda: clock.to_epoch(available_at), available_at, now)
-    return _moment(lambda: clock.to_epoch(_parse(available_at)), available_at, now)
-
-
-def _parse(text: Any) -> datetime:
-    if not isinstance(text, str) or not is_readable(text) or not DATE.match(text):
-        raise ValueError(text)  # Frappe's own reader takes "5 m" for a time, too
     try:
-        return datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError:
-        return get_datetime(text.strip())
-
-
-def _moment(convert: Callable[[], float], given: Any, now: float) -> float:
-    try:
-        epoch = convert()
+        epoch = now if available_at is None else _epoch(available_at, now)
         clock.site_time(epoch)
-        return max(epoch, now)
     except Exception:
-        raise InvalidJobError(
-            _("available_at is no time: {0}. Pass a datetime, ISO 8601 text or a delay in seconds.").format(cut(given))
-        ) from None
+        text = _("available_at is no time: {0}. Pass a datetime, ISO 8601 text or a delay in seconds.")
+        raise InvalidJobError(text.format(cut(available_at))) from None
+    return max(epoch, now)
+
+
+def _epoch(given: Any, now: float) -> float:
+    if isinstance(given, str) and is_readable(given):
+        text = given.strip()
+        if DELAY.fullmatch(text):
+            return now + float(text)
+        if DATE.match(text):  # Frappe's own reader takes "5 m" for a time, too
+            return clock.to_epoch(_parsed(text))
+    if isinstance(given, timedelta):
+        return now + given.total_seconds()
+    if isinstance(given, datetime):
+        return clock.to_epoch(given)
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return now + given
+    raise ValueError(given)
+
+
+def _parsed(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return get_datetime(text)

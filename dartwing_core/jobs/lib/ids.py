@@ -9,7 +9,6 @@ import secrets
 import time
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: sorts like the numbers it stands for
-PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 TIME_CHARACTERS = 11  # microseconds since 1970, enough until the year 3111
 RANDOM_BITS = 45
 
@@ -60,8 +59,4 @@ def run_name(job: str, attempt: int) -> str:
 
 
 def _base32(number: int, length: int) -> str:
-    pairs = []
-    for _position in range(0, length, 2):
-        pairs.append(PAIRS[number & 1023])
-        number >>= 10
-    return "".join(reversed(pairs))[-length:]
+    return "".join(ALPHABET[(number >> 5 * place) & 31] for place in reversed(range(length)))

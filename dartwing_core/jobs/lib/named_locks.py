@@ -4,72 +4,58 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import frappe
-from pypika.functions import Substring
-from pypika.terms import Criterion, CustomFunction
 
 from . import server_errors
+from .pieces import in_pieces
 
 LONGEST_LOCK_NAME = 64
-NAMED_LOCKS_NOT_SUPPORTED = 1235
+AT_ONCE = 200
+"""Locks in one statement."""
 
 
 @contextlib.contextmanager
 def named_lock(name: str, wait: float = 0) -> Iterator[bool]:
-    """Hold a lock of the server, separate for each site, while entered. Yields False if another session keeps it.
-
-    Without such locks (Galera, other databases) it always yields True.
-    """
+    """Hold a lock of the server while entered. Yields False if another session keeps it."""
     is_ours = acquire_lock(name, wait)
     try:
-        yield is_ours is not False
+        yield is_ours
     finally:
         if is_ours:
             release_lock(name)
 
 
-def acquire_lock(name: str, wait: float = 0) -> bool | None:
-    """Acquire the server's lock of this name. Returns whether that succeeded, or None without such locks.
+def acquire_lock(name: str, wait: float = 0) -> bool:
+    """Acquire the lock of this name. Returns whether that succeeded, as `acquire_locks` does."""
+    return acquire_locks([lock_name(name)], wait)
 
-    Returns False, too, if its holder waits for a lock of this session. The transaction stays as it is.
+
+def acquire_locks(names: Sequence[str], wait: float) -> bool:
+    """Acquire these locks one after the other, and stop at the first that is not free within `wait` seconds.
+
+    Returns whether it has them all. `names`: as `lock_name` makes them, AT_ONCE at most. Returns False, too, if the
+    holder of one waits for a lock of this session. The transaction stays as it is.
     """
-    if frappe.db.db_type != "mariadb":
-        return None
+    calls = " AND ".join(["GET_LOCK(%s, %s)"] * len(names))
     try:
-        return bool(frappe.db.sql("SELECT GET_LOCK(%s, %s)", (lock_name(name), wait))[0][0])
+        return bool(frappe.db.sql(f"SELECT {calls}", [value for name in names for value in (name, wait)])[0][0])
     except Exception as error:
-        code = server_errors.database_code(error)
-        if code == server_errors.DEADLOCK:  # of named locks, which undoes no transaction
+        if server_errors.database_code(error) == server_errors.DEADLOCK:  # of named locks, which undoes no transaction
             return False
-        if code != NAMED_LOCKS_NOT_SUPPORTED:
-            raise
-        return None
-
-
-def has_lock(name: str) -> bool:
-    """Whether this connection has the named lock."""
-    if frappe.db.db_type != "mariadb":
-        return False
-    return bool(frappe.db.sql("SELECT IS_USED_LOCK(%s) = CONNECTION_ID()", (lock_name(name),))[0][0])
+        raise
 
 
 def release_lock(name: str) -> None:
-    """Release a named lock. Does nothing if this connection does not have it."""
-    if frappe.db.db_type == "mariadb":
-        frappe.db.sql("SELECT RELEASE_LOCK(%s)", (lock_name(name),))
+    """Release the lock of this name. Does nothing if this connection does not have it."""
+    release_locks([lock_name(name)])
 
 
-def is_free(name: Any, column: Any) -> Criterion:
-    """Query builder condition: the lock of this `lock_name` is free once the row is locked.
-
-    `column`: any column that is not NULL and that no other condition uses. With a constant name, the server would test
-    the lock before it waits for the row.
-    """
-    row_dependent = CustomFunction("CONCAT", ["name", "nothing"])(name, Substring(column, 1, 0))
-    return CustomFunction("IS_FREE_LOCK", ["name"])(row_dependent) == 1
+def release_locks(names: Sequence[str]) -> None:
+    """Release these locks. `names`: as `lock_name` makes them."""
+    for some in in_pieces(names, AT_ONCE):
+        frappe.db.sql(f"SELECT {', '.join(['RELEASE_LOCK(%s)'] * len(some))}", some)
 
 
 def lock_name(name: str) -> str:

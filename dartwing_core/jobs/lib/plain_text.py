@@ -21,7 +21,7 @@ _ENDS_LINE = frozenset(_LINES.split())
 _NAMES = "|".join([*_LINES.split(), *_WORDS.split()])
 _ATTRIBUTES = r"""(?:\s+[\w:.-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>]+))*"""
 _TAG = re.compile(rf"</?({_NAMES}){_ATTRIBUTES}\s*/?>|<!doctype\b[^<>]*>", re.IGNORECASE)
-_HIDDEN = re.compile(r"<(script|style)\b[^<>]*>|</(script|style)\s*>", re.IGNORECASE)
+_HIDDEN = re.compile(r"<(script|style)\b[^<>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _BARE_AMPERSAND = re.compile(r"&(?!(?:#\d+|#x[0-9a-f]+|[a-z][a-z0-9]*);)", re.IGNORECASE)
 
 
@@ -40,25 +40,10 @@ def plain(text: str) -> str:
     """A text that may be HTML, without its tags and with its entities replaced."""
     text = text[:LONGEST]
     if _TAG.search(text):
-        text = _TAG.sub(_replacement, _without_hidden(text))
+        text = _TAG.sub(_replacement, _HIDDEN.sub("", text))
         lines = (" ".join(line.split()) for line in text.splitlines())
         text = "\n".join(line for line in lines if line)
     return html.unescape(_BARE_AMPERSAND.sub("&amp;", text)).strip()
-
-
-def _without_hidden(text: str) -> str:
-    """The text without scripts and styles. One without an end tag stays, with the text behind it."""
-    tags = list(_HIDDEN.finditer(text))
-    last = {tag[2].casefold(): tag.start() for tag in tags if tag[2]}
-    kept, begin, within = [], 0, ""
-    for tag in tags:
-        name = (tag[1] or tag[2]).casefold()
-        if not within and tag[1] and last.get(name, -1) > tag.start():
-            kept.append(text[begin : tag.start()])
-            within = name
-        elif tag[2] and name == within:
-            begin, within = tag.end(), ""
-    return "".join([*kept, text[begin:]])
 
 
 def _replacement(tag: re.Match[str]) -> str:

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import frappe
 from frappe import _
-from frappe.utils.synchronization import filelock
 
 from ..errors import InvalidJobError, PermanentError
 
@@ -76,29 +73,12 @@ def make_key() -> bool:
     """Give the site an encryption key, as Frappe does, if it has none. Returns whether it has made one."""
     from frappe.utils.password import get_encryption_key  # late, for the same reason
 
-    if _key():
-        return False
-    with filelock(KEY):  # of two processes that make one, the second would replace the first one's
-        return not _key() and bool(get_encryption_key())
+    return not frappe.local.conf.get(KEY) and bool(get_encryption_key())
 
 
 def _valid_key() -> str:
-    key = _key()
+    key = frappe.local.conf.get(KEY)  # not by Frappe's function, which would make another key
     if not key:
         text = _("{0} is missing in the site's site_config.json. Restore it; for a new site, bench migrate makes one.")
         raise SealError(text.format(KEY))
-    return key
-
-
-def _key() -> str:
-    """The site's encryption key. Empty if it has none.
-
-    A process whose configuration is older than the key reads the file: Frappe itself would make another key.
-    """
-    conf = frappe.local.conf
-    if not conf.get(KEY):
-        with filelock("site_config"):  # Frappe empties the file before it writes it
-            stored = json.loads(Path(frappe.get_site_path("site_config.json")).read_text(encoding="utf-8"))
-        if key := stored.get(KEY):
-            conf[KEY] = key
-    return str(conf.get(KEY) or "")
+    return str(key)

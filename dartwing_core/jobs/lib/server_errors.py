@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+DUPLICATE = 1062
 DEADLOCK = 1213
 LOCK_WAIT_TIMEOUT = 1205
 NO_SUCH_THREAD = 1094

@@ -1,11 +1,10 @@
-"""Statements in which databases differ."""
+"""Statements as of now, transactions of the engine's own, and further connections. For MariaDB."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -15,17 +14,6 @@ from pypika.terms import CustomFunction, Function
 
 from . import server_errors
 from .outside_errors import BaseTimeoutException
-
-# First release of each MariaDB series that knows innodb_snapshot_isolation (MDEV-32898); ON by default since 11.6.2.
-_SNAPSHOT_ISOLATION_SINCE = {
-    (10, 6): 18,
-    (10, 11): 8,
-    (11, 0): 6,
-    (11, 1): 5,
-    (11, 2): 4,
-    (11, 4): 2,
-}
-_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)-MariaDB")
 
 CONFLICT_TRIES = 3
 T = TypeVar("T")
@@ -62,14 +50,18 @@ def array(*columns: Any) -> Function:
 
 def as_of_now(lock_wait: int | None = None) -> str:
     """The prefix of a statement that must not fail by snapshot isolation, nor wait longer for a row."""
-    if frappe.db.db_type != "mariadb":
-        return ""
     variables = [f"innodb_lock_wait_timeout={lock_wait:d}"] if lock_wait is not None else []
     # From 1,000 names on, the server joins them to a scan of the table, in spite of FORCE INDEX, and locks all rows.
     variables.append("in_predicate_conversion_threshold=0")
-    if knows_snapshot_isolation(_connected().get_server_info()):
+    if _knows_snapshot_isolation(_connected().get_server_info()):
         variables.append("innodb_snapshot_isolation=OFF")
     return f"SET STATEMENT {', '.join(variables)} FOR "
+
+
+@lru_cache
+def _knows_snapshot_isolation(_server_version: str) -> bool:
+    """Whether a server of this version has the variable. Since 11.6.2 it is ON by default."""
+    return bool(frappe.db.sql("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'"))
 
 
 def run_locking_read(query: QueryBuilder, columns: Sequence[str] | None = None, lock_wait: int | None = None) -> Any:
@@ -98,16 +90,12 @@ def _run_as_of_now(query: QueryBuilder, lock_wait: int | None = None, by_name: b
 
 def force_primary(update: str) -> str:
     """The text of an UPDATE that finds its rows only by name. The query builder knows no FORCE INDEX there."""
-    return update.replace(" SET ", " FORCE INDEX (PRIMARY) SET ", 1) if frappe.db.db_type == "mariadb" else update
+    return update.replace(" SET ", " FORCE INDEX (PRIMARY) SET ", 1)
 
 
 def commit() -> None:
     """Commit by SQL alone: `frappe.db.commit()` would run the callbacks of other users of this connection."""
-    if frappe.db.db_type == "mariadb":
-        frappe.db.sql("commit and chain")
-    else:
-        frappe.db.sql("commit")
-        frappe.db.begin()
+    frappe.db.sql("commit and chain")
     call_all(_take_own_callbacks())
 
 
@@ -191,59 +179,24 @@ def is_connected(connection_id: int | None, seconds_ago: float) -> bool:
 
 
 def _is_known(connection_id: int | None, seconds_ago: float) -> bool:
-    if not connection_id or frappe.db.db_type != "mariadb":
+    if not connection_id:
         return False
     return float(frappe.db.sql("SHOW GLOBAL STATUS LIKE 'Uptime'")[0][1]) >= seconds_ago
 
 
 def rows_outside_transaction(query: QueryBuilder) -> list[dict[str, Any]]:
     """The rows of a SELECT as committed right now, which this transaction's snapshot may not show yet."""
-    statement, parameters = query.walk()
-    other = connector(is_brief=True)()
-    try:
-        with other.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            columns = [column[0] for column in cursor.description]
-            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
-    finally:
-        other.close()
+    with contextlib.closing(connector()()) as other, other.cursor() as cursor:
+        cursor.execute(*query.walk())
+        columns = [column[0] for column in cursor.description]
+        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
-@contextlib.contextmanager
-def locked_outside(query: QueryBuilder, lock_wait: int) -> Iterator[dict[str, Any] | None]:
-    """The row of a SELECT … FOR UPDATE as committed now, locked by a connection of its own while entered.
-
-    None if there is none, or if it stays locked for more than `lock_wait` seconds. For MariaDB.
-    """
-    statement, parameters = query.walk()
-    other = connector(is_brief=True)()
-    try:
-        with other.cursor() as cursor:
-            cursor.execute("BEGIN")
-            try:
-                cursor.execute(f"SET STATEMENT innodb_lock_wait_timeout={lock_wait:d} FOR {statement}", parameters)
-                row = cursor.fetchone()
-            except Exception as error:
-                if server_errors.database_code(error) != server_errors.LOCK_WAIT_TIMEOUT:
-                    raise
-                row = None
-            yield dict(zip([column[0] for column in cursor.description], row, strict=True)) if row else None
-    finally:
-        other.close()
-
-
-def connector(is_brief: bool = False) -> Callable[[], Any]:
-    """A function that opens one more connection to the site's database, in autocommit. Any thread may call it.
-
-    `is_brief`: for one statement of plain ASCII. PyMySQL then names the character set only in the handshake. For other
-    text, some servers need a further statement.
-    """
+def connector() -> Callable[[], Any]:
+    """A function that opens one more connection to the site's database, in autocommit. Any thread may call it."""
     settings = dict(frappe.db.get_connection_settings())
     driver = importlib.import_module(type(_connected()).__module__.split(".")[0])
-    connect = driver.connect
-    if is_brief and driver.__name__ == "pymysql":
-        connect = type("Connection", (driver.connections.Connection,), {"set_character_set": lambda *_: None})
-    return lambda: connect(**settings, autocommit=True)
+    return lambda: driver.connect(**settings, autocommit=True)
 
 
 def _connected() -> Any:
@@ -255,22 +208,9 @@ def _connected() -> Any:
 
 def this_connection() -> int | None:
     """The server's number of this connection, by which its query can be killed. None if there is none."""
-    thread_id = getattr(frappe.db._conn, "thread_id", None)
     try:
-        return int(thread_id()) if callable(thread_id) else None
+        return int(frappe.db._conn.thread_id())
     except BaseTimeoutException:
         raise
     except Exception:
-        return None  # a connection that is closed already
-
-
-@lru_cache
-def knows_snapshot_isolation(server_version: str) -> bool:
-    """Whether a server of this version, such as "11.8.3-MariaDB", has the variable innodb_snapshot_isolation."""
-    found = _VERSION.search(server_version)
-    if not found:
-        return False
-    major, minor, patch = (int(part) for part in found.groups())
-    if (major, minor) in _SNAPSHOT_ISOLATION_SINCE:
-        return patch >= _SNAPSHOT_ISOLATION_SINCE[major, minor]
-    return (major, minor) >= (11, 5)
+        return None  # a connection that is closed already, or not open yet

@@ -7,7 +7,6 @@ TransactionWatch notices that.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import frappe
@@ -45,27 +44,19 @@ class TransactionWatch:
 
     def _run(self, query: Any, *arguments: Any, **options: Any) -> Any:
         words = query[:40].lower().split() if isinstance(query, str) else []
-        is_rollback = words[:1] == ["rollback"] and "to" not in words  # and not to a savepoint
         if words[:1] == ["commit"]:
             self.check()  # half of the work must not be made permanent
         try:
             result = self._sql(query, *arguments, **options)
         except Exception as error:
-            self.is_undone = self.is_undone or self._undoes_transaction(str(query), error)
+            # A deadlock of named locks alone leaves the transaction as it is.
+            self.is_undone = self.is_undone or (has_undone_transaction(error) and "GET_LOCK" not in str(query))
             raise
-        if is_rollback:
+        if words[:1] == ["rollback"] and "to" not in words:  # not to a savepoint
             self.is_undone = False  # the handler itself has rolled back, and begins again
         return result
 
-    def _undoes_transaction(self, query: str, error: Exception) -> bool:
-        if "GET_LOCK" in query:
-            return False  # a deadlock of only named locks leaves the transaction as it is
-        return has_undone_transaction(error, self._sql)
 
-
-def has_undone_transaction(error: Exception, ask: Callable[[str], Any]) -> bool:
-    """Whether the server has undone the transaction of a statement that failed. `ask` issues a query."""
-    code = server_errors.database_code(error)
-    if code == server_errors.LOCK_WAIT_TIMEOUT:  # undoes the statement, or the transaction if that variable is ON
-        return bool(ask("SELECT @@innodb_rollback_on_timeout")[0][0])
-    return code in server_errors.UNDOING
+def has_undone_transaction(error: BaseException) -> bool:
+    """Whether the server has undone the whole transaction of a statement that failed."""
+    return server_errors.database_code(error) in server_errors.UNDOING

@@ -15,14 +15,13 @@ from pypika.terms import Criterion
 
 from ..access import content, visibility
 from ..errors import InvalidJobError
-from ..job import dependencies, history, job_files, runs, schedule_store, waiting
-from ..job import labels as stored_labels
+from ..job import dependencies, history, job_files, labels, runs, schedule_store, waiting
 from ..job.job_rows import JobRow
 from ..job.runs import ProgressColumns, RunRow
 from ..lib import canonical, clock, config, priorities
 from ..lib.row_types import changed
 from ..status import RETRYABLE, JobStatus, can_move
-from ..submit import labels
+from ..submit import request
 from . import list_arguments, pages, visible_jobs, waiting_reason
 
 MAX_ASKED = 500
@@ -119,10 +118,10 @@ def list_jobs(
 
 
 def _labeled(condition: Criterion, job: Table, reference: Any, tag: str | None) -> Criterion:
-    doctype, name = labels.pair_of(reference)
+    doctype, name = request.pair_of(reference)
     if doctype and name:
-        condition &= stored_labels.is_about(job, doctype, name)
-    return _tagged(condition, job, labels.checked_tag(tag)) if tag not in (None, "") else condition
+        condition &= labels.is_about(job, doctype, name)
+    return _tagged(condition, job, request.checked_tag(tag)) if tag not in (None, "") else condition
 
 
 def _tagged(condition: Criterion, job: Table, tag: str) -> Criterion:
@@ -130,7 +129,7 @@ def _tagged(condition: Criterion, job: Table, tag: str) -> Criterion:
     newest = frappe.qb.from_(job).select(job.name, job.job_tags).where(condition)
     newest = newest.orderby(job.creation, order=Order.desc).orderby(job.name, order=Order.desc).limit(pages.MAX_TOTAL)
     found = newest.as_("newest_jobs")
-    return condition & job.name.isin(frappe.qb.from_(found).select(found.name).where(stored_labels.has_tag(found, tag)))
+    return condition & job.name.isin(frappe.qb.from_(found).select(found.name).where(labels.has_tag(found, tag)))
 
 
 def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -205,7 +204,7 @@ def _public_job(job: JobRow, run: RunRow | None, reason: str | None) -> dict[str
     return {
         "job_id": shown.pop("name"),
         "title": shown.pop("job_title"),
-        "tags": stored_labels.split(shown.pop("job_tags")),
+        "tags": labels.split(shown.pop("job_tags")),
         **shown,
         **_progress(job, run),
         "steps": (canonical.load(run["steps"]) if run else None) or [],

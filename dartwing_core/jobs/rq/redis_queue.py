@@ -1,12 +1,14 @@
-"""The queue's Redis, and entries for RQ. All knowledge of RQ is here, in `doorbells` and in `rq_attempts`.
+"""Redis, which may be away: clients that give up soon, notes of the site, counters, and entries for RQ.
 
-Entries go to Frappe's own queues and call Frappe's own `execute_job`, so that any `bench worker` runs them.
+All knowledge of RQ is here, in `doorbells` and in `rq_attempts`. Entries go to Frappe's own queues and call Frappe's
+own `execute_job`, so that any `bench worker` runs them.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -14,43 +16,54 @@ from typing import Any, TypeVar
 import frappe
 import redis
 from frappe.utils import get_bench_id
-from frappe.utils.background_jobs import create_job_id, generate_qname, get_queues_timeout
+from frappe.utils.background_jobs import create_job_id, generate_qname, get_queues_timeout, get_redis_conn
 from rq import Callback, Queue
 from rq.job import Job, JobStatus
 
 from ..lib import ids
 from ..lib.row_types import RungJob
-from .redis_server import Availability, client_of
 
 EXECUTE = "dartwing_core.jobs.executor.execute_job"
 FAILURE_TTL = 24 * 3600
+CONNECT_TIMEOUT = 0.5
+ANSWER_TIMEOUT = 2.0
+AWAY_SECONDS = 2.0
 T = TypeVar("T")
+
+# Read and count in one step: no two requests get one last place, and a refused request takes none.
+_COUNT_WITHIN = """
+local used = tonumber(redis.call('GET', KEYS[1]) or '0')
+if used + tonumber(ARGV[1]) > tonumber(ARGV[2]) then return math.max(redis.call('TTL', KEYS[1]), 1) end
+redis.call('INCRBY', KEYS[1], ARGV[1])
+if used == 0 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
+return 0
+"""
+
+
+# Whether Redis is there ----------------------------------------------------------------------------------------------
+
+
+class Availability:
+    """Whether a Redis is there, as far as this process knows."""
+
+    def __init__(self) -> None:
+        self.away_until = 0.0
+        """This process does not call the Redis before this time, as `time.monotonic()`."""
+
+    def if_there(self, ask: Callable[[], T]) -> T | None:
+        """The result of `ask`, or None if the Redis is not there, or was not within the last AWAY_SECONDS."""
+        if time.monotonic() < self.away_until:
+            return None
+        try:
+            return ask()
+        except redis.exceptions.RedisError:
+            self.away_until = time.monotonic() + AWAY_SECONDS
+            return None
+
+
 availability = Availability()
-
-
-def client() -> redis.Redis:
-    """A client for the queue's Redis that gives up soon. Frappe's own retries for 4 s inside the caller's request."""
-    conf = frappe.conf
-    if conf.get("redis_queue_sentinel_enabled"):
-        from frappe.utils.background_jobs import get_redis_conn
-
-        return get_redis_conn()
-    return client_of(conf.redis_queue, *_credentials())
-
-
-def connection() -> redis.Redis:
-    """A client for the queue's Redis, which has just answered.
-
-    Raises redis.exceptions.RedisError if it does not.
-    """
-    asked = client()
-    asked.ping()
-    return asked
-
-
-def answers() -> bool:
-    """Whether the queue's Redis is there. After a "no" this process waits a moment before it tries again."""
-    return if_there(connection) is not None
+"""Of the queue's Redis."""
+cache_availability = Availability()
 
 
 def if_there(ask: Callable[[], T]) -> T | None:
@@ -58,19 +71,39 @@ def if_there(ask: Callable[[], T]) -> T | None:
     return availability.if_there(ask)
 
 
-def list_key(queue: str) -> str:
-    """Redis's key of the list of a queue's entries."""
-    return Queue.redis_queue_namespace_prefix + name_in_redis(queue)
+def answers() -> bool:
+    """Whether the queue's Redis is there. After a "no" this process waits a moment before it tries again."""
+    return bool(if_there(lambda: client().ping()))
 
 
-def name_in_redis(queue: str) -> str:
-    """The name in RQ of a queue of this bench."""
-    return _name_in_redis(frappe.conf.get("bench_id"), queue)
+def client() -> redis.Redis:
+    """A client for the queue's Redis that gives up soon. Frappe's own retries for 4 s inside the caller's request."""
+    conf = frappe.conf
+    if conf.get("redis_queue_sentinel_enabled"):
+        return get_redis_conn()
+    user, password = None, None
+    if conf.get("use_rq_auth"):
+        user, password = conf.rq_username or get_bench_id(), conf.rq_password
+    elif password := os.environ.get("RQ_ADMIN_PASSWORD"):  # Frappe's spelling
+        user = "default"
+    return client_of(conf.redis_queue, user, password)
 
 
 @lru_cache
-def _name_in_redis(_bench_id: str | None, queue: str) -> str:
-    return str(generate_qname(queue))  # it looks for the bench's folder on the disk
+def client_of(url: str, username: str | None = None, password: str | None = None) -> redis.Redis:
+    """One client for a process. It keeps its connection from one sweep or submit to the next, and renews it."""
+    timeouts = {"socket_timeout": ANSWER_TIMEOUT}
+    if not url.startswith("unix://"):  # a socket of the machine knows no other one in Frappe 15's redis-py
+        timeouts["socket_connect_timeout"] = CONNECT_TIMEOUT
+    return redis.Redis.from_url(url, username=username, password=password, **timeouts)
+
+
+# Notes of the site, and counters -------------------------------------------------------------------------------------
+
+
+def site_key(name: str) -> str:
+    """This site's Redis key for a name of the engine's."""
+    return f"rq:dartwing_core:{frappe.conf.db_name}:{name}"  # the only prefix that Frappe's Redis users may write
 
 
 def first_in(name: str, seconds: int, client: redis.Redis) -> bool:
@@ -89,14 +122,38 @@ def remembered(name: str, client: redis.Redis) -> str:
     return (found or b"").decode()
 
 
-def site_key(name: str) -> str:
-    """This site's Redis key for a name of the engine's."""
-    return f"rq:dartwing_core:{frappe.conf.db_name}:{name}"  # the only prefix that Frappe's Redis users may write
+def count_within(name: str, amount: int, limit: int, seconds: int) -> int:
+    """Count `amount` under this name, and return 0. Beyond `limit`, count nothing and return the seconds to wait.
+
+    The window of so many seconds begins with the first counted one. The counters are in the cache's Redis: nothing is
+    counted or refused while it is away or hangs.
+    """
+    conf, key = frappe.conf, frappe.cache.make_key(f"dartwing_core:limit:{name}")
+
+    def count() -> Any:
+        # Frappe's own client waits for an answer as long as Redis hangs.
+        cache = frappe.cache if conf.get("redis_cache_sentinel_enabled") else client_of(conf.redis_cache)
+        return cache.eval(_COUNT_WITHIN, 1, key, amount, limit, seconds)
+
+    return int(cache_availability.if_there(count) or 0)
+
+
+# Queues and entries --------------------------------------------------------------------------------------------------
 
 
 def queue_names() -> list[str]:
     """The queues that this bench's workers know."""
     return list(get_queues_timeout())
+
+
+def name_in_redis(queue: str) -> str:
+    """The name in RQ of a queue of this bench."""
+    return str(generate_qname(queue))
+
+
+def list_key(queue: str) -> str:
+    """Redis's key of the list of a queue's entries."""
+    return Queue.redis_queue_namespace_prefix + name_in_redis(queue)
 
 
 def entry(queue: str, job: RungJob, client: redis.Redis) -> Job:
@@ -123,13 +180,3 @@ def entry(queue: str, job: RungJob, client: redis.Redis) -> Job:
     )
     made.enqueued_at = made.created_at
     return made
-
-
-def _credentials() -> tuple[str | None, str | None]:
-    """User and password as `frappe.utils.background_jobs.get_redis_conn` takes them."""
-    conf = frappe.conf
-    if conf.get("use_rq_auth"):
-        return conf.rq_username or get_bench_id(), conf.rq_password
-    if password := os.environ.get("RQ_ADMIN_PASWORD"):  # Frappe's spelling
-        return "default", password
-    return None, None

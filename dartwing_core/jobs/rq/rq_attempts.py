@@ -16,7 +16,6 @@ from ..lib import clock, ids
 from . import redis_queue
 
 STOPPING = "stopping-since"
-STOPPED_AT_ONCE = 500
 STOPPING_SECONDS = 86_400  # no attempt lasts longer
 STOP_AGAIN_AFTER = 5.0
 """Seconds in which a worker should have noticed a stop. A second stop, while RQ's worker clears up its work-horse,
@@ -28,11 +27,10 @@ def stop_until_gone(rq_job_id: str) -> None:
 
     Does nothing if it is not running any more. Raises redis.exceptions.RedisError if Redis does not answer.
     """
-    client = redis_queue.connection()
-    key = redis_queue.site_key(STOPPING)
+    client, key = redis_queue.client(), redis_queue.site_key(STOPPING)
     if client.zadd(key, {rq_job_id: clock.now_epoch()}, nx=True):
         client.expire(key, STOPPING_SECONDS)
-        _stop(rq_job_id, client)
+        _stop(rq_job_id, _workers_by_entry(client), client)
 
 
 def stop_again() -> None:
@@ -41,20 +39,22 @@ def stop_again() -> None:
     Raises redis.exceptions.RedisError if Redis does not answer.
     """
     client, key, now = redis_queue.client(), redis_queue.site_key(STOPPING), clock.now_epoch()
-    stopping: Any = client.zrange(key, 0, STOPPED_AT_ONCE - 1, withscores=True)
-    made = _made_now(client) if stopping else {}
-    for rq_job_id, since in stopping:
-        if rq_job_id not in made:
+    stopping: Any = client.zrange(key, 0, -1, withscores=True)
+    workers = _workers_by_entry(client) if stopping else {}
+    for entry, since in stopping:
+        rq_job_id = entry.decode()
+        if rq_job_id not in workers:
             client.zrem(key, rq_job_id)
         elif since <= now - STOP_AGAIN_AFTER:
             client.zadd(key, {rq_job_id: now})
-            _stop(rq_job_id.decode(), client)
+            _stop(rq_job_id, workers, client)
 
 
-def _made_now(client: redis.Redis) -> dict[bytes, str]:
+def _workers_by_entry(client: redis.Redis) -> dict[str, str]:
     """RQ's ids of the entries that its workers run, of this site and others, with the worker of each.
 
-    Only busy workers count: an idle one may still name its last entry.
+    RQ's record of the job would not do: a second entry of the attempt, whose claim failed, may have removed it. Only
+    busy workers count: an idle one may still name its last entry.
     """
     keys = Worker.all_keys(client)
     pipeline = client.pipeline(transaction=False)
@@ -62,28 +62,24 @@ def _made_now(client: redis.Redis) -> dict[bytes, str]:
         pipeline.hmget(key, ["state", "current_job"])
     workers = zip(keys, pipeline.execute(), strict=True)
     prefix = Worker.redis_worker_namespace_prefix
-    return {made: key.removeprefix(prefix) for key, (state, made) in workers if state == b"busy" and made}
+    return {made.decode(): key.removeprefix(prefix) for key, (state, made) in workers if state == b"busy" and made}
 
 
-def _stop(rq_job_id: str, client: redis.Redis) -> None:
-    # Not by RQ's record of the job: a second entry of the attempt, whose claim failed, may have removed it. It also
-    # does not say whether its worker is idle by now.
-    if worker := _made_now(client).get(rq_job_id.encode()):
+def _stop(rq_job_id: str, workers: dict[str, str], client: redis.Redis) -> None:
+    if worker := workers.get(rq_job_id):
         send_command(client, worker, "stop-job", job_id=rq_job_id)
 
 
 def died_at(rq_job_id: str) -> float | None:
     """When RQ noticed that the work-horse under this entry had died, in seconds since 1970.
 
-    None if it has not, or if its worker is gone as well.
-
-    Raises redis.exceptions.RedisError if Redis does not answer.
+    None if it has not, or if its worker is gone as well. Raises redis.exceptions.RedisError if Redis does not answer.
     """
-    asked = redis_queue.client()
-    origin: Any = asked.hget(Job.key_for(rq_job_id), "origin")
+    client = redis_queue.client()
+    origin: Any = client.hget(Job.key_for(rq_job_id), "origin")
     if origin is None:
         return None
-    forgotten_at: Any = asked.zscore(FailedJobRegistry(origin.decode(), connection=asked).key, rq_job_id)
+    forgotten_at: Any = client.zscore(FailedJobRegistry(origin.decode(), connection=client).key, rq_job_id)
     return None if forgotten_at is None else forgotten_at - redis_queue.FAILURE_TTL
 
 
@@ -97,11 +93,11 @@ def flag_stop(job: str, attempt: int) -> None:
 
 def stop_flag(job: str, attempt: int) -> Callable[[], bool]:
     """A function that returns whether `flag_stop` was called for this attempt. For threads without a site."""
-    asked, key = redis_queue.client(), _stop_key(job, attempt)
+    client, key = redis_queue.client(), _stop_key(job, attempt)
 
     def is_flagged() -> bool:
         with contextlib.suppress(redis.exceptions.RedisError):
-            return bool(asked.exists(key))
+            return bool(client.exists(key))
         return False
 
     return is_flagged

@@ -18,10 +18,10 @@ from ..access import standing, tenancy
 from ..errors import InvalidJobError, JobBusyError, RateLimitError
 from ..job import columns, record, schedule_store
 from ..job.schedule_store import ScheduleRow
-from ..lib import best_effort, clock, plain_text, sql
+from ..lib import best_effort, clock, plain_text, server_errors, sql
 from ..lib.row_types import Columns
 from ..lib.sealing import SealError
-from ..submit import dedup, quota
+from ..submit import quota
 from ..submit.request import Prepared
 from . import schedule_form, schedule_notices
 from .recurrence import Recurrence
@@ -129,7 +129,7 @@ def _make(result: Result, schedule: ScheduleRow, due: float) -> None:
     try:
         record.insert([item.row])
     except Exception as error:
-        if not dedup.is_duplicate(error):
+        if server_errors.database_code(error) != server_errors.DUPLICATE:
             raise
         return  # the schedule was set back: that due time has its job
     result.made += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypedDict
 
 import frappe
@@ -11,12 +12,11 @@ from frappe import _
 from ..access import visibility
 from ..errors import InvalidJobError
 from ..job import columns, find
-from ..job.dependencies import POLICIES
 from ..lib import canonical, config
-from ..lib.pieces import in_pieces
 from ..lib.texts import cut
 from ..status import ENDED_BADLY, LIVE, JobStatus
 from .request import Prepared
+from .submission import KEY_LENGTH
 
 
 class ParentRow(TypedDict):
@@ -37,8 +37,6 @@ MAX_DEPENDENCIES = 100_000
 """Most dependencies in one submit."""
 MOST_PARENTS = 10_000
 """Most existing jobs that one submit may name."""
-KEY_LENGTH = 140
-READ_AT_ONCE = 1_000
 
 
 class DependencyCheck:
@@ -83,37 +81,29 @@ class DependencyCheck:
         return list(dict.fromkeys([*named, *after]))
 
     def _check(self, user: str) -> None:
-        looking = visibility.viewer(user) if self._existing or any(self._parents) else None
+        if not any(self._parents):
+            return
+        looking = visibility.viewer(user)
         for item, parents in zip(self._asked, self._parents, strict=True):
             for parent in parents:
-                if isinstance(parent, int):
-                    self._check_organization(item, self._asked[parent])
-                else:
+                if isinstance(parent, str):
                     self._check_existing(item, parent, looking)
+                elif item.row["organization"] != self._asked[parent].row["organization"]:
+                    raise InvalidJobError(_("depends_on: a job can only depend on jobs of its own organization."))
         graph = {n: [p for p in parents if isinstance(p, int)] for n, parents in enumerate(self._parents)}
         _refuse_cycle(graph, {number: key for key, number in self._keys.items()})
 
-    def _check_organization(self, item: Prepared, parent: Prepared) -> None:
-        if item.row["organization"] != parent.row["organization"]:
-            raise InvalidJobError(_("depends_on: a job can only depend on jobs of its own organization."))
-
-    def _check_existing(self, item: Prepared, name: str, looking: visibility.Viewer | None) -> None:
+    def _check_existing(self, item: Prepared, name: str, looking: visibility.Viewer) -> None:
         """Check an existing parent. One message covers a job that is missing, invisible or of another organization."""
         organization = item.row["organization"]
         found = self._existing.get(name)
-        is_own = found is not None and found["organization"] == organization
-        if found is None or not is_own or not looking or not looking.can_see(found["owner_user"], organization):
+        is_own = found and found["organization"] == organization
+        if not found or not is_own or not looking.can_see(found["owner_user"], organization):
             raise InvalidJobError(_("depends_on: background job {0} not found in this organization.").format(cut(name)))
         if found["status"] in ENDED_BADLY and item.row["on_parent_failure"] != find.RUN_ANYWAY:
             raise InvalidJobError(
                 _("depends_on: background job {0} is {1} and will not complete.").format(name, _(found["status"]))
             )
-
-
-def check_policy(on_parent_failure: Any) -> None:
-    """Raises InvalidJobError for an unknown `on_parent_failure`."""
-    if on_parent_failure not in POLICIES:
-        raise InvalidJobError(_("on_parent_failure must be one of: {0}.").format(", ".join(POLICIES)))
 
 
 def _write(item: Prepared, parents: Mapping[str, str]) -> None:
@@ -149,11 +139,13 @@ def _keys(asked: Sequence[Prepared]) -> dict[str, int]:
 
 
 def _listed(depends_on: Any) -> list[str]:
-    names = [depends_on] if isinstance(depends_on, str) else list(depends_on or ()) if _is_list(depends_on) else None
-    _check_number(names or ())
-    if names is None or not all(isinstance(name, str) and name.strip() for name in names):
+    names = [depends_on] if isinstance(depends_on, str) else [] if depends_on is None else depends_on
+    is_list = isinstance(names, list | tuple | set | frozenset)
+    if is_list:
+        _check_number(names)
+    if not is_list or not all(isinstance(name, str) and name.strip() for name in names):
         raise InvalidJobError(_("depends_on must be the id of a job, or a list of ids."))
-    return canonical.plain(names, "depends_on")
+    return canonical.plain([*names], "depends_on")
 
 
 def _check_number(names: Collection[str]) -> None:
@@ -161,40 +153,20 @@ def _check_number(names: Collection[str]) -> None:
         raise InvalidJobError(_("depends_on: at most {0} jobs can be named at once.").format(MOST_PARENTS))
 
 
-def _is_list(value: Any) -> bool:
-    return value is None or isinstance(value, list | tuple | set | frozenset)
-
-
 def _existing(names: Sequence[str]) -> dict[str, ExistingParent]:
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name, job.status, job.organization, job.owner_user)
-    found: dict[str, ExistingParent] = {}
-    for some in in_pieces(names, READ_AT_ONCE):
-        rows = query.where(job.name.isin(some)).run(as_dict=True)
-        found |= {row["name"]: row for row in rows}
-    return found
+    rows = query.where(job.name.isin(names)).run(as_dict=True) if names else []
+    return {row["name"]: row for row in rows}
 
 
 def _refuse_cycle(graph: Mapping[Any, Collection[Any]], names: Mapping[Any, str]) -> None:
     """Raises InvalidJobError if some of the jobs wait for each other; `graph` holds the parents of each."""
-    children: dict[Any, list[Any]] = {}
-    missing = {}
-    for job, parents in graph.items():
-        inside = [parent for parent in parents if parent in graph]
-        missing[job] = len(inside)
-        for parent in inside:
-            children.setdefault(parent, []).append(job)
-    free = [job for job, number in missing.items() if not number]
-    while free:
-        job = free.pop()
-        del missing[job]
-        for child in children.get(job, ()):
-            missing[child] -= 1
-            if not missing[child]:
-                free.append(child)
-    if missing:
-        called = sorted(names[job] for job in missing if job in names)
-        shown = cut(", ".join(called[:10])) or "?"
-        if any(job in graph[job] for job in missing):
-            raise InvalidJobError(_("depends_on: a job can't depend on itself ({0}).").format(shown))
-        raise InvalidJobError(_("depends_on: these jobs would wait for each other: {0}.").format(shown))
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        cycle = set(error.args[1])
+        shown = cut(", ".join(sorted(names[job] for job in cycle if job in names))) or "?"
+        if len(cycle) == 1:
+            raise InvalidJobError(_("depends_on: a job can't depend on itself ({0}).").format(shown)) from None
+        raise InvalidJobError(_("depends_on: these jobs would wait for each other: {0}.").format(shown)) from None

@@ -20,11 +20,11 @@ from ..errors import InvalidJobError, QueueFullError, RateLimitError
 from ..job import columns
 from ..lib import config
 from ..line import limits
-from ..rq import counters, redis_queue
+from ..rq import redis_queue
 from .after_commit import after_commit
 from .request import Prepared
 
-REJECT, HOLD, WARN = "Reject", "Hold", "Warn"
+HOLD, WARN = "Hold", "Warn"
 FULL_RETRY_SECONDS = 10
 SECONDS_BETWEEN_WARNINGS = 60
 WARNING = "job_limit_warning"
@@ -34,48 +34,43 @@ def check(new: Sequence[Prepared], user: str, add_action: Callable[[Callable[[],
     """Refuse or hold jobs for which there is no place, by the organization's policy.
 
     `add_action`: adds an action after the commit, by default to the transaction's own.
-
     Raises QueueFullError, RateLimitError or InvalidJobError.
     """
-    _check_waiting(new, add_action or after_commit().add_once)
-    _check_rates(new, user)  # last, since its counts are not undone
-
-
-def _check_rates(new: Sequence[Prepared], user: str) -> None:
-    for name, number in sorted(Counter(item.row["job_type"] for item in new).items()):
-        job_type = config.job_type(name)
-        if not job_type or not job_type.rate_limit:
-            continue
-        limit, window = job_type.rate_limit, job_type.rate_limit_window or 60
-        if number > limit:
-            raise InvalidJobError(_("At most {0} jobs of type {1} can be submitted at once.").format(limit, name))
-        if seconds := counters.count_within(f"type:{name}:{user}", number, limit, window):
-            text = _("Too many jobs of type {0}: at most {1} in {2} seconds. Try again in {3} seconds.")
-            raise RateLimitError(text.format(name, limit, window, seconds), seconds)
-
-
-def _check_waiting(new: Sequence[Prepared], add_action: Callable[[Callable[[], Any]], None]) -> None:
     numbers = Counter(item.row["organization"] for item in new if item.limits.max_waiting)
-    for organization, number in sorted(numbers.items()):
-        own = [item for item in new if item.row["organization"] == organization]
-        cap, policy = own[0].limits.max_waiting, own[0].limits.on_queue_full
-        found = limits.count_waiting(organization, cap)
-        if found + number <= cap:
-            continue
-        if policy == HOLD:
-            _hold(own[max(0, cap - found) :])
-        elif policy == WARN:
-            add_action(partial(_warn, organization, cap))
-        else:
-            text = _("Queue full: at most {0} jobs of the organization {1} may wait.")
-            raise QueueFullError(text.format(cap, tenancy.name_of(organization)), FULL_RETRY_SECONDS)
+    for organization in sorted(numbers):
+        _check_waiting([item for item in new if item.row["organization"] == organization], add_action)
+    for job_type, number in sorted(Counter(item.row["job_type"] for item in new).items()):
+        _check_rate(job_type, number, user)  # last, since its counts are not undone
 
 
-def _hold(items: Sequence[Prepared]) -> None:
-    """Hold jobs that would be in line now, until there is room."""
-    for item in items:
-        if item.row["in_line"]:
-            item.write(columns.held())
+def _check_waiting(jobs: Sequence[Prepared], add_action: Callable[[Callable[[], Any]], None] | None) -> None:
+    """Check the new jobs of one organization, which has a cap."""
+    organization, limit = jobs[0].row["organization"], jobs[0].limits
+    cap = limit.max_waiting
+    room = max(0, cap - limits.count_waiting(organization, cap))
+    if len(jobs) <= room:
+        return
+    if limit.on_queue_full == HOLD:
+        for item in jobs[room:]:
+            if item.row["in_line"]:  # it would be in line now
+                item.write(columns.held())
+    elif limit.on_queue_full == WARN:
+        (add_action or after_commit().actions.append)(partial(_warn, organization, cap))
+    else:
+        text = _("Queue full: at most {0} jobs of the organization {1} may wait.")
+        raise QueueFullError(text.format(cap, tenancy.name_of(organization)), FULL_RETRY_SECONDS)
+
+
+def _check_rate(name: str, number: int, user: str) -> None:
+    job_type = config.job_type(name)
+    if not job_type or not job_type.rate_limit:
+        return
+    limit, window = job_type.rate_limit, job_type.rate_limit_window or 60
+    if number > limit:
+        raise InvalidJobError(_("At most {0} jobs of type {1} can be submitted at once.").format(limit, name))
+    if seconds := redis_queue.count_within(f"type:{name}:{user}", number, limit, window):
+        text = _("Too many jobs of type {0}: at most {1} in {2} seconds. Try again in {3} seconds.")
+        raise RateLimitError(text.format(name, limit, window, seconds), seconds)
 
 
 def _warn(organization: str, cap: int) -> None:

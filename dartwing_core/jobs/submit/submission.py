@@ -13,7 +13,7 @@ from frappe import _
 from ..access import content, permission, visibility
 from ..access.standing import Standing
 from ..errors import InvalidJobError
-from ..job import columns, find
+from ..job import columns, dependencies, find
 from ..job.job_rows import JobRow, NewJobRow
 from ..lib import canonical, clock, config, due_times, priorities, sealing, secret_values
 from ..lib.config import JobType
@@ -24,12 +24,15 @@ from ..status import JobStatus
 from ..types import declared_types, functions
 from ..types.named_paths import HOOK
 from ..types.parameters import Declared
-from . import dedup, dependency_check, given_parameters, labels, titles
+from . import given_parameters, titles
 from .given_parameters import Checked
-from .request import Prepared, Request
+from .request import ON_DUPLICATE, Prepared, Request, label_columns
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
+
+KEY_LENGTH = 140
+"""Characters of a `dedup_key`, and of a job's `key`."""
 
 
 def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
@@ -78,11 +81,15 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
     request = replace(request, organization=standing.organization)
     if job_type.handler_method == functions.HANDLER and not request.is_enqueued:
         raise InvalidJobError(_("Jobs of the type {0} come from enqueue in Python code alone.").format(job_type.name))
-    dedup.check_policy(request.on_duplicate)
+    _check_choice("on_duplicate", request.on_duplicate, ON_DUPLICATE)
     parameters = given_parameters.check(request.parameters, allowed[asked].declared, user)
-    is_by_type = request.priority in (None, "")
-    priority = _priority(job_type.default_priority or "Normal" if is_by_type else request.priority)
-    dependency_check.check_policy(request.on_parent_failure)
+    priority = request.priority
+    if priority in (None, ""):
+        priority = job_type.default_priority or "Normal"
+    if priority not in priorities.PRIORITIES:
+        text = _("Unknown priority {0}. Use one of: {1}.")
+        raise InvalidJobError(text.format(cut(priority), ", ".join(priorities.PRIORITIES)))
+    _check_choice("on_parent_failure", request.on_parent_failure, dependencies.POLICIES)
     due = due_times.epoch_of(request.available_at)
     row = _row(request, job_type, user, parameters, priority) | columns.place(due, priority)
     return Prepared(request, cast(NewJobRow, row), allowed[asked].is_paused, standing.limits)
@@ -160,12 +167,11 @@ def _edited_title(job: JobRow, job_type: JobType | None, before: Any, parameters
 
 def _row(request: Request, job_type: JobType, user: str, parameters: Checked, priority: str) -> Columns:
     now = clock.now_epoch()
-    policy, window = dedup.policy_of(request.deduplication, job_type, request.dedup_key)
+    policy, window = _deduplication(request, job_type)
     content = _stored_hash(job_type.name, request.organization, parameters.identity)
-    about = labels.columns_of(request.reference, request.tags)
     return (
         columns.new_row(user, request.organization, now)
-        | about
+        | label_columns(request.reference, request.tags)
         | {
             "job_type": job_type.name,
             "priority": priority,
@@ -184,6 +190,28 @@ def _row(request: Request, job_type: JobType, user: str, parameters: Checked, pr
             "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
         }
     )
+
+
+def _deduplication(request: Request, job_type: JobType) -> tuple[str, int]:
+    """How long equal jobs are duplicates, by the caller or else the Job Type, and the window in seconds.
+
+    A caller who names a key wants to find duplicates, also of a type that does not look for them. Raises
+    InvalidJobError for a policy that there is not.
+    """
+    asked, window = request.deduplication, max(job_type.deduplication_window or 0, 0)
+    if asked is not None:
+        policy = config.DEDUPLICATION.get(asked, asked) if isinstance(asked, str) else None  # also as the form says it
+        if policy not in config.DEDUPLICATION.values():
+            text = _("{0} must be one of: {1}.")
+            raise InvalidJobError(text.format("deduplication", ", ".join(config.DEDUPLICATION)))
+        return policy, window or config.DEFAULT_WINDOW
+    is_key_alone = job_type.deduplication == config.NEVER and request.dedup_key is not None
+    return config.WHILE_UNFINISHED if is_key_alone else job_type.deduplication, window
+
+
+def _check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise InvalidJobError(_("{0} must be one of: {1}.").format(argument, ", ".join(choices)))
 
 
 def _stored_hash(job_type: str, organization: str, content: str) -> str:
@@ -235,14 +263,6 @@ def required_text(value: Any, argument: str) -> str:
     return canonical.plain(value, argument)
 
 
-def _priority(priority: Any) -> str:
-    if priority not in priorities.PRIORITIES:
-        raise InvalidJobError(
-            _("Unknown priority {0}. Use one of: {1}.").format(cut(priority), ", ".join(priorities.PRIORITIES))
-        )
-    return priority
-
-
 def _within(argument: str, value: Any, least: int, allowed: int) -> int:
     """The caller's whole number, or what the Job Type allows. Raises InvalidJobError for more than that."""
     if value is None:
@@ -265,8 +285,8 @@ def _dedup_hash(request: Request, job_type: str, content: str) -> str:
     if request.dedup_key is None:
         return content
     key = required_text(request.dedup_key, "dedup_key")
-    if len(key) > dependency_check.KEY_LENGTH:
-        raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(dependency_check.KEY_LENGTH))
+    if len(key) > KEY_LENGTH:
+        raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(KEY_LENGTH))
     return _stored_hash(job_type, request.organization, f"key:{key}")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from dartwing_core.jobs import DuplicateJobError, InvalidJobError, submit_job, submit_jobs
 from tests.support import factory
-from tests.support.jobs import run, set_columns
+from tests.support.jobs import run
 from tests.support.lifecycle import made
 
 pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
@@ -100,13 +100,3 @@ def test_a_key_is_asked_for_also_where_the_type_says_never():
     submit(job_type, dedup_key="k")
     assert is_duplicate(job_type, dedup_key="k")
     assert not is_duplicate(job_type, dedup_key="k", deduplication="never")
-
-
-def test_a_type_of_the_release_before_does_what_its_window_says():
-    job_type = made("nothing", deduplication_window=300)
-    frappe.db.set_value("Job Type", job_type, "deduplication", None)
-    frappe.clear_document_cache("Job Type", job_type)
-    run(submit(job_type))
-    assert is_duplicate(job_type)
-    set_columns(frappe.get_last_doc("Background Job", {"job_type": job_type}), dedup_until="2020-01-01")
-    assert not is_duplicate(job_type)

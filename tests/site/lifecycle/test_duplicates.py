@@ -64,14 +64,3 @@ def test_after_a_duplicate_others_need_not_wait_for_the_caller():
     key = database.value("SELECT dedup_hash FROM `tabBackground Job` WHERE job_type = %s", job_type)
     name = named_locks.lock_name(key)
     assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 1
-
-
-def test_a_duplicates_open_transaction_holds_up_no_worker():
-    job_type = made("nothing", deduplication_window=300)
-    job = submit_job(job_type, factory.ALPHA, {"v": 1})
-    frappe.db.commit()
-    with pytest.raises(DuplicateJobError):
-        submit_job(job_type, factory.ALPHA, {"v": 1})
-    with database.another_connection() as other, other.cursor() as cursor:
-        cursor.execute("SET innodb_lock_wait_timeout = 1")
-        cursor.execute("UPDATE `tabBackground Job` SET progress = progress + 1 WHERE name = %s", (job.name,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dartwing_core.jobs.rq.redis_server import ANSWER_TIMEOUT, client_of
+from dartwing_core.jobs.rq.redis_queue import ANSWER_TIMEOUT, client_of
 
 
 @pytest.mark.parametrize("address", ["unix:///nowhere/redis.sock", "redis://127.0.0.1:1"])

@@ -107,7 +107,7 @@ def retry_after(exc: BaseException) -> float | None:
     """Seconds that the failed peer asked us to wait (RFC 9110, section 10.2.3), or None."""
     asked = getattr(exc, "retry_after", None)
     headers = getattr(getattr(exc, "response", None), "headers", None)
-    if asked is None and hasattr(headers, "get"):
+    if asked is None and headers is not None and hasattr(headers, "get"):
         asked = headers.get("Retry-After")
     return parse_retry_after(asked)
 

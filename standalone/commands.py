@@ -100,7 +100,7 @@ def docs(_arguments: list[str]) -> int:
 
 def api(_arguments: list[str]) -> int:
     """Renew the reference of REST."""
-    from . import alias, rest_client
+    from . import alias
 
     alias.install()
     import dartwing_core.api.jobs  # noqa: F401 - registers the endpoints
@@ -109,7 +109,6 @@ def api(_arguments: list[str]) -> int:
     description = openapi.describe()
     OPENAPI.write_text(f"{json.dumps(description, indent=1)}\n")
     print(f"{OPENAPI.relative_to(ROOT)}: {len(description['paths'])} endpoints")
-    print(f"{rest_client.FILE.relative_to(ROOT)}: {rest_client.renew(description)} calls")
     return 0
 
 

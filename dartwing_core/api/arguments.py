@@ -1,102 +1,213 @@
-"""Reads arguments of requests: JSON bodies hold values, form fields hold text."""
+"""Arguments of requests as pydantic models: their check, its errors for people, and their description come from these.
+
+A JSON body holds values. A query and form fields hold text, which may be JSON.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal, get_type_hints
 
-import frappe
 from frappe import _
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
 
 from dartwing_core.jobs.errors import InvalidJobError
-from dartwing_core.jobs.lib.texts import describe_unknown
+from dartwing_core.jobs.lib.texts import as_sentence, cut, describe_unknown
 
-JOBS_PER_REQUEST = 100
-"""A call about many jobs counts as one request for each begun group of so many jobs."""
-REPEATABLE = "Idempotency-Key"
-"""The header with the key of a request that its client may repeat."""
+from .answers import OnParentFailure, Priority
+
 TRANSPORT = frozenset({"cmd", "csrf_token", "sid", "lang", "_lang", "_"})
 """Names that Frappe and browsers send beside the arguments of a function."""
+MOST_PROBLEMS = 20
 
 
-def check_names(parameters: Mapping[str, inspect.Parameter], sent: Collection[str], values: Mapping[str, Any]) -> None:
-    """Raises InvalidJobError for an argument that an endpoint does not know, and for one that it needs.
+class Arguments(BaseModel):
+    """The arguments of an endpoint. Empty ones count as not given."""
 
-    `sent`: the names in the request. Frappe drops those that the function does not know.
-    """
-    unknown = sorted({*sent} - parameters.keys() - TRANSPORT)
-    if unknown:
-        raise InvalidJobError(_("These arguments don't fit: {0}.").format(describe_unknown(unknown, parameters)))
-    for parameter in parameters.values():
-        if is_required(parameter) and values.get(parameter.name) in (None, ""):
-            raise InvalidJobError(_("{0} is missing.").format(parameter.name))
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, sent: Any) -> Any:
+        if not isinstance(sent, dict):
+            return sent
+        return {name: value for name, value in sent.items() if name not in TRANSPORT and value not in (None, "")}
 
-def is_required(parameter: inspect.Parameter) -> bool:
-    """Whether an argument is required: None is its default (`schemas.common.REQUIRED`), but not of its type."""
-    return parameter.default is None and "None" not in str(parameter.annotation)
-
-
-def header(name: str) -> str | None:
-    """A header of the request. None without it, or outside of a request."""
-    request = getattr(frappe.local, "request", None)
-    return request.headers.get(name) if request else None
+    def given(self) -> dict[str, Any]:
+        """The given arguments by name."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-def refuse_repeatable(*, takes_keys: bool = True) -> None:
-    """Raises InvalidJobError for a request whose client trusts in a key that would not count.
-
-    `takes_keys`: whether its jobs may have a `dedup_key`.
-    """
-    if header(REPEATABLE):
-        advice = _("Give each job a dedup_key instead.") if takes_keys else _("Leave it out.")
-        raise InvalidJobError(f"{_('{0} counts for submit_job alone.').format(REPEATABLE)} {advice}")
-
-
-def own_key(key: str) -> str:
-    """The `dedup_key` for a key that the current user's client has chosen. Clients of others may choose the same."""
-    return hashlib.sha256(f"{frappe.session.user}\n{key}".encode()).hexdigest()
+def model_of(function: Callable[..., Any]) -> type[Arguments]:
+    """The model of a function's arguments, which are annotated with their types."""
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {
+        name: (hints[name], ... if argument.default is inspect.Parameter.empty else argument.default)
+        for name, argument in inspect.signature(function).parameters.items()
+    }
+    return create_model(function.__name__, __base__=Arguments, **fields)
 
 
-def given(value: Any, default: Any = None) -> Any:
-    """The value of an argument. The default for None, and for an empty form field. An empty object is a value."""
-    return default if value in (None, "") else value
+def read(model: type[Arguments], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a request by name. Raises InvalidJobError that says what is wrong with each."""
+    try:
+        return model.model_validate(dict(sent)).given()
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)[:MOST_PROBLEMS]
+        problems = "; ".join(_problem(one, model) for one in found)
+    raise InvalidJobError(as_sentence(problems))  # out here, without the error that holds what was sent
 
 
-def parsed(value: Any, argument: str) -> Any:
-    """A value of a JSON body unchanged; the JSON text of a form field parsed."""
+def _problem(found: Mapping[str, Any], model: type[Arguments]) -> str:
+    kind, context, place = found["type"], found.get("ctx", {}), found["loc"]
+    choices = context.get("expected", "").replace("'", "").replace(" or ", ", ")
+    if kind == "extra_forbidden" and len(place) == 1:
+        return describe_unknown([str(place[0])], model.model_fields)
+    texts = {
+        "missing": _("{0} is missing"),
+        "extra_forbidden": _("{0} is unknown"),
+        "literal_error": _("{0} must be one of: {1}").replace("{1}", choices),
+        "string_type": _("{0} must be text"),
+        "string_too_long": _("{0} is longer than {1} characters").replace("{1}", str(context.get("max_length", ""))),
+        "string_unicode": _("{0} is no text"),
+        "list_type": _("{0} must be a list"),
+        "dict_type": _("{0} must be an object"),
+        "model_type": _("{0} must be an object"),
+        "no_json": _("{0} is not valid JSON"),
+        "one_or_several": _("{0} must be the id of a job, or a list of ids"),
+        "time_or_delay": _("{0} must be a time (ISO 8601), or a number of seconds from now"),
+    }
+    if kind.startswith(("int", "finite")):
+        text = _("{0} must be a whole number")
+    elif kind.startswith("bool"):
+        text = _("{0} must be true or false")
+    else:
+        text = texts.get(kind) or _("{0} is wrong")
+    return text.replace("{0}", _place(place))
+
+
+def _place(parts: Iterable[int | str]) -> str:
+    """Such as `jobs[2].priority`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{cut(part)}" for part in parts)
+    return text.removeprefix(".")
+
+
+# Types of arguments --------------------------------------------------------------------------------------------------
+
+
+def parsed(value: Any) -> Any:
+    """The value in the JSON text of a form field. Any other value unchanged."""
     if not isinstance(value, str):
         return value
-    if not value.strip():
-        return None
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
-        raise InvalidJobError(_("{0} is not valid JSON.").format(argument)) from None
+        raise PydanticCustomError("no_json", "Not valid JSON") from None
 
 
-def whole_number(value: Any, argument: str) -> int | None:
-    """A whole number of a JSON body, or its text in a form field. None if it is not given."""
-    found = parsed(value, argument)
-    if found is not None and type(found) is not int:
-        raise InvalidJobError(_("{0} must be a whole number.").format(argument))
-    return found
+def _list_parsed(value: Any) -> Any:
+    return parsed(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
 
 
-def text_or_list(value: Any, argument: str) -> Any:
-    """A text or a list. In a form field, a list is JSON text."""
-    is_list = isinstance(value, str) and value.lstrip().startswith("[")
-    return parsed(value, argument) if is_list else given(value)
+def _one_error(kind: Literal["one_or_several", "time_or_delay"]) -> WrapValidator:
+    """One error in place of one for each type that a value may have."""
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise PydanticCustomError(kind, kind) from None
+
+    return WrapValidator(check)
 
 
-def requests_for(many: Any) -> int:
-    """The number of requests that a list counts as. Anything else counts as one."""
-    return requests_for_jobs(len(many)) if isinstance(many, list) else 1
+def about(text: str) -> Any:
+    """The description of an argument."""
+    return Field(description=text)
 
 
-def requests_for_jobs(number: int) -> int:
-    """The number of requests that a call about so many jobs counts as."""
-    return max(1, -(-number // JOBS_PER_REQUEST))
+JSON = BeforeValidator(parsed)
+LIST = BeforeValidator(_list_parsed)
+"""A list is JSON text in a form field. Other text is no list."""
+Text = Annotated[str, StringConstraints(max_length=10_000)]
+JobId = Annotated[Text, about("Id of a job, such as JOB-1K11R5XW3ZB0000ABCDE")]
+JobIds = Annotated[list[Text], JSON, about("Ids of at most 500 jobs")]
+BatchId = Annotated[Text, about("Id of a batch, such as BATCH-1K11R5XW3ZB0000ABCDE")]
+ScheduleId = Annotated[Text, about("Id of a schedule, such as SCHEDULE-1K11R5XW3ZB0000ABCDE")]
+JobTypeName = Annotated[Text, about("Name of a Job Type")]
+OrganizationName = Annotated[Text, about("Id or exact name of one of your organizations")]
+Parameters = Annotated[dict[str, Any] | None, JSON, about("An object that the handler gets")]
+WHEN = about("The earliest start: a time (ISO 8601), or a number of seconds from now")
+AvailableAt = Annotated[Text | float, _one_error("time_or_delay"), WHEN]
+Callback = Annotated[
+    dict[str, Any] | None,
+    JSON,
+    about("A job (job_type, parameters, priority, title) made then, with batch_id among its parameters"),
+]
+Reason = Annotated[Text | None, about("Kept with what is canceled")]
+Limit = Annotated[int, about("The largest number of rows; the server may lower it")]
+Offset = Annotated[int, about("The number of rows to skip")]
+Hours = Annotated[int, about("Counts jobs that were submitted within this number of hours")]
+
+
+class Reference(TypedDict):
+    """A document that a job is about."""
+
+    doctype: Text
+    name: Text
+
+
+class SubmitJob(Arguments):
+    """A job to submit."""
+
+    job_type: JobTypeName
+    organization: OrganizationName | None = None
+    parameters: Parameters = None
+    priority: Priority | None = None
+    depends_on: Annotated[
+        Text | list[Text] | None,
+        _one_error("one_or_several"),
+        LIST,
+        about("A job of the same organization that must complete first, or several"),
+    ] = None
+    available_at: Annotated[Text | float | None, _one_error("time_or_delay"), WHEN] = None
+    dedup_key: Annotated[Text | None, about("Jobs with the same key are duplicates, whatever their parameters")] = None
+    on_duplicate: Literal["raise", "return", "replace"] = "raise"
+    on_parent_failure: Annotated[
+        OnParentFailure,
+        Field(
+            description="What happens to the job if a job that it depends on is canceled, fails for good or is deleted"
+        ),
+    ] = "dead_letter"
+    deduplication: Annotated[
+        Literal["while_unfinished", "within_window", "never"] | None,
+        about("How long an equal job is a duplicate; by default as the Job Type says"),
+    ] = None
+    timeout: Annotated[int | None, about("Seconds for an attempt, at most what the Job Type allows")] = None
+    max_retries: Annotated[int | None, about("At most what the Job Type allows")] = None
+    title: Annotated[Text | None, about("A name that tells the job from others of its type")] = None
+    reference: Annotated[
+        Reference | None, JSON, about("The document that it is about, whose form then shows the job")
+    ] = None
+    tags: Annotated[list[Text] | None, LIST, about("Texts by which list_jobs finds it")] = None
+
+
+class JobRequest(SubmitJob):
+    """The arguments of submit_job, and a `key`, by which `depends_on` of others may name the job."""
+
+    key: Text | None = None

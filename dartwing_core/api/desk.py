@@ -13,13 +13,11 @@ import frappe
 from frappe import _
 
 from dartwing_core import jobs as engine
-from dartwing_core.jobs.errors import InvalidJobError
-from dartwing_core.jobs.lib import config, plain_text
+from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.lib.texts import cut
 from dartwing_core.jobs.read import charts, job_queries
 
 from . import rate_limits
-from .arguments import parsed
 
 FAILED = ["Failed", "Timed Out", "Dead Letter"]
 CHARTS: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[], str]]] = {
@@ -73,20 +71,7 @@ def get_chart(chart_name: str = "", **_more: Any) -> dict[str, Any]:
 def live_progress(job_ids: Any = None) -> dict[str, Any]:
     """List: the progress of running jobs. Their rows hold it only when they have ended."""
     rate_limits.count_view()
-    return job_queries.get_live_progress(parsed(job_ids, "job_ids") or [])
-
-
-@frappe.whitelist(methods=["POST"])
-def preview_schedule(
-    frequency: Any = None, cron: Any = None, every: Any = None, every_unit: Any = None, time_zone: Any = None
-) -> dict[str, Any]:
-    """Form of a schedule: its next due times, or the reason why its timing can't be saved."""
-    rate_limits.count_request("status")
-    try:
-        return {"next_runs": engine.preview_schedule(frequency, cron, every, every_unit, time_zone), "reason": None}
-    except InvalidJobError as error:
-        frappe.clear_messages()
-        return {"next_runs": [], "reason": plain_text.of_error(error)}
+    return job_queries.get_live_progress(frappe.parse_json(job_ids) or [])
 
 
 def _card(name: str, **route_options: Any) -> dict[str, Any]:

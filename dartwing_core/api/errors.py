@@ -1,4 +1,4 @@
-"""Errors of endpoints as REST answers: a status, a code for programs and a text for people; never a stack trace."""
+"""Errors as REST answers: a status, a code for programs and a text for people; never a stack trace."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import frappe
 from frappe import _
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request, Response
 
+from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.errors import (
     DuplicateJobError,
     InvalidTransitionError,
@@ -42,52 +43,91 @@ KINDS: tuple[tuple[type[Exception], int, str], ...] = (
 )
 
 
-class Answer(Response):
+class ErrorAnswer(Response):
     """An error answer of ours."""
 
-    def __init__(self, status: int, code: str, text: str, details: dict[str, Any]):
-        # Desk shows only `_server_messages`.
-        message = {"message": frappe.utils.escape_html(text), "indicator": "red"}
-        body = {"error": code, "message": text, **details, "_server_messages": json.dumps([json.dumps(message)])}
-        super().__init__(json.dumps(body), status, content_type="application/json")
-        self.body = body
 
-
-def answer(error: Exception) -> Answer:
+def answer(error: Exception) -> ErrorAnswer:
     """The answer to a request that ended with `error`. Undoes the transaction. Raises an error of an unknown kind."""
-    kind = _kind(error)
-    if kind is None:
+    is_conflict = server_errors.is_conflict(error)  # Frappe 15 leaves some of them raw
+    kinds = ((status, code) for kind, status, code in KINDS if isinstance(error, kind))
+    status, code = (503, "busy") if is_conflict else next(kinds, (0, ""))
+    if not status:
         raise error
-    status, code = kind
     frappe.db.rollback()
-    made = Answer(status, code, _text(error, code), {"exc_type": type(error).__name__, **_details(error)})
+    text = plain_text.of_error(error) or _("This is not allowed.")
+    if code == "busy" and not isinstance(error, JobBusyError):
+        text = _("The database is busy. Please try again.")
+    details: dict[str, Any] = {"exc_type": type(error).__name__}
+    if isinstance(error, DuplicateJobError):
+        details |= {"existing_job_id": error.existing_job_id, "status": error.status}
+    seconds = max(BUSY_SECONDS, round(getattr(error, "retry_after", None) or 0))
+    if isinstance(error, RateLimitError):
+        details["retry_after"] = seconds
+    made = ErrorAnswer()
+    body = write(made, status, code, text, **details)
     if status in (429, 503):
-        made.headers["Retry-After"] = str(_retry_after(error))
+        made.headers["Retry-After"] = str(seconds)
     # For the old form of calls, `/?cmd=…`: there Frappe ignores a Response, and builds its own from these values.
     frappe.clear_messages()
-    frappe.local.response.update(made.body, http_status_code=status)
+    frappe.local.response.update(body, http_status_code=status)
     return made
 
 
-def _kind(error: Exception) -> tuple[int, str] | None:
-    if server_errors.is_conflict(error):  # Frappe 15 leaves some of them raw
-        return 503, "busy"
-    return next(((status, code) for kind, status, code in KINDS if isinstance(error, kind)), None)
+def write(response: Response, status: int, code: str, text: str, /, **details: Any) -> dict[str, Any]:
+    """Write an error into an answer. Returns its body."""
+    # Desk shows only `_server_messages`.
+    message = {"message": frappe.utils.escape_html(text), "indicator": "red"}
+    body = {"error": code, "message": text, **details, "_server_messages": json.dumps([json.dumps(message)])}
+    response.status_code, response.content_type = status, "application/json"
+    response.set_data(json.dumps(body))
+    return body
 
 
-def _text(error: Exception, code: str) -> str:
-    if code == "busy" and not isinstance(error, JobBusyError):
-        return _("The database is busy. Please try again.")
-    return plain_text.of_error(error) or _("This is not allowed.")
+def replace(response: Response, request: Request, method: str) -> None:
+    """Replace an error answer that Frappe has made for an endpoint of this method by one of ours."""
+    write(response, *_refusal(response.status_code, request, method), exc_type=exc_type_of(response))
+    if request.method != method:
+        response.headers["Allow"] = method
+    if response.status_code == 503:
+        response.headers["Retry-After"] = str(BUSY_SECONDS)
 
 
-def _details(error: Exception) -> dict[str, Any]:
-    if isinstance(error, DuplicateJobError):
-        return {"existing_job_id": error.existing_job_id, "status": error.status}
-    if isinstance(error, RateLimitError):
-        return {"retry_after": _retry_after(error)}
-    return {}
+def _refusal(status: int, request: Request, method: str) -> tuple[int, str, str]:
+    user = getattr(getattr(frappe.local, "session", None), "user", None) or "Guest"
+    if user == "Guest" and status in (401, 403):
+        return 401, "unauthorized", _("Log in, or send a valid API key.")
+    if user != "Guest" and status == 417 and not visibility.viewer(user).is_enabled:  # Frappe 15, for an open session
+        return 401, "unauthorized", _("This user is disabled.")
+    if status == 403 and request.method != method:
+        return 405, "wrong_verb", _("Use {0} for this call.").format(method)
+    texts = {
+        403: ("forbidden", _("This is not allowed.")),
+        429: ("rate_limited", _("Too many requests. Please try again later.")),
+        503: ("busy", _("The site is being maintained. Please try again later.")),
+    }
+    if status in texts:
+        return status, *texts[status]
+    if not _is_readable(request):
+        return 400, "invalid", _("The body of the request is not valid JSON.")
+    if status < 500:
+        return 400, "invalid", _("The request is not valid: its CSRF token or its body is wrong.")
+    return 500, "internal", _("Something went wrong. The error has been logged.")
 
 
-def _retry_after(error: Exception) -> int:
-    return max(BUSY_SECONDS, round(getattr(error, "retry_after", None) or 0))
+def _is_readable(request: Request) -> bool:
+    try:
+        text = request.get_data(as_text=True)
+        if request.is_json and text:
+            json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def exc_type_of(response: Response) -> str:
+    """The name of the exception in an error answer of Frappe's. "" if it names none."""
+    try:
+        return str(json.loads(response.get_data(as_text=True)).get("exc_type") or "")
+    except (ValueError, AttributeError):
+        return ""

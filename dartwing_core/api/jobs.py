@@ -1,262 +1,456 @@
-"""Endpoints about single jobs, and the address of all endpoints: `/api/method/dartwing_core.api.jobs.<name>`.
+"""The endpoints, under the address of all: `/api/method/dartwing_core.api.jobs.<name>`.
 
-An endpoint parses its arguments, calls an operation of `dartwing_core.jobs`, and answers. `docs/rest_api.md` has
-examples. `docs/openapi.json` is made from these modules. Their annotations are not evaluated (`from __future__`), so
-that Frappe leaves the parsing of arguments to us.
+An endpoint calls an operation of `dartwing_core.jobs`, and answers. Its decorator reads the arguments of a request, by
+the annotations of the function. `docs/openapi.json` is made from the same.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from typing import Annotated, Any, Literal, cast
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Annotated, Any
+from urllib.parse import quote
 
+import frappe
 from frappe import _
+from frappe.utils.response import send_private_file
 from werkzeug.wrappers import Response
 
 from dartwing_core import jobs as engine
-from dartwing_core.jobs.errors import InvalidJobError
-from dartwing_core.jobs.lib import clock
+from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.errors import InvalidJobError, RateLimitError
+from dartwing_core.jobs.job import job_files
+from dartwing_core.jobs.lib import clock, named_locks
+from dartwing_core.jobs.operations import builders
 from dartwing_core.jobs.read import files, waiting_reason
-from dartwing_core.jobs.status import JobStatus
+from dartwing_core.jobs.status import FINISHED, JobStatus
 
-from . import downloads, job_waits, openapi
+from . import answers, job_answers, openapi, rate_limits
+from .answers import BatchStatus, Frequency, Priority, Status, Unit
 from .arguments import (
-    REPEATABLE,
-    given,
-    header,
-    own_key,
-    parsed,
-    refuse_repeatable,
-    requests_for,
-    text_or_list,
-    whole_number,
-)
-from .batches import (  # noqa: F401 - served under this module's name
-    cancel_batch,
-    get_batch_status,
-    list_batches,
-    retry_batch,
-    submit_batch,
-)
-from .operations import (  # noqa: F401 - served under this module's name
-    bulk_retry_dead_letter,
-    cancel_jobs,
-    delete_dead_letter_job,
-    delete_jobs,
-    get_dead_letter_jobs,
-    get_execution_time_stats,
-    get_job_counts,
-    get_job_metrics,
-    get_job_type_overview,
-    get_open_circuits,
-    get_slowest_jobs,
-    list_job_types,
-    manually_close_circuit,
-    retry_dead_letters,
-    retry_jobs,
-)
-from .registry import endpoint
-from .schedules import (  # noqa: F401 - served under this module's name
-    get_schedule,
-    list_schedules,
-    preview_schedule,
-    run_schedule_now,
-)
-from .schemas.common import (
-    REQUIRED,
+    JSON,
     AvailableAt,
-    Deduplication,
+    BatchId,
+    Callback,
+    Hours,
     JobId,
+    JobIds,
+    JobRequest,
     JobTypeName,
     Limit,
-    OnParentFailure,
+    Offset,
     OrganizationName,
     Parameters,
-    Priority,
-    Status,
-    Submitted,
+    Reason,
+    ScheduleId,
+    SubmitJob,
+    Text,
+    about,
 )
-from .schemas.jobs import (
-    DueAgain,
-    History,
-    JobDetails,
-    JobList,
-    JobRequest,
-    JobStatusAnswer,
-    Reference,
-    SubmittedJobs,
-)
+from .endpoints import endpoint
+
+REPEATABLE = "Idempotency-Key"
+"""The header with the key of a request that its client may repeat."""
+MOST_SECONDS = 20
+CALLS_AT_ONCE = 2
+"""Calls of one user that may wait. Each holds a web process."""
+PAUSE = 0.25
 
 
-@endpoint("POST", limit="submit", headers={REPEATABLE: "A key of this request, for a client that may repeat it"})
-def submit_job(
-    job_type: JobTypeName = REQUIRED,
-    organization: OrganizationName | None = None,
-    parameters: Parameters | None = None,
-    priority: Priority | None = None,
-    depends_on: Annotated[str | list[str], "A job of the same organization that must complete first, or several"]
-    | None = None,
-    available_at: AvailableAt | None = None,
-    dedup_key: Annotated[str, "Jobs with the same key are duplicates, whatever their parameters"] | None = None,
-    on_duplicate: Literal["raise", "return", "replace"] = "raise",
-    on_parent_failure: OnParentFailure = "dead_letter",
-    deduplication: Deduplication | None = None,
-    timeout: Annotated[int, "Seconds for an attempt, at most what the Job Type allows"] | None = None,
-    max_retries: Annotated[int, "At most what the Job Type allows"] | None = None,
-    title: Annotated[str, "Which one of its type it is, for people"] | None = None,
-    reference: Annotated[Reference, "The document that it is about, whose form then shows the job"] | None = None,
-    tags: Annotated[list[str], "Texts by which list_jobs finds it"] | None = None,
-) -> Submitted:
+# Submit --------------------------------------------------------------------------------------------------------------
+
+
+@endpoint(
+    "POST",
+    "submit",
+    job_answers.Submitted,
+    SubmitJob,
+    headers={REPEATABLE: "A key of this request, for a client that may repeat it"},
+)
+def submit_job(**job: Any) -> dict[str, Any]:
     """Submit a job.
 
     If an equal job exists: answer 409, return that job, or replace its parameters until its first attempt. The header
     Idempotency-Key is a `dedup_key` for a client that repeats its request: the answer is that of the first one.
     """
-    if given(dedup_key) is None and (repeatable := header(REPEATABLE)):
-        dedup_key, deduplication = own_key(repeatable), "within_window"  # the first job may have ended
-        on_duplicate = "return" if given(on_duplicate, "raise") == "raise" else on_duplicate
-    job = engine.submit_job(
-        job_type,
-        organization,
-        parsed(parameters, "parameters"),
-        priority=given(priority),
-        depends_on=text_or_list(depends_on, "depends_on"),
-        available_at=given(available_at),
-        dedup_key=given(dedup_key),
-        on_duplicate=given(on_duplicate, "raise"),
-        on_parent_failure=given(on_parent_failure, "dead_letter"),
-        deduplication=given(deduplication),
-        timeout=whole_number(timeout, "timeout"),
-        max_retries=whole_number(max_retries, "max_retries"),
-        title=given(title),
-        reference=parsed(reference, "reference"),
-        tags=text_or_list(tags, "tags"),
-    )
-    return {"job_id": job.name, "status": job.status, "message": _("Job submitted successfully")}
+    if "dedup_key" not in job and (key := _header(REPEATABLE)):
+        # Clients of other users may choose the same key. The first job may have ended.
+        own = hashlib.sha256(f"{frappe.session.user}\n{key}".encode()).hexdigest()
+        job |= {"dedup_key": own, "deduplication": "within_window"}
+        if job.get("on_duplicate", "raise") == "raise":
+            job["on_duplicate"] = "return"
+    return _told(engine.submit_job(**job), _("Job submitted successfully"))
 
 
-def _cost_of_jobs(jobs: Any = None, **_more: Any) -> int:
-    return requests_for(parsed(jobs, "jobs"))
-
-
-@endpoint("POST", limit="submit", cost=_cost_of_jobs)
-def submit_jobs(jobs: Annotated[list[JobRequest], "Each with the arguments of submit_job"] = REQUIRED) -> SubmittedJobs:
+@endpoint("POST", "submit", job_answers.SubmittedJobs)
+def submit_jobs(
+    jobs: Annotated[list[JobRequest], JSON, about("Each with the arguments of submit_job")],
+) -> dict[str, Any]:
     """Submit several jobs, all or none."""
-    refuse_repeatable()
-    requests = parsed(jobs, "jobs")
-    if not isinstance(requests, list):
-        raise InvalidJobError(_("{0} must be a list.").format("jobs"))
-    made = engine.submit_jobs(requests)
+    _refuse_repeatable(_("Give each job a dedup_key instead."))
+    rate_limits.count_jobs("submit", len(jobs))
+    made = engine.submit_jobs([job.given() for job in jobs])
     return {
         "jobs": [{"job_id": job.name, "status": job.status} for job in made],
         "message": _("Jobs submitted successfully"),
     }
 
 
-@endpoint("POST", limit="cancel")
-def cancel_job(job_id: JobId = REQUIRED, reason: Annotated[str, "Kept with the job"] | None = None) -> Submitted:
-    """Cancel a waiting job, or ask a running one to stop."""
-    job = engine.cancel_job(job_id, reason=reason)
-    is_over = job.status == JobStatus.CANCELED
-    message = _("Job canceled successfully") if is_over else _("The job is being canceled.")
+@endpoint("POST", "submit", answers.BatchIdAndStatus)
+def submit_batch(
+    jobs: Annotated[
+        list[dict[str, Any]], JSON, about('Jobs as of submit_jobs, {"chain": [part, …]} or {"group": [part, …]}')
+    ],
+    organization: OrganizationName | None = None,
+    on_complete: Callback = None,
+    on_success: Callback = None,
+    on_failure: Callback = None,
+    description: Annotated[Text | None, about("For people")] = None,
+) -> dict[str, Any]:
+    """Submit jobs that are watched, canceled and retried as a whole. All jobs are submitted or none."""
+    _refuse_repeatable(_("Give each job a dedup_key instead."))
+    rate_limits.count_jobs("submit", builders.count_jobs(jobs))
+    batch = engine.submit_batch(organization, jobs, on_complete, on_success, on_failure, description)
+    return _batch_told(batch, _("Batch submitted successfully"))
+
+
+@endpoint("POST", "submit", job_answers.Submitted)
+def run_schedule_now(schedule_id: ScheduleId) -> dict[str, Any]:
+    """Submit the job of a schedule once more, beside its due times."""
+    _refuse_repeatable(_("Leave it out."))
+    return _told(engine.run_schedule_now(schedule_id), _("Job submitted successfully"))
+
+
+def _header(name: str) -> str | None:
+    request = getattr(frappe.local, "request", None)
+    return request.headers.get(name) if request else None
+
+
+def _refuse_repeatable(advice: str) -> None:
+    if _header(REPEATABLE):
+        raise InvalidJobError(f"{_('{0} counts for submit_job alone.').format(REPEATABLE)} {advice}")
+
+
+def _told(job: Any, message: str) -> dict[str, Any]:
     return {"job_id": job.name, "status": job.status, "message": message}
 
 
-@endpoint("POST", limit="submit")
-def retry_job(job_id: JobId = REQUIRED, parameters: Parameters | None = None) -> Submitted:
+def _batch_told(batch: Any, message: str) -> dict[str, Any]:
+    return {"batch_id": batch.name, "status": batch.status, "size": batch.size, "message": message}
+
+
+# Change --------------------------------------------------------------------------------------------------------------
+
+
+@endpoint("POST", "cancel", job_answers.Submitted)
+def cancel_job(job_id: JobId, reason: Reason = None) -> dict[str, Any]:
+    """Cancel a waiting job, or ask a running one to stop."""
+    job = engine.cancel_job(job_id, reason=reason)
+    is_over = job.status == JobStatus.CANCELED
+    return _told(job, _("Job canceled successfully") if is_over else _("The job is being canceled."))
+
+
+@endpoint("POST", "cancel", job_answers.Bulk)
+def cancel_jobs(job_ids: JobIds, reason: Reason = None) -> dict[str, Any]:
+    """Cancel several jobs. A job that can't be canceled stops none of the others."""
+    rate_limits.count_jobs("cancel", len(job_ids))
+    return engine.cancel_jobs(job_ids, reason=reason)
+
+
+@endpoint("POST", "cancel", answers.BatchIdAndStatus)
+def cancel_batch(batch_id: BatchId, reason: Reason = None) -> dict[str, Any]:
+    """Cancel the waiting jobs of a batch, and ask the running ones to stop."""
+    return _batch_told(engine.cancel_batch(batch_id, reason=reason), _("Batch is being canceled"))
+
+
+@endpoint("POST", "submit", job_answers.Submitted)
+def retry_job(job_id: JobId, parameters: Parameters = None) -> dict[str, Any]:
     """Start a fresh series of attempts of a failed job, perhaps with other parameters."""
-    job = engine.retry_job(job_id, parameters=parsed(parameters, "parameters"))
-    return {"job_id": job.name, "status": job.status, "message": _("Job re-queued for execution")}
+    return _told(engine.retry_job(job_id, parameters=parameters), _("Job re-queued for execution"))
 
 
-@endpoint("POST", limit="submit")
-def reschedule_job(job_id: JobId = REQUIRED, available_at: AvailableAt = REQUIRED) -> DueAgain:
+@endpoint("POST", "submit", job_answers.Bulk)
+def retry_jobs(job_ids: JobIds) -> dict[str, Any]:
+    """Start a fresh series of attempts of several failed jobs. A job that can't be retried stops none of the others."""
+    rate_limits.count_jobs("submit", len(job_ids))
+    return engine.retry_jobs(job_ids)
+
+
+@endpoint("POST", "submit", answers.BatchRetry)
+def retry_batch(batch_id: BatchId) -> dict[str, Any]:
+    """Start a fresh series of attempts of all jobs of a batch that have failed."""
+    found = engine.retry_batch(batch_id)
+    rate_limits.count_retried(found["retried"] + len(found["skipped"]))
+    return found
+
+
+@endpoint("POST", "submit", job_answers.RetriedByError)
+def retry_dead_letters(
+    fingerprints: Annotated[list[Text], JSON, about("Of errors, as the report Dead Letters by Error has them")],
+    organization: OrganizationName | None = None,
+    job_type: JobTypeName | None = None,
+) -> dict[str, Any]:
+    """Retry the Dead Letter jobs that you may see with these kinds of errors, the oldest 500."""
+    found = engine.retry_dead_letters(fingerprints, organization, job_type)
+    rate_limits.count_retried(len(found["done"]) + len(found["refused"]))
+    return found
+
+
+@endpoint("POST", "submit", job_answers.BulkRetry)
+def bulk_retry_dead_letter(
+    organization: OrganizationName | None = None, job_type: JobTypeName | None = None, limit: Limit = 50
+) -> dict[str, Any]:
+    """Retry Dead Letter jobs that you may see, oldest first."""
+    found = engine.bulk_retry_dead_letter(organization, job_type, limit)
+    rate_limits.count_retried(len(found["retried"]) + len(found["skipped"]))
+    return found
+
+
+@endpoint("POST", "submit", job_answers.DueAgain)
+def reschedule_job(job_id: JobId, available_at: AvailableAt) -> dict[str, Any]:
     """Let a pending job start at another time."""
     return _due_again(engine.reschedule_job(job_id, available_at), _("Job rescheduled"))
 
 
-@endpoint("POST", limit="submit")
-def run_now(job_id: JobId = REQUIRED) -> DueAgain:
+@endpoint("POST", "submit", job_answers.DueAgain)
+def run_now(job_id: JobId) -> dict[str, Any]:
     """Skip the wait of a job for its time or its retry. The job may still wait for another reason."""
     return _due_again(engine.run_now(job_id), _("Job is due now"))
 
 
-def _due_again(job: Any, done: str) -> DueAgain:
+def _due_again(job: Any, done: str) -> dict[str, Any]:
     reason = waiting_reason.of_job(job.get_valid_dict(ignore_virtual=True))
-    return {
-        "job_id": job.name,
-        "status": job.status,
-        "available_at": clock.iso(job.due_epoch),
-        "waiting_reason": reason,
-        "message": f"{done}. {reason}" if reason else done,
-    }
+    told = _told(job, f"{done}. {reason}" if reason else done)
+    return {**told, "available_at": clock.iso(job.due_epoch), "waiting_reason": reason}
 
 
-@endpoint("GET", limit="status")
-def get_job_status(job_id: JobId = REQUIRED) -> JobStatusAnswer:
+@endpoint("POST", "cancel", job_answers.Bulk)
+def delete_jobs(job_ids: JobIds) -> dict[str, Any]:
+    """Delete several jobs that are over, with their history. System Manager only."""
+    rate_limits.count_jobs("cancel", len(job_ids))
+    return engine.delete_jobs(job_ids)
+
+
+@endpoint("POST", "cancel", job_answers.Deleted)
+def delete_dead_letter_job(job_id: JobId) -> dict[str, Any]:
+    """Delete a Dead Letter job with its history; System Manager only."""
+    engine.delete_dead_letter_job(job_id)
+    return {"job_id": job_id, "message": _("Job deleted")}
+
+
+@endpoint("POST", "cancel", answers.ManuallyClosed)
+def manually_close_circuit(job_type: JobTypeName, organization: OrganizationName) -> dict[str, Any]:
+    """Close a circuit by hand: its jobs may start before the cool-down is over."""
+    closed = engine.manually_close_circuit(job_type, organization)
+    told = {key: closed[key] for key in ("circuit_id", "job_type", "organization", "organization_name", "status")}
+    return {**told, "message": _("Circuit closed")}
+
+
+# One job, batch or schedule ------------------------------------------------------------------------------------------
+
+
+@endpoint("GET", "status", job_answers.JobStatusAnswer)
+def get_job_status(job_id: JobId) -> dict[str, Any]:
     """State, progress and outcome of a job."""
-    return cast(JobStatusAnswer, engine.get_job_status(job_id))
+    return engine.get_job_status(job_id)
 
 
-@endpoint("GET", limit="status")
-def wait_for_job(
-    job_id: JobId = REQUIRED, seconds: Annotated[int, "At most 20"] = job_waits.MOST_SECONDS
-) -> JobStatusAnswer:
+@endpoint("GET", "status", job_answers.JobStatusAnswer)
+def wait_for_job(job_id: JobId, seconds: Annotated[int, about("At most 20")] = MOST_SECONDS) -> dict[str, Any]:
     """State, progress and outcome of a job once it has ended, or after so many seconds.
 
     Two calls of a user may wait at once.
     """
-    return job_waits.wait_for_end(job_id, whole_number(seconds, "seconds") or 0)
+    deadline = time.monotonic() + min(max(seconds, 0), MOST_SECONDS)
+    with _place_to_wait(frappe.session.user):
+        while True:
+            shown = engine.get_job_status(job_id)  # checks the permission each time
+            if shown["status"] in FINISHED or time.monotonic() >= deadline:
+                return shown
+            time.sleep(PAUSE)
+            frappe.db.rollback()  # to see what others commit
+            visibility.forget()
+            frappe.local.cache.clear()  # roles, as Frappe keeps them within a request
 
 
-@endpoint("GET", limit="status")
-def get_job_details(job_id: JobId = REQUIRED) -> JobDetails:
+@contextmanager
+def _place_to_wait(user: str) -> Iterator[None]:
+    """Hold one of the user's places while entered. The server frees those of a process that has died."""
+    locks = (named_locks.named_lock(f"wait:{number}:{user}") for number in range(CALLS_AT_ONCE))
+    with ExitStack() as held:
+        if not any(held.enter_context(lock) for lock in locks):
+            text = _("You wait for {0} jobs at once already. Wait for one of them, or ask for the status.")
+            raise RateLimitError(text.format(CALLS_AT_ONCE), 1)
+        yield
+
+
+@endpoint("GET", "status", job_answers.JobDetails)
+def get_job_details(job_id: JobId) -> dict[str, Any]:
     """All details of a job: state, parameters, attempts, relatives, history and allowed operations."""
-    return cast(JobDetails, engine.get_job_details(job_id))
+    return engine.get_job_details(job_id)
 
 
-@endpoint("GET", limit="status")
-def download_file(
-    job_id: JobId = REQUIRED, name: Annotated[str, "As get_job_details lists it"] = REQUIRED
-) -> Annotated[Response, openapi.BYTES]:
+@endpoint("GET", "status", job_answers.History)
+def get_job_history(job_id: JobId) -> dict[str, Any]:
+    """Every status change of a job, oldest first."""
+    return engine.get_job_history(job_id)
+
+
+@endpoint("GET", "status", bytes)
+def download_file(job_id: JobId, name: Annotated[Text, about("As get_job_details lists it")]) -> Response:
     """The bytes of a file that a job has made, not in `message`.
 
     For users who may see the job's result. The answer says to save the file, and not to show it.
     """
-    return downloads.answer(files.visible_file(job_id, name))
+    file = files.visible_file(job_id, name)
+    made = send_private_file(f"files/{job_files.NAME}/{file['path']}")
+    made.headers["Content-Type"] = file["type"]
+    made.headers.pop("Content-Encoding", None)  # Frappe 16's, for a `.gz`: it would arrive unpacked
+    made.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(file['name'], safe='')}"
+    made.headers["X-Content-Type-Options"] = "nosniff"
+    made.headers["Cache-Control"] = "private, no-cache"  # browsers ask again: who may read the file can change
+    return made
 
 
-@endpoint("GET", limit="list")
+@endpoint("GET", "status", answers.BatchStatusAnswer)
+def get_batch_status(batch_id: BatchId) -> dict[str, Any]:
+    """State and progress of a batch, with the number of its jobs in each status."""
+    return engine.get_batch_status(batch_id)
+
+
+@endpoint("GET", "status", answers.ScheduleAnswer)
+def get_schedule(schedule_id: ScheduleId) -> dict[str, Any]:
+    """A schedule with its next due times."""
+    return engine.get_schedule(schedule_id)
+
+
+@endpoint("GET", "status", answers.NextRuns)
+def preview_schedule(
+    frequency: Frequency = "Cron",
+    cron: Annotated[Text | None, about("Minute, hour, day, month and weekday, such as 30 7 * * mon-fri")] = None,
+    every: Annotated[int | None, about("The interval, as a number of `every_unit`")] = None,
+    every_unit: Unit | None = None,
+    time_zone: Annotated[Text | None, about("Such as Europe/Berlin; the site's by default")] = None,
+) -> dict[str, Any]:
+    """The next due times of a schedule, if it were saved with these values now."""
+    return {"next_runs": engine.preview_schedule(frequency, cron, every, every_unit, time_zone)}
+
+
+@endpoint("GET", "status", job_answers.JobTypeOverview)
+def get_job_type_overview(job_type: JobTypeName, hours: Hours = 24) -> dict[str, Any]:
+    """Figures of a type's jobs, the newest ten, and the JSON Schema of their parameters."""
+    return engine.get_job_type_overview(job_type, hours)
+
+
+# Lists ---------------------------------------------------------------------------------------------------------------
+
+
+@endpoint("GET", "list", job_answers.JobList)
 def list_jobs(
     organization: OrganizationName | None = None,
     status: Status | None = None,
     job_type: JobTypeName | None = None,
     limit: Limit = 20,
-    offset: Annotated[int, "The number of rows to skip"] = 0,
+    offset: Offset = 0,
     priority: Priority | None = None,
-    owner_user: Annotated[str, "Only jobs of this user"] | None = None,
-    from_date: Annotated[str, "Made at this time (ISO 8601) or later"] | None = None,
-    to_date: Annotated[str, "Made at this time (ISO 8601) or before"] | None = None,
-    order_by: Annotated[str, "creation, modified, status, priority or a time, with asc or desc"] = "creation desc",
-    batch: Annotated[str, "Only jobs of this batch"] | None = None,
-    schedule: Annotated[str, "Only jobs of this schedule"] | None = None,
-    reference_doctype: Annotated[str, "Only jobs about a document of this DocType, with reference_name"] | None = None,
-    reference_name: Annotated[str, "The name of that document"] | None = None,
-    tag: Annotated[str, "Only jobs with this tag, among the newest 10,000"] | None = None,
-) -> JobList:
+    owner_user: Annotated[Text | None, about("Only jobs of this user")] = None,
+    from_date: Annotated[Text | None, about("Made at this time (ISO 8601) or later")] = None,
+    to_date: Annotated[Text | None, about("Made at this time (ISO 8601) or before")] = None,
+    order_by: Annotated[
+        Text, about("creation, modified, status, priority or a time, with asc or desc")
+    ] = "creation desc",
+    batch: Annotated[Text | None, about("Only jobs of this batch")] = None,
+    schedule: Annotated[Text | None, about("Only jobs of this schedule")] = None,
+    reference_doctype: Annotated[
+        Text | None, about("Only jobs about a document of this DocType, with reference_name")
+    ] = None,
+    reference_name: Annotated[Text | None, about("The name of that document")] = None,
+    tag: Annotated[Text | None, about("Only jobs with this tag, among the newest 10,000")] = None,
+) -> dict[str, Any]:
     """Jobs that you may see, newest first."""
     reference = (reference_doctype, reference_name) if reference_doctype or reference_name else None
-    filters = (priority, owner_user, from_date, to_date, order_by, batch, schedule, reference, given(tag))
-    return cast(JobList, engine.list_jobs(organization, status, job_type, limit, offset, *filters))
+    filters = (priority, owner_user, from_date, to_date, order_by, batch, schedule, reference, tag)
+    return engine.list_jobs(organization, status, job_type, limit, offset, *filters)
 
 
-@endpoint("GET", limit="status")
-def get_job_history(job_id: JobId = REQUIRED) -> History:
-    """Every status change of a job, oldest first."""
-    return cast(History, engine.get_job_history(job_id))
+@endpoint("GET", "list", job_answers.DeadLetters)
+def get_dead_letter_jobs(organization: OrganizationName | None = None, limit: Limit = 100) -> dict[str, Any]:
+    """Dead Letter jobs that you may see, newest first."""
+    return {"jobs": engine.get_dead_letter_jobs(organization, limit)}
 
 
-@endpoint("GET", limit="list")
+@endpoint("GET", "list", answers.BatchList)
+def list_batches(
+    organization: OrganizationName | None = None,
+    status: BatchStatus | None = None,
+    limit: Limit = 20,
+    offset: Offset = 0,
+) -> dict[str, Any]:
+    """Batches that you may see, newest first."""
+    return engine.list_batches(organization, status, limit, offset)
+
+
+@endpoint("GET", "list", answers.ScheduleList)
+def list_schedules(
+    organization: OrganizationName | None = None,
+    enabled: Annotated[bool | None, about("Only enabled schedules, or only disabled ones")] = None,
+    limit: Limit = 20,
+    offset: Offset = 0,
+) -> dict[str, Any]:
+    """Schedules that you may see, newest first."""
+    return engine.list_schedules(organization, enabled, limit, offset)
+
+
+@endpoint("GET", "list", answers.JobTypes)
+def list_job_types(organization: OrganizationName | None = None) -> dict[str, Any]:
+    """The Job Types whose jobs you may submit for an organization, with the JSON Schema of their parameters."""
+    return engine.list_job_types(organization)
+
+
+@endpoint("GET", "list", answers.OpenCircuits)
+def get_open_circuits(organization: OrganizationName | None = None) -> dict[str, Any]:
+    """Circuits that stop jobs, in organizations that you administer, newest first."""
+    return {"circuits": engine.get_open_circuits(organization)}
+
+
+@endpoint("GET", "list", dict)
 def get_openapi() -> Response:
     """This description itself, not in `message`."""
     return Response(json.dumps(openapi.describe()), content_type="application/json")
+
+
+# Figures -------------------------------------------------------------------------------------------------------------
+
+
+@endpoint("GET", "list", answers.JobCounts)
+def get_job_counts(organization: OrganizationName | None = None) -> dict[str, Any]:
+    """Counts of jobs that run, wait, have failed today or are dead letters."""
+    return engine.get_job_counts(organization)
+
+
+@endpoint("GET", "metrics", answers.Metrics)
+def get_job_metrics(organization: OrganizationName | None = None, hours: Hours = 24) -> dict[str, Any]:
+    """Counts of jobs by status and of waiting jobs, processing times and failure rates."""
+    return engine.get_metrics(organization, hours)
+
+
+@endpoint("GET", "metrics", answers.ExecutionTimes)
+def get_execution_time_stats(
+    organization: OrganizationName | None = None, job_type: JobTypeName | None = None, hours: Hours = 24
+) -> dict[str, Any]:
+    """Execution times of completed jobs."""
+    return engine.get_execution_time_stats(organization, job_type, hours)
+
+
+@endpoint("GET", "metrics", answers.SlowJobs)
+def get_slowest_jobs(
+    organization: OrganizationName | None = None,
+    job_type: JobTypeName | None = None,
+    hours: Hours = 24,
+    limit: Limit = 10,
+) -> dict[str, Any]:
+    """The completed jobs with the longest execution times."""
+    return {"jobs": engine.get_slowest_jobs(organization, job_type, hours, limit)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
-from functools import partial
 from zoneinfo import ZoneInfo
 
 import frappe
@@ -204,25 +203,6 @@ def test_cards_count_and_lead_to_what_they_count(alice, bob):
         listed = frappe.get_list("Background Job", filters=answer["route_options"], pluck="name")
         assert len(listed) == answer["value"], answer
     assert [as_user(bob, card)["value"] for card in cards] == [0, 1, 0, 0]
-
-
-def test_a_schedule_is_previewed_or_the_reason_said(alice):
-    preview = partial(as_user, alice, desk.preview_schedule)
-    found = preview(frequency="Cron", cron="0 7 * * *", time_zone="UTC")
-    assert (len(found["next_runs"]), found["reason"]) == (5, None)
-    assert len(preview(frequency="Interval", every="2", every_unit="Hours")["next_runs"]) == 5
-    for odd in (
-        {},
-        {"frequency": "Cron", "cron": "x"},
-        {"frequency": "Cron", "cron": ["*"]},
-        {"frequency": "Interval", "every": "x", "every_unit": "Hours"},
-        {"frequency": "Interval", "every": 0, "every_unit": "Hours"},
-        {"frequency": 7, "time_zone": ["x"]},
-        {"frequency": "Cron", "cron": "0 7 * * *", "time_zone": "Nowhere"},
-    ):
-        found = preview(**odd)
-        assert found["next_runs"] == []
-        assert found["reason"], odd
 
 
 def test_charts_are_found_by_their_names_and_are_empty_where_there_is_nothing_to_show(history, alice):

@@ -8,7 +8,7 @@ import time
 import frappe
 import pytest
 
-from dartwing_core.api import job_waits
+from dartwing_core.api import jobs
 from dartwing_core.jobs import cancel_job
 from tests.support import factory
 from tests.support.http import Client
@@ -58,10 +58,10 @@ def test_it_waits_no_longer_than_asked(client, alice, seconds):
 
 
 def test_nobody_waits_longer_than_allowed(alice, monkeypatch):
-    monkeypatch.setattr(job_waits, "MOST_SECONDS", 0.5)
+    monkeypatch.setattr(jobs, "MOST_SECONDS", 0.5)
     frappe.set_user(alice)
     began = time.monotonic()
-    job_waits.wait_for_end(waiting(alice).name, 10**9)
+    jobs.wait_for_job(job_id=waiting(alice).name, seconds=10**9)
     assert time.monotonic() - began < 5
 
 

@@ -60,13 +60,14 @@ def test_a_link_that_keeps_a_job_from_being_deleted_is_told_without_tags(web, li
 
 
 def test_a_preview_says_without_tags_why_there_is_none(web, alice):
-    # Seen failing: with `str` in place of `plain_text.of_error` in `api.desk`.
     client = Client(web).with_token(alice)
-    url = f"{client.url}/api/method/dartwing_core.api.desk.preview_schedule"
-    for timing in ({"frequency": "Cron", "cron": "<b>61</b> * * * *"}, {"frequency": "<i>Often</i>"}):
-        answer = client.http.post(url, json={"time_zone": "UTC", **timing}, timeout=60)
-        assert answer.status_code == 200, answer.text
-        assert answer.json()["message"]["reason"], answer.text
+    for timing in (
+        {"cron": "<b>61</b> * * * *"},
+        {"frequency": "<i>Often</i>"},
+        {"cron": "0 7 * * *", "time_zone": "X"},
+    ):
+        answer = client.get("preview_schedule", **timing)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid"), answer.text
         assert "<" not in answer.text
 
 

@@ -10,6 +10,10 @@ import frappe
 import requests
 from frappe.utils.password import set_encrypted_password, update_password
 
+import dartwing_core.api.jobs  # noqa: F401 - registers the endpoints
+from dartwing_core.api.answers import Answer
+from dartwing_core.api.endpoints import ENDPOINTS
+
 API = "/api/method/dartwing_core.api.jobs."
 
 
@@ -38,15 +42,24 @@ class Client:
 
     def get(self, name: str, /, **params: Any) -> requests.Response:
         """GET a function of the API with these arguments."""
-        return self.http.get(self.url + API + name, params=params, timeout=30)
+        return as_declared(name, self.http.get(self.url + API + name, params=params, timeout=30))
 
     def post(self, name: str, /, **body: Any) -> requests.Response:
         """POST to a function of the API, with these arguments as JSON."""
-        return self.http.post(self.url + API + name, json=body, timeout=30)
+        return as_declared(name, self.http.post(self.url + API + name, json=body, timeout=30))
 
     def post_form(self, name: str, /, **fields: Any) -> requests.Response:
         """POST to a function of the API, with these arguments as form fields."""
         return self.http.post(self.url + API + name, data=fields, timeout=30)
+
+
+def as_declared(name: str, answer: requests.Response) -> requests.Response:
+    """The answer of an endpoint. What it holds is what its model declares, no less and no more."""
+    model = ENDPOINTS[name].answer if name in ENDPOINTS else bytes
+    if answer.status_code == 200 and issubclass(model, Answer):
+        message = answer.json()["message"]
+        assert model.model_validate(message).model_dump(mode="json", by_alias=True) == message, name
+    return answer
 
 
 def call(client: Client, method: str, /, **body: Any) -> requests.Response:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from dartwing_core.api import jobs, registry
+from dartwing_core.api import endpoints, jobs
 
 from .doors import CONTENT, DOORS, EXISTS, LABEL, NOTHING, READS, SHOWN, difference, seen
 from .holes import hole_of
@@ -18,7 +18,7 @@ from .world import ACCOUNTS
 def test_each_endpoint_has_a_row():
     assert jobs
     rows = {door.path.rpartition(".")[2] for door in READS.values()} | {*OPERATIONS}
-    assert set(registry.ENDPOINTS) - rows == set()
+    assert set(endpoints.ENDPOINTS) - rows == set()
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -36,11 +36,6 @@ export function live_progress(job_ids) {
 	return post(`${DESK}live_progress`, { job_ids });
 }
 
-/** The next due times of a schedule with these fields: `{ next_runs, reason }`, the reason if they can't be saved. */
-export function preview_schedule(values) {
-	return post(`${DESK}preview_schedule`, values);
-}
-
 function post(address, values) {
 	const headers = { "Content-Type": "application/json", "X-Frappe-CSRF-Token": frappe.csrf_token };
 	return ask(address, { method: "POST", body: JSON.stringify(values), headers });

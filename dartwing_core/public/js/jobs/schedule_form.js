@@ -1,6 +1,6 @@
 // The form of a Job Schedule: its next runs, its latest jobs, and a run at once.
 import { confirmed, tell_error, tell_submitted } from "./actions";
-import { is_outdated, preview_schedule, read, write } from "./api";
+import { is_outdated, read, write } from "./api";
 import { button, make, time } from "./dom";
 import { Overview, job_table, lists } from "./overview";
 
@@ -63,8 +63,8 @@ async function show_preview(frm) {
 		return;
 	}
 	try {
-		const { next_runs: moments, reason } = await preview_schedule(values);
-		show(reason ? no_runs(reason) : next_runs(moments));
+		const { next_runs: moments } = await read("preview_schedule", values);
+		show(next_runs(moments));
 	} catch (error) {
 		if (!error.kind) throw error;
 		show(no_runs(error.message));

@@ -1,49 +1,26 @@
-"""Arguments and answers about single jobs."""
+"""The answers of endpoints about jobs, and about the Job Type of some."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from typing_extensions import TypedDict
+from pydantic import Field
 
-from .batches import BatchStatus
-from .common import Deduplication, Event, Moment, OnParentFailure, Priority, Status, Submitted
-
-
-class Reference(TypedDict):
-    """A document that a job is about."""
-
-    doctype: str
-    name: str
+from .answers import Answer, BatchStatus, Moment, OnParentFailure, OpenCircuit, Page, Priority, Status
 
 
-class JobRequest(TypedDict, total=False):
-    """The arguments of submit_job, and a `key`, by which `depends_on` of others may name the job."""
-
-    job_type: str
-    organization: str
-    parameters: dict[str, Any] | None
-    priority: Priority | None
-    depends_on: str | list[str] | None
-    available_at: str | float | None
-    dedup_key: str | None
-    on_duplicate: Literal["raise", "return", "replace"]
-    on_parent_failure: OnParentFailure
-    deduplication: Deduplication | None
-    timeout: int | None
-    max_retries: int | None
-    title: str | None
-    reference: Reference | None
-    tags: list[str] | None
-    key: str | None
-
-
-class JobAndStatus(TypedDict):
+class JobAndStatus(Answer):
     job_id: str
     status: Status
 
 
-class SubmittedJobs(TypedDict):
+class Submitted(JobAndStatus):
+    """A job that was submitted, canceled or queued again."""
+
+    message: str
+
+
+class SubmittedJobs(Answer):
     """Jobs in the order of the request."""
 
     jobs: list[JobAndStatus]
@@ -57,14 +34,34 @@ class DueAgain(Submitted):
     waiting_reason: str | None
 
 
-class Step(TypedDict):
+class Event(Answer):
+    """One change of a job's status. `retry_attempt`: the retries so far. `worker`: only for System Managers."""
+
+    from_status: Status | None
+    to_status: Status
+    timestamp: Moment
+    actor: str
+    message: str | None
+    retry_attempt: int
+    duration: float | None
+    worker: str | None
+
+
+class History(Answer):
+    """Status changes of a job, oldest first."""
+
+    job_id: str
+    history: list[Event]
+
+
+class Step(Answer):
     """A step of a running job that its handler has named."""
 
     name: str
     state: Literal["done", "active", "pending"]
 
 
-class ListedJob(TypedDict):
+class ListedJob(Answer):
     """A job in a list. Times are ISO 8601 with offset.
 
     `title`: a name that tells the job from others of its type. `reference_doctype` and `reference_name`: the document
@@ -106,6 +103,16 @@ class ListedJob(TypedDict):
     output_url: str | None
 
 
+class JobList(Page):
+    """One page. `total`: the number of matching jobs, up to 10,000."""
+
+    jobs: list[ListedJob]
+
+
+class DeadLetters(Answer):
+    jobs: list[ListedJob]
+
+
 class JobStatusAnswer(ListedJob):
     """State, progress and outcome of a job. `result_is_hidden`: you may see the job, but not its result and files."""
 
@@ -115,30 +122,14 @@ class JobStatusAnswer(ListedJob):
     result: Any
     depends_on: str | None
     parents: list[str]
-    on_parent_failure: Literal["cancel", "dead_letter", "run"] | None
+    on_parent_failure: OnParentFailure | None
     key: str | None
     schedule: str | None
     parent_batch: str | None
     result_is_hidden: bool
 
 
-class JobList(TypedDict):
-    """One page. `total`: the number of matching jobs, up to 10,000."""
-
-    jobs: list[ListedJob]
-    total: int
-    limit: int
-    offset: int
-
-
-class History(TypedDict):
-    """Status changes of a job, oldest first."""
-
-    job_id: str
-    history: list[Event]
-
-
-class Relative(TypedDict):
+class Relative(Answer):
     """Another job. Type and status are null if you may not see the job, or if it is deleted."""
 
     job_id: str
@@ -146,7 +137,7 @@ class Relative(TypedDict):
     status: Status | None
 
 
-class Relatives(TypedDict):
+class Relatives(Answer):
     """The jobs that this one depends on, and those that depend on it."""
 
     parents: list[Relative]
@@ -154,7 +145,7 @@ class Relatives(TypedDict):
     has_more_children: bool
 
 
-class LogLine(TypedDict):
+class LogLine(Answer):
     """A line that a handler has logged."""
 
     logged_at: Moment
@@ -162,7 +153,7 @@ class LogLine(TypedDict):
     text: str
 
 
-class Attempt(TypedDict):
+class Attempt(Answer):
     """One attempt of a job. `outcome`: the status with which it ended. `traceback` is only for administrators, `worker`
     only for System Managers. `parameters`: those it ran with, if the job was retried with others since, else null.
     """
@@ -179,13 +170,13 @@ class Attempt(TypedDict):
     parameters: Any
 
 
-class BatchName(TypedDict):
+class BatchName(Answer):
     batch_id: str
     description: str | None
     status: BatchStatus
 
 
-class File(TypedDict):
+class File(Answer):
     """A file that a job has made. `size`: bytes. `type`: the MIME type. `file_url`: its address on this site."""
 
     name: str
@@ -209,3 +200,68 @@ class JobDetails(JobStatusAnswer):
     history: list[Event]
     can_edit: bool
     can_delete: bool
+
+
+class Bulk(Answer):
+    """`done`: jobs that were changed. `refused`: the reason for each of the others."""
+
+    done: list[str]
+    refused: dict[str, str]
+
+
+class RetriedByError(Bulk):
+    """`left`: the number of further jobs with these errors."""
+
+    left: int
+
+
+class BulkRetry(Answer):
+    """`retried`: ids of jobs. `skipped`: the reason for each of the others."""
+
+    retried: list[str]
+    skipped: dict[str, str]
+
+
+class Deleted(Answer):
+    job_id: str
+    message: str
+
+
+class TypeFigures(Answer):
+    """`count`: ended jobs among those submitted in the last `hours`. Times are of completed jobs.
+
+    `failure_rate` (0 to 1): the share of failed jobs among completed and failed ones. Jobs that await a retry count as
+    failed.
+    """
+
+    running: int
+    waiting: int
+    dead_letter: int
+    count: int
+    failure_rate: float | None
+    average_seconds: float | None
+    p95_seconds: float | None
+    hours: int
+
+
+class DifferenceFromCode(Answer):
+    """A field of a Job Type: its value on the site, and the one that code declares."""
+
+    label: str
+    here: str
+    code: str
+
+
+class JobTypeOverview(Answer):
+    """Figures of a type's jobs that you may see. `schema`: the JSON Schema of their parameters, if it is known."""
+
+    job_type: str
+    display_name: str
+    is_paused: bool
+    can_run: bool
+    can_change: bool
+    differences_from_code: list[DifferenceFromCode]
+    parameter_schema: dict[str, Any] | None = Field(alias="schema")
+    figures: TypeFigures
+    circuits: list[OpenCircuit]
+    recent: list[ListedJob]

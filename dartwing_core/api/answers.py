@@ -126,7 +126,7 @@ class ListedSchedule(Answer):
     every_unit: Unit | None
     time_zone: str
     job_type: str
-    priority: Priority | None
+    priority: Priority | Literal[""] | None
     missed_runs: Literal["Skip", "Run Once", "Catch Up"]
     catch_up_limit: int
     next_run: Moment | None

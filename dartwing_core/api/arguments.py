@@ -24,7 +24,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
-from typing_extensions import TypedDict
 
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.lib.texts import as_sentence, cut, describe_unknown
@@ -49,8 +48,14 @@ class Arguments(BaseModel):
         return {name: value for name, value in sent.items() if name not in TRANSPORT and value not in (None, "")}
 
     def given(self) -> dict[str, Any]:
-        """The given arguments by name."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
+        """The given arguments by name, as plain values."""
+        return {name: _plain(getattr(self, name)) for name in self.model_fields_set}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return value.given() if isinstance(value, Arguments) else value
 
 
 def model_of(function: Callable[..., Any]) -> type[Arguments]:
@@ -165,7 +170,7 @@ Offset = Annotated[int, about("The number of rows to skip")]
 Hours = Annotated[int, about("Counts jobs that were submitted within this number of hours")]
 
 
-class Reference(TypedDict):
+class Reference(Arguments):
     """A document that a job is about."""
 
     doctype: Text
@@ -211,3 +216,9 @@ class JobRequest(SubmitJob):
     """The arguments of submit_job, and a `key`, by which `depends_on` of others may name the job."""
 
     key: Text | None = None
+
+
+class SubmitJobs(Arguments):
+    """Several jobs to submit."""
+
+    jobs: Annotated[list[JobRequest], JSON, about("Each with the arguments of submit_job")]

@@ -38,7 +38,6 @@ from .arguments import (
     Hours,
     JobId,
     JobIds,
-    JobRequest,
     JobTypeName,
     Limit,
     Offset,
@@ -47,6 +46,7 @@ from .arguments import (
     Reason,
     ScheduleId,
     SubmitJob,
+    SubmitJobs,
     Text,
     about,
 )
@@ -85,14 +85,12 @@ def submit_job(**job: Any) -> dict[str, Any]:
     return _told(engine.submit_job(**job), _("Job submitted successfully"))
 
 
-@endpoint("POST", "submit", job_answers.SubmittedJobs)
-def submit_jobs(
-    jobs: Annotated[list[JobRequest], JSON, about("Each with the arguments of submit_job")],
-) -> dict[str, Any]:
+@endpoint("POST", "submit", job_answers.SubmittedJobs, SubmitJobs)
+def submit_jobs(jobs: list[dict[str, Any]]) -> dict[str, Any]:
     """Submit several jobs, all or none."""
     _refuse_repeatable(_("Give each job a dedup_key instead."))
     rate_limits.count_jobs("submit", len(jobs))
-    made = engine.submit_jobs([job.given() for job in jobs])
+    made = engine.submit_jobs(jobs)
     return {
         "jobs": [{"job_id": job.name, "status": job.status} for job in made],
         "message": _("Jobs submitted successfully"),

@@ -28,6 +28,7 @@ IS_SHOWN = "dartwing_job_center"
 SCRIPTS = ("words", "dom", "api", "card", "log", "details", "notice", "filters", "live", "main")
 """In this order: each script may use those before it."""
 
+TEXT = re.compile(r'__\(\s*"([^"]+)"')
 SCRIPT_TAG = re.compile(rb"<script\b", re.IGNORECASE)
 # Styles, pictures and fonts may come from other hosts: a site's theme, its logo, avatars.
 POLICY = (
@@ -115,8 +116,11 @@ def _wanted() -> str:
 
 def _asset(name: str) -> str:
     """The address of a static file. Each version has a new address: benches let browsers keep files for a year."""
-    path = Path(frappe.get_app_path("dartwing_core", "public", "job_center", name))
-    return f"/assets/dartwing_core/job_center/{name}?v={__version__}-{path.stat().st_mtime_ns:x}"
+    return f"/assets/dartwing_core/job_center/{name}?v={__version__}-{_path(name).stat().st_mtime_ns:x}"
+
+
+def _path(name: str) -> Path:
+    return Path(frappe.get_app_path("dartwing_core", "public", "job_center", name))
 
 
 def _as_script_data(data: dict[str, Any]) -> str:
@@ -144,83 +148,6 @@ def status_names() -> dict[str, str]:
 
 
 def words() -> dict[str, str]:
-    """The texts of the script, by key: `__()` has no translations on website pages."""
-    return {
-        "asked_to_cancel": _("{0}: canceling."),
-        "asked_to_retry": _("{0}: queued again."),
-        "asked_to_run_now": _("{0}: due now."),
-        "attempts": _("Attempts"),
-        "attempts_of": _("{0} of {1}"),
-        "busy": _("The server is busy. The page tries again by itself."),
-        "cancel": _("Cancel"),
-        "cancel_job": _("Cancel the job"),
-        "cancel_running": _("It is running, and stops as soon as it can."),
-        "cancel_title": _("Cancel {0}?"),
-        "cancel_waiting": _("It will not run."),
-        "canceled": _("Canceled"),
-        "canceled_by": _("Canceled by"),
-        "close": _("Close"),
-        "completed": _("Ended"),
-        "connection_down": _("Not connected"),
-        "connection_live": _("Live"),
-        "connection_polling": _("Updated every few seconds"),
-        "created": _("Created"),
-        "depends_on": _("Depends on"),
-        "dismiss": _("Dismiss"),
-        "download": _("Download"),
-        "due": _("Not before"),
-        "error": _("Error"),
-        "facts": _("Details"),
-        "failed": _("Something went wrong. Please try again later."),
-        "files": _("Files"),
-        "gone": _("This job does not exist any more, or you may not see it any more."),
-        "history": _("History"),
-        "hours": _("{0} h {1} min"),
-        "job": _("Job"),
-        "keep": _("Keep it"),
-        "level_debug": _("Debug"),
-        "level_error": _("Error"),
-        "level_info": _("Info"),
-        "level_warning": _("Warning"),
-        "loading": _("Loading …"),
-        "log": _("Log"),
-        "log_in": _("Log in"),
-        "log_of": _("Log of attempt {0}"),
-        "minutes": _("{0} min {1} s"),
-        "no_jobs": _("No jobs yet"),
-        "no_jobs_yet": _(
-            "Jobs that you start in the background, such as an export, appear here with their progress and result."
-        ),
-        "nothing_fits": _("No job matches this filter"),
-        "offline": _("The server can't be reached. The page tries again by itself."),
-        "organization": _("Organization"),
-        "outcome": _("Outcome"),
-        "owner": _("Owner"),
-        "page_is_old": _("You have logged in again since this page was opened. Reload it, and try again."),
-        "priority": _("Priority"),
-        "priority_Critical": _("Critical"),
-        "priority_High": _("High"),
-        "priority_Low": _("Low"),
-        "priority_Normal": _("Normal"),
-        "progress": _("Progress"),
-        "range": _("{0} to {1} of {2}"),
-        "range_or_more": _("{0} to {1} of {2} or more"),
-        "reload": _("Reload"),
-        "result": _("Result"),
-        "result_hidden": _(
-            "The result is hidden: the organization is not active, or only the owner of the job may see it."
-        ),
-        "retry": _("Retry"),
-        "run_now": _("Run now"),
-        "seconds": _("{0} s"),
-        "session_ended": _("Your session has ended. Log in again to go on."),
-        "show_all": _("Show all jobs"),
-        "started": _("Started"),
-        "step_active": _("under way"),
-        "step_done": _("done"),
-        "step_pending": _("to come"),
-        "steps": _("Steps"),
-        "stopping": _("Stopping"),
-        "took": _("took {0}"),
-        "try_again": _("Try again"),
-    }
+    """The texts of the scripts, `__("…")` in their source, and their translations: website pages have none."""
+    sources = [_path(f"{name}.js").read_text() for name in SCRIPTS]
+    return {text: _(text) for source in sources for text in TEXT.findall(source)}

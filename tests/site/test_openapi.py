@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,14 @@ def unlimited(client):
 def test_the_committed_description_is_current():
     # Renew it with: ./dev api
     assert json.loads(DESCRIPTION.read_text()) == json.loads(json.dumps(openapi.describe()))
+
+
+def test_the_page_for_people_names_each_call_with_its_verb_and_limit():
+    told = {}
+    for line in (DESCRIPTION.parent / "rest_api.md").read_text().splitlines():
+        if found := re.match(r"\| (GET|POST) ([\w, ]+) \|.* (\w+) \|$", line):
+            told |= dict.fromkeys(found[2].split(", "), (found[1], found[3]))
+    assert told == {name: (found.method, found.limit) for name, found in ENDPOINTS.items()}
 
 
 def test_the_description_is_served(client):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from typing import Any
 
-import frappe
 import pytest
 
 from dartwing_core import hooks
@@ -15,16 +13,14 @@ from dartwing_core.api import jobs
 from dartwing_core.api.endpoints import ENDPOINTS, PREFIXES
 from dartwing_core.api.errors import ErrorAnswer
 from tests.support import factory, http, web_request
-from tests.support.http import API
-from tests.support.rest import count
+from tests.support.rest import ask, count
 from tests.support.settings import settings
 
 LONG = "x" * 200_000
 ODD = [
-    None, "", " ", 0, -1, 2**63, 10**30, 1.5, math.pi * 1e300, math.nan, True, [], {}, [[]], {"a": {"b": [None]}},
-    "' OR 1=1 --", "`; DROP TABLE tabUser; --", "%s%(a)s", "\u0000", "\U0001f600\u0301", "<script>alert(1)</script>",
-    "../../etc/passwd", "null", "[1,2", '{"a":1}', "[" * 5000, "JOB-NOWHERE", ["JOB-NOWHERE"], "9999-12-31", "-1",
-    "1e400", "NaN", "\ud83d", ["\ud83d"], LONG, [LONG], {LONG: LONG},
+    " ", 0, -1, 2**63, 1.5, math.pi * 1e300, math.nan, True, [], {}, [[]], {"a": {"b": [None]}}, "' OR 1=1 --",
+    "%s%(a)s", "\u0000", "../../etc/passwd", "null", "[1,2", '{"a":1}', "[" * 5000, "JOB-NOWHERE", ["JOB-NOWHERE"],
+    "9999-12-31", "1e400", "\ud83d", ["\ud83d"], LONG, [LONG], {LONG: LONG},
 ]  # fmt: skip
 IDS = [f"JOB-1K{number:018d}" for number in range(100_000)]
 MOST_SECONDS = 2
@@ -36,14 +32,6 @@ def unlimited() -> Iterator[None]:
     http.forget_limits()
     with settings(**{f"{name}_limit": 100_000 for name in ("submit", "status", "list", "cancel", "metrics")}):
         yield
-
-
-def ask(user: str, name: str, /, **sent: Any) -> Any:
-    """The answer of an endpoint to a request with these arguments; what it has written is undone."""
-    with web_request.made(ENDPOINTS[name].method, API + name, user):
-        answer = getattr(jobs, name)(**sent)
-    frappe.db.rollback()
-    return answer
 
 
 def test_each_endpoint_has_a_name_of_the_originals():

@@ -132,6 +132,7 @@ def test_another_verb_is_refused_and_told_the_right_one(client, verb):
     assert (answer.status_code, answer.json()["error"]) == (405, "wrong_verb")
     assert answer.headers["Allow"] == "POST"
     assert "Traceback" not in answer.text
+    assert count() == 0
 
 
 @pytest.mark.parametrize("body", [b"{broken", b"\xff\xfe{}", b'"text"', b"17", b"[" * 5000])

@@ -19,17 +19,14 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core.jobs import batch, job
-from dartwing_core.jobs.operations import reports
 from dartwing_core.jobs.testing import run_jobs
 from standalone.checks import CHECKS
 from standalone.commands import COMMANDS
-from tests.support import circuits, factory, files, http, records, schedules
-from tests.support.jobs import run, submitted, submitted_with
+from tests.support import factory, http, records
+from tests.support.jobs import run, submitted
 from tests.support.snippet_uses import CUSTOMER, MODULE, USES
 from tests.support.snippets import DOCUMENTS, ROOT, Call, Snippet, calls, commands, definitions, job_types, snippets
 
-MANAGER = "reading_manager"
 PLACES = {
     '"Acme"': f'"{factory.ALPHA}"',
     '"Other"': f'"{factory.BETA}"',
@@ -64,22 +61,22 @@ def customers(site) -> Iterator[None]:
 
 
 @pytest.fixture
-def tokens(site) -> dict[bool, str]:
-    """API keys: of an admin of Test Alpha, and of a System Manager (True)."""
-    admin = factory.user("reader", factory.ALPHA, roles=("Dartwing User", "Dartwing Admin"), org_role="Admin")
-    manager = factory.user(MANAGER, factory.ALPHA, roles=("System Manager", "Dartwing User"))
-    return {False: http.new_token(admin), True: http.new_token(manager)}
+def token(site) -> str:
+    """The API key of an admin of Test Alpha."""
+    return http.new_token(
+        factory.user("reader", factory.ALPHA, roles=("Dartwing User", "Dartwing Admin"), org_role="Admin")
+    )
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_the_snippets_of_a_document_run_in_their_order(document, app, customers, web, tokens, tmp_path, no_sweeps):
+def test_the_snippets_of_a_document_run_in_their_order(document, app, customers, web, token, tmp_path, no_sweeps):
     found = snippets(document)
     for job_type in {name for snippet in found for name in job_types(snippet.text)} - {"nowhere"}:
         if not frappe.db.exists("Job Type", job_type):
             factory.job_type(job_type, deduplication_window=300)
     app.another = submitted("echo_job", n="another")
-    reader = Reader(web, tokens, tmp_path)
+    reader = Reader(web, token, tmp_path)
     for snippet in found:
         snippet.text = localized(snippet.text)
         {"python": lambda s: write(app, s), "sh": reader.type, "json": check_error, "js": parse, "mermaid": skip}[
@@ -167,8 +164,8 @@ def inside_a_job(app: types.ModuleType, text: str) -> dict[str, Any]:
 class Reader:
     """Types the shell snippets of a document, with what they need being there."""
 
-    def __init__(self, url: str, tokens: dict[bool, str], folder: Path):
-        self.url, self.tokens, self.folder = url, tokens, folder
+    def __init__(self, url: str, token: str, folder: Path):
+        self.url, self.token, self.folder = url, token, folder
         self.variables = ""
         settings = [f'header = "Host: {frappe.local.site}"', "silent", "show-error", r'write-out = "\n%{http_code}"']
         (folder / ".curlrc").write_text("\n".join(settings))
@@ -181,9 +178,7 @@ class Reader:
             return
         http.forget_limits()
         run_jobs()  # those of the snippets above: nothing is in front of what is prepared now
-        makers = ANYWHERE | PREPARED.get(snippet.heading, {})
-        longest_first = sorted(makers, key=len, reverse=True)
-        found = {name: makers[name]() for name in longest_first if name in snippet.text}
+        found = {name: make() for name, make in NAMES.items() if name in snippet.text}
         for call in calls(snippet.text):
             self.make(call, found)
 
@@ -192,8 +187,7 @@ class Reader:
         for name, value in found.items():
             text = text.replace(name, value)
         text = text.replace("https://your.site", self.url)
-        is_managers = "System Manager only" in call.comment
-        text = text.replace("KEY:SECRET", self.tokens[is_managers])
+        text = text.replace("KEY:SECRET", self.token)
         environment = {"PATH": "/usr/bin:/bin", "CURL_HOME": str(self.folder)}
         done = subprocess.run(["sh", "-c", text], cwd=self.folder, env=environment, capture_output=True, text=True)
         body, _newline, status = done.stdout.rpartition("\n")
@@ -235,75 +229,11 @@ def check_error(snippet: Snippet) -> None:
     assert set(json.loads(snippet.text)) == {"error", "message", "exc_type", "_server_messages"}
 
 
-def waiting() -> str:
-    return submitted("echo_job", n=frappe.generate_hash()).name
-
-
-def later() -> str:
-    return submitted_with("echo_job", parameters={"n": frappe.generate_hash()}, available_at=7200).name
-
-
 def completed() -> str:
     made = submitted("echo_job", n=frappe.generate_hash())
     assert run(made)["status"] == "Completed"
     return made.name
 
 
-def dead() -> str:
-    made = submitted("sample_job", duration=0, fail_type="permanent", n=frappe.generate_hash())
-    assert run(made)["status"] == "Dead Letter"
-    return made.name
-
-
-def fingerprint() -> str:
-    dead()
-    return reports.dead_letters_by_error()[0]["fingerprint"]
-
-
-def running_batch() -> str:
-    made = batch(job("echo_job", {"n": frappe.generate_hash()})).submit(factory.ALPHA)
-    frappe.db.commit()
-    return made.name
-
-
-def half_failed_batch() -> str:
-    jobs = job("echo_job", {"n": frappe.generate_hash()}), job("sample_job", {"duration": 0, "fail_type": "permanent"})
-    made = batch(*jobs).submit(factory.ALPHA)
-    frappe.db.commit()
-    failing = frappe.get_doc("Background Job", {"parent_batch": made.name, "job_type": "sample_job"})
-    assert run(failing)["status"] == "Dead Letter"
-    return made.name
-
-
-def schedule() -> str:
-    return schedules.made(factory.job_type("scheduled")).name
-
-
-def open_circuit() -> str:
-    job_type = circuits.breaking_type()
-    circuits.opened(job_type)
-    return job_type
-
-
-def with_file() -> str:
-    return files.given(completed(), name="list.txt")
-
-
-ANYWHERE = {
-    "JOB-1K11…": completed,
-    "JOB-DONE": completed,
-    "BATCH-1K11…": running_batch,
-    "SCHEDULE-1K11…": schedule,
-    "6f0c…": fingerprint,
-}
-PREPARED = {
-    "POST cancel_batch, POST retry_batch": {"BATCH-1K11…": half_failed_batch},
-    "POST cancel_job": {"JOB-1K11…": waiting},
-    "POST retry_job": {"JOB-1K11…": dead},
-    "POST reschedule_job, POST run_now": {"JOB-1K11…": later},
-    "POST cancel_jobs, POST retry_jobs, POST delete_jobs": {"JOB-1K11…": waiting, "JOB-1K12…": completed},
-    "POST delete_dead_letter_job": {"JOB-1K11…": dead},
-    "GET get_open_circuits, POST manually_close_circuit": {"http_request": open_circuit},
-    "GET download_file": {"JOB-1K11…": with_file},
-}
-"""What stands for something in the examples, below which heading, and what makes it so."""
+NAMES = {"JOB-1K11…": completed}
+"""What stands for something in the examples, and what makes it."""

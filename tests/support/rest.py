@@ -1,13 +1,17 @@
-"""Submits over REST, as clients make them."""
+"""Requests of REST, over HTTP and in this process."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import frappe
 import requests
 
-from . import database, factory
-from .http import Client
+from dartwing_core.api import jobs
+from dartwing_core.api.endpoints import ENDPOINTS
+
+from . import database, factory, web_request
+from .http import API, Client
 
 
 def count() -> int:
@@ -18,3 +22,11 @@ def count() -> int:
 def submit(client: Client, **more: Any) -> requests.Response:
     """The answer to a submit of an echo_job of Test Alpha, with further arguments."""
     return client.post("submit_job", **{"job_type": "echo_job", "organization": factory.ALPHA, **more})
+
+
+def ask(user: str, name: str, /, **sent: Any) -> Any:
+    """The answer of an endpoint to a request of a user in this process. What the request has written is undone."""
+    with web_request.made(ENDPOINTS[name].method, API + name, user):
+        answer = getattr(jobs, name)(**sent)
+    frappe.db.rollback()
+    return answer

@@ -63,10 +63,10 @@ def _attempts(job: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> li
     run = frappe.qb.DocType(config.RUN)
     query = frappe.qb.from_(run).select(*(run[column] for column in content.columns(fields)))
     query = query.where(run.background_job == job["job_id"])
-    found = query.orderby(run.attempt, order=Order.desc).limit(ATTEMPTS).run(as_dict=True)
+    newest = query.orderby(run.attempt, order=Order.desc).limit(ATTEMPTS).run(as_dict=True)
+    found = [content.shown(row) for row in newest]
     kept = None  # it is noted on the last attempt of a series
     for row in found:
-        row |= content.shown(row)
         row["input_parameters"] = kept = row["input_parameters"] or kept
     rows = {row["attempt"]: _shown({**dict.fromkeys(hidden), **row}) for row in reversed(found)}
     if job["status"] == JobStatus.RUNNING:

@@ -3,7 +3,7 @@
 	"use strict";
 
 	const center = window.dartwing_job_center;
-	const { say } = center.words;
+	const { __ } = center.words;
 	const BASE = "/api/method/dartwing_core.api.jobs.";
 	const TIMEOUT = 20_000;
 
@@ -42,7 +42,7 @@
 			body = await response.json();
 		} catch (error) {
 			if (response && error instanceof SyntaxError) body = {};
-			else throw new ApiError("offline", say("offline"));
+			else throw new ApiError("offline", __("The server can't be reached. The page tries again by itself."));
 		}
 		if (response.ok && body.message) return body.message;
 		throw refusal(response, body);
@@ -50,14 +50,22 @@
 
 	function refusal(response, body) {
 		const { status } = response;
-		if (status === 401 || (status === 403 && !body.error)) return new ApiError("login", say("session_ended"));
-		if (status === 429 || status === 502 || status === 503 || status === 504) {
-			return new ApiError("busy", say("busy"), Number(response.headers.get("Retry-After")) || 5);
+		if (status === 401 || (status === 403 && !body.error)) {
+			return new ApiError("login", __("Your session has ended. Log in again to go on."));
 		}
-		if (body.exc_type === "CSRFTokenError") return new ApiError("reload", say("page_is_old"));
-		if (status === 404) return new ApiError("gone", say("gone"));
+		if (status === 429 || status === 502 || status === 503 || status === 504) {
+			const seconds = Number(response.headers.get("Retry-After")) || 5;
+			return new ApiError("busy", __("The server is busy. The page tries again by itself."), seconds);
+		}
+		if (body.exc_type === "CSRFTokenError") {
+			const text = __("You have logged in again since this page was opened. Reload it, and try again.");
+			return new ApiError("reload", text);
+		}
+		if (status === 404) {
+			return new ApiError("gone", __("This job does not exist any more, or you may not see it any more."));
+		}
 		if (status < 500 && typeof body.message === "string") return new ApiError("refused", body.message);
-		return new ApiError("failed", say("failed"));
+		return new ApiError("failed", __("Something went wrong. Please try again later."));
 	}
 
 	center.api = {

@@ -4,6 +4,7 @@
 
 	const center = window.dartwing_job_center;
 	const { words, dom } = center;
+	const { __ } = words;
 	const { make, button, set_text, set_attribute, show } = dom;
 
 	const COLORS = {
@@ -22,7 +23,7 @@
 	}
 
 	function show_pill(element, job) {
-		set_text(element, job.cancel_requested ? words.say("stopping") : words.status(job.status));
+		set_text(element, job.cancel_requested ? __("Stopping") : words.status(job.status));
 		set_attribute(element, "data-color", job.cancel_requested ? "warn" : COLORS[job.status] ?? "wait");
 	}
 
@@ -44,11 +45,11 @@
 	/** The buttons of a job. `actions`: cancel, retry, run_now (called with the job). */
 	function action_bar(actions, instead) {
 		let job;
-		const cancel = button(words.say("cancel"), () => actions.cancel(job), { "data-action": "cancel" });
-		const retry = button(words.say("retry"), () => actions.retry(job), { "data-action": "retry" });
-		const run_now = button(words.say("run_now"), () => actions.run_now(job), { "data-action": "run_now" });
+		const cancel = button(__("Cancel"), () => actions.cancel(job), { "data-action": "cancel" });
+		const retry = button(__("Retry"), () => actions.retry(job), { "data-action": "retry" });
+		const run_now = button(__("Run now"), () => actions.run_now(job), { "data-action": "run_now" });
 		const file = make("a", { class: "jc-button jc-button-main", "data-action": "download", download: "" });
-		set_text(file, words.say("download"));
+		set_text(file, __("Download"));
 		const element = make("div", { class: "jc-actions" }, file, retry, run_now, cancel);
 		return {
 			element,
@@ -56,14 +57,14 @@
 				job = current;
 				const name = words.name(job);
 				const is_busy = actions.is_busy(job.job_id);
-				for (const [node, is_shown, word] of [
-					[cancel, job.can_cancel, "cancel"],
-					[retry, job.can_retry, "retry"],
-					[run_now, may_run_now(job), "run_now"],
-					[file, Boolean(job.output_url), "download"],
+				for (const [node, is_shown] of [
+					[cancel, job.can_cancel],
+					[retry, job.can_retry],
+					[run_now, may_run_now(job)],
+					[file, Boolean(job.output_url)],
 				]) {
 					show(node, is_shown, instead);
-					set_attribute(node, "aria-label", `${words.say(word)}: ${name}`);
+					set_attribute(node, "aria-label", `${node.textContent}: ${name}`);
 				}
 				for (const node of [cancel, retry, run_now]) set_attribute(node, "aria-disabled", is_busy ? "true" : null);
 				set_attribute(file, "href", job.output_url && is_path(job.output_url) ? job.output_url : null);
@@ -106,7 +107,7 @@
 				set_text(title, name);
 				show_pill(state, job);
 				show(bar.element, job.status === "Running");
-				if (job.status === "Running") bar.show(percent_of(job), `${words.say("progress")}: ${name}`);
+				if (job.status === "Running") bar.show(percent_of(job), `${__("Progress")}: ${name}`);
 				set_text(line, line_of(job));
 				line.classList.toggle("jc-line-error", Boolean(job.error_message) && job.status === "Dead Letter");
 				show(line, Boolean(line.textContent));

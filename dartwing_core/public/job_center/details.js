@@ -5,7 +5,9 @@
 	const center = window.dartwing_job_center;
 	const { words, dom } = center;
 	const { make, button, set_text, show } = dom;
-	const { say } = words;
+	const { __ } = words;
+	const STEPS = { active: __("under way"), done: __("done"), pending: __("to come") };
+	const PRIORITIES = { Low: __("Low"), Normal: __("Normal"), High: __("High"), Critical: __("Critical") };
 	const RESULT_LENGTH = 20_000;
 	const PARENTS = 20; // shown at most, the first ones
 
@@ -14,22 +16,26 @@
 		let shown_facts, shown_history;
 		const title = make("h2", { id: "jc-details-title", tabindex: "-1" });
 		const state = center.card.pill();
-		const close = button(say("close"), () => dialog.close(), { class: "jc-button jc-close" });
+		const close = button(__("Close"), () => dialog.close(), { class: "jc-button jc-close" });
 		const notice = make("div", { role: "alert" });
 		const bar = dom.bar();
 		const line = make("p", { class: "jc-line" });
-		const steps = make("ol", { class: "jc-steps", "aria-label": say("steps") });
+		const steps = make("ol", { class: "jc-steps", "aria-label": __("Steps") });
 		const bars = center.card.action_bar(actions, title);
-		const hidden = make("p", { class: "jc-note" }, say("result_hidden"));
-		const error = section(say("error"), make("p", { class: "jc-error" }));
-		const result = section(say("result"), make("pre", { tabindex: "0", "aria-label": say("result") }));
+		const hidden = make(
+			"p",
+			{ class: "jc-note" },
+			__("The result is hidden: the organization is not active, or only the owner of the job may see it."),
+		);
+		const error = section(__("Error"), make("p", { class: "jc-error" }));
+		const result = section(__("Result"), make("pre", { tabindex: "0", "aria-label": __("Result") }));
 		const lines = center.log();
 		const facts = make("dl", { class: "jc-facts" });
 		const events = make("ol", { class: "jc-events" });
 		const body = make("div", { class: "jc-details-body" });
 		body.append(notice, bar.element, line, steps, bars.element, hidden, error, result, lines.element);
-		const known = section(say("facts"), facts);
-		const past = section(say("history"), events);
+		const known = section(__("Details"), facts);
+		const past = section(__("History"), events);
 		body.append(known, past);
 		const parts = [state, bar.element, line, steps, bars.element, hidden, error, result, lines.element, known, past];
 		dialog.append(make("div", { class: "jc-details-head" }, title, state, close), body);
@@ -53,7 +59,7 @@
 			/** Show the dialog before the first answer, with what the list knows of the job. */
 			begin(listed) {
 				shown_facts = null;
-				set_text(title, say("loading"));
+				set_text(title, __("Loading …"));
 				for (const part of parts) show(part, false);
 				lines.show([]);
 				notice.replaceChildren();
@@ -65,7 +71,7 @@
 				show(state, true);
 				center.card.show_pill(state, job);
 				show(bar.element, is_running);
-				if (is_running) bar.show(center.card.percent_of(job), `${say("progress")}: ${title.textContent}`);
+				if (is_running) bar.show(center.card.percent_of(job), `${__("Progress")}: ${title.textContent}`);
 				const reason = is_running ? job.progress_message : job.waiting_reason;
 				set_text(line, reason);
 				show(line, Boolean(reason));
@@ -95,29 +101,29 @@
 	function show_steps(list, steps) {
 		show(list, steps.length > 0);
 		const items = steps.map(({ name, state }) =>
-			make("li", { "data-state": state }, name, make("span", { class: "jc-hidden" }, ` (${say(`step_${state}`)})`)),
+			make("li", { "data-state": state }, name, make("span", { class: "jc-hidden" }, ` (${STEPS[state]})`)),
 		);
 		list.replaceChildren(...items);
 	}
 
 	/** The known facts: a name, a text or time, and its kind. */
 	function facts_of(job) {
-		const attempts = say("attempts_of", words.number(job.attempt), words.number(job.max_retries + 1));
+		const attempts = __("{0} of {1}", words.number(job.attempt), words.number(job.max_retries + 1));
 		return [
-			["job", job.job_id, "code"],
-			["organization", job.organization_name],
-			["owner", job.owner_user],
-			["priority", say(`priority_${job.priority}`)],
-			["depends_on", (job.parents ?? []).slice(0, PARENTS), "jobs"],
-			["created", job.created_at, "time"],
-			["due", is_later(job) ? job.available_at : null, "time"],
-			["started", job.started_at, "time"],
-			["completed", job.canceled_at ? null : job.completed_at, "time"],
-			["canceled", job.canceled_at, "time"],
-			["canceled_by", job.canceled_by],
-			["attempts", job.attempt ? attempts : null],
-			["outcome", job.output_url ? null : job.output_reference],
-			["files", job.files?.filter(({ file_url }) => file_url !== job.output_url), "files"],
+			[__("Job"), job.job_id, "code"],
+			[__("Organization"), job.organization_name],
+			[__("Owner"), job.owner_user],
+			[__("Priority"), PRIORITIES[job.priority]],
+			[__("Depends on"), (job.parents ?? []).slice(0, PARENTS), "jobs"],
+			[__("Created"), job.created_at, "time"],
+			[__("Not before"), is_later(job) ? job.available_at : null, "time"],
+			[__("Started"), job.started_at, "time"],
+			[__("Ended"), job.canceled_at ? null : job.completed_at, "time"],
+			[__("Canceled"), job.canceled_at, "time"],
+			[__("Canceled by"), job.canceled_by],
+			[__("Attempts"), job.attempt ? attempts : null],
+			[__("Outcome"), job.output_url ? null : job.output_reference],
+			[__("Files"), job.files?.filter(({ file_url }) => file_url !== job.output_url), "files"],
 		].filter(([, value]) => value?.length);
 	}
 
@@ -140,13 +146,13 @@
 			files: () => make("span", { class: "jc-links" }, ...value.map(link_to_file)),
 			jobs: () => make("span", { class: "jc-links" }, ...value.map((id) => link_to(id, actions))),
 		}[kind];
-		return [make("dt", {}, say(name)), make("dd", {}, shown ? shown() : value)];
+		return [make("dt", {}, name), make("dd", {}, shown ? shown() : value)];
 	}
 
 	/** One change of status. The owner is not named, nor the engine, which acts as Administrator. */
 	function event_of(event, owner) {
 		const actor = [owner, "Administrator"].includes(event.actor) ? null : event.actor;
-		const took = event.duration > 0 ? say("took", words.duration(event.duration)) : null;
+		const took = event.duration > 0 ? __("took {0}", words.duration(event.duration)) : null;
 		const small = [actor, took].filter(Boolean).join(" · ");
 		return make(
 			"li",

@@ -5,7 +5,8 @@
 	const center = window.dartwing_job_center;
 	const { words, dom } = center;
 	const { make, set_text, set_attribute } = dom;
-	const { say } = words;
+	const { __ } = words;
+	const LEVELS = { debug: __("Debug"), info: __("Info"), warning: __("Warning"), error: __("Error") };
 	const AT_END = 4; // pixels: browsers scroll to fractions of them
 
 	/** `show(attempts)` shows the lines of the latest attempt that has any, and hides the element if none has. */
@@ -18,7 +19,7 @@
 			element,
 			show(attempts = []) {
 				const latest = attempts.findLast((attempt) => attempt.log.length);
-				const name = attempts.length > 1 ? say("log_of", words.number(latest?.attempt ?? 0)) : say("log");
+				const name = attempts.length > 1 ? __("Log of attempt {0}", words.number(latest?.attempt ?? 0)) : __("Log");
 				set_text(title, name);
 				set_attribute(list, "aria-label", name);
 				dom.show(element, Boolean(latest));
@@ -51,7 +52,7 @@
 			{ "data-level": level },
 			make("span", { class: "jc-log-time", title: words.exact(logged_at) }, words.clock(logged_at)),
 			" ",
-			make("span", { class: "jc-log-level" }, say(`level_${level}`)),
+			make("span", { class: "jc-log-level" }, LEVELS[level]),
 			" ",
 			make("span", { class: "jc-log-text" }, text),
 		);

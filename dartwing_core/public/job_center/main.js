@@ -5,7 +5,7 @@
 	const center = window.dartwing_job_center;
 	const { data, words, dom, api, live } = center;
 	const { make, button, set_text, show } = dom;
-	const { say } = words;
+	const { __ } = words;
 	const PAGE = 20;
 	const MOST = 10_000; // the server counts up to this
 	const IDLE = 10_000;
@@ -120,9 +120,9 @@
 		show(place, !jobs.size);
 		if (jobs.size) return;
 		const more = filters.is_set
-			? button(say("show_all"), () => (filters.form.reset(), go_to(0)))
-			: make("p", {}, say("no_jobs_yet"));
-		place.replaceChildren(make("h3", {}, say(filters.is_set ? "nothing_fits" : "no_jobs")), more);
+			? button(__("Show all jobs"), () => (filters.form.reset(), go_to(0)))
+			: make("p", {}, __("Jobs that you start in the background, such as an export, appear here with progress and result."));
+		place.replaceChildren(make("h3", {}, filters.is_set ? __("No job matches this filter") : __("No jobs yet")), more);
 	}
 
 	function show_pages() {
@@ -133,7 +133,8 @@
 		back.disabled = first === 0;
 		next.disabled = first + PAGE >= total;
 		const range = [first + 1, Math.min(first + PAGE, total), total].map(words.number);
-		set_text(find("jc-range"), say(total >= MOST ? "range_or_more" : "range", ...range));
+		const shown = total >= MOST ? __("{0} to {1} of {2} or more", ...range) : __("{0} to {1} of {2}", ...range);
+		set_text(find("jc-range"), shown);
 	}
 
 	/** Show a page of the filtered list. */
@@ -182,15 +183,15 @@
 
 	async function cancel(job) {
 		if (busy.has(job.job_id) || !(await center.confirm_cancel(find("jc-confirm"), job))) return;
-		await act(job, api.cancel, "asked_to_cancel");
+		await act(job, api.cancel, __("{0}: canceling.", words.name(job)));
 	}
 
 	async function retry(job) {
-		await act(job, api.retry, "asked_to_retry");
+		await act(job, api.retry, __("{0}: queued again.", words.name(job)));
 	}
 
 	async function run_now(job) {
-		await act(job, api.run_now, "asked_to_run_now");
+		await act(job, api.run_now, __("{0}: due now.", words.name(job)));
 	}
 
 	async function act(job, call, done) {
@@ -200,7 +201,7 @@
 		notices.forget("action");
 		try {
 			await call(id);
-			set_text(find("jc-said"), say(done, words.name(job)));
+			set_text(find("jc-said"), done);
 			await read_one(id);
 			poller.soon(0); // the job moves now, even if no job moved before
 		} catch (error) {

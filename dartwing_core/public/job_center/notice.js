@@ -5,7 +5,12 @@
 	const center = window.dartwing_job_center;
 	const { dom, api } = center;
 	const { make, button, set_text, show } = dom;
-	const { say } = center.words;
+	const { __ } = center.words;
+	const CONNECTION = {
+		down: __("Not connected"),
+		live: __("Live"),
+		polling: __("Updated every few seconds"),
+	};
 	const IS_DOWN = '.jc-notice:is([data-kind="offline"], [data-kind="login"])';
 
 	/** `page` and `dialog` show notices, `connection` shows the state. `again()` repeats the request. */
@@ -18,7 +23,7 @@
 		say(error, source) {
 			if (!(error instanceof api.ApiError)) {
 				console.error(error);
-				error = new api.ApiError("failed", say("failed"));
+				error = new api.ApiError("failed", __("Something went wrong. Please try again later."));
 			}
 			const { kind, message } = error;
 			const place = this.dialog.closest("dialog").open ? this.dialog : this.page;
@@ -34,10 +39,10 @@
 		/** The button with which the user can solve the problem. */
 		way_out(kind, source) {
 			const main = { class: "jc-button jc-button-main" };
-			if (kind === "login") return make("a", { ...main, href: center.data.login }, say("log_in"));
-			if (kind === "reload") return button(say("reload"), () => location.reload(), main);
-			if (kind === "offline") return button(say("try_again"), () => this.again());
-			return source === "action" ? button(say("dismiss"), () => this.forget("action")) : null;
+			if (kind === "login") return make("a", { ...main, href: center.data.login }, __("Log in"));
+			if (kind === "reload") return button(__("Reload"), () => location.reload(), main);
+			if (kind === "offline") return button(__("Try again"), () => this.again());
+			return source === "action" ? button(__("Dismiss"), () => this.forget("action")) : null;
 		}
 
 		/** Remove the error of this source. The end of the session stays shown. */
@@ -61,19 +66,20 @@
 			const state = document.querySelector(IS_DOWN) ? "down" : is_connected ? "live" : "polling";
 			show(this.connection, true);
 			this.connection.dataset.state = state;
-			set_text(this.connection, say(`connection_${state}`));
+			set_text(this.connection, CONNECTION[state]);
 		}
 	}
 
 	/** Ask before a job is canceled. Resolves to true if the user confirms. */
 	function confirm_cancel(dialog, job) {
 		return new Promise((resolve) => {
-			const question = say(job.status === "Running" ? "cancel_running" : "cancel_waiting");
-			const keep = button(say("keep"), () => dialog.close("no"), { autofocus: true });
+			const is_running = job.status === "Running";
+			const question = is_running ? __("It is running, and stops as soon as it can.") : __("It will not run.");
+			const keep = button(__("Keep it"), () => dialog.close("no"), { autofocus: true });
 			const danger = { class: "jc-button jc-button-danger" };
 			const buttons = make("div", { class: "jc-actions" });
-			buttons.append(keep, button(say("cancel_job"), () => dialog.close("yes"), danger));
-			const title = say("cancel_title", center.words.name(job));
+			buttons.append(keep, button(__("Cancel the job"), () => dialog.close("yes"), danger));
+			const title = __("Cancel {0}?", center.words.name(job));
 			dialog.replaceChildren(make("h2", { id: "jc-confirm-title" }, title), make("p", {}, question), buttons);
 			dialog.returnValue = "no";
 			dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });

@@ -29,10 +29,9 @@
 	const short = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
 	const share = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 });
 
-	/** The text of a key with its {0}, {1} … filled in. */
-	function say(key, ...values) {
-		const words = data.words[key] ?? key;
-		return words.replace(/\{(\d)\}/g, (_mark, number) => String(values[number] ?? ""));
+	/** A text in the user's language, with its {0}, {1} … filled in. Frappe's own `__` knows none on website pages. */
+	function __(text, ...values) {
+		return (data.words[text] ?? text).replace(/\{(\d)\}/g, (_mark, number) => String(values[number] ?? ""));
 	}
 
 	/** "3 minutes ago", "in 2 hours". */
@@ -44,15 +43,15 @@
 
 	/** "4.2 s", "3 min 5 s", "2 h 10 min". */
 	function duration(seconds) {
-		if (seconds < 60) return say("seconds", short.format(seconds));
-		if (seconds < 3600) return say("minutes", whole.format(Math.floor(seconds / 60)), whole.format(seconds % 60));
-		return say("hours", whole.format(Math.floor(seconds / 3600)), whole.format(Math.floor((seconds % 3600) / 60)));
+		if (seconds < 60) return __("{0} s", short.format(seconds));
+		if (seconds < 3600) return __("{0} min {1} s", whole.format(Math.floor(seconds / 60)), whole.format(seconds % 60));
+		return __("{0} h {1} min", whole.format(Math.floor(seconds / 3600)), whole.format(Math.floor((seconds % 3600) / 60)));
 	}
 
 	window.dartwing_job_center = {
 		data,
 		words: {
-			say,
+			__,
 			distance,
 			duration,
 			exact: (moment) => exact.format(new Date(moment)),

@@ -19,7 +19,7 @@ OnParentFailure = Literal["cancel", "dead_letter", "run"]
 class Answer(BaseModel):
     """What an endpoint returns, a dict with these keys. Later versions may add some."""
 
-    model_config = ConfigDict(defer_build=True)
+    model_config = ConfigDict(defer_build=True)  # only the description needs the schemas
 
 
 class Page(Answer):

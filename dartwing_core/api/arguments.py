@@ -38,7 +38,7 @@ MOST_PROBLEMS = 20
 class Arguments(BaseModel):
     """The arguments of an endpoint. Empty ones count as not given."""
 
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
     @model_validator(mode="before")
     @classmethod

@@ -58,7 +58,7 @@ def sweep(context: Any) -> None:
 @click.option("--sync", is_flag=True, help="First make the types what code says, as a migration does.")
 @pass_context
 def types(context: Any, sync: bool) -> None:
-    """List the Job Types: where each comes from, and how the site differs from the code. Names wrong words in hooks."""
+    """List the Job Types, how the site differs from the code, and what is wrong in the hooks of events."""
     with Site(context):
         print_types(sync)
 

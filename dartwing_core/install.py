@@ -10,11 +10,10 @@ from frappe.utils import cint
 
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.lib import clock, sealing
-from dartwing_core.jobs.operations import hook_check, organization_links
 from dartwing_core.jobs.operations.default_organization import set_default_organization
 from dartwing_core.jobs.run import idempotency
 from dartwing_core.jobs.sweep import scheduled_types
-from dartwing_core.jobs.types import declared_types
+from dartwing_core.jobs.types import declared_types, functions
 
 APP = "dartwing_core"
 ROLES = ("Dartwing User", "Dartwing Admin")
@@ -71,18 +70,18 @@ def seed() -> None:
         text = "dartwing_core: encryption_key was missing in site_config.json. What jobs hold so far needs the old one."
         click.secho(text, fg="red", err=True)
     sync_types()
-    follow_adapter()
 
 
 def sync_types() -> None:
-    """Make the Job Types what code says. Print what could not be done, and the wrong words in hooks."""
-    _print(declared_types.sync_types().problems)
+    """Make the Job Types what code says. Print what could not be done, and what is wrong in hooks."""
+    report = declared_types.sync_types()
+    _print([*report.problems, *report.unreadable])
     warn_about_hooks()
 
 
 def warn_about_hooks() -> None:
-    """Print the wrong words in hooks about jobs."""
-    _print(hook_check.find_problems())
+    """Print what is wrong in the hooks of events."""
+    _print(functions.problems_of_events())
 
 
 def _print(problems: Iterable[str]) -> None:
@@ -94,19 +93,3 @@ def after_app_install(app: str) -> None:
     """Hook: another app may declare Job Types, and name functions in hooks."""
     if app != APP:
         sync_types()
-        follow_adapter()
-
-
-def after_app_uninstall(app: str) -> None:
-    """Hook: the app may have named the adapter. Commits, as nothing does after it."""
-    if app == APP:  # Frappe 15 calls it then, too, also in a dry run: that must not be committed
-        return
-    frappe.clear_cache()
-    follow_adapter()
-    frappe.db.commit()
-
-
-def follow_adapter() -> None:
-    """Let links lead to the adapter's organizations, or print why they don't."""
-    if problem := organization_links.follow_adapter():
-        _print([problem])

@@ -11,8 +11,9 @@ from typing import Any
 import frappe
 
 from dartwing_core.install import APP, ROLES
-from dartwing_core.jobs.access import tenancy
 from dartwing_core.jobs.job import job_files
+
+MODULE = "Dartwing Core"
 
 
 def before_uninstall() -> None:
@@ -24,7 +25,8 @@ def before_uninstall() -> None:
     for doctype in ("Has Role", "Custom DocPerm"):
         frappe.db.delete(doctype, {"role": ["in", ROLES]})
     _delete("Role", {"name": ["in", ROLES]})
-    frappe.db.delete("Property Setter", {"doc_type": ["in", list(tenancy.LINKS)]})
+    own = frappe.get_all("DocType", {"module": MODULE}, pluck="name")
+    frappe.db.delete("Property Setter", {"doc_type": ["in", own]})  # with one, Frappe would look for our tables
 
 
 def after_uninstall() -> None:

@@ -22,8 +22,7 @@ from frappe.utils.password import update_password
 
 from dartwing_core.jobs import batch, cancel_job, list_jobs
 from dartwing_core.jobs.errors import UnknownHandlerError
-from dartwing_core.jobs.operations import hook_check
-from dartwing_core.jobs.types import declared_types, handlers
+from dartwing_core.jobs.types import declared_types, functions, handlers
 from standalone.shop_jobs import (
     WITHOUT_ADDRESS,
     shop_delivery_note,
@@ -97,7 +96,7 @@ def check() -> int:
     """
     report = declared_types.sync_types()
     frappe.db.commit()
-    problems = [*report.problems, *hook_check.find_problems()]
+    problems = [*report.problems, *report.unreadable, *functions.problems_of_events()]
     for made in () if report.unreadable else declared_types.list_types():
         try:
             handlers.parameters_schema(made["handler"])

@@ -111,7 +111,7 @@ def test_a_second_sync_changes_nothing():
 def test_what_the_site_has_changed_stays_and_the_rest_follows_the_code(code):
     sync()
     stored().update({"default_timeout": 999, "retry_on": ""}).save()
-    code(NAME, timeout=60, max_retries=9, retry_on=[OSError])
+    code(NAME, timeout=60, max_retries=9, retry_on={OSError})
     assert sync().changed == [NAME]
     found = stored()
     assert (found.default_timeout, found.retry_on) == (999, None or ""), "changed here"
@@ -192,12 +192,10 @@ def test_what_the_form_fills_in_follows_the_code_too(code):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"retry_delays": 60}, "retry_delays must be a list, not 60"),
-        ({"timeout": "1m"}, "timeout must be a whole number, not '1m'"),
-        ({"timeout": None}, "timeout must be a whole number, not None"),
-        ({"rate_limit": "5/m"}, "rate_limit must be a whole number, not '5/m'"),
+        ({"retry_delays": 60}, "retry_delays must be a list"),
+        ({"timeout": None}, "timeout must be a whole number. Leave out an option without a value"),
         ({"max_retries": True}, "max_retries must be a whole number"),
-        ({"own_process": "yes"}, "own_process must be True or False"),
+        ({"own_process": "yes"}, "own_process must be true or false"),
         ({"title": 3}, "title must be text"),
         ({"retry_on": OSError}, "retry_on must be a list"),
         ({"on_timeout": 3}, "on_timeout must be a function"),
@@ -255,9 +253,8 @@ def test_code_that_can_not_be_imported_disables_nothing(monkeypatch):
     sync()
     monkeypatch.setitem(frappe.conf, handlers.HOOK, ["tests.support.no_such_module.handler"])
     report = sync()
-    assert report.unreadable[0].startswith(
-        "tests.support.no_such_module.handler can't be imported: ModuleNotFoundError: "
-    )
+    said = "tests.support.no_such_module.handler can't be imported: "
+    assert report.unreadable[0].startswith(f"Hook background_job_handlers: {said}")
     assert report.disabled == report.problems == []
     assert stored().is_enabled
 
@@ -270,7 +267,7 @@ def test_code_that_can_not_be_imported_keeps_no_other_from_its_types(code, monke
     report = sync()
     assert (len(report.unreadable), report.changed) == (1, [NAME])
     monkeypatch.setitem(frappe.conf, "developer_mode", 1)
-    with pytest.raises(InvalidJobError, match="no function no_such_module"):
+    with pytest.raises(InvalidJobError, match="no_such_module can't be imported"):
         submit_job("test_of_no_such_module", factory.ALPHA, {})
 
 
@@ -295,15 +292,6 @@ def test_migrations_and_other_apps_make_them():
     frappe.delete_doc("Job Type", NAME, force=True)
     install.after_migrate()
     assert frappe.db.exists("Job Type", NAME)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "options", "reason"),
-    [((), {"timeout": 5}, "Name the Job Type as well"), ((NAME,), {"tiemout": 5}, "tiemout is unknown")],
-)
-def test_what_the_decorator_does_not_know_is_refused(arguments, options, reason):
-    with pytest.raises(TypeError, match=reason):
-        job_handler(*arguments, **options)(lambda context: None)
 
 
 def test_the_command_lists_types_and_differences(capsys):

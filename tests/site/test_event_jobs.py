@@ -8,6 +8,7 @@ from typing import Any
 import frappe
 import pytest
 
+from dartwing_core import install
 from dartwing_core.jobs import (
     JobNotFoundError,
     UnknownHandlerError,
@@ -277,7 +278,19 @@ def test_a_function_that_is_gone_fails_its_own_job_alone(hooks):
     run_jobs()
     assert status(job) == "Completed"
     told = frappe.get_all("Background Job", {"job_type": "enqueued_function"}, ["name", "status"])[0]
-    assert (told.status, "has no function gone" in contents.stored(told.name, "error_message")) == ("Dead Letter", True)
+    assert told.status == "Dead Letter"
+    assert "has no attribute 'gone'" in contents.stored(told.name, "error_message")
+
+
+def test_a_migration_tells_what_is_wrong_in_the_hooks(hooks, capsys):
+    hooks["background_job_events"] = {"*": {"done": [path_of(hear)], "failed": [f"{__name__}.gone"]}, "echo_job": []}
+    hooks["job_batch_events"] = {"completed": [path_of(hear)]}
+    install.sync_types()
+    frappe.db.rollback()
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("Hook background_job_events: done is no event. Use one of: canceled, completed, dead_")
+    assert told[1].startswith(f"Hook background_job_events: {__name__}.gone can't be found: AttributeError")
+    assert told[2:] == ["Hook background_job_events: [] must be a dict of events and functions."]
 
 
 def test_workers_are_woken_for_them(heard, monkeypatch):

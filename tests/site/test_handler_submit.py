@@ -10,7 +10,7 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core.jobs import InvalidJobError, chain, group, job_handler, submit_batch
+from dartwing_core.jobs import InvalidJobError, chain, group, submit_batch
 from tests.support import contents, factory
 from tests.support import submitting_handlers as own
 from tests.support.jobs import run
@@ -111,8 +111,6 @@ def test_options_are_those_of_submit_job():
     assert own.dated.submit(factory.ALPHA, "C", JANUARY).priority == "Normal", "the options are not kept"
     with pytest.raises(TypeError, match=r"with_options: option prority is unknown: did you mean priority\?"):
         own.dated.with_options(prority="High")
-    with pytest.raises(TypeError, match="key belongs to a part of a batch: write job"):
-        own.dated.with_options(key="one")
 
 
 def test_jobs_of_handlers_make_a_batch():
@@ -127,11 +125,3 @@ def test_jobs_of_handlers_make_a_batch():
 def test_a_part_of_a_batch_says_that_it_needs_one(part):
     with pytest.raises(TypeError, match="Put it into a batch"):
         part.submit(factory.ALPHA)
-
-
-def test_a_handler_without_a_type_has_no_submit():
-    @job_handler
-    def plain(context) -> None:
-        """Its Job Type is made by hand."""
-
-    assert not hasattr(plain, "submit")

@@ -124,11 +124,11 @@ def test_only_managers_may_write_types(alice):
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("", "An empty name is not a registered job handler: write it like your_app.jobs.send_statement."),
-        ("send", "send is not a registered job handler: write it like"),
-        ("not_there.jobs.send", "the app not_there is not installed on this site. Install it, or name not_there.jobs"),
-        ("dartwing_core.no_module.send", "there is no module dartwing_core.no_module. Check its name."),
-        ("dartwing_core.handlers.samples.no_function", "has no function no_function. Check its name."),
+        ("", "An empty name is not a dotted path: write it like your_app.jobs.send_statement."),
+        ("send", "send is not a dotted path"),
+        ("not_there.jobs.send", "the app not_there is not installed. Install it, or name not_there.jobs"),
+        ("dartwing_core.no_module.send", "can't be found: AttributeError: module 'dartwing_core' has no attribute"),
+        ("dartwing_core.handlers.samples.no_function", "has no attribute 'no_function'"),
         ("dartwing_core.install.seed", "dartwing_core.install.seed is not a registered job handler: decorate it"),
     ],
 )

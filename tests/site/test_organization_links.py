@@ -1,16 +1,15 @@
-"""Links to organizations lead to the DocType of the adapter that the hook names. Gender stands for Company."""
+"""Links to organizations lead to the DocType of the example's adapter. Gender stands for Company."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 
 import frappe
 import pytest
-from frappe.custom.doctype.property_setter.property_setter import make_property_setter
 
 from dartwing_core import install
 from dartwing_core.jobs import InvalidJobError, list_jobs, submit_job
-from dartwing_core.jobs.access import tenancy
 from dartwing_core.jobs.operations.default_organization import set_default_organization
 from tests.support import factory, schedules, tenancy_hook
 from tests.support.sessions import as_user
@@ -29,39 +28,21 @@ def make_companies() -> None:
 
 
 @pytest.fixture
-def app(site, tmp_path) -> Iterator[str]:
-    """The app with the example adapter, which no hook names yet."""
+def linked(site, tmp_path) -> Iterator[None]:
+    """A site with the example's adapter, whose app has led the links there."""
     make_companies()
-    with tenancy_hook.app(tmp_path) as name:
-        yield name
+    with tenancy_hook.app(tmp_path) as app, tenancy_hook.hook(f"{app}.company_tenancy"):
+        importlib.import_module(f"{app}.company_tenancy").link_forms()
+        frappe.db.commit()
+        yield
     frappe.db.rollback()
     frappe.db.delete("User Permission", {"allow": COMPANY})
     for doctype in ("Background Job", "Job Schedule"):
         frappe.db.delete(doctype, {"organization": ["in", [NORTH, SOUTH]]})
     frappe.db.delete(COMPANY, {"name": ["like", "test %"]})
-    install.follow_adapter()
+    frappe.db.delete("Property Setter", {"field_name": ["in", ["organization", "default_organization"]]})
     frappe.db.commit()
-    frappe.cache.delete_key("user_permissions")
-
-
-@pytest.fixture
-def linked(app) -> Iterator[None]:
-    """A site that has migrated since an app has named the adapter."""
-    with tenancy_hook.hook(f"{app}.company_tenancy"):
-        install.after_migrate()
-        frappe.db.commit()
-        yield
-
-
-def test_an_adapter_that_can_not_be_imported_ends_no_migrate(site, tmp_path, capsys):
-    # Seen failing: ModuleNotFoundError, also at the install of any other app.
-    with tenancy_hook.app(tmp_path) as name, tenancy_hook.hook(f"{name}.broken"):
-        install.follow_adapter()
-    assert "No module named 'there_is_no_such_module'" in capsys.readouterr().err
-
-
-def targets() -> dict[str, str]:
-    return {doctype: frappe.get_meta(doctype).get_field(field).options for doctype, field in tenancy.LINKS.items()}
+    frappe.clear_cache()
 
 
 def permit(user: str, company: str) -> str:
@@ -75,53 +56,6 @@ def submitted(company: str):
     made = submit_job(factory.job_type("plain"), company)
     frappe.db.commit()
     return made.name
-
-
-# Where links lead ------------------------------------------------------------------------------------------------
-
-
-def test_a_migration_leads_all_links_there_but_those_of_members(linked):
-    assert set(targets().values()) == {COMPANY}
-    assert frappe.get_meta("Org Member").get_field("organization").options == "Organization"
-
-
-@pytest.mark.parametrize("event", [install.after_migrate, lambda: install.after_app_uninstall("x")])
-def test_they_lead_back_when_the_adapter_is_gone(app, event):
-    with tenancy_hook.hook(f"{app}.company_tenancy"):
-        install.after_app_install(app)
-        assert set(targets().values()) == {COMPANY}
-    event()
-    assert set(targets().values()) == {"Organization"}
-    assert not frappe.db.exists("Property Setter", {"doc_type": ["in", list(tenancy.LINKS)], "is_system_generated": 1})
-
-
-def test_what_an_administrator_has_set_stays(app):
-    setter = make_property_setter("Job Schedule", "organization", "options", "User", "Text")
-    frappe.db.set_value("Property Setter", setter.name, "is_system_generated", 0)  # as Customize Form makes it
-    try:
-        with tenancy_hook.hook(f"{app}.company_tenancy"):
-            install.follow_adapter()
-            assert targets()["Job Schedule"] == "User"
-        install.follow_adapter()
-        assert targets()["Job Schedule"] == "User"
-    finally:
-        frappe.db.delete("Property Setter", {"doc_type": "Job Schedule", "value": "User"})
-        frappe.clear_cache(doctype="Job Schedule")
-
-
-@pytest.mark.parametrize(
-    ("named", "said"),
-    [("classes.nameless", ""), ("nowhere", "no such module"), ("of_nothing", "No Such DocType")],
-)
-def test_without_a_doctype_they_lead_to_organization(app, tmp_path, named, said, capsys):
-    (tmp_path / app / "of_nothing.py").write_text("organization_doctype = 'No Such DocType'\n")
-    with tenancy_hook.hook(f"{app}.{named}"):
-        install.follow_adapter()
-    assert set(targets().values()) == {"Organization"}
-    assert said in capsys.readouterr().err
-
-
-# Forms -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_schedule_is_made_for_a_company(linked, job_type):
@@ -155,9 +89,6 @@ def test_a_company_is_the_default_one(linked, job_type):
         with pytest.raises(InvalidJobError, match="not found"):
             set_default_organization("test Nowhere")
         assert not frappe.db.exists("Organization", {"org_name": ["like", "test %"]}), "none is made"
-
-
-# Permissions -----------------------------------------------------------------------------------------------------
 
 
 def test_user_permissions_take_no_jobs_from_those_who_see_them(linked):

@@ -10,7 +10,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs.types import declared_types
-from dartwing_core.jobs.types.named_paths import HOOK
+from dartwing_core.jobs.types.functions import HANDLERS_HOOK as HOOK
 
 from . import factory
 

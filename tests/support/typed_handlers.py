@@ -313,21 +313,6 @@ def with_strict_secret(
     """Nothing."""
 
 
-FAULT: Exception | None = None
-"""The error of the validator of `with_faulty_validator`."""
-
-
-def _check_at_fault(token: Secret[str]) -> Secret[str]:
-    if FAULT:
-        raise FAULT
-    return token
-
-
-@job_handler
-def with_faulty_validator(context: JobContext, token: Annotated[Secret[str], AfterValidator(_check_at_fault)]) -> None:
-    """Nothing."""
-
-
 @job_handler
 def fails_escaped(context: JobContext, token: Secret[str]) -> None:
     """An error in HTML as Frappe and Jinja escape it."""

@@ -2,7 +2,6 @@
 
 The hook `background_job_tenancy` names an object (or module) with `orgs_of(user)`, `is_member(user, organization)`,
 `is_admin(user, organization)` and `state_of(organization)`; the default reads Organization and Org Member.
-An adapter's `organization_doctype` names the DocType of its organizations, for links.
 An adapter may also offer `standing(user, organization)` and `reach_of(user)`, which answer all of it at once;
 `resolve(user, organization)` and `names_of(organizations)`, if its organizations have names beside their ids: the
 first turns a name into the id, for a System Manager of all of them, for others of their own.
@@ -27,11 +26,6 @@ from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing
 
 HOOK = "background_job_tenancy"
 ORGANIZATION = "Organization"
-LINKS = {
-    **dict.fromkeys((config.JOB, config.LOG, config.BATCH, config.CIRCUIT, config.SCHEDULE), "organization"),
-    config.SETTINGS: "default_organization",
-}
-"""The field of each DocType that leads to an organization of the adapter."""
 LONGEST_ID = 140
 
 
@@ -59,11 +53,6 @@ def _named(path: str) -> Any:
 def is_default() -> bool:
     """Whether the organizations are those of the DocType Organization, by the default adapter."""
     return adapter() is _DEFAULT
-
-
-def organization_doctype() -> str:
-    """The DocType to which links to organizations lead: the adapter's, or Organization if it names none."""
-    return getattr(adapter(), "organization_doctype", None) or ORGANIZATION
 
 
 def standing(user: str, organization: str) -> Standing:

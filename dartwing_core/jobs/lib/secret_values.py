@@ -6,9 +6,11 @@ In a row, a secret stands as `{"$secret": "…"}`, encrypted with the site's own
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
+import pydantic
 from frappe import _
+from pydantic_core import core_schema
 
 from ..errors import InvalidJobError
 from . import canonical, sealing
@@ -22,46 +24,27 @@ DOTS = MASK[:4]
 T = TypeVar("T")
 
 
-class Secret(Generic[T]):
+class Secret(pydantic.Secret[T]):
     """The type of a parameter that nobody may read, such as a token: `token: Secret[str]`.
 
     It is encrypted in the database. Screens, REST and exports show dots. The handler reads it by `get_secret_value()`,
     and its text is the dots. Only text can be secret, and only a parameter itself, not a part of one.
     """
 
-    __slots__ = ("_value",)
-
-    def __init__(self, value: T):
-        self._value = value
-
-    def get_secret_value(self) -> T:
-        """The value itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return f"Secret('{MASK}')"
-
-    def __str__(self) -> str:
+    def _display(self) -> str:
         return MASK
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._value == other._value
-
-    def __hash__(self) -> int:
-        return hash((Secret, self._value))
 
     def __len__(self) -> int:
         """Of its text: for types with a shortest or longest length."""
-        return len(str(self._value))
+        return len(str(self.get_secret_value()))
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, _handler: Any) -> Any:
-        """pydantic's hook: a text becomes a Secret."""
-        from pydantic_core import core_schema
-
-        if get_args(source) not in ((str,), ()):  # without arguments: of a default value
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """pydantic's hook: a text, or an encrypted secret of a row, becomes a Secret."""
+        if get_args(source) not in ((str,), ()):  # without arguments: of a subclass, or of a default value
             raise TypeError(_("a secret is text: write {0}").format("Secret[str]"))
-        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(strict=True))
+        of_text = super().__get_pydantic_core_schema__(pydantic.Secret[str], handler)
+        return core_schema.no_info_before_validator_function(_opened_text, of_text)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
@@ -69,66 +52,61 @@ class Secret(Generic[T]):
         return {"type": "string", "format": "password", "writeOnly": True}
 
 
+GIVEN_AS_SECRET = (pydantic.Secret, pydantic.SecretStr)
+
+
+def _opened_text(value: Any) -> Any:
+    return sealing.opened(str(value[MARK])) if is_sealed(value) else value
+
+
 def is_sealed(value: Any) -> bool:
     """Whether a value of stored parameters is an encrypted secret."""
     return isinstance(value, dict) and value.keys() == {MARK}
 
 
-def check_given(parameters: Mapping[str, Any]) -> None:
-    """Raises InvalidJobError for veiled parameters with dots, or with an encrypted value, which may be another's."""
-    for name, value in parameters.items():
+def veiled(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Given parameters with each secret as a `Secret`, which no traceback shows.
+
+    Raises InvalidJobError for dots in place of a secret, and for an encrypted value, which may be another's.
+    """
+    found = {name: _veiled(value) if name in names else value for name, value in parameters.items()}
+    for name, value in found.items():
         if isinstance(value, Secret) and DOTS in value.get_secret_value():
             raise _dots(name)
+        if isinstance(value, Secret) and value.get_secret_value() != _as_unicode(value):
+            raise InvalidJobError(_("{0} holds text that is not valid Unicode.").format(name))
         if isinstance(value, Mapping) and MARK in value:
             raise InvalidJobError(_("{0}: an encrypted value can't be given. Give the secret itself.").format(name))
+    return found
 
 
-def veiled(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Given parameters with each secret as a `Secret`, which no traceback shows."""
-    return {
-        name: Secret(value) if name in names and isinstance(value, str) else value for name, value in parameters.items()
-    }
+def _veiled(value: Any) -> Any:
+    if isinstance(value, GIVEN_AS_SECRET):
+        return Secret(str(value.get_secret_value()))
+    return Secret(value) if isinstance(value, str) else value
 
 
-def revealed(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Veiled parameters with secrets as texts."""
-    return {
-        name: value.get_secret_value() if isinstance(value, Secret) else value for name, value in parameters.items()
-    }
+def _as_unicode(secret: Secret[str]) -> str:
+    return secret.get_secret_value().encode("utf-8", "replace").decode()
 
 
-def json_of(parameters: Mapping[str, Any]) -> Secret[str]:
-    """Veiled parameters as canonical JSON, which no traceback shows. Raises InvalidJobError for what has none."""
-    canonical.canonical_json(masked(parameters))  # it may raise, and must not hold a secret then
-    for name, value in parameters.items():
-        if isinstance(value, Secret) and not _is_unicode(value):
-            raise InvalidJobError(_("{0} holds text that is not valid Unicode.").format(name))
-    return Secret(canonical.canonical_json(revealed(parameters)))
+def sealed(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Veiled parameters with these secrets encrypted. Each time it is another text."""
+    return _replaced(parameters, names, lambda secret: sealing.seal(secret.get_secret_value()))
 
 
-def _is_unicode(secret: Secret[str]) -> bool:
-    try:
-        secret.get_secret_value().encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def sealed(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Veiled parameters with their secrets encrypted. Each time it is another text."""
-    return _replaced(parameters, lambda secret: sealing.seal(secret.get_secret_value()))
-
-
-def fingerprinted(parameters: Mapping[str, Any], owner: str) -> dict[str, Any]:
+def fingerprinted(parameters: Mapping[str, Any], names: Collection[str], owner: str) -> dict[str, Any]:
     """Veiled parameters in which equal secrets of an owner are equal. They tell nothing without the site's key.
 
     Those of two owners differ: who guesses another user's secret must not learn from a duplicate that it is right.
     """
-    return _replaced(parameters, lambda secret: sealing.fingerprint(f"{owner}\n{secret.get_secret_value()}"))
+    return _replaced(parameters, names, lambda secret: sealing.fingerprint(f"{owner}\n{secret.get_secret_value()}"))
 
 
-def _replaced(parameters: Mapping[str, Any], replacement: Callable[[Secret[str]], str]) -> dict[str, Any]:
-    secrets = {name: value for name, value in parameters.items() if isinstance(value, Secret)}
+def _replaced(
+    parameters: Mapping[str, Any], names: Collection[str], replacement: Callable[[Secret[str]], str]
+) -> dict[str, Any]:
+    secrets = {name: parameters[name] for name in names if isinstance(parameters.get(name), Secret)}
     return {**parameters, **{name: {MARK: replacement(secret)} for name, secret in secrets.items()}}
 
 
@@ -139,18 +117,19 @@ def opened(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, A
     """
     found = dict(parameters)
     for name in names:
-        if is_sealed(found.get(name)):
-            found[name] = _opened_value(name, found[name])
-        elif isinstance(found.get(name), str):
-            found[name] = Secret(found[name])
+        if is_sealed(found.get(name)) or isinstance(found.get(name), str):
+            try:
+                found[name] = Secret(_opened_text(found[name]))
+            except sealing.SealError as error:
+                raise InvalidJobError(f"{name}: {error}") from error
     return found
 
 
-def _opened_value(name: str, value: Mapping[str, Any]) -> Secret[str]:
-    try:
-        return Secret(sealing.opened(str(value[MARK])))
-    except sealing.SealError as error:
-        raise InvalidJobError(f"{name}: {error}") from error
+def revealed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Veiled parameters with secrets as texts."""
+    return {
+        name: value.get_secret_value() if isinstance(value, Secret) else value for name, value in parameters.items()
+    }
 
 
 def masked(parameters: Any, names: Collection[str] = ()) -> Any:
@@ -160,12 +139,11 @@ def masked(parameters: Any, names: Collection[str] = ()) -> Any:
     """
     if not isinstance(parameters, Mapping):
         return parameters
-    return {name: MASK if is_hidden(name, value, names) else value for name, value in parameters.items()}
 
+    def is_secret(name: str, value: Any) -> bool:
+        return isinstance(value, Secret) or is_sealed(value) or (name in names and value is not None)
 
-def is_hidden(name: str, value: Any, names: Collection[str]) -> bool:
-    """Whether a parameter is a secret: veiled, encrypted, or declared as one since it was stored."""
-    return isinstance(value, Secret) or is_sealed(value) or (name in names and value is not None)
+    return {name: MASK if is_secret(name, value) else value for name, value in parameters.items()}
 
 
 def are_same(given: Any, stored: Mapping[str, Any], names: Collection[str]) -> bool:
@@ -173,26 +151,13 @@ def are_same(given: Any, stored: Mapping[str, Any], names: Collection[str]) -> b
 
     Nobody may keep a secret and change what stands beside it, such as the address to which it is sent.
     """
-    text, shown = _comparable(given), masked(stored, names)
-    if text is None or text == _comparable(stored):
-        return text is not None
-    return shown != stored and _comparable(_with_floats(given)) == _comparable(_with_floats(shown))
-
-
-def _with_floats(value: Any) -> Any:
-    """Parameters as JavaScript has them, which may have shown them: all numbers are floats there."""
-    if isinstance(value, Mapping):
-        return {key: _with_floats(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_with_floats(one) for one in value]
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _comparable(parameters: Any) -> str | None:
     try:
-        return canonical.canonical_json(parameters)
+        text = canonical.canonical_json(given)
     except InvalidJobError:
-        return None  # whoever checks it says why
+        return False  # whoever checks it says why
+    shown = masked(stored, names)
+    is_shown = shown != stored and canonical.load(text) == shown  # as values: JavaScript writes 30.0 as 30
+    return is_shown or text == canonical.canonical_json(stored)
 
 
 def check_dots(given: Any, stored: Mapping[str, Any]) -> None:

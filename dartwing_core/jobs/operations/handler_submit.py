@@ -11,7 +11,7 @@ from frappe import _
 from ..engine import submit_job
 from ..lib.texts import as_sentence, describe_unknown
 from ..run.context import JobContext
-from ..types import class_handlers, handlers
+from ..types import handlers
 from ..types.declaration import Options
 from ..types.handlers import Handler
 from ..types.parameters import declares, parameters_of
@@ -108,8 +108,7 @@ def job_handler(
     type_name = function_or_name if isinstance(function_or_name, str) else None
 
     def register(given: Handler | type) -> Handler:
-        function, methods = class_handlers.function_of(given) if isinstance(given, type) else (given, {})
-        handlers.register(function, type_name, parameters, {**options, **methods})
+        function = handlers.register(given, type_name, parameters, options)
         if type_name:
             submitter = TypeSubmitter(function, type_name, {})
             vars(function).update(submit=submitter.submit, job=submitter.job, with_options=submitter.with_options)
@@ -143,8 +142,6 @@ class TypeSubmitter:
 
     def with_options(self, **options: Unpack[SubmitOptions]) -> TypeSubmitter:
         """A submitter with further arguments of `submit_job`. Raises TypeError for an unknown one."""
-        if "key" in options:
-            raise TypeError(_("key belongs to a part of a batch: write job({0}, …, key=…).").format(self._type_name))
         if unknown := sorted(options.keys() - SubmitOptions.__annotations__.keys()):
             wrong = describe_unknown(unknown, SubmitOptions.__annotations__)
             raise TypeError(as_sentence(_("with_options: option {0}").format(wrong)))

@@ -141,7 +141,7 @@ def _seal(schedule: Document, parameters: Mapping[str, Any]) -> None:
         schedule.parameters = frappe.as_json(json.loads(found.text))
         schedule.flags[SEALED] = secret_values.Secret(schedule.parameters)
     else:
-        secret_values.check_given(parameters)
+        secret_values.veiled(parameters, ())  # refuses encrypted values
 
 
 def _seal_saved(before: Document) -> None:
@@ -152,7 +152,7 @@ def _seal_saved(before: Document) -> None:
     except UnknownHandlerError:
         return
     if any(isinstance(had.get(name), str) for name in secrets):
-        before.parameters = frappe.as_json(secret_values.sealed(secret_values.opened(had, secrets)))
+        before.parameters = frappe.as_json(secret_values.sealed(secret_values.opened(had, secrets), secrets))
 
 
 def _saved_parameters(before: Document) -> dict[str, Any]:

@@ -54,30 +54,22 @@ def shown(type_name: str, parameters: Any) -> Any:
     return secret_values.masked(parameters, names)
 
 
-def check(given: Mapping[str, Any] | None, declared: Declared | None, owner: str) -> Checked:
+def check(given: Any, declared: Declared | None, owner: str) -> Checked:
     """Check the parameters. Raises InvalidJobError unless they are what the handler declares.
 
     `owner`: the user as whom the job runs.
     """
-    if isinstance(given, Mapping):
-        given = secret_values.veiled(given, declared.secrets if declared else ())
-        secret_values.check_given(given)
-        if declared and declared.secrets:
-            return _check_with_secrets(given, declared, owner)
-    text = canonical.canonical_json(given)
-    check_size(len(text))
+    names = declared.secrets if declared else frozenset[str]()
+    if isinstance(given, Mapping):  # what else it may be, canonical JSON refuses
+        given = secret_values.veiled(given, names)
+    has_secrets = bool(names) and isinstance(given, Mapping)
+    stored = canonical.canonical_json(secret_values.sealed(given, names) if has_secrets else given)
+    check_size(len(stored))
     if declared:
-        declared.check(given or {}, text)
-    return Checked(text, text, with_defaults(given or {}, declared))
-
-
-def _check_with_secrets(given: Mapping[str, Any], declared: Declared, owner: str) -> Checked:
-    """`check` with secrets veiled: an error here may be logged with the variables of each function."""
-    text = secret_values.json_of(given)
-    check_size(len(text))
-    declared.check(given, text)
-    stored = canonical.canonical_json(secret_values.sealed(given))
-    identity = canonical.canonical_json(secret_values.fingerprinted(given, owner))
+        declared.check(given or {}, stored)
+    if not has_secrets:
+        return Checked(stored, stored, with_defaults(given or {}, declared))
+    identity = canonical.canonical_json(secret_values.fingerprinted(given, names, owner))
     return Checked(stored, identity, with_defaults(secret_values.masked(given), declared))
 
 

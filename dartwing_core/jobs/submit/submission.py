@@ -22,7 +22,6 @@ from ..lib.texts import cut
 from ..rq import redis_queue
 from ..status import JobStatus
 from ..types import declared_types, functions
-from ..types.named_paths import HOOK
 from ..types.parameters import Declared
 from . import given_parameters, titles
 from .given_parameters import Checked
@@ -235,7 +234,7 @@ def _unknown_type(name: str) -> str:
     if close := get_close_matches(name, frappe.get_all(config.JOB_TYPE, filters, pluck="name"), 1):
         return _("Unknown Job Type: {0}. Did you mean {1}?").format(cut(name), close[0])
     text = _("Unknown Job Type: {0}. One in code is made by bench migrate, if the hook {1} names its module.")
-    return text.format(cut(name), HOOK)
+    return text.format(cut(name), functions.HANDLERS_HOOK)
 
 
 def _newly_declared(name: str) -> JobType | None:

@@ -1,15 +1,24 @@
-"""The arguments of a handler's decorator about its Job Type, as values of the DocType's fields."""
+"""What `@job_handler` leaves at a function: the mark, and the options of its Job Type as values of the DocType."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict, get_origin, get_type_hints
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from ..errors import InvalidJobError
 from ..lib import config
-from ..lib.texts import as_sentence, cut, describe_unknown
+from ..lib.texts import as_sentence, describe_unknown
 from ..lib.texts import translate as _
+from .problems import problem_of
+
+MARK = "__background_job__"
+ErrorNames = Sequence[type[BaseException] | str] | set[type[BaseException] | str]
 
 
 class Options(TypedDict, total=False):
@@ -27,8 +36,8 @@ class Options(TypedDict, total=False):
     timeout: int
     max_retries: int
     retry_delays: Sequence[int]
-    retry_on: Collection[type[BaseException] | str]
-    never_retry_on: Collection[type[BaseException] | str]
+    retry_on: ErrorNames
+    never_retry_on: ErrorNames
     priority: str
     queue: str
     deduplication: str
@@ -43,10 +52,9 @@ class Options(TypedDict, total=False):
     notify_on: str
     on_timeout: Callable[..., Any]
     on_dead_letter: Callable[..., Any]
-    former_names: Collection[str]
+    former_names: Sequence[str]
 
 
-HINTS = get_type_hints(Options)
 FIELDS = {
     "timeout": "default_timeout",
     "priority": "default_priority",
@@ -62,16 +70,47 @@ class Declaration:
     """A Job Type in code."""
 
     type_name: str
-    values: Mapping[str, Any]
-    """Values of fields of the DocType. Fields that the code does not name are missing."""
-    former_names: tuple[str, ...] = ()
-    wrong_option: tuple[str, Any] | None = None
-    """The name and value of an option of a wrong kind. The type stays as it is, and the module is imported."""
+    options: Mapping[str, Any]
+    description: str
 
     @property
-    def problem(self) -> str | None:
-        """Why the type can't be what the code says, in the reader's language. None if it can."""
-        return _problem_of(*self.wrong_option) if self.wrong_option else None
+    def former_names(self) -> Sequence[str]:
+        """Names that the type had in earlier releases."""
+        return self.options.get("former_names", ())
+
+    def values(self) -> dict[str, Any]:
+        """The values of the DocType's fields, without fields that the code does not name.
+
+        Raises InvalidJobError for an option of a wrong kind: its type stays as it is, and all others follow their code.
+        """
+        try:
+            _adapter().validate_python(self.options, strict=True)
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            problem = f"{wrong['loc'][0]} {problem_of(wrong)}"
+            raise InvalidJobError(_("{0}. Leave out an option without a value.").format(problem)) from None
+        values = {FIELDS.get(name, name): _plain(value) for name, value in self.options.items()}
+        values.pop("former_names", None)
+        if "deduplication" in values:  # also as a call says it
+            values["deduplication"] = config.DEDUPLICATION.get(values["deduplication"], values["deduplication"])
+        if "deduplication_window" in values:
+            values.setdefault("deduplication", config.policy_of_window(values["deduplication_window"]))
+        return {"description": self.description, **values}
+
+
+class Mark(NamedTuple):
+    """What marks a function as a handler."""
+
+    declaration: Declaration | None
+    """Its Job Type."""
+    parameters: type | None
+    """The type of its parameters, if the decorator names one."""
+
+
+def mark_of(function: Any) -> Mark | None:
+    """The mark of a handler. None for anything else."""
+    found = getattr(function, MARK, None) if callable(function) else None
+    return found if isinstance(found, Mark) else None
 
 
 def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, Any]) -> Declaration:
@@ -79,36 +118,13 @@ def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, 
     if unknown := sorted(options.keys() - Options.__annotations__.keys()):
         about = describe_unknown(unknown, Options.__annotations__)
         raise TypeError(as_sentence(_("@job_handler: option {0}").format(about)))
-    if wrong := [(name, value) for name, value in options.items() if not _is_of_kind(value, HINTS[name])]:
-        return Declaration(type_name, {}, wrong_option=wrong[0])
-    values = {FIELDS.get(name, name): _plain(value) for name, value in options.items() if name != "former_names"}
-    if "deduplication" in values:  # also as a call says it
-        values["deduplication"] = config.DEDUPLICATION.get(values["deduplication"], values["deduplication"])
-    if "deduplication_window" in values:
-        values.setdefault("deduplication", config.policy_of_window(values["deduplication_window"]))
-    values.setdefault("description", (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " "))
-    return Declaration(type_name, values, tuple(options.get("former_names", ())))
+    description = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ")
+    return Declaration(type_name, options, description)
 
 
-def _is_of_kind(value: Any, hint: Any) -> bool:
-    """Whether an option's value is of the kind that its annotation says."""
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if hint is bool:
-        return isinstance(value, int)
-    if hint is str:
-        return isinstance(value, str)
-    if get_origin(hint) is Callable:
-        return callable(value) or isinstance(value, str)
-    return isinstance(value, Collection)
-
-
-def _problem_of(name: str, value: Any) -> str:
-    """The problem of an option whose value is of another kind."""
-    hint = HINTS[name]
-    kinds = {int: _("a whole number"), bool: _("True or False"), str: _("text")}
-    kind = kinds.get(hint) or (_("a function") if get_origin(hint) is Callable else _("a list"))
-    return _("{0} must be {1}, not {2}. Leave out an option without a value.").format(name, kind, cut(repr(value)))
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[Options]:
+    return TypeAdapter(Options)
 
 
 def _plain(value: Any) -> Any:

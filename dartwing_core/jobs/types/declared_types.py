@@ -35,7 +35,7 @@ class SyncReport:
     problems: list[str] = field(default_factory=list)
     """Sentences, each about one type that stays as it is."""
     unreadable: list[str] = field(default_factory=list)
-    """Sentences on named code that can't be imported. Its types stay as they are. The check of hooks says the same."""
+    """Sentences on named code that can't be imported. Its types stay as they are."""
 
 
 def sync_types() -> SyncReport:
@@ -82,15 +82,14 @@ def _try_to_sync(declaration: Declaration, path: str, declared: Collection[str],
 
 def _sync_one(declaration: Declaration, path: str, declared: Collection[str]) -> list[str]:
     """Make, rename or change one type. Returns which of these was done, as in SyncReport."""
-    if declaration.problem:
-        raise InvalidJobError(declaration.problem)
+    values = declaration.values()
     name, done = declaration.type_name, list[str]()
     if not frappe.db.exists(config.JOB_TYPE, name) and (former := _former(declaration, path, declared)):
         rename_doc(config.JOB_TYPE, former, name, force=True, ignore_permissions=True, show_alert=False)
         done.append("renamed")
     if not frappe.db.exists(config.JOB_TYPE, name):
-        made = frappe.get_doc({"doctype": config.JOB_TYPE, "type_name": name, **declaration.values})
-        _keep(made, declaration, path)
+        made = frappe.get_doc({"doctype": config.JOB_TYPE, "type_name": name, **values})
+        _keep(made, values, path)
         made.insert(ignore_permissions=True)
         return [*done, "made"]
     job_type = frappe.get_doc(config.JOB_TYPE, name)
@@ -102,11 +101,11 @@ def _sync_one(declaration: Declaration, path: str, declared: Collection[str]) ->
         )
     before = job_type.as_dict()
     if job_type.declared_by:
-        _follow(job_type, declaration.values)
+        _follow(job_type, values)
     if job_type.code_state == GONE:
         job_type.is_enabled = 1
-    _keep(job_type, declaration, path)
-    if any(before.get(fieldname) != job_type.get(fieldname) for fieldname in (*before, *declaration.values)):
+    _keep(job_type, values, path)
+    if any(before.get(fieldname) != job_type.get(fieldname) for fieldname in (*before, *values)):
         job_type.save(ignore_permissions=True)
         done.append("changed")
     return done
@@ -123,12 +122,12 @@ def _former(declaration: Declaration, path: str, declared: Collection[str]) -> s
     return None
 
 
-def _keep(job_type: Document, declaration: Declaration, path: str) -> None:
+def _keep(job_type: Document, values: Mapping[str, Any], path: str) -> None:
     job_type.update(
         {
             "handler_method": path,
             "declared_by": path,
-            "declared_values": json.dumps(declaration.values, sort_keys=True),
+            "declared_values": json.dumps(values, sort_keys=True),
             "code_state": IN_CODE,
         }
     )

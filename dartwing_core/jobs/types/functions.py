@@ -1,29 +1,28 @@
-"""Functions that `enqueue` runs: those that an app registers, by the decorator or by a pattern in a hook.
+"""What a dotted path names, and the functions that `enqueue` runs: those that an app registers.
 
-The hook `background_job_functions` holds patterns of dotted paths, such as `your_app.tasks.*`. For code outside any
-app, site_config.json may hold a list of the same name. Functions that hooks name for events are registered too.
+It does so by a decorator, or in the hook `background_job_functions` by patterns of dotted paths, such as
+`your_app.tasks.*`. For code outside any app, site_config.json may hold a list of the same name, as it may for the hook
+`background_job_handlers`. Functions that hooks name for events are registered too.
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
+import frappe
 from frappe import _
 
 from ..errors import UnknownHandlerError
 from ..job import event_jobs
 from ..lib import config
+from ..lib.modules import is_missing
 from ..lib.texts import is_path
-from . import named_paths
-from .declared_secrets import names_secret
-from .named_paths import HOOK as HANDLERS_HOOK
-from .named_paths import attribute_of, is_nameable, named_in
 
-HOOK = "background_job_functions"
+HANDLERS_HOOK, HOOK = "background_job_handlers", "background_job_functions"
 JOB_TYPE, HANDLER = config.ENQUEUED, "dartwing_core.handlers.enqueued.enqueued_function"
 _MARK = "__enqueueable__"
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,50 +53,89 @@ def resolve(path: str) -> Callable[..., Any]:
     has imported from elsewhere; its path alone does.
     """
     patterns, for_events = named_in(HOOK), event_jobs.named_functions()
-    is_named = is_path(path) and (path in for_events or any(fnmatchcase(path, pattern) for pattern in patterns))
-    if is_named or (is_path(path) and is_nameable(path)):
-        function = _import(path)
-        if is_named and (path in patterns | for_events or _is_of_its_module(function, path)):
-            return function
-        if getattr(function, _MARK, False) is True:
-            return function
-    module, _dot, name = path.rpartition(".")
-    if getattr(getattr(sys.modules.get(module), name, None), _MARK, False) is True:
-        advice = _("{0} is decorated, but no installed app has its module: name {1} in the hook {2}.")
-        raise UnknownHandlerError(advice.format(path, module, HANDLERS_HOOK))
-    if problem := named_paths.find_problem(path, HOOK, path, "your_app.tasks.send_reminder"):
-        raise _unknown(path, problem)
-    advice = _("{0} is not registered. Decorate it with @enqueueable, or name it in the hook {1} of your app.")
-    raise UnknownHandlerError(advice.format(path, HOOK))
+    is_named = path in for_events or any(fnmatchcase(path, pattern) for pattern in patterns)
+    function = find(path, HOOK, is_named=is_named)
+    is_of_its_module = getattr(function, "__module__", None) == path.rpartition(".")[0]
+    is_registered = is_named and (is_of_its_module or path in patterns | for_events)
+    if callable(function) and (is_registered or getattr(function, _MARK, False) is True):
+        return function
+    text = _("{0} is not a registered function: decorate it with @enqueueable, or name it in the hook {1} of your app.")
+    raise UnknownHandlerError(text.format(path, HOOK))
 
 
 def takes_secrets(function: Callable[..., Any]) -> bool:
     """Whether an argument of a function is annotated as a Secret."""
-    try:
-        hints = get_type_hints(inspect.unwrap(function), include_extras=True)
-    except Exception:  # of types that are imported for type checkers alone
-        hints = getattr(function, "__annotations__", {})
-    return any("Secret[" in hint if isinstance(hint, str) else names_secret(hint) for hint in hints.values())
+    annotations = getattr(inspect.unwrap(function), "__annotations__", {})
+    return any("Secret[" in str(annotation) for annotation in annotations.values())
 
 
-def _import(path: str) -> Callable[..., Any]:
+def problems_of_events() -> Iterator[str]:
+    """Sentences about the hooks of events: about what is no event, and no function. Imports what they name.
+
+    Changes of jobs pass over them, so that a wrong hook fails no change.
+    """
+    for hook, known in ((event_jobs.HOOK, event_jobs.EVENTS), (event_jobs.BATCH_HOOK, event_jobs.BATCH_EVENTS)):
+        declared = config.hook(hook) or {}
+        is_by_type = hook == event_jobs.HOOK and isinstance(declared, Mapping)
+        for by_event in declared.values() if is_by_type else [declared]:
+            if not isinstance(by_event, Mapping):
+                yield _("Hook {0}: {1} must be a dict of events and functions.").format(hook, by_event)
+                continue
+            for event, paths in by_event.items():
+                if event not in known:
+                    yield _("Hook {0}: {1} is no event. Use one of: {2}.").format(hook, event, ", ".join(sorted(known)))
+                for path in paths if isinstance(paths, list) else [paths]:
+                    if problem := _problem_of(str(path)):
+                        yield _("Hook {0}: {1}").format(hook, problem)
+
+
+def _problem_of(path: str) -> str | None:
     try:
-        function = attribute_of(path)
-    except Exception as error:
-        if problem := named_paths.find_missing_module(path, error):
-            raise _unknown(path, problem) from error
-        text = _("{0} can't be imported: {1}: {2}")
+        resolve(path)
+    except UnknownHandlerError as error:
+        return str(error)
+    return None
+
+
+# Dotted paths -------------------------------------------------------------------------------------------------------
+
+
+def named_in(hook: str) -> set[str]:
+    """The paths that apps name in a hook, and the site's configuration in a list of the same name."""
+    return {*(config.hook(hook) or []), *(frappe.conf.get(hook) or [])}
+
+
+def find(path: str, hook: str, *, is_named: bool = False) -> Any:
+    """What a dotted path names. Imports only modules of installed apps, and those that hooks name.
+
+    `hook`: the one that could name the path. `is_named`: whether it does. Raises UnknownHandlerError.
+    """
+    if not is_path(path):
+        text = _("{0} is not a dotted path: write it like your_app.jobs.send_statement.")
+        raise UnknownHandlerError(text.format(path or _("An empty name")))
+    if not (is_named or _is_importable(path)):
+        text = _("{0} is not registered: the app {1} is not installed. Install it, or name {0} in the hook {2}.")
+        raise UnknownHandlerError(text.format(path, path.partition(".")[0], hook))
+    try:
+        return attribute_of(path)
+    except Exception as error:  # an app's module may raise anything
+        text = _("{0} can't be found: {1}: {2}")
         raise UnknownHandlerError(text.format(path, type(error).__name__, error)) from error
-    if function is None:
-        raise _unknown(path, named_paths.missing_function(path))
-    if not callable(function):
-        raise UnknownHandlerError(_("{0} is no function.").format(path))
-    return function
 
 
-def _unknown(path: str, advice: str) -> UnknownHandlerError:
-    return UnknownHandlerError(_("{0} is not a registered function: {1}").format(path or _("An empty name"), advice))
+def _is_importable(path: str) -> bool:
+    module = path.rpartition(".")[0]
+    is_named = not named_in(HANDLERS_HOOK).isdisjoint({path, module, module.rpartition(".")[0]})
+    return is_named or path.partition(".")[0] in frappe.get_installed_apps()
 
 
-def _is_of_its_module(function: Callable[..., Any], path: str) -> bool:
-    return getattr(function, "__module__", None) == path.rpartition(".")[0]
+def attribute_of(path: str) -> Any:
+    """The function of a module, or the method of a handler that is a class. Raises what its import raises."""
+    owner, _dot, name = path.rpartition(".")
+    try:
+        found = importlib.import_module(owner)
+    except ModuleNotFoundError as error:
+        if "." not in owner or not is_missing(owner, error):
+            raise
+        found = attribute_of(owner)
+    return getattr(found, name)

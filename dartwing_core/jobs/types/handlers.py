@@ -3,31 +3,52 @@
 A function is registered by the decorator `@job_handler` or by its dotted path in the hook
 `background_job_handlers` of an installed app. The hook may also name a module, which is then imported for the
 decorated functions in it. For code outside any app, site_config.json may hold a list of the same name.
+
+A class may stand in place of a function. Each call has an instance of its own, as each may be in another process:
+
+    @job_handler("send_statement", timeout=120)
+    class SendStatement:
+        def run(self, context: JobContext, customer: str) -> None: ...
+        def on_timeout(self, context: JobContext, customer: str) -> None: ...
+        def on_dead_letter(self, event: str, job_id: str, **more: str) -> None: ...
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import UnknownHandlerError
 from ..lib.modules import find_module
 from ..lib.texts import translate as _
-from . import functions, named_paths
-from .declaration import Declaration, declare
-from .named_paths import HOOK, attribute_of
-from .parameters import MARK, Declared, declared_by, further_arguments
+from . import functions
+from .declaration import MARK, Declaration, Mark, declare, mark_of
+from .functions import HANDLERS_HOOK as HOOK
+from .functions import attribute_of, find, named_in
+from .parameters import Declared, declared_by, further_arguments
 
-_MARK, _DECLARED = "__background_job_handler__", "__background_job_type__"
+RUN = "run"
+OPTIONAL = ("on_timeout", "on_dead_letter")
+"""Methods of a class that are options of its Job Type."""
 
 Handler = Callable[..., "dict[str, Any] | None"]
 
 
-def register(function: Handler, type_name: str | None, parameters: type | None, options: Mapping[str, Any]) -> None:
-    """Mark a function as a handler, with the arguments of its `@job_handler`. Raises TypeError."""
+def register(
+    handler: Handler | type, type_name: str | None, parameters: type | None, options: dict[str, Any]
+) -> Handler:
+    """Mark a function, or a class, as a handler, with the arguments of its `@job_handler`. Returns the function.
+
+    Raises TypeError.
+    """
+    function = handler
+    if isinstance(handler, type):
+        function, methods = _function_of(handler)
+        options = {**options, **methods}
     if inspect.isfunction(function):
-        setattr(function, MARK, parameters)
+        setattr(function, MARK, Mark(None, parameters))
     if problem := signature_problem(function):
         raise TypeError(f"{function.__module__}.{function.__qualname__}: {problem}")
     if options and not type_name:
@@ -37,26 +58,56 @@ def register(function: Handler, type_name: str | None, parameters: type | None, 
         register(clean_up, None, None, {})
     if callable(told):
         functions.enqueueable(told)
-    setattr(function, _MARK, True)
-    setattr(function, _DECLARED, declare(function, type_name, options) if type_name else None)
+    if type_name:
+        setattr(function, MARK, Mark(declare(function, type_name, options), parameters))
+    return function
+
+
+def _function_of(handler: type) -> tuple[Callable[..., Any], dict[str, Callable[..., Any]]]:
+    """The function that stands for a class, and the options that its further methods are.
+
+    The methods are attributes of the function too, so that workers find them by their dotted paths.
+    """
+    if not callable(getattr(handler, RUN, None)):
+        raise TypeError(_("{0}: a handler that is a class has a method {1}.").format(handler.__qualname__, RUN))
+    function = _calling(handler, RUN, handler.__qualname__)
+    function.__doc__ = handler.__doc__ or function.__doc__
+    given = [name for name in OPTIONAL if hasattr(handler, name)]
+    methods = {name: _calling(handler, name, f"{handler.__qualname__}.{name}") for name in given}
+    vars(function).update(methods)
+    return function, methods
+
+
+def _calling(handler: type, name: str, qualified_name: str) -> Callable[..., Any]:
+    """A function that calls the method of a new instance, with the method's signature."""
+    method = getattr(handler, name)
+
+    @functools.wraps(method)
+    def call(*arguments: Any, **named: Any) -> Any:
+        return getattr(handler(), name)(*arguments, **named)
+
+    signature = inspect.signature(method)
+    vars(call)["__signature__"] = signature.replace(parameters=list(signature.parameters.values())[1:])
+    call.__module__, call.__qualname__ = handler.__module__, qualified_name
+    call.__name__ = qualified_name.rpartition(".")[2]
+    return call
 
 
 def find_declarations() -> tuple[dict[str, Declaration], list[str]]:
     """The Job Types that code declares, by the dotted path of their handlers, and sentences on code without an import.
 
-    Imports the modules and functions that the registry names. Other decorated functions are not found.
+    Imports the modules and functions that the hook names. Other decorated functions are not found.
     """
     found: dict[str, Declaration] = {}
     unreadable: list[str] = []
-    for name in sorted(named_paths.named_paths()):
+    for name in sorted(named_in(HOOK)):
         try:
             module = find_module(name)
             named = list(vars(module).values()) if module else [attribute_of(name)]
-        except Exception as error:
-            unreadable.append(_("{0} can't be imported: {1}: {2}").format(name, type(error).__name__, error))
+        except Exception as error:  # an app's module may raise anything
+            text = _("Hook {0}: {1} can't be imported: {2}: {3}")
+            unreadable.append(text.format(HOOK, name, type(error).__name__, error))
             continue
-        if named == [None]:
-            unreadable.append(_("{0}: {1}").format(name, named_paths.missing_function(name)))
         for function in named:
             declaration = declaration_of(function)
             if declaration and function.__module__ in (name, name.rpartition(".")[0]):
@@ -66,30 +117,21 @@ def find_declarations() -> tuple[dict[str, Declaration], list[str]]:
 
 def declaration_of(function: Any) -> Declaration | None:
     """The Job Type that a handler declares. None if it is no handler, or declares none."""
-    return getattr(function, _DECLARED, None) if is_marked(function) else None
+    mark = mark_of(function)
+    return mark.declaration if mark else None
 
 
 def resolve(path: str) -> Handler:
     """The registered handler of this dotted path.
 
-    Imports only modules that an installed app owns or the registry names. Raises UnknownHandlerError with advice if it
+    Imports only modules that an installed app owns or the hook names. Raises UnknownHandlerError with advice if it
     is not registered, can't be imported or does not take one context.
     """
     path = (path or "").strip()
-    if problem := named_paths.find_problem(path, HOOK, path.rpartition(".")[0], "your_app.jobs.send_statement"):
-        raise _unknown(path, problem)
-    try:
-        function = attribute_of(path)
-    except Exception as error:
-        if problem := named_paths.find_missing_module(path, error):
-            raise _unknown(path, problem) from error
-        raise UnknownHandlerError(
-            _("Handler {0} can't be imported: {1}: {2}").format(path, type(error).__name__, error)
-        ) from error
-    if function is None:
-        raise _unknown(path, named_paths.missing_function(path))
-    if not (path in named_paths.named_paths() or is_marked(function)):
-        raise _unknown(path, _("decorate it with @job_handler, or name it in the hook {0}.").format(HOOK))
+    function = find(path, HOOK)
+    if not (path in named_in(HOOK) or is_marked(function)):
+        text = _("{0} is not a registered job handler: decorate it with @job_handler, or name it in the hook {1}.")
+        raise UnknownHandlerError(text.format(path, HOOK))
     if problem := signature_problem(function):
         raise UnknownHandlerError(_("Handler {0}: {1}").format(path, problem))
     return function
@@ -103,7 +145,8 @@ def declared_of(handler: Handler, name: str) -> Declared | None:
     try:
         return declared_by(handler)
     except Exception as error:  # pydantic has many of its own
-        reason = f"{type(error).__name__}: {error}"
+        first_line = str(error).partition("\n")[0]
+        reason = f"{type(error).__name__}: {first_line}"
         raise UnknownHandlerError(_("Handler {0}: its parameters can't be read: {1}").format(name, reason)) from error
 
 
@@ -115,7 +158,7 @@ def parameters_schema(path: str) -> dict[str, Any] | None:
 
 def is_marked(function: Any) -> bool:
     """Whether the decorator was applied to `function`."""
-    return callable(function) and getattr(function, _MARK, False) is True
+    return mark_of(function) is not None
 
 
 def signature_problem(function: Any) -> str | None:
@@ -130,8 +173,3 @@ def signature_problem(function: Any) -> str | None:
     except TypeError as error:
         return str(error)
     return None
-
-
-def _unknown(path: str, advice: str) -> UnknownHandlerError:
-    text = _("{0} is not a registered job handler: {1}")
-    return UnknownHandlerError(text.format(path or _("An empty name"), advice))

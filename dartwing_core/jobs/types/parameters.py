@@ -13,26 +13,25 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast, get_type_hints
+from typing import Any, cast, get_type_hints
 
-from ..errors import InvalidJobError, JobTimeoutError, PermanentError, TransientError
-from ..lib import canonical, classification, secret_values
-from ..lib.outside_errors import BaseTimeoutException
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
+
+from ..errors import InvalidJobError, PermanentError
+from ..lib import canonical, secret_values
+from ..lib.secret_texts import spellings
+from ..lib.secret_values import MASK, Secret
 from ..lib.texts import describe_unknown
 from ..lib.texts import translate as _
-from . import declared_secrets
-from .parameter_errors import WHOLE, is_of_validation, problems_of
+from .declaration import mark_of
+from .problems import WHOLE, problems_of
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
-MARK = "__background_job_parameters__"
-"""The attribute in which the decorator keeps a type for a handler that reads the context."""
 MOST_PROBLEMS = 20
-MASKED_BY_PYDANTIC = "**********"
 OF_PARAMETERS = frozenset({"str", "int", "float", "bool", "list", "dict", "date", "datetime", "Decimal", "Literal"})
 """Types of parameters, by which a handler is known that has forgotten the context."""
 BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -43,57 +42,48 @@ class Declared:
     """The parameters that a handler declares."""
 
     def __init__(self, declared: Any, *, spread: bool):
-        from pydantic import TypeAdapter  # late: its import takes time, and many handlers declare nothing
-
-        self._adapter: TypeAdapter[Any] = TypeAdapter(declared)
+        self.adapter: TypeAdapter[Any] = TypeAdapter(declared)
         self.is_spread = spread
         """Whether the handler takes each parameter by name."""
-        self.schema = _with_descriptions(_opened(self._adapter.json_schema()), declared)
+        self.schema = _described(_opened(self.adapter.json_schema()), declared)
         """The JSON Schema of the parameters."""
-        self._known = frozenset(self.schema.get("properties", {})) | _names_beside_aliases(declared)
-        self._takes_more = bool(self.schema.setdefault("additionalProperties", False))
-        self.secrets = declared_secrets.names_of(self.schema, declared)
-        """The names of the parameters that are encrypted."""
         properties = self.schema.get("properties", {})
-        self.defaults = {name: field["default"] for name, field in properties.items() if "default" in field}
+        self.defaults = {name: part["default"] for name, part in properties.items() if "default" in part}
         """The values of parameters that a job leaves out, as far as JSON has them."""
+        _check_secrets(self.schema)
+        settings = getattr(declared, "model_config", {})
+        if settings.get("populate_by_name") or settings.get("validate_by_name"):
+            properties = {**_opened(self.adapter.json_schema(by_alias=False))["properties"], **properties}
+        self._known = frozenset(properties)
+        self._takes_more = bool(self.schema.setdefault("additionalProperties", False))
+        self.secrets = frozenset(name for name, part in properties.items() if _is_secret(part))
+        """The names of the parameters that are encrypted."""
 
-    def check(self, parameters: Mapping[str, Any], text: str | secret_values.Secret[str]) -> Any:
+    def check(self, parameters: Mapping[str, Any], text: str) -> Any:
         """The typed parameters. Raises InvalidJobError that names each wrong one.
 
-        `text`: these as canonical JSON. It and secrets are veiled: an error may be logged with our variables.
+        `text`: the parameters as stored, which is canonical JSON with sealed secrets.
         """
-        problems, value, failure = self._unknown(parameters), None, None
+        problems, value = self._unknown(parameters), None
         try:
-            value = self._adapter.validate_json(_revealed(text), strict=True)
-        except Exception as error:
-            if is_of_validation(error):
-                problems += problems_of(error, parameters)
-            elif not self.secrets or isinstance(error, BaseTimeoutException | JobTimeoutError):
-                raise
-            else:
-                failure = _without_secrets(error)
-        if failure:  # out here, since the traceback of the validator's error would show them
-            raise failure
-        if problems:
+            value = self.adapter.validate_json(text, strict=True)
+        except ValidationError as error:
+            secrets = [one for one in parameters.values() if isinstance(one, Secret)]
+            problems += problems_of(error, spellings([secret.get_secret_value() for secret in secrets]))
+        if problems:  # out here: pydantic's error holds what was wrong, and may be logged with this one
             raise InvalidJobError(_("These parameters don't fit: {0}.").format("; ".join(problems[:MOST_PROBLEMS])))
         return value
 
     def call(self, handler: Callable[..., Any], context: Any, text: str) -> Any:
-        """Call the handler with the context, and with the typed parameters. `text`: as stored, canonical JSON.
+        """Call the handler with the context, and with the typed parameters. `text`: as stored.
 
         Raises PermanentError if they no longer fit what the handler declares.
         """
         try:
-            stored = canonical.load(text) or {}
-            if self.secrets:
-                stored = secret_values.opened(stored, self.secrets)
-            value = self.check(stored, secret_values.json_of(stored) if self.secrets else text)
+            value = self.check(canonical.load(text) or {}, text)
         except InvalidJobError as error:
             raise PermanentError(str(error)) from error
-        if self.is_spread:
-            return handler(context, **{field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
-        return handler(context, value)
+        return handler(context, **vars(value)) if self.is_spread else handler(context, value)
 
     def names(self) -> list[str] | None:
         """The names of all parameters. None if the handler takes others, too."""
@@ -112,32 +102,7 @@ class Declared:
         return [describe_unknown([name], self._known) for name in unknown[:MOST_PROBLEMS]]
 
 
-def _without_secrets(error: Exception) -> Exception:
-    """An error in place of a validator's, whose text and traceback may tell secrets. A transient one stays so."""
-    text = _("These parameters can't be checked: {0}.").format(type(error).__name__)
-    return TransientError(text) if classification.is_transient(error) else InvalidJobError(text)
-
-
-def _revealed(text: str | secret_values.Secret[str]) -> str:
-    return text.get_secret_value() if isinstance(text, secret_values.Secret) else text
-
-
-def secrets_of(handler: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, secret_values.Secret[str]]:
-    """The secrets among stored parameters, by name. Raises PermanentError if one can't be decrypted."""
-    declared = declared_by(handler) if parameters else None
-    if not declared or not declared.secrets:
-        return {}
-    try:
-        opened = secret_values.opened(parameters, declared.secrets)
-    except InvalidJobError as error:
-        raise PermanentError(str(error)) from error
-    return {name: value for name, value in opened.items() if isinstance(value, secret_values.Secret)}
-
-
-def declares(handler: Callable[..., Any], name: str) -> bool:
-    """Whether a handler declares a parameter of this name."""
-    declared = declared_by(handler)
-    return declared is not None and declared.declares(name)
+# Calls --------------------------------------------------------------------------------------------------------------
 
 
 def call(handler: Callable[..., Any], context: Any, text: str | None) -> Any:
@@ -151,8 +116,26 @@ def call(handler: Callable[..., Any], context: Any, text: str | None) -> Any:
     return declared.call(handler, context, text or "{}")
 
 
+def secrets_of(handler: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Secret[str]]:
+    """The secrets among stored parameters, by name. Raises PermanentError if one can't be decrypted."""
+    declared = declared_by(handler) if parameters else None
+    if not declared or not declared.secrets:
+        return {}
+    try:
+        opened = secret_values.opened(parameters, declared.secrets)
+    except InvalidJobError as error:
+        raise PermanentError(str(error)) from error
+    return {name: value for name, value in opened.items() if isinstance(value, Secret)}
+
+
+def declares(handler: Callable[..., Any], name: str) -> bool:
+    """Whether a handler declares a parameter of this name."""
+    declared = declared_by(handler)
+    return declared is not None and declared.declares(name)
+
+
 def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
-    """The parameters of a job, as JSON values, from the arguments with which its handler is to be called.
+    """The parameters of a job, as JSON values and secrets, from the arguments with which its handler is to be called.
 
     A handler that takes all of them as one object, or the context alone, gets one argument. Raises TypeError for more
     arguments than the handler takes. Wrong names and values are for the check.
@@ -160,43 +143,30 @@ def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: 
     names = list(further_arguments(handler)) or [WHOLE]
     if len(arguments) > len(names):
         raise TypeError(_("{0} takes at most {1} parameters.").format(handler.__name__, len(names)))
-    given = {**dict(zip(names, arguments, strict=False)), **named}
+    given: Any = {**dict(zip(names, arguments, strict=False)), **named}
     declared = declared_by(handler)
-    names_of_secrets = declared.secrets if declared else frozenset()
-    is_whole = given.keys() == {WHOLE} and not (declared and declared.is_spread)
-    found, problem = _veiled_json(given, names_of_secrets, is_whole)
-    if problem:  # out here, without the variables of what has looked at them
-        raise TypeError(problem)
-    return found
+    if given.keys() == {WHOLE} and not (declared and declared.is_spread):
+        given = given[WHOLE]
+        if declared and not isinstance(given, Mapping):
+            given = declared.adapter.dump_python(given, by_alias=True, warnings=False)
+    if not isinstance(given, Mapping):
+        return to_jsonable_python(given, fallback=_without_json)
+    secrets = secret_values.veiled(given, declared.secrets if declared else ())
+    secrets = {name: value for name, value in secrets.items() if isinstance(value, Secret)}
+    rest = to_jsonable_python({name: given[name] for name in given if name not in secrets}, fallback=_without_json)
+    if MASK in str(rest):
+        raise TypeError(_("a Secret may stand only where the handler declares Secret[str]"))
+    return {**rest, **secrets}
 
 
-def _veiled_json(given: Mapping[str, Any], names_of_secrets: Collection[str], is_whole: bool) -> tuple[Any, str | None]:
-    """Given arguments as JSON values, with secrets veiled, and what is wrong with them."""
-    from pydantic_core import to_jsonable_python
-
-    kept = {name: value for name, value in given.items() if name in names_of_secrets and _is_secret_value(value)}
-    revealed: list[secret_values.Secret[str]] = []
-
-    def reveal(value: Any) -> Any:
-        if not _is_secret_value(value):
-            raise TypeError(_("{0} has no JSON form.").format(type(value).__name__))
-        revealed.append(value)
-        return value.get_secret_value()
-
-    rest = {name: value for name, value in given.items() if name not in kept}
-    found = to_jsonable_python(given[WHOLE] if is_whole else rest, fallback=reveal)
-    if isinstance(found, Mapping):
-        if any(found.get(name) == MASKED_BY_PYDANTIC for name in names_of_secrets):
-            return None, _("pass a secret as text, or as a Secret of dartwing_core.jobs")
-        found = secret_values.veiled(found, names_of_secrets) | kept
-    declared = [found.get(name) for name in names_of_secrets] if is_whole and isinstance(found, Mapping) else []
-    if any(declared.count(secret) < revealed.count(secret) for secret in revealed):  # the submit encrypts no others
-        return None, _("a Secret may stand only where the handler declares Secret[str]")
-    return found, None
+def _without_json(value: Any) -> str:
+    """What stands for a value that JSON does not have. Raises TypeError unless it is a secret."""
+    if isinstance(value, Secret):
+        return MASK
+    raise TypeError(_("{0} has no JSON form.").format(type(value).__name__))
 
 
-def _is_secret_value(value: Any) -> bool:
-    return isinstance(value, secret_values.Secret)
+# Declarations -------------------------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=1024)
@@ -205,33 +175,20 @@ def declared_by(function: Callable[..., Any]) -> Declared | None:
 
     Raises TypeError, NameError or an error of pydantic's if a type can't be used.
     """
-    further, of_decorator = further_arguments(function), getattr(function, MARK, None)
+    further, mark = further_arguments(function), mark_of(function)
     if not further:
+        of_decorator = mark.parameters if mark else None
         return Declared(of_decorator, spread=False) if of_decorator is not None else None
     # Not those of the context and of the result, whose types may be imported for type checkers alone.
     asked = SimpleNamespace(__annotations__={name: argument.annotation for name, argument in further.items()})
     hints = get_type_hints(asked, globalns=inspect.unwrap(function).__globals__, include_extras=True)
-    if list(further) == [WHOLE] and declared_secrets.is_structure(hints[WHOLE]):
+    if list(further) == [WHOLE] and _is_structure(hints[WHOLE]):
         return Declared(hints[WHOLE], spread=False)
-    try:
-        return Declared(_dataclass_of(function.__name__, further, hints), spread=True)
-    except Exception as error:
-        raise _named(error, hints) from error
-
-
-def _named(error: Exception, hints: Mapping[str, Any]) -> Exception:
-    """The error with the name of the argument whose type pydantic does not know, if that is the cause."""
-    from pydantic import TypeAdapter
-    from pydantic.errors import PydanticSchemaGenerationError
-
-    if isinstance(error, PydanticSchemaGenerationError):
-        for name, hint in hints.items():
-            try:
-                TypeAdapter(hint)
-            except PydanticSchemaGenerationError:
-                advice = _("{0} has a type that JSON can't hold: take text, numbers, lists, a dataclass or a model")
-                return TypeError(advice.format(name))
-    return error
+    fields: list[Any] = [
+        (name, hints[name], *([] if argument.default is inspect.Parameter.empty else [Field(default=argument.default)]))
+        for name, argument in further.items()
+    ]
+    return Declared(dataclasses.make_dataclass(function.__name__, fields, kw_only=True), spread=True)
 
 
 @lru_cache(maxsize=1024)
@@ -245,7 +202,8 @@ def further_arguments(function: Callable[..., Any]) -> dict[str, inspect.Paramet
         text = _("a handler's first argument is the job's context, not a parameter: write {0}(context, {1}, …)")
         raise TypeError(text.format(function.__name__, arguments[0].name))
     annotated = {argument.name: argument for argument in arguments[1:] if _is_parameter(argument)}
-    if annotated and getattr(function, MARK, None) is not None:
+    mark = mark_of(function)
+    if annotated and mark and mark.parameters is not None:
         raise TypeError(_("a handler's parameters stand in its signature or in the decorator, not in both"))
     return annotated
 
@@ -263,24 +221,11 @@ def _is_parameter(argument: inspect.Parameter) -> bool:
     return False
 
 
-def _dataclass_of(name: str, arguments: Mapping[str, inspect.Parameter], hints: Mapping[str, Any]) -> type:
-    fields: list[Any] = []
-    for argument in arguments.values():
-        given = {} if argument.default is inspect.Parameter.empty else _default(argument.default)
-        fields.append((argument.name, hints[argument.name], dataclasses.field(**given, kw_only=True)))
-    return dataclasses.make_dataclass(name, fields)
-
-
-def _default(value: Any) -> dict[str, Any]:
-    is_shared = isinstance(value, list | dict | set)
-    return {"default_factory": lambda: value.copy()} if is_shared else {"default": value}
-
-
-def _names_beside_aliases(declared: Any) -> frozenset[str]:
-    """The names of fields that a pydantic model also takes where they have aliases."""
-    settings = getattr(declared, "model_config", {})
-    takes_names = settings.get("populate_by_name") or settings.get("validate_by_name")
-    return frozenset(declared.model_fields) if takes_names else frozenset()
+def _is_structure(hint: Any) -> bool:
+    """Whether a type has named fields: a dataclass, a TypedDict or a pydantic model."""
+    return isinstance(hint, type) and (
+        dataclasses.is_dataclass(hint) or hasattr(hint, "__total__") or hasattr(hint, "model_fields")
+    )
 
 
 def _opened(schema: dict[str, Any]) -> dict[str, Any]:
@@ -292,11 +237,26 @@ def _opened(schema: dict[str, Any]) -> dict[str, Any]:
     return {**schema["$defs"][reference.rpartition("/")[2]], "$defs": schema["$defs"]}
 
 
-def _with_descriptions(schema: dict[str, Any], declared: Any) -> dict[str, Any]:
+def _described(schema: dict[str, Any], declared: Any) -> dict[str, Any]:
     """The schema, with the texts of `Annotated` types as descriptions."""
     for name, hint in get_type_hints(declared, include_extras=True).items():
-        described = schema.get("properties", {}).get(name, {})
         texts = [text for text in getattr(hint, "__metadata__", ()) if isinstance(text, str)]
         if texts:
-            described.setdefault("description", texts[0])
+            schema.get("properties", {}).get(name, {}).setdefault("description", texts[0])
     return schema
+
+
+def _is_secret(schema: Mapping[str, Any]) -> bool:
+    """Whether a property is a Secret, or either that or null."""
+    choices = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
+    return len(choices) == 1 and choices[0].get("writeOnly") is True
+
+
+def _check_secrets(schema: Mapping[str, Any]) -> None:
+    """Raises TypeError for a secret that is not a parameter itself, or has a default, which the schema shows."""
+    secrets = {name: part for name, part in schema.get("properties", {}).items() if _is_secret(part)}
+    if json.dumps(schema).count('"writeOnly": true') != len(secrets):
+        raise TypeError(_("a secret is a parameter itself: it can't stand in a list or in another object"))
+    for name, part in secrets.items():
+        if part.get("default") is not None:
+            raise TypeError(_("a secret has no default but None: {0} would show it").format(name))

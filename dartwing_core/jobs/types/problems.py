@@ -1,4 +1,4 @@
-"""Faults of parameters, in words for people: pydantic's errors with the place of each."""
+"""pydantic's errors, in words for people."""
 
 from __future__ import annotations
 
@@ -6,34 +6,19 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from frappe import _
+from pydantic import ValidationError
 
-from ..lib.secret_texts import spellings, without
-from ..lib.secret_values import Secret
+from ..lib.secret_texts import without
 from ..lib.texts import cut
 
 WHOLE = "parameters"
 """The name of a handler's second argument that takes all parameters as one object, and of the whole in errors."""
 
 
-TOLD_OF_SECRETS = frozenset({"missing", "string_type", "none_required", "too_short", "too_long"})
-"""Kinds of errors at a secret whose texts can't quote it. Of the others, a validator may have made the text."""
-
-
-def is_of_validation(error: BaseException) -> bool:
-    """Whether an error is pydantic's list of wrong values."""
-    from pydantic import ValidationError
-
-    return isinstance(error, ValidationError)
-
-
-def problems_of(error: Any, parameters: Mapping[str, Any]) -> list[str]:
-    """Each wrong value with what it should be. `error`: of validation. `parameters`: whose secrets no text may hold."""
-    secrets = {name: value for name, value in parameters.items() if isinstance(value, Secret)}
-    hidden = spellings([secret.get_secret_value() for secret in secrets.values()])
-    return [
-        f"{_place(found['loc'])} {_expectation(found, hidden, is_secret=(*found['loc'], WHOLE)[0] in secrets)}"
-        for found in error.errors(include_url=False, include_input=False)
-    ]
+def problems_of(error: ValidationError, hidden: Collection[str]) -> list[str]:
+    """Each wrong value with what it should be. `hidden`: spellings of secrets, which a validator may have quoted."""
+    found = error.errors(include_url=False, include_input=False)
+    return [without(f"{_place(one['loc'])} {problem_of(one)}", hidden) for one in found]
 
 
 def _place(location: Iterable[int | str]) -> str:
@@ -44,7 +29,8 @@ def _place(location: Iterable[int | str]) -> str:
     return text or WHOLE
 
 
-def _expectation(found: Mapping[str, Any], hidden: Collection[str], *, is_secret: bool) -> str:
+def problem_of(found: Mapping[str, Any]) -> str:
+    """What a value should be, for people. `found`: one of the errors of pydantic."""
     kind, context = found["type"], found.get("ctx", {})
     texts = {
         "missing": _("is missing"),
@@ -57,9 +43,12 @@ def _expectation(found: Mapping[str, Any], hidden: Collection[str], *, is_secret
         "bool_type": _("must be true or false"),
         "list_type": _("must be a list"),
         "tuple_type": _("must be a list"),
+        "is_instance_of": _("must be a list"),
+        "sequence_str": _("must be a list"),
         "dict_type": _("must be an object"),
         "model_type": _("must be an object"),
         "dataclass_type": _("must be an object"),
+        "callable_type": _("must be a function"),
         "none_required": _("must be empty"),
         "date_type": _("must be a date, such as {0}").format("2026-01-31"),
         "date_parsing": _("must be a date, such as {0}").format("2026-01-31"),
@@ -68,6 +57,4 @@ def _expectation(found: Mapping[str, Any], hidden: Collection[str], *, is_secret
         "extra_forbidden": _("is unknown"),
         "unexpected_keyword_argument": _("is unknown"),
     }
-    if is_secret and kind not in TOLD_OF_SECRETS:
-        return _("is wrong")
-    return texts.get(kind) or _("is wrong: {0}").format(cut(without(found["msg"], hidden)))
+    return texts.get(kind) or _("is wrong: {0}").format(cut(found["msg"]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from pathlib import Path
 
 import frappe
@@ -11,8 +10,6 @@ import pytest
 
 from dartwing_core import install
 from dartwing_core.jobs.access import desk_access
-from dartwing_core.jobs.lib import clock
-from dartwing_core.jobs.sweep import scheduled_types
 from dartwing_core.jobs.types import handlers
 
 CONTRACT = {
@@ -50,40 +47,6 @@ def test_migrating_keeps_what_the_site_changed_and_restores_what_is_missing():
         frappe.db.commit()  # as a migration may have done
         frappe.clear_document_cache("Job Type", "echo_job")
         frappe.clear_document_cache("Job Type", "sample_job")
-
-
-@pytest.fixture
-def from_the_future(site) -> list[str]:
-    """Our Scheduled Job Types as another time zone leaves them; one of Frappe's too, as the last."""
-    future = clock.site_time() + timedelta(hours=9)
-    names = frappe.get_all(scheduled_types.DOCTYPE, {"method": ("like", "dartwing_core.%")}, pluck="name")
-    names += frappe.get_all(scheduled_types.DOCTYPE, {"method": ("not like", "dartwing_core.%")}, pluck="name", limit=1)
-    row = frappe.qb.DocType(scheduled_types.DOCTYPE)
-    query = frappe.qb.update(row).set(row.creation, future).set(row.last_execution, future)
-    query.where(row.name.isin(names)).run()
-    return names
-
-
-def in_the_future(names: list[str], now) -> list[str]:
-    rows = frappe.get_all(scheduled_types.DOCTYPE, {"name": ("in", names)}, ["name", "creation", "last_execution"])
-    return [row.name for row in rows if max(row.creation, row.last_execution) > now]
-
-
-def test_migrating_puts_scheduled_job_types_right_that_another_time_zone_put_in_the_future(from_the_future):
-    # Frappe runs none of them until then: on a fresh site of Frappe 16 not for hours.
-    install.after_migrate()
-    *_ours, frappes = from_the_future
-    assert in_the_future(from_the_future, clock.site_time()) == [frappes], "nobody else's"
-    frappe.db.rollback()
-
-
-def test_what_lies_in_the_past_stays_as_it_is(site):
-    query = {"fields": ["name", "creation", "last_execution"], "order_by": "name"}
-    scheduled_types.set_back(clock.site_time())
-    before = frappe.get_all(scheduled_types.DOCTYPE, **query)
-    assert scheduled_types.set_back(clock.site_time()) == 0
-    assert frappe.get_all(scheduled_types.DOCTYPE, **query) == before
-    frappe.db.rollback()
 
 
 def test_roles_exist():

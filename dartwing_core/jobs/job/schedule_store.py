@@ -14,7 +14,7 @@ import frappe
 from pypika.queries import QueryBuilder
 
 from ..access import content
-from ..lib import clock, config, deletion, sql
+from ..lib import clock, config, sql
 from ..lib.row_types import Columns, fields_of
 from ..lib.rows import update_query
 
@@ -141,8 +141,3 @@ def run_pattern(name: Any) -> str:
 def schedule_of(key: str | None) -> str | None:
     """The schedule for which a job was made."""
     return key.partition("@")[0] if key else None
-
-
-def forget(organization: str) -> None:
-    """Delete the schedules of an organization that is deleted: another one may get its name."""
-    deletion.delete_rows(config.SCHEDULE, "organization", [organization])

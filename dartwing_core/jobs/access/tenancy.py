@@ -197,4 +197,3 @@ class Owner:
     def standing(self) -> Standing:
         """Their standing in the organization: as read at the claim, else from the adapter now."""
         return self.seen_standing or standing(self.user, self.organization)
-

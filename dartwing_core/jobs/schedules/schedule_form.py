@@ -13,13 +13,12 @@ from frappe.utils import cint, get_system_timezone
 
 from ..access import content, visibility
 from ..errors import InvalidJobError, UnknownHandlerError
-from ..job import schedule_store
-from ..job.schedule_store import ScheduleRow, ScheduleWork
 from ..lib import canonical, clock, sealing, secret_values
 from ..submit import given_parameters, submission
 from ..submit.request import Prepared, Request
-from . import recurrence
+from . import recurrence, schedule_store
 from .recurrence import Recurrence
+from .schedule_store import ScheduleRow, ScheduleWork
 
 if TYPE_CHECKING:
     from frappe.model.document import Document

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dartwing_core.jobs import get_job_status
-from dartwing_core.jobs.job import schedule_store
-from dartwing_core.jobs.schedules import recurrence, schedule_runs
+from dartwing_core.jobs.schedules import recurrence, schedule_runs, schedule_store
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
 from tests.support.schedule_runs import HOUR, hours
@@ -72,8 +71,8 @@ def test_a_held_schedule_is_not_looked_at_in_every_sweep(wall, job_type, organiz
     organization(status="Suspended")
     wall.advance(HOUR)
     sweeper.sweep()
-    assert schedule_store.due(wall.epoch + 50, 10) == []
-    assert len(schedule_store.due(wall.epoch + 70, 10)) == 1
+    assert schedule_store.due_query(wall.epoch + 50, 10).run(pluck=True) == []
+    assert len(schedule_store.due_query(wall.epoch + 70, 10).run(pluck=True)) == 1
 
 
 def test_a_paused_organization_takes_jobs_that_wait(wall, job_type, organization):

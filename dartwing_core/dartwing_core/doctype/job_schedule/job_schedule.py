@@ -67,6 +67,6 @@ class JobSchedule(OrganizationsDocument, SealedDocument):
 
 
 def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.job.schedule_store` and `schedules`."""
+    """Indexes for the queries of `dartwing_core.jobs.schedules.schedule_store` and `schedules`."""
     for fields in (["enabled", "look_at_epoch"], ["organization", "creation"], ["owner_user", "creation"]):
         frappe.db.add_index(config.SCHEDULE, fields)

@@ -56,7 +56,7 @@ def _named(path: str) -> Any:
     return found
 
 
-class FourFunctions:
+class _FourFunctions:
     """What follows from the four functions that each adapter has, for the ones that it leaves out."""
 
     organization_doctype = ORGANIZATION
@@ -65,7 +65,6 @@ class FourFunctions:
         self._of = of
 
     def standing(self, user: str, organization: str) -> Standing:
-        """The standing, by three functions."""
         organization = resolve(user, organization)
         role = MEMBER if self._of.is_member(user, organization) else None
         if role and self._of.is_admin(user, organization):
@@ -74,15 +73,12 @@ class FourFunctions:
         return Standing(limits.state, role, limits, organization)
 
     def resolve(self, _user: str, organization: str) -> str:
-        """The text itself: these organizations have no names beside their ids."""
         return organization
 
     def names_of(self, _organizations: Sequence[str]) -> dict[str, str]:
-        """No names."""
         return {}
 
     def reach_of(self, user: str) -> Reach:
-        """The organizations of a user, each with its state."""
         if not frappe.db.get_value("User", user, "enabled"):
             return NO_REACH
         members = list(self._of.orgs_of(user))
@@ -90,22 +86,19 @@ class FourFunctions:
         return Reach(True, members, admins, [name for name in members if self._of.state_of(name) != ACTIVE])
 
     def limits_of(self, organizations: Sequence[str]) -> dict[str, Limits]:
-        """No limits except the state."""
         return {name: Limits(self._of.state_of(name)) for name in organizations}
 
     def admins_of(self, _organization: str) -> list[str]:
-        """Nobody: these functions can't tell."""
         return []
 
     def standing_arrays(self, _job: Table) -> dict[tuple[str, ...], QueryBuilder]:
-        """Nothing: only the default adapter can answer in the same statement."""
         return {}
 
 
 def _offered(name: str) -> Any:
     """The adapter's function or value of this name, or else the one that follows from its four functions."""
     tenancy = adapter()
-    return getattr(tenancy, name, None) or getattr(FourFunctions(tenancy), name)
+    return getattr(tenancy, name, None) or getattr(_FourFunctions(tenancy), name)
 
 
 def is_default() -> bool:

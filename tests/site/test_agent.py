@@ -72,12 +72,6 @@ def test_retries_and_live_jobs_are_swept(watch, sweeps, job_type, status):
     assert len(sweeps) == 1
 
 
-def test_jobs_in_line_are_swept(watch, sweeps, job_type):
-    set_columns(submitted_with(job_type, available_at=3_600), in_line=1)
-    watch.sweep_if_leader()
-    assert len(sweeps) == 1
-
-
 def test_schedules_are_swept_when_they_are_due(watch, sweeps, job_type):
     schedule = made(job_type, **every(60))
     assert (watch.sweep_if_leader(), sweeps) == (agent.IDLE, [])
@@ -128,12 +122,6 @@ def test_who_settles_sweeps_only_where_nobody_leads(watch, sweeps):
     sweeper.sweep_now_and_then()
     sweeper.sweep_now_and_then()
     assert len(sweeps) == 1
-
-
-def test_a_lookout_leads_although_workers_sweep_in_passing(sweeps):
-    sweeper.sweep_now_and_then()
-    agent.Site(SITE).sweep_if_leader()
-    assert len(sweeps) == 2
 
 
 def test_a_site_in_maintenance_is_left_alone(sweeps, monkeypatch):
@@ -221,19 +209,6 @@ def test_a_site_that_can_not_be_looked_at_keeps_no_other_waiting_and_is_logged_o
     assert broken.next_look - time.monotonic() <= 1, "all is well again"
 
 
-def test_a_site_that_is_none_any_more_is_harmless(sweeps):
-    run_for([SITE, "gone.test"], 30)
-    assert set(sweeps) == {SITE}
-
-
-def test_without_redis_nothing_is_swept_and_nothing_raised(sweeps, monkeypatch):
-    site = agent.Site(SITE, 1)
-    monkeypatch.setenv("FRAPPE_REDIS_QUEUE", "redis://127.0.0.1:1")
-    site.check(SITES)
-    assert sweeps == []
-    monkeypatch.undo()
-
-
 def test_a_loop_that_dies_begins_anew(monkeypatch):
     # Seen failing: without the loop around the sweeps.
     monkeypatch.setattr(scheduler_sweeps, "START_DELAY", 0)
@@ -250,15 +225,3 @@ def test_a_loop_that_dies_begins_anew(monkeypatch):
     scheduler_sweeps.begin()
     assert ended.wait(10)
     assert deaths == []
-
-
-def test_the_command_runs_although_the_thread_can_not_begin(monkeypatch):
-    import click
-
-    def fail():
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(scheduler_sweeps, "begin", fail)
-    command = click.Command("schedule", callback=lambda value: value + 1)
-    scheduler_sweeps.add_to(command)
-    assert command.callback(1) == 2

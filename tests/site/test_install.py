@@ -10,7 +10,6 @@ import pytest
 
 from dartwing_core import install
 from dartwing_core.jobs.access import desk_access
-from dartwing_core.jobs.types import handlers
 
 CONTRACT = {
     "sample_job": (60, "Normal", 3, 300),
@@ -27,13 +26,6 @@ def test_sample_types_are_those_of_the_contract(name):
     assert found.is_enabled
 
 
-def test_every_type_that_comes_with_the_app_has_a_registered_handler():
-    names = frappe.get_all("Job Type", {"declared_by": ["like", "dartwing_core.%"]}, pluck="declared_by")
-    assert len(names) == 6
-    for name in names:
-        assert handlers.resolve(name)
-
-
 def test_migrating_keeps_what_the_site_changed_and_restores_what_is_missing():
     before = frappe.db.get_value("Job Type", "echo_job", "default_timeout")
     frappe.db.set_value("Job Type", "echo_job", "default_timeout", 99)
@@ -47,11 +39,6 @@ def test_migrating_keeps_what_the_site_changed_and_restores_what_is_missing():
         frappe.db.commit()  # as a migration may have done
         frappe.clear_document_cache("Job Type", "echo_job")
         frappe.clear_document_cache("Job Type", "sample_job")
-
-
-def test_roles_exist():
-    for role in install.ROLES:
-        assert frappe.db.exists("Role", role)
 
 
 def test_unique_and_composite_indexes_exist():
@@ -118,9 +105,3 @@ def test_the_sidebar_leads_to_all_that_people_open_each_with_its_icon():
     icons = [item["icon"] for item in LINKS]
     assert all(icons)
     assert len(set(icons)) == len(icons)
-
-
-@pytest.mark.parametrize("variant", ["solid", "subtle"])
-def test_the_app_has_an_icon(variant):
-    icon = json.loads((APP / "desktop_icon/background_jobs.json").read_text())
-    assert (APP / f"public/icons/desktop_icons/{variant}/{frappe.scrub(icon['label'])}.svg").exists()

@@ -191,12 +191,6 @@ def test_the_lease_is_a_setting_with_a_floor():
         pass
 
 
-def test_a_setting_of_zero_shows_the_default_that_is_in_force(site):
-    with settings(lease_seconds=0, retry_delay_cap=0, slice_seconds=0):
-        saved = frappe.get_doc("Job Engine Settings")
-        assert (saved.lease_seconds, saved.retry_delay_cap, saved.slice_seconds) == (20, 3_600, 0), "0 is off"
-
-
 def test_two_sweeps_at_the_same_time_do_each_thing_once(monkeypatch):
     # I3. Broken by leaving the status out of the WHERE in `record._update`.
     monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)

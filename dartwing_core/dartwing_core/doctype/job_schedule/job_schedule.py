@@ -6,8 +6,7 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument
-from dartwing_core.dartwing_core.sealed_document import SealedDocument, sealed_field
+from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument, SealedDocument, sealed_field
 from dartwing_core.jobs.access import content
 from dartwing_core.jobs.lib import config, ids
 from dartwing_core.jobs.lib.sealing import SealError

@@ -32,9 +32,7 @@ REFERENCES = {
     "ToDo": ("reference_type", "reference_name"),
     "File": ("attached_to_doctype", "attached_to_name"),
     "Tag Link": ("document_type", "document_name"),
-    "DocShare": ("share_doctype", "share_name"),
     "Version": ("ref_doctype", "docname"),
-    "View Log": ("reference_doctype", "reference_name"),
     "Document Follow": ("ref_doctype", "ref_docname"),
 }
 """The fields by which rows of these DocTypes refer to a document."""

@@ -162,7 +162,7 @@ def idle_looks() -> list[tuple[float, float]]:
     site, times = agent.Site(os.environ["DW_SITE"], agent.INTERVAL), []
     for _ in range(WARM_UP + LOOKS):
         began, used = time.perf_counter(), time.process_time()
-        site.sweep(os.environ["DW_SITES_PATH"])
+        site.check(os.environ["DW_SITES_PATH"])
         times.append((1000 * (time.perf_counter() - began), 1000 * (time.process_time() - used)))
     return times[WARM_UP:]
 

@@ -24,10 +24,9 @@ app_include_js = "dartwing_core.bundle.js"
 app_include_css = "dartwing_core.bundle.css"
 extend_bootinfo = "dartwing_core.jobs.operations.references.add_to_boot"
 
-# Permissions, of this app's DocTypes alone
-# -----------------------------------------
-
-_tenant_doctypes = (
+# A job outlives its Organization, Job Type, owner and parent; a schedule outlives its Job Type and owner. The engine
+# decides what happens to it then.
+_outliving_doctypes = (
     "Background Job",
     "Background Job Run",
     "Background Job Dependency",
@@ -35,10 +34,12 @@ _tenant_doctypes = (
     "Job Batch",
     "Job Circuit",
     "Job Schedule",
-    "Organization",
-    "Org Member",
-    "Organization Removal",
 )
+
+# Permissions, of this app's DocTypes alone
+# -----------------------------------------
+
+_tenant_doctypes = (*_outliving_doctypes, "Organization", "Org Member", "Organization Removal")
 
 permission_query_conditions = dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk_access.conditions")
 has_permission = dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk_access.has_permission")
@@ -49,17 +50,7 @@ has_permission = dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk
 # A job refers to a document of any DocType, and follows its rename after the commit.
 doc_events = {"*": {"after_rename": "dartwing_core.jobs.operations.references.note_rename"}}
 
-# A job outlives its Organization, Job Type, owner and parent; a schedule outlives its Job Type and owner. The engine
-# decides what happens to it then.
-ignore_links_on_delete = [
-    "Background Job",
-    "Background Job Run",
-    "Background Job Dependency",
-    "Job Execution Log",
-    "Job Batch",
-    "Job Circuit",
-    "Job Schedule",
-]
+ignore_links_on_delete = [*_outliving_doctypes]
 
 # Scheduler
 # ---------

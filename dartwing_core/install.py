@@ -9,10 +9,9 @@ import frappe
 from frappe.utils import cint
 
 from dartwing_core.jobs.errors import InvalidJobError
-from dartwing_core.jobs.lib import clock, sealing
+from dartwing_core.jobs.lib import sealing
 from dartwing_core.jobs.operations.default_organization import set_default_organization
 from dartwing_core.jobs.run import idempotency
-from dartwing_core.jobs.sweep import scheduled_types
 from dartwing_core.jobs.types import declared_types, functions
 
 APP = "dartwing_core"
@@ -40,13 +39,11 @@ def after_install() -> None:
             set_default_organization(name)
         except InvalidJobError as error:  # the adapter of another app knows none of this name, or not yet
             _print([str(error)])
-    scheduled_types.set_back(clock.site_time())
 
 
 def after_migrate() -> None:
     """Make records that a release has added since."""
     seed()
-    scheduled_types.set_back(clock.site_time())
 
 
 def warn_about_frappe(version: str) -> None:

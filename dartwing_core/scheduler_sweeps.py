@@ -45,23 +45,19 @@ def begin() -> None:
 def _keep_on(sites_path: str, stop: threading.Event) -> None:
     """Run the loop, and begin it again after an error. Only the first error is logged."""
     stop.wait(START_DELAY)
-    is_first = True
+    is_logged = False
     while not stop.is_set():
         try:
-            _sweep_sites(sites_path, stop)
+            from frappe.utils import get_sites
+
+            from dartwing_core.jobs.sweep import agent  # it takes a second, for which Frappe's loop need not wait
+
+            agent.run(stop, lambda: get_sites(sites_path), sites_path)
         except BaseException:  # an import may raise more than Exception, such as SystemExit
-            if is_first:
+            if not is_logged:
                 _log()
-            is_first = False
+            is_logged = True
             stop.wait(RESTART_DELAY)
-
-
-def _sweep_sites(sites_path: str, stop: threading.Event) -> None:
-    from frappe.utils import get_sites
-
-    from dartwing_core.jobs.sweep import agent  # imported late: it takes a second, and Frappe's loop need not wait
-
-    agent.run(stop, lambda: get_sites(sites_path), sites_path)
 
 
 def _log() -> None:

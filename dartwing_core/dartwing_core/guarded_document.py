@@ -8,7 +8,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs.access import desk_access, visibility
+from dartwing_core.jobs.access import content, desk_access, visibility
 from dartwing_core.jobs.lib.texts import cut
 
 TEXTS = frozenset({"Data", "Small Text", "Text", "Long Text", "JSON"})
@@ -93,3 +93,24 @@ class EngineDocument(GuardedDocument):
         frappe.throw(
             _("A {0} is made and changed by the job engine only.").format(_(self.doctype)), frappe.PermissionError
         )
+
+
+class SealedDocument(Document):
+    """A document with fields that lie sealed in columns of their own (`content`): properties open them."""
+
+    def load_from_db(self) -> Any:
+        """Take the sealed columns out of the values of the document."""
+        found = super().load_from_db()
+        columns = [name for name in self.__dict__ if name.startswith(content.PREFIX)]
+        content.keep(self, {name: self.__dict__.pop(name) for name in columns})
+        return found
+
+    def get(self, key: Any, *arguments: Any, **named: Any) -> Any:
+        """A field, opened if it is sealed."""
+        is_sealed = isinstance(key, str) and content.column(key) != key
+        return getattr(self, key, None) if is_sealed else super().get(key, *arguments, **named)
+
+
+def sealed_field(name: str) -> property:
+    """The property of a sealed field."""
+    return property(lambda document: content.of_document(document, name))

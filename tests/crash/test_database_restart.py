@@ -1,7 +1,7 @@
 """The private MariaDB is shut down or killed while jobs run, wait and are submitted: lost 0, doubled 0 (R5).
 
 Seen failing: where the agent keeps its connection it never sweeps again; jobs stay Running without both
-`is_lost` in `connection.retried` and `rescue_lost` in the sweep, either of which is enough.
+`is_lost` in `connection.retried` and `rescue.sweep` in the sweep, either of which is enough.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def test_workers_told_to_end_finish_their_job_and_take_no_other(fleet: Fleet, jo
 
 
 def test_a_worker_told_twice_or_with_its_work_horse_costs_an_attempt_and_no_job(fleet: Fleet):
-    # Seen failing (stuck in Running) without `rescue_lost` in the sweep.
+    # Seen failing (stuck in Running) without `rescue.sweep` in the sweep.
     job_type = factory.job_type("hanging", f"{factory.FAULTS}.first_hangs", max_retries=0)
     frappe.db.commit()
     submit(job_type, 2, seconds=60)

@@ -1,6 +1,6 @@
 """Killed workers: nothing is lost, nothing is done twice (R1, R2, R3, R12; regressions 19 and 25).
 
-Seen failing: without `rescue.rescue_lost` in the sweeper every test here hangs in Running; without the attempt in the
+Seen failing: without `rescue.sweep` in the sweeper every test here hangs in Running; without the attempt in the
 guard of `record.Job` the worker that wakes late completes a job that is somebody else's attempt by now.
 """
 

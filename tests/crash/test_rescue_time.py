@@ -4,7 +4,7 @@ In full: 30 kills with the lease of 20 s that a site has by default; at most 22 
 worker alone (95 of 100). In CI: 10 kills with a lease of 5 s, and 5 s and 10 s on top of it. With the
 scheduler alone it is the lease and one tick: the first tick behind the lease's end does it.
 
-Seen failing: the agent's without `rescue_lost` in the sweep; the workers' without `sweep_now_and_then` in
+Seen failing: the agent's without `rescue.sweep` in the sweep; the workers' without `sweep_now_and_then` in
 `after_settle`; the scheduler's with an empty `sweep_background_jobs`.
 """
 

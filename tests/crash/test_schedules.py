@@ -7,8 +7,8 @@ import signal
 import frappe
 import pytest
 
-from dartwing_core.jobs.job import schedule_store
 from dartwing_core.jobs.lib import clock
+from dartwing_core.jobs.schedules import schedule_store
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.schedules import due_times, every, made, state

@@ -99,7 +99,7 @@ def test_a_jump_back_starts_nothing_early_and_nothing_twice(wall, job_type):
 
 
 def test_a_lost_attempt_is_found_when_a_clock_set_back_has_caught_up(wall, job_type):
-    # Not before: its lease, and nothing else, tells whether it is alive. Seen failing without `rescue_lost`.
+    # Not before: its lease, and nothing else, tells whether it is alive. Seen failing without `rescue.sweep`.
     job = submitted(job_type)
     attempts.taken(job.name, 1)
     wall.jump(-HOUR)

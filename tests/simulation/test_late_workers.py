@@ -101,7 +101,7 @@ def test_a_rescue_against_a_late_settle_leaves_one_end(job_type, size):
 
     def rescue_it(job) -> None:
         threading.Event().wait(random.random() * 0.01)  # an attempt takes a little longer than a rescue
-        rescue.rescue_lost([row for row in rescue.doubtful() if row["name"] == job.name])
+        rescue.sweep([row for row in rescue.doubtful() if row["name"] == job.name])
 
     endings = in_rounds(jobs, lambda job: attempts.of(claimed[job.name]).make(), rescue_it)
     assert set(endings) <= {("Completed",), ("Failed",)}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from zoneinfo import ZoneInfo
 
 import frappe
 import pytest
@@ -17,7 +16,7 @@ from dartwing_core import scheduler_sweeps
 from dartwing_core.jobs.access import permission
 from dartwing_core.jobs.lib import clock, config
 from dartwing_core.jobs.rq import leader, redis_queue
-from dartwing_core.jobs.sweep import agent, scheduled_types, sweeper
+from dartwing_core.jobs.sweep import agent, sweeper
 from tests.support import database, factory, processes
 from tests.support.jobs import set_columns, submitted_with
 from tests.support.schedules import every, made
@@ -36,9 +35,9 @@ def sweeps(monkeypatch) -> list[str]:
 
 
 @pytest.fixture
-def watch(sweeps) -> agent.SiteWatch:
+def watch(sweeps) -> agent.Site:
     """One that leads, and has just swept."""
-    found = agent.SiteWatch()
+    found = agent.Site(SITE)
     assert found.sweep_if_leader() == agent.INTERVAL
     sweeps.clear()
     return found
@@ -55,16 +54,6 @@ def test_a_look_at_an_idle_site_costs_one_statement_and_two_round_trips(watch):
     assert len(seen) == 1, seen
 
 
-def test_another_time_zone_of_the_site_is_noticed_once(watch, sweeps, monkeypatch):
-    corrected: list[str] = []
-    monkeypatch.setattr(scheduled_types, "put_right", lambda: corrected.append(str(clock.site_zone())))
-    monkeypatch.setattr(agent, "ANYWAY", 0.0)
-    for zone in ("Pacific/Honolulu", "Pacific/Honolulu", "Asia/Tokyo"):
-        monkeypatch.setattr(clock, "site_zone", lambda zone=zone: ZoneInfo(zone))
-        watch.sweep_if_leader()
-    assert corrected == ["Pacific/Honolulu", "Asia/Tokyo"]
-
-
 def test_what_is_due_is_swept_and_what_is_due_soon_is_awaited(watch, sweeps, job_type):
     job = submitted_with(job_type, available_at=3_600)
     assert (watch.sweep_if_leader(), sweeps) == (agent.IDLE, [])
@@ -79,12 +68,6 @@ def test_what_is_due_is_swept_and_what_is_due_soon_is_awaited(watch, sweeps, job
 def test_retries_and_live_jobs_are_swept(watch, sweeps, job_type, status):
     job = submitted_with(job_type, available_at=3_600)
     set_columns(job, status=status, in_line=int(status == "Queued"), due_epoch=1)
-    watch.sweep_if_leader()
-    assert len(sweeps) == 1
-
-
-def test_jobs_in_line_are_swept(watch, sweeps, job_type):
-    set_columns(submitted_with(job_type, available_at=3_600), in_line=1)
     watch.sweep_if_leader()
     assert len(sweeps) == 1
 
@@ -113,7 +96,7 @@ def test_where_nothing_is_due_a_sweep_follows_all_the_same(watch, sweeps, monkey
 
 
 def test_of_two_one_leads_until_it_resigns(watch, sweeps):
-    other = agent.SiteWatch()
+    other = agent.Site(SITE)
     assert (other.sweep_if_leader(), sweeps) == (agent.INTERVAL, [])
     watch.sweep_if_leader()
     watch.resign()
@@ -126,7 +109,7 @@ def test_of_two_one_leads_until_it_resigns(watch, sweeps):
 def test_another_one_leads_when_the_leader_is_gone(watch, sweeps, monkeypatch):
     monkeypatch.setattr(leader, "LEASE", 0.1)
     watch.sweep_if_leader()
-    other = agent.SiteWatch()
+    other = agent.Site(SITE)
     until(lambda: other.sweep_if_leader() and sweeps, 5, "a sweep by the other one")
 
 
@@ -141,22 +124,16 @@ def test_who_settles_sweeps_only_where_nobody_leads(watch, sweeps):
     assert len(sweeps) == 1
 
 
-def test_a_lookout_leads_although_workers_sweep_in_passing(sweeps):
-    sweeper.sweep_now_and_then()
-    agent.SiteWatch().sweep_if_leader()
-    assert len(sweeps) == 2
-
-
 def test_a_site_in_maintenance_is_left_alone(sweeps, monkeypatch):
     monkeypatch.setitem(frappe.conf, "maintenance_mode", 1)
     with database.statements() as seen:
-        assert agent.SiteWatch().sweep_if_leader() == agent.IDLE
+        assert agent.Site(SITE).sweep_if_leader() == agent.IDLE
     assert (sweeps, len(seen)) == ([], 0)
 
 
 def test_a_site_without_the_app_is_asked_seldom(sweeps, monkeypatch):
     monkeypatch.setattr(frappe, "get_installed_apps", lambda **_options: ["frappe"])
-    assert (agent.SiteWatch().sweep_if_leader(), sweeps) == (agent.SELDOM, [])
+    assert (agent.Site(SITE).sweep_if_leader(), sweeps) == (agent.SELDOM, [])
 
 
 def run_for(names, looks: int) -> None:
@@ -189,7 +166,7 @@ def test_each_look_sees_what_has_changed_since(alice, sweeps, monkeypatch):
     monkeypatch.setattr(sweeper, "sweep", lambda: answers.append(permission.has_required(alice, requirement)))
     site = agent.Site(SITE, 1)
     try:
-        site.sweep(SITES)
+        site.check(SITES)
         frappe.db.sql(
             "INSERT INTO `tabHas Role` (name, parent, parenttype, parentfield, role)"
             " VALUES ('test-role', %(parent)s, 'User', 'roles', %(role)s)",
@@ -197,7 +174,7 @@ def test_each_look_sees_what_has_changed_since(alice, sweeps, monkeypatch):
         )
         frappe.db.commit()
         frappe.cache.hdel("roles", alice)
-        site.sweep(SITES)
+        site.check(SITES)
     finally:
         frappe.db.delete("Has Role", role)
         frappe.db.commit()
@@ -208,41 +185,28 @@ def test_each_look_sees_what_has_changed_since(alice, sweeps, monkeypatch):
 def test_a_site_that_can_not_be_looked_at_keeps_no_other_waiting_and_is_logged_once(sweeps, monkeypatch):
     logged = []
     monkeypatch.setattr(frappe.logger("dartwing_core", allow_site=False), "exception", logged.append)
-    sweep = agent.SiteWatch.sweep_if_leader
+    sweep = agent.Site.sweep_if_leader
     broken = agent.Site(SITE, 0.01)
 
     def fail(self):
-        if self is broken.watch:
+        if self is broken:
             raise RuntimeError("no database")
         return sweep(self)
 
-    monkeypatch.setattr(agent.SiteWatch, "sweep_if_leader", fail)
+    monkeypatch.setattr(agent.Site, "sweep_if_leader", fail)
     pauses = []
     for _number in range(6):
-        broken.sweep(SITES)
+        broken.check(SITES)
         pauses.append(round(broken.next_look - time.monotonic(), 1))
     assert len(logged) == 1
     assert pauses == sorted(pauses)
     assert pauses[-1] <= agent.LONGEST_PAUSE
     other = agent.Site(SITE, 0.01)
-    other.sweep(SITES)
+    other.check(SITES)
     assert len(sweeps) == 1
-    monkeypatch.setattr(agent.SiteWatch, "sweep_if_leader", sweep)
-    broken.sweep(SITES)
+    monkeypatch.setattr(agent.Site, "sweep_if_leader", sweep)
+    broken.check(SITES)
     assert broken.next_look - time.monotonic() <= 1, "all is well again"
-
-
-def test_a_site_that_is_none_any_more_is_harmless(sweeps):
-    run_for([SITE, "gone.test"], 30)
-    assert set(sweeps) == {SITE}
-
-
-def test_without_redis_nothing_is_swept_and_nothing_raised(sweeps, monkeypatch):
-    site = agent.Site(SITE, 1)
-    monkeypatch.setenv("FRAPPE_REDIS_QUEUE", "redis://127.0.0.1:1")
-    site.sweep(SITES)
-    assert sweeps == []
-    monkeypatch.undo()
 
 
 def test_a_loop_that_dies_begins_anew(monkeypatch):
@@ -261,15 +225,3 @@ def test_a_loop_that_dies_begins_anew(monkeypatch):
     scheduler_sweeps.begin()
     assert ended.wait(10)
     assert deaths == []
-
-
-def test_the_command_runs_although_the_thread_can_not_begin(monkeypatch):
-    import click
-
-    def fail():
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(scheduler_sweeps, "begin", fail)
-    command = click.Command("schedule", callback=lambda value: value + 1)
-    scheduler_sweeps.add_to(command)
-    assert command.callback(1) == 2

@@ -15,7 +15,6 @@ from dartwing_core.jobs import (
     enqueue,
     get_job_details,
     job,
-    list_job_types,
     list_jobs,
     submit_job,
     submit_jobs,
@@ -64,10 +63,6 @@ def test_a_user_of_desk_submits_without_a_membership_and_the_job_runs(default, c
     assert status(made) == "Completed"
 
 
-def test_it_may_still_be_named(default, clerk):
-    assert submitted(clerk, organization=factory.title_of(default)).organization == default
-
-
 @pytest.mark.parametrize("values", [{"user_type": "Website User"}, {"user_type": "System User", "enabled": 0}])
 def test_website_users_and_disabled_ones_are_no_members(default, values):
     stranger = person("stranger", **values)
@@ -91,17 +86,6 @@ def test_colleagues_see_only_their_own_jobs_and_admins_all(default, clerk, alice
 def test_it_opens_no_other_organization(default, clerk):
     with pytest.raises(frappe.PermissionError):
         submitted(clerk, organization=factory.BETA)
-
-
-def test_without_it_an_organization_is_named(alice):
-    with pytest.raises(InvalidJobError, match="organization is missing"):
-        submitted(alice)
-    frappe.db.rollback()
-    for way in ("many", "a batch"):
-        with pytest.raises(InvalidJobError, match="organization is missing"):
-            WAYS[way](factory.job_type("plain"))
-    with pytest.raises((frappe.MandatoryError, InvalidJobError)):
-        schedule(factory.job_type("plain"), organization=None)
 
 
 def test_jobs_wait_for_nobody_who_is_no_member_any_more(clerk):
@@ -141,11 +125,6 @@ def test_admins_make_schedules_without_naming_it(default):
     admin = factory.user("default_admin", factory.ALPHA, org_role="Admin", roles=("Dartwing Admin",))
     made = as_user(admin, schedule, factory.job_type("plain"), organization=None)
     assert (made.organization, made.owner_user) == (default, admin)
-
-
-def test_types_are_listed_without_it(default, clerk):
-    kind = factory.job_type("plain")
-    assert kind in {row["job_type"] for row in as_user(clerk, list_job_types)["job_types"]}
 
 
 def test_a_submit_costs_no_statement_more(alice):

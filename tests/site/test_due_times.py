@@ -18,7 +18,6 @@ import pytest
 from dartwing_core.jobs import get_job_status
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.rq import leader, redis_queue
-from dartwing_core.jobs.sweep import scheduled_types
 from tests.support import database, factory, processes
 from tests.support.jobs import submitted_with
 from tests.support.schedules import due_in, due_times, every, made
@@ -57,9 +56,7 @@ def scheduler(start_scheduler) -> processes.Process:
 
 
 def leader_now() -> bytes | None:
-    """None while a worker that sweeps in passing has the lead, which it does not keep."""
-    found = processes.queue_client().get(redis_queue.site_key(leader.LEADER))
-    return None if found == leader.PASSER_BY else found
+    return processes.queue_client().get(redis_queue.site_key(leader.LEADER))
 
 
 def starts(job, attempt: int = 1) -> bool:
@@ -220,32 +217,11 @@ def test_the_scheduler_ends_when_it_is_told_to(scheduler, number):
 def test_frappes_own_loop_ticks_beside_it(sites, start_scheduler, workers):
     # Held at 789c3ef too.
     scheduled = {"method": ("like", "dartwing_core.jobs.sweep.sweeper%")}
-    name = frappe.db.get_value(scheduled_types.DOCTYPE, scheduled)
+    name = frappe.db.get_value("Scheduled Job Type", scheduled)
     before = clock.site_time() - timedelta(hours=1)
-    frappe.db.set_value(scheduled_types.DOCTYPE, name, "last_execution", before, update_modified=False)
+    frappe.db.set_value("Scheduled Job Type", name, "last_execution", before, update_modified=False)
     frappe.db.commit()
     sites.configure_all(scheduler_tick_interval=1)
     start_scheduler()
     latest = "SELECT last_execution > %s FROM `tabScheduled Job Type` WHERE name = %s"
     until(lambda: database.value(latest, before, name), 60, "a run by Frappe's scheduler")
-
-
-def test_scheduled_job_types_from_the_future_are_put_right(scheduler, sites, workers):
-    future = clock.site_time() + timedelta(hours=9)
-    frappe.db.sql(
-        "UPDATE `tabScheduled Job Type` SET creation = %(future)s, last_execution = %(future)s"
-        " WHERE method LIKE 'dartwing\\_core.%%'",
-        {"future": future},
-    )
-    frappe.db.commit()
-    scheduler.stop()
-    until(lambda: leader_now() is None, 30, "the end of the lease")
-    again = processes.start_scheduler(sites)
-    query = (
-        "SELECT COUNT(*) FROM `tabScheduled Job Type` WHERE method LIKE %s AND (creation > %s OR last_execution > %s)"
-    )
-    now = clock.site_time() + timedelta(minutes=2)
-    try:
-        until(lambda: not database.value(query, scheduled_types.METHODS, now, now), 60, "the present")
-    finally:
-        again.stop()

@@ -167,7 +167,7 @@ def test_the_first_beat_of_an_overtaken_attempt_changes_nothing(monkeypatch):
     def overtaken(context) -> None:
         set_columns(made, connection_id=0)  # of this session, which the rescue must not end
         lose(made)
-        assert rescue.rescue_lost() == 1
+        assert rescue.sweep().rescued == 1
         context.update_progress(50, "late", force=True)
         until(context.is_canceled, 20, "the first beat")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from pathlib import Path
 
 import frappe
@@ -11,9 +10,6 @@ import pytest
 
 from dartwing_core import install
 from dartwing_core.jobs.access import desk_access
-from dartwing_core.jobs.lib import clock
-from dartwing_core.jobs.sweep import scheduled_types
-from dartwing_core.jobs.types import handlers
 
 CONTRACT = {
     "sample_job": (60, "Normal", 3, 300),
@@ -30,13 +26,6 @@ def test_sample_types_are_those_of_the_contract(name):
     assert found.is_enabled
 
 
-def test_every_type_that_comes_with_the_app_has_a_registered_handler():
-    names = frappe.get_all("Job Type", {"declared_by": ["like", "dartwing_core.%"]}, pluck="declared_by")
-    assert len(names) == 6
-    for name in names:
-        assert handlers.resolve(name)
-
-
 def test_migrating_keeps_what_the_site_changed_and_restores_what_is_missing():
     before = frappe.db.get_value("Job Type", "echo_job", "default_timeout")
     frappe.db.set_value("Job Type", "echo_job", "default_timeout", 99)
@@ -50,45 +39,6 @@ def test_migrating_keeps_what_the_site_changed_and_restores_what_is_missing():
         frappe.db.commit()  # as a migration may have done
         frappe.clear_document_cache("Job Type", "echo_job")
         frappe.clear_document_cache("Job Type", "sample_job")
-
-
-@pytest.fixture
-def from_the_future(site) -> list[str]:
-    """Our Scheduled Job Types as another time zone leaves them; one of Frappe's too, as the last."""
-    future = clock.site_time() + timedelta(hours=9)
-    names = frappe.get_all(scheduled_types.DOCTYPE, {"method": ("like", "dartwing_core.%")}, pluck="name")
-    names += frappe.get_all(scheduled_types.DOCTYPE, {"method": ("not like", "dartwing_core.%")}, pluck="name", limit=1)
-    row = frappe.qb.DocType(scheduled_types.DOCTYPE)
-    query = frappe.qb.update(row).set(row.creation, future).set(row.last_execution, future)
-    query.where(row.name.isin(names)).run()
-    return names
-
-
-def in_the_future(names: list[str], now) -> list[str]:
-    rows = frappe.get_all(scheduled_types.DOCTYPE, {"name": ("in", names)}, ["name", "creation", "last_execution"])
-    return [row.name for row in rows if max(row.creation, row.last_execution) > now]
-
-
-def test_migrating_puts_scheduled_job_types_right_that_another_time_zone_put_in_the_future(from_the_future):
-    # Frappe runs none of them until then: on a fresh site of Frappe 16 not for hours.
-    install.after_migrate()
-    *_ours, frappes = from_the_future
-    assert in_the_future(from_the_future, clock.site_time()) == [frappes], "nobody else's"
-    frappe.db.rollback()
-
-
-def test_what_lies_in_the_past_stays_as_it_is(site):
-    query = {"fields": ["name", "creation", "last_execution"], "order_by": "name"}
-    scheduled_types.set_back(clock.site_time())
-    before = frappe.get_all(scheduled_types.DOCTYPE, **query)
-    assert scheduled_types.set_back(clock.site_time()) == 0
-    assert frappe.get_all(scheduled_types.DOCTYPE, **query) == before
-    frappe.db.rollback()
-
-
-def test_roles_exist():
-    for role in install.ROLES:
-        assert frappe.db.exists("Role", role)
 
 
 def test_unique_and_composite_indexes_exist():
@@ -155,9 +105,3 @@ def test_the_sidebar_leads_to_all_that_people_open_each_with_its_icon():
     icons = [item["icon"] for item in LINKS]
     assert all(icons)
     assert len(set(icons)) == len(icons)
-
-
-@pytest.mark.parametrize("variant", ["solid", "subtle"])
-def test_the_app_has_an_icon(variant):
-    icon = json.loads((APP / "desktop_icon/background_jobs.json").read_text())
-    assert (APP / f"public/icons/desktop_icons/{variant}/{frappe.scrub(icon['label'])}.svg").exists()

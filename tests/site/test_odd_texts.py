@@ -80,7 +80,7 @@ def test_why_somebody_cancels(says):
         if by_force:
             frappe.db.set_value("Background Job Run", f"{stopped.name}-1", "cancel_requested_epoch", 1)
             frappe.db.commit()
-            assert rescue.stop_canceled() == 1
+            assert rescue.sweep().stopped == 1
         else:
             attempts.of(claimed).make()
         assert get_job_status(stopped.name)["status"] == "Canceled"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from functools import partial
 
 import frappe
 import pytest
@@ -108,28 +106,6 @@ def test_an_open_retry_of_many_jobs_keeps_no_submit_waiting():
     frappe.db.commit()
     assert retry_batch(found.name)["retried"] == MANY
     assert_no_submit_waits()
-
-
-def test_two_organizations_are_deleted_at_once():
-    # Seen failing: both locked the gap where no removal was, and the inserts waited for each other.
-    names = [frappe.get_doc({"doctype": "Organization", "org_name": f"Test Twin {n}"}).insert().name for n in range(2)]
-    frappe.db.commit()
-    both_are_at_it = threading.Barrier(2)
-
-    def delete(name: str) -> bool:
-        organization_removal.begin(name, name)
-        both_are_at_it.wait(10)
-        frappe.db.commit()
-        return True
-
-    found = in_parallel([partial(delete, name) for name in names])
-    frappe.db.rollback()
-    for name in names:
-        frappe.db.delete(config.REMOVAL, {"name": name})
-        frappe.delete_doc("Organization", name, force=True)
-        frappe.db.delete(config.REMOVAL, {"name": name})
-    frappe.db.commit()
-    assert found == [True, True]
 
 
 def test_a_schedule_run_by_hand_without_its_history_leaves_no_job(monkeypatch):

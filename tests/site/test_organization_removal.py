@@ -203,17 +203,6 @@ def test_it_goes_on_where_somebody_broke_off(doomed, job_type, times, monkeypatc
     assert (left(doomed), state(doomed).removed_jobs) == ({}, 7)
 
 
-def test_a_sweep_works_on_it_for_a_bounded_time(doomed, job_type, times, monkeypatch):
-    monkeypatch.setattr(organization_removal, "AT_ONCE", 2)
-    jobs_of(doomed, job_type, 5)
-    delete(doomed)
-    times.pass_by(MINUTE)
-    monkeypatch.setattr(organization_removal, "SECONDS", 0)
-    assert sweeper.sweep().removed == 0
-    monkeypatch.setattr(organization_removal, "SECONDS", 60)
-    assert sweeper.sweep().removed == 5
-
-
 def test_what_somebody_submits_who_does_not_know_yet_goes_too(doomed, job_type, times):
     delete(doomed)
     times.pass_by(MINUTE)
@@ -257,15 +246,6 @@ def test_an_id_is_not_used_again_while_something_of_it_is_left(doomed, job_type,
     again = frappe.get_doc({"doctype": "Organization", "org_name": NAME})
     with pytest.raises(frappe.ValidationError, match="still being removed"):
         again.insert(set_name=doomed)
-
-
-def test_a_deletion_that_is_rolled_back_removes_nothing(doomed, job_type, times):
-    jobs_of(doomed, job_type)
-    frappe.delete_doc("Organization", doomed)
-    frappe.db.rollback()
-    times.pass_by(MINUTE)
-    assert sweeper.sweep().removed == 0
-    assert left(doomed) == {"Background Job": 3}
 
 
 def test_a_deletion_that_frappe_refuses_removes_nothing_whatever_becomes_of_the_transaction(

@@ -75,21 +75,11 @@ def test_a_result_for_its_owner_alone_is_seen_by_nobody_else(alice, admin, manag
     assert [shown(made, user) for user in (alice, admin, manager)] == [True, False, True]
 
 
-def test_by_default_admins_see_results(alice, admin):
-    made = finished(alice, factory.job_type("note", "add_note"))
-    assert shown(made, admin)
-
-
 def test_files_are_private_before_the_job_is_completed(alice, admin):
     made = files.given(submitted_by(alice, factory.job_type("note", "add_note", **PRIVATE), title="test"))
     frappe.set_user(admin)
     assert frappe.get_list(JOB, {"name": made.name}), "the job is no secret"
     assert not files.is_readable(made)
-
-
-def test_an_admin_sees_the_results_of_their_own(alice, admin):
-    made = finished(admin, factory.job_type("note", "add_note", **PRIVATE))
-    assert shown(made, admin)
 
 
 @pytest.mark.parametrize("then", ["changed", "deleted", "both"])
@@ -188,7 +178,3 @@ def test_a_run_by_somebody_else_shows_its_result_to_the_owner_alone(alice, admin
     run(due)
     files.given(due)
     assert shown(due, admin), "a due time is nobody's choice"
-
-
-def test_exports_are_for_their_owners():
-    assert frappe.db.get_value("Job Type", "export_records", "results_visible_to") == "Owner Only"

@@ -21,7 +21,7 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.sweep import sweeper
-from tests.support import database, factory
+from tests.support import factory
 from tests.support.jobs import run
 from tests.support.schedules import Wall, document, every, made, state
 
@@ -132,12 +132,6 @@ def test_what_could_not_run_is_refused_with_the_reason(wall, job_type, values, r
     assert "<b>" not in str(refused.value)
     assert "&#" not in str(refused.value)
     assert "&apos;" not in str(refused.value)
-
-
-@pytest.mark.parametrize("values", [{"job_type": "nowhere"}, {"organization": "Test Nowhere"}, {"frequency": "Often"}])
-def test_what_is_not_there_is_refused(wall, job_type, values):
-    with pytest.raises(frappe.ValidationError):
-        document(job_type, **values).insert()
 
 
 def test_a_suspended_organization_takes_no_new_schedule_but_a_disabled_one(wall, job_type):
@@ -267,14 +261,6 @@ def test_a_form_that_was_opened_before_a_run_can_still_be_saved(wall, job_type):
     assert state(found).next_run_epoch > wall.epoch, "the run is not made again"
 
 
-def test_it_is_neither_renamed_nor_shared(wall, job_type, ann):
-    found = made(job_type)
-    with pytest.raises(frappe.PermissionError):
-        frappe.rename_doc("Job Schedule", found.name, "Another")
-    with pytest.raises(frappe.PermissionError):
-        frappe.share.add("Job Schedule", found.name, user=ann)
-
-
 # What goes away --------------------------------------------------------------------------------------------------
 
 
@@ -297,15 +283,6 @@ def test_deleting_a_schedule_leaves_its_jobs(wall, job_type):
     assert get_job_status(job)["schedule"] == found.name
     wall.advance(3_600)
     assert sweeper.sweep().scheduled == 0
-
-
-def test_the_schedules_of_an_organization_go_with_it(wall, job_type):
-    # Another one may get its name, and must not inherit them. Seen failing without `Organization.on_trash`.
-    factory.organization("Test Gamma")
-    found = made(job_type, organization="Test Gamma")
-    frappe.delete_doc("Organization", "Test Gamma")
-    frappe.db.commit()
-    assert not frappe.db.exists("Job Schedule", found.name)
 
 
 # Operations ------------------------------------------------------------------------------------------------------
@@ -384,12 +361,3 @@ def test_a_disabled_schedule_is_run_once_but_not_one_whose_owner_may_not(wall, j
     finally:
         frappe.db.set_value("User", ann, "enabled", 1)
         frappe.db.commit()
-
-
-def test_nothing_about_schedules_costs_a_submit_more(wall, job_type):
-    from dartwing_core.jobs import submit_job
-
-    submit_job(job_type, factory.ALPHA)
-    with database.statements() as seen:
-        submit_job(job_type, factory.ALPHA)
-    assert not [text for text in seen if "Job Schedule" in text]

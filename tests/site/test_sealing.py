@@ -195,18 +195,6 @@ def test_each_series_keeps_its_parameters(site):
     assert not any("message" in str(row["sealed_input_parameters"]) for row in rows)
 
 
-def test_secret_parameters_of_a_series_stay_masked(site):
-    job_type = factory.job_type("secret", f"{factory.TYPED}.fails_late")
-    job = submitted(job_type, token=WORD)
-    run(job)
-    frappe.db.set_value(JOB, job.name, "status", "Dead Letter")
-    retry_job(job.name, parameters={"token": "another"})
-    frappe.db.commit()
-    (attempt,) = get_job_details(job.name)["attempts"]
-    assert "token" in attempt["parameters"]
-    assert WORD not in str(attempt)
-
-
 def test_parameters_of_a_schedule_are_sealed_wherever_they_are_kept(job_type):
     schedule = schedules.made(job_type, parameters=json.dumps({"text": WORD}))
     assert json.loads(schedule.parameters) == {"text": WORD}

@@ -12,7 +12,7 @@ from dartwing_core.jobs import cancel_job, executor, get_job_history, submit_job
 from dartwing_core.jobs.job import find
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.rq import redis_queue
-from dartwing_core.jobs.status import WAITING, JobStatus
+from dartwing_core.jobs.status import JobStatus
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.jobs import entries, set_columns, status, submitted_with
@@ -78,14 +78,6 @@ def test_while_redis_is_down_due_jobs_get_in_line_and_nothing_is_raised(job_type
     assert entries() == {f"{job.name[4:]}-1"}
 
 
-def test_two_sweeps_queue_a_job_once(job_type):
-    job = submitted_with(job_type, available_at=3600)
-    set_columns(job, available_at="2020-01-01", due_epoch=1)
-    assert [sweeper.sweep().queued, sweeper.sweep().queued] == [1, 0]
-    assert len(entries()) == 1
-    assert database.value("SELECT COUNT(*) FROM `tabJob Execution Log` WHERE background_job = %s", job.name) == 2
-
-
 def test_a_paused_engine_starts_nothing_and_accepts_all(job_type):
     with settings(is_paused=1):
         job = submitted_with(job_type)
@@ -123,10 +115,6 @@ def test_another_time_zone_of_the_site_moves_no_due_time(job_type, monkeypatch):
         due = find.due(JobStatus.PENDING, job.due_epoch + 1, 10)
         assert [row["name"] for row in due] == [job.name], later
         assert find.due(JobStatus.PENDING, job.due_epoch - 1, 10) == []
-
-
-def test_statuses_that_wait_are_all_swept():
-    assert set(WAITING) == {JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMED_OUT}
 
 
 def test_a_row_that_somebody_holds_keeps_no_other_job_waiting(job_type):

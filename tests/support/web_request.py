@@ -11,6 +11,8 @@ import frappe
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
+from dartwing_core.jobs.access import visibility
+
 
 @contextmanager
 def made(method: str, path: str, user: str, arguments: dict[str, Any] | None = None) -> Iterator[None]:
@@ -18,6 +20,7 @@ def made(method: str, path: str, user: str, arguments: dict[str, Any] | None = N
     before, flags = (frappe.session.user, frappe.local.form_dict), dict(frappe.flags)
     builder = EnvironBuilder(path, method=method, data=json.dumps(arguments or {}), content_type="application/json")
     frappe.local.request = Request(builder.get_environ())
+    visibility.forget()  # a real request has a `frappe.local` of its own
     frappe.set_user(user)  # empties the arguments
     frappe.local.form_dict = frappe._dict(arguments or {})
     try:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 PREFIX = "sealed_"
 NEEDED = frozenset({"input_parameters", "result", "output_reference", "state", "files"})
 """Nothing can be written without them. The others are left out if the site's key is gone, so that jobs still end."""
+SEALED = NEEDED | {"log_lines", "traceback", "cancel_reason", "last_error"}
 JSON = frozenset({"input_parameters", "result", "state"})
-TEXTS = frozenset({"log_lines", "traceback", "cancel_reason", "last_error"})
 ERROR = "error_message"
 KEPT = "sealed"
 JOB = "dartwing_job"
@@ -37,7 +37,7 @@ LINE_LENGTH = 140
 
 def column(field: str) -> str:
     """The column in which a field lies."""
-    return PREFIX + field if field in NEEDED or field in TEXTS else field
+    return PREFIX + field if field in SEALED else field
 
 
 def columns(fields: Iterable[str]) -> list[str]:

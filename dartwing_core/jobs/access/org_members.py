@@ -3,47 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import frappe
 from frappe.query_builder import Case
 from frappe.query_builder.functions import Coalesce, Min
 from pypika.queries import QueryBuilder, Table
-from pypika.terms import Criterion, Parameter, Term, ValueWrapper
+from pypika.terms import Criterion
 
 from ..lib import clock, config, sql
 from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing, resolve_name
 
 DESK_USER = "System User"
 """The user type of accounts that may use Desk. Others are Website Users."""
-LIMIT_FIELDS = ("is_paused", "weight", "max_running", "max_waiting", "on_queue_full")
-
-
-@lru_cache
-def _limits_text(_db_type: str) -> str:
-    """The text of a query for the limits of `names`. The driver writes those in a third of the query builder's time."""
-    org = frappe.qb.DocType("Organization")
-    query = frappe.qb.from_(org).select(org.name, org.status, *(org[field] for field in LIMIT_FIELDS))
-    return query.where(org.name.isin(Parameter("%(names)s"))).get_sql()
-
-
-@lru_cache
-def _standing_text(_db_type: str, *, has_default: bool) -> str:
-    """The text of the query for a standing, which takes longer to make than to run."""
-    user, organization, default, today = (
-        Parameter(f"%({name})s") for name in ("user", "organization", "default", "today")
-    )
-    org, member, account = (frappe.qb.DocType(name) for name in ("Organization", "Org Member", "User"))
-    query = frappe.qb.from_(org).left_join(member)
-    query = query.on((member.organization == org.name) & _is_current(member, user, today))
-    query = query.where((org.name == organization) | (org.org_name == organization))
-    role: Term = member.role
-    if has_default:
-        is_desk_user = (account.name == user) & (account.enabled == 1) & (account.user_type == DESK_USER)
-        query = query.left_join(account).on(is_desk_user & (org.name == default))
-        role = Coalesce(role, Case().when(account.name.isnotnull(), MEMBER))
-    return query.select(org.name, org.org_name, role, org.status, *(org[field] for field in LIMIT_FIELDS)).get_sql()
+_LIMITS = "org.status, org.is_paused, org.weight, org.max_running, org.max_waiting, org.on_queue_full"
+_IS_CURRENT = """member.status = 'Active'
+    AND (member.start_date IS NULL OR member.start_date <= %(today)s)
+    AND (member.end_date IS NULL OR member.end_date >= %(today)s)"""
+_LIMITS_OF = f"SELECT org.name, {_LIMITS} FROM `tabOrganization` org WHERE org.name IN %(names)s"
+_STANDING = f"""
+    SELECT org.name, org.org_name, COALESCE(member.role, IF(account.name IS NULL, NULL, 'Member')), {_LIMITS}
+    FROM `tabOrganization` org
+    LEFT JOIN `tabOrg Member` member
+        ON member.organization = org.name AND member.user = %(user)s AND {_IS_CURRENT}
+    LEFT JOIN `tabUser` account
+        ON org.name = %(default)s AND account.name = %(user)s AND account.enabled AND account.user_type = 'System User'
+    WHERE org.name = %(organization)s OR org.org_name = %(organization)s"""
+_REACH = f"""
+    SELECT account.enabled, member.organization, member.role, org.status, org.org_name,
+        by_default.name, 'Member', by_default.status, by_default.org_name
+    FROM `tabUser` account
+    LEFT JOIN `tabOrg Member` member ON member.user = account.name AND {_IS_CURRENT}
+    LEFT JOIN `tabOrganization` org ON org.name = member.organization
+    LEFT JOIN `tabOrganization` by_default
+        ON by_default.name = %(default)s AND account.user_type = 'System User'
+    WHERE account.name = %(user)s"""
 
 
 class OrgMemberTenancy:
@@ -52,11 +46,11 @@ class OrgMemberTenancy:
     All users of Desk are members of the site's Default Organization, without such a row.
     """
 
+    organization_doctype = "Organization"
+
     def standing(self, user: str, organization: str) -> Standing:
         """The organization's state and the user's role in it, in one statement. It may be given by name."""
-        default = config.settings().default_organization
-        values = {"user": user, "organization": organization, "default": default, "today": clock.site_time().date()}
-        rows = frappe.db.sql(_standing_text(frappe.db.db_type, has_default=bool(default)), values)
+        rows = frappe.db.sql(_STANDING, _values(user=user, organization=organization))
         chosen = resolve_name(organization, {row[0]: row[1] for row in rows}, {row[0] for row in rows if row[2]})
         if chosen is None:
             return Standing(None, None, organization=organization)
@@ -66,37 +60,31 @@ class OrgMemberTenancy:
 
     def resolve(self, _user: str, organization: str) -> str | None:
         """The id of any organization, by id or name. Only for users who see all of them."""
-        org = frappe.qb.DocType("Organization")
-        query = frappe.qb.from_(org).select(org.name, org.org_name)
-        return resolve_name(
-            organization, dict(query.where((org.name == organization) | (org.org_name == organization)).run())
-        )
+        named = "SELECT name, org_name FROM `tabOrganization` WHERE name = %(asked)s OR org_name = %(asked)s"
+        return resolve_name(organization, dict(frappe.db.sql(named, {"asked": organization})))
 
     def names_of(self, organizations: Sequence[str]) -> dict[str, str]:
         """The names of these organizations, in one statement."""
-        org = frappe.qb.DocType("Organization")
-        return dict(frappe.qb.from_(org).select(org.name, org.org_name).where(org.name.isin(organizations)).run())
+        named = "SELECT name, org_name FROM `tabOrganization` WHERE name IN %(names)s"
+        return dict(frappe.db.sql(named, {"names": tuple(organizations)}))
 
     def limits_of(self, organizations: Sequence[str]) -> dict[str, Limits]:
         """The limits of each of these, in one statement. A missing one has the state None."""
-        if not organizations:
-            return {}
-        rows = frappe.db.sql(_limits_text(frappe.db.db_type), {"names": tuple(organizations)})
+        rows = frappe.db.sql(_LIMITS_OF, {"names": tuple(organizations)}) if organizations else ()
         found = {row[0]: Limits(*row[1:]) for row in rows}
         return {name: found.get(name) or Limits(None) for name in organizations}
 
     def admins_of(self, organization: str) -> list[str]:
         """The users who administer the organization at present."""
-        member = frappe.qb.DocType("Org Member")
-        query = frappe.qb.from_(member).select(member.user).where(member.organization == organization)
-        return query.where((member.role == ADMIN) & _is_current(member, member.user)).run(pluck=True)
+        admins = "SELECT member.user FROM `tabOrg Member` member WHERE member.organization = %(organization)s"
+        text = f"{admins} AND member.role = 'Admin' AND {_IS_CURRENT}"
+        return frappe.db.sql(text, _values(organization=organization), pluck=True)
 
     def standing_arrays(self, job: Table) -> dict[tuple[str, ...], QueryBuilder]:
         """The standing of a job's owner, as columns of a query on jobs. Each is an `sql.array`, named by its key."""
         org, member = frappe.qb.DocType("Organization"), frappe.qb.DocType("Org Member")
         own = frappe.qb.from_(org).select(sql.array(org.status, org.is_paused)).where(org.name == job.organization)
-        is_current = (member.organization == job.organization) & _is_current(member, job.owner_user)
-        role = frappe.qb.from_(member).where(is_current)
+        role = frappe.qb.from_(member).where(_is_current(member, job))
         first = Min(member.role)  # "Admin" sorts before "Member"
         default = config.settings().default_organization
         if default is None:
@@ -110,20 +98,7 @@ class OrgMemberTenancy:
 
     def reach_of(self, user: str) -> Reach:
         """Whether the user is enabled, and their memberships with the state of each organization, in one statement."""
-        account, member, org = (frappe.qb.DocType(name) for name in ("User", "Org Member", "Organization"))
-        default = org.as_("default_organization")
-        rows = (
-            frappe.qb.from_(account)
-            .left_join(member)
-            .on(_is_current(member, account.name))
-            .left_join(org)
-            .on(org.name == member.organization)
-            .left_join(default)
-            .on((default.name == (config.settings().default_organization or "")) & (account.user_type == DESK_USER))
-            .select(account.enabled, member.organization, member.role, org.status, org.org_name)
-            .select(default.name, ValueWrapper(MEMBER), default.status, default.org_name)
-            .where(account.name == user)
-        ).run()
+        rows = frappe.db.sql(_REACH, _values(user=user))
         if not rows or not rows[0][0]:
             return NO_REACH
         found = [row[1:5] for row in rows if row[1]]
@@ -139,10 +114,20 @@ class OrgMemberTenancy:
         )
 
 
-def _is_current(member: Table, user: Any, today: Any = None) -> Criterion:
-    today = today or clock.site_time().date()  # getdate() costs a fresh process 7 ms on Frappe 15
+def _values(**values: str) -> dict[str, Any]:
+    """The values of a statement, with the Default Organization and today's date.
+
+    `getdate()` costs a fresh process 7 ms on Frappe 15.
+    """
+    return {**values, "default": config.settings().default_organization, "today": clock.site_time().date()}
+
+
+def _is_current(member: Table, job: Table) -> Criterion:
+    """Query builder condition of `_IS_CURRENT`: the owner of a job is a member of its organization today."""
+    today = clock.site_time().date()
     return (
-        (member.user == user)
+        (member.organization == job.organization)
+        & (member.user == job.owner_user)
         & (member.status == ACTIVE)
         & (member.start_date.isnull() | (member.start_date <= today))
         & (member.end_date.isnull() | (member.end_date >= today))

@@ -9,9 +9,9 @@ first turns a name into the id, for a System Manager of all of them, for others 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import frappe
@@ -27,6 +27,7 @@ from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing
 HOOK = "background_job_tenancy"
 ORGANIZATION = "Organization"
 LONGEST_ID = 140
+_DEFAULT = OrgMemberTenancy()
 
 
 def adapter() -> Any:
@@ -38,16 +39,60 @@ def adapter() -> Any:
     return found() if isinstance(found, type) else found
 
 
+@lru_cache
 def _named(path: str) -> Any:
     """The module of this dotted path, or else the attribute of a module. An error within the module stays its own."""
     owner, _dot, name = path.rpartition(".")
-    found = getattr(sys.modules.get(owner), name, None)  # every submit looks here; a failing import takes long
-    if found is None:
-        found = find_module(path) or getattr(find_module(owner) if owner else None, name, None)
+    found = find_module(path) or getattr(find_module(owner) if owner else None, name, None)
     if found is None:
         text = _("The hook {0} names {1}, but there is no such module or attribute.")
         raise TenancyHookError(text.format(HOOK, path))
     return found
+
+
+class _FourFunctions:
+    """What follows from the four functions that each adapter has, for the ones that it leaves out."""
+
+    organization_doctype = ORGANIZATION
+
+    def __init__(self, of: Any) -> None:
+        self._of = of
+
+    def standing(self, user: str, organization: str) -> Standing:
+        organization = resolve(user, organization)
+        role = MEMBER if self._of.is_member(user, organization) else None
+        if role and self._of.is_admin(user, organization):
+            role = ADMIN
+        limits = limits_of([organization])[organization]
+        return Standing(limits.state, role, limits, organization)
+
+    def resolve(self, _user: str, organization: str) -> str:
+        return organization
+
+    def names_of(self, _organizations: Sequence[str]) -> dict[str, str]:
+        return {}
+
+    def reach_of(self, user: str) -> Reach:
+        if not frappe.db.get_value("User", user, "enabled"):
+            return NO_REACH
+        members = list(self._of.orgs_of(user))
+        admins = [organization for organization in members if self._of.is_admin(user, organization)]
+        return Reach(True, members, admins, [name for name in members if self._of.state_of(name) != ACTIVE])
+
+    def limits_of(self, organizations: Sequence[str]) -> dict[str, Limits]:
+        return {name: Limits(self._of.state_of(name)) for name in organizations}
+
+    def admins_of(self, _organization: str) -> list[str]:
+        return []
+
+    def standing_arrays(self, _job: Table) -> dict[tuple[str, ...], QueryBuilder]:
+        return {}
+
+
+def _offered(name: str) -> Any:
+    """The adapter's function or value of this name, or else the one that follows from its four functions."""
+    tenancy = adapter()
+    return getattr(tenancy, name, None) or getattr(_FourFunctions(tenancy), name)
 
 
 def is_default() -> bool:
@@ -59,54 +104,26 @@ def standing(user: str, organization: str) -> Standing:
     """The standing of `user` in `organization`, given by id or name, from the site's adapter."""
     if len(organization) > LONGEST_ID:
         return Standing(None, None, organization=organization)
-    tenancy = adapter()
-    if hasattr(tenancy, "standing"):
-        found = tenancy.standing(user, organization)
-        if found.organization:
-            return found
+    ask = _offered("standing")
+    found: Standing = ask(user, organization)
+    if not found.organization:  # it knows ids alone
         organization = resolve(user, organization)
-        return replace(tenancy.standing(user, organization), organization=organization)
-    organization = resolve(user, organization)
-    role = MEMBER if tenancy.is_member(user, organization) else None
-    if role and tenancy.is_admin(user, organization):
-        role = ADMIN
-    limits = limits_of([organization])[organization]
-    return Standing(limits.state, role, limits, organization)
+        found = replace(ask(user, organization), organization=organization)
+    return found
 
 
 def resolve(user: str, organization: str) -> str:
     """The id of an organization that is given by id or name. Other texts stay as they are."""
-    tenancy = adapter()
-    if len(organization) > LONGEST_ID or not hasattr(tenancy, "resolve"):
+    if len(organization) > LONGEST_ID:
         return organization
-    return tenancy.resolve(user, organization) or organization
+    return _offered("resolve")(user, organization) or organization
 
 
 def names_of(organizations: Iterable[str]) -> dict[str, str]:
     """The names of these organizations, by id. An id without a name stands for itself."""
-    tenancy, asked = adapter(), sorted(set(organizations))
-    names = tenancy.names_of(asked) if asked and hasattr(tenancy, "names_of") else {}
+    asked = sorted(set(organizations))
+    names = _offered("names_of")(asked) if asked else {}
     return {organization: names.get(organization) or organization for organization in asked}
-
-
-def reach_of(user: str) -> Reach:
-    """The organizations of a user. None of them if the user is disabled."""
-    tenancy = adapter()
-    if hasattr(tenancy, "reach_of"):
-        return tenancy.reach_of(user)
-    if not frappe.db.get_value("User", user, "enabled"):
-        return NO_REACH
-    members = list(tenancy.orgs_of(user))
-    admins = [organization for organization in members if tenancy.is_admin(user, organization)]
-    return Reach(True, members, admins, [name for name in members if tenancy.state_of(name) != ACTIVE])
-
-
-def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
-    """The limits of each organization. An adapter without its own `limits_of` sets no limits except the state."""
-    tenancy = adapter()
-    if hasattr(tenancy, "limits_of"):
-        return tenancy.limits_of(organizations)
-    return {name: Limits(tenancy.state_of(name)) for name in organizations}
 
 
 def name_of(organization: str) -> str:
@@ -114,19 +131,28 @@ def name_of(organization: str) -> str:
     return names_of([organization])[organization]
 
 
+def reach_of(user: str) -> Reach:
+    """The organizations of a user. None of them if the user is disabled."""
+    found: Reach = _offered("reach_of")(user)
+    return found
+
+
+def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
+    """The limits of each organization."""
+    found: dict[str, Limits] = _offered("limits_of")(organizations)
+    return found
+
+
 def admins_of(organization: str) -> list[str]:
     """The users who administer an organization. Empty if the adapter can't tell."""
-    tenancy = adapter()
-    return tenancy.admins_of(organization) if hasattr(tenancy, "admins_of") else []
+    found: list[str] = _offered("admins_of")(organization)
+    return found
 
 
 def standing_arrays(job: Table) -> dict[tuple[str, ...], QueryBuilder]:
-    """Columns of a query on Background Job (`job`) with the owner's standing. The keys name the content of each.
-
-    Only the default adapter can answer in the same statement.
-    """
-    tenancy = adapter()
-    return tenancy.standing_arrays(job) if hasattr(tenancy, "standing_arrays") else {}
+    """Columns of a query on Background Job (`job`) with the owner's standing. The keys name the content of each."""
+    found: dict[tuple[str, ...], QueryBuilder] = _offered("standing_arrays")(job)
+    return found
 
 
 def seen_standing(columns: Mapping[str, Any]) -> Standing | None:
@@ -153,6 +179,3 @@ class Owner:
     def standing(self) -> Standing:
         """Their standing in the organization: as read at the claim, else from the adapter now."""
         return self.seen_standing or standing(self.user, self.organization)
-
-
-_DEFAULT = OrgMemberTenancy()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import frappe
+from frappe.utils.caching import request_cache
 from pypika.queries import Table
 from pypika.terms import Criterion, EmptyCriterion
 
@@ -27,8 +28,6 @@ RESULT_FIELDS = (*RESULTS, *(f"sealed_{field}" for field in RESULTS))
 TEXT_FIELDS = ("error_message", "sealed_error_message", "progress_message")
 DECIDING_FIELDS = ("owner_user", "organization", "job_type", "is_result_private")
 """The columns that `can_see_result` needs of a job."""
-KEPT = "dartwing_viewers"
-"""In `frappe.local`: the request, and the viewers that it has asked for."""
 OWNER_ONLY = "Owner Only"
 """`results_visible_to` of a Job Type."""
 
@@ -118,15 +117,14 @@ class Viewer:
         With `organization` only its rows: so a single index still answers the condition.
         """
         organization = self.id_of(organization)
-        members, admins = (_only(organization, names) for names in (self.reach.members, self.reach.admins))
         if self.sees_everything:
             return job.organization == organization if organization else EmptyCriterion()
+        members, admins = (_only(organization, names) for names in (self.reach.members, self.reach.admins))
         own = [name for name in members if name not in admins]
-        mine = (job.owner_user == self.user) & job.organization.isin(own) if own else None
-        administered = job.organization.isin(admins) if admins else None
-        if mine is not None and administered is not None:
-            return mine | administered
-        return next((part for part in (mine, administered) if part is not None), job.name.isnull())
+        parts = [(job.owner_user == self.user) & job.organization.isin(own)] if own else []
+        if admins:
+            parts.append(job.organization.isin(admins))
+        return Criterion.any(parts) if parts else job.name.isnull()
 
     def can_see_condition(self, job: Table, organization: str | None = None) -> Criterion:
         """`can_see_job` as a condition. `visible` counts the jobs of an organization by an index alone."""
@@ -150,27 +148,17 @@ def is_of_engine(job: Any) -> bool:
 def viewer(user: str | None = None) -> Viewer:
     """The viewer for a user, by default the current one. Costs one statement, only once in a web request."""
     user = user or frappe.session.user
-    known = _viewers_of_request()
-    if user not in known:
-        known[user] = _look(user)
-    return known[user]
+    return _viewer_of_request(user) if getattr(frappe.local, "request", None) else _look(user)
 
 
-def _viewers_of_request() -> dict[str, Viewer]:
-    """The viewers that this request has asked for, kept beside it: tests of apps have requests of any class."""
-    request = getattr(frappe.local, "request", None)
-    if request is None:
-        return {}
-    of_request, viewers = getattr(frappe.local, KEPT, (None, {}))
-    if of_request is not request:
-        viewers = {}
-        setattr(frappe.local, KEPT, (request, viewers))
-    return viewers
+@request_cache
+def _viewer_of_request(user: str) -> Viewer:
+    return _look(user)
 
 
 def forget() -> None:
     """Read again in this request, after a change of members or organizations."""
-    _viewers_of_request().clear()
+    getattr(frappe.local, "request_cache", {}).clear()  # Frappe 15 makes it on demand
 
 
 def sees_everything(user: str) -> bool:

@@ -14,7 +14,7 @@ from ..job.job_rows import MemberRow
 from ..lib import best_effort, sql
 from ..lib.pieces import in_pieces
 from ..line import wake
-from ..rq import sweep_cursor
+from ..rq import leader
 from ..status import NOT_RUNNING, JobStatus
 from . import batch_end, cancel
 
@@ -29,7 +29,7 @@ def sweep(limit: int = ALL) -> int:
 
     `limit`: end at most so many jobs of each canceled batch.
     """
-    with sweep_cursor.cursor(SEEN_BATCHES) as seen:
+    with leader.cursor(SEEN_BATCHES) as seen:
         names = batch_store.running(seen.after, BATCHES)
         states = batch_store.states(names)
         for state in states:

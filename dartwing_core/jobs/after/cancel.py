@@ -3,7 +3,7 @@
 A waiting job is Canceled in the caller's transaction. A running one is asked to stop: the request is written to the row
 of its attempt, in the caller's transaction too. The settle of the attempt writes that row first. So one of the two
 waits for the other, and an accepted cancel wins. After the commit the heartbeat tells the handler. After a grace period
-`rescue.stop_canceled` ends it by force.
+`sweep.rescue` ends it by force.
 """
 
 from __future__ import annotations

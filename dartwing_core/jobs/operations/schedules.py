@@ -14,12 +14,12 @@ from frappe.utils import get_system_timezone
 from .. import engine
 from ..access import content, visibility
 from ..errors import InvalidJobError, ScheduleNotFoundError
-from ..job import history, record, schedule_store
-from ..job.schedule_store import ScheduleRow
+from ..job import history, record
 from ..lib import clock, config
 from ..lib.texts import cut
 from ..read import list_arguments, pages
-from ..schedules import recurrence, schedule_form, schedule_runs
+from ..schedules import recurrence, schedule_form, schedule_runs, schedule_store
+from ..schedules.schedule_store import ScheduleRow
 from ..status import JobStatus
 from ..submit import given_parameters, quota, submission
 from ..submit.after_commit import undone_on_error

@@ -15,11 +15,12 @@ from pypika.terms import Criterion
 
 from ..access import content, visibility
 from ..errors import InvalidJobError
-from ..job import dependencies, history, job_files, labels, runs, schedule_store, waiting
+from ..job import dependencies, history, job_files, labels, runs, waiting
 from ..job.job_rows import JobRow
 from ..job.runs import ProgressColumns, RunRow
 from ..lib import canonical, clock, config, priorities
 from ..lib.row_types import changed
+from ..schedules import schedule_store
 from ..status import RETRYABLE, JobStatus, can_move
 from ..submit import request
 from . import list_arguments, pages, visible_jobs, waiting_reason

@@ -1,30 +1,33 @@
 """Decides which process sweeps a site: one at a time, so that many cost no more than one.
 
 The leader checks the site again and again: `bench schedule`, the agent, or a busy worker. Without a leader, submitters
-and workers that settle sweep in passing. It is all in Redis and may be lost: two sweeps at once are harmless.
+and workers that settle sweep in passing. The next sweep reads here where the last one stopped in a long list. It is all
+in Redis and may be lost: two sweeps at once are harmless.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-import redis
+from redis.exceptions import LockError
+from redis.lock import Lock
 
-from ..lib import clock
+from ..lib import best_effort, clock
 from . import redis_queue
 
 LEASE = 5.0
 """Seconds after the leader's last check until another process may lead."""
-IN_PASSING = 2
-"""Seconds between two sweeps by workers that settle."""
-BY_SUBMITTERS = 5
+BY_WORKERS, BY_SUBMITTERS = 2, 5
+"""Seconds between two sweeps in passing. A retry may be due soon after the sweep that follows its settle."""
 SILENCE = 30
 """A site that was not checked for so many seconds counts as not swept."""
 KEPT_SECONDS = 30 * 86_400
-LEADER, LOOKED_AT, BY_SUBMITTER = "leader", "looked-at", "sweep-by-submitter"
-PASSER_BY = b"passer-by"
+LEADER, LOOKED_AT, PASSER_BY = "leader", "looked-at", "sweep-by"
 
 
 class Candidate:
@@ -34,27 +37,27 @@ class Candidate:
     """
 
     def __init__(self) -> None:
-        self._client = redis_queue.client()
-        self._key, self._looked_at = redis_queue.site_key(LEADER), redis_queue.site_key(LOOKED_AT)
-        self._token = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}".encode()
+        self._client, self._looked_at = redis_queue.client(), redis_queue.site_key(LOOKED_AT)
+        self._lock = Lock(self._client, redis_queue.site_key(LEADER), timeout=LEASE, blocking=False, thread_local=False)
+        self._token = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
 
     def leads(self) -> bool:
         """Whether this is the leader, for another LEASE. It becomes the leader if there is none."""
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.set(self._key, self._token, nx=True, px=_milliseconds(LEASE))
-        pipeline.get(self._key)
-        holder = pipeline.execute()[1]
-        if holder not in (self._token, PASSER_BY):
+        if not self._keeps() and not self._lock.acquire(token=self._token):
             return False
-        pipeline.set(self._key, self._token, px=_milliseconds(LEASE))
-        pipeline.set(self._looked_at, clock.now_epoch(), ex=KEPT_SECONDS)
-        pipeline.execute()
+        self._client.set(self._looked_at, clock.now_epoch(), ex=KEPT_SECONDS)
         return True
+
+    def _keeps(self) -> bool:
+        try:
+            return bool(self._lock.reacquire())
+        except LockError:
+            return False
 
     def resign(self) -> None:
         """Let another candidate lead at once."""
-        if self._client.get(self._key) == self._token:
-            self._client.delete(self._key)
+        with contextlib.suppress(LockError):  # it leads no more
+            self._lock.release()
 
 
 def record_look() -> None:
@@ -68,20 +71,29 @@ def looked_at() -> float | None:
     return float(found) if found else None
 
 
-def may_pass_by() -> bool:
-    """Whether a worker that has settled must sweep: no process leads, and no other worker swept within IN_PASSING."""
-    client: redis.Redis = redis_queue.client()
-    return bool(client.set(redis_queue.site_key(LEADER), PASSER_BY, nx=True, ex=IN_PASSING))
-
-
-def may_submitter_sweep() -> bool:
-    """Whether a submitter must sweep: no process leads, and no submitter swept within BY_SUBMITTERS.
-
-    Its turn is apart from the workers': a retry may be due soon after the sweep that follows its settle."""
+def may_pass_by(seconds: int) -> bool:
+    """Whether to sweep in passing: no process leads, and none with this interval swept within so many `seconds`."""
     client = redis_queue.client()
-    holder = client.get(redis_queue.site_key(LEADER))
-    return holder in (None, PASSER_BY) and redis_queue.first_in(BY_SUBMITTER, BY_SUBMITTERS, client)
+    is_led = client.exists(redis_queue.site_key(LEADER))
+    return not is_led and redis_queue.first_in(f"{PASSER_BY}-{seconds}", seconds, client)
 
 
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
+@dataclass(slots=True)
+class Cursor:
+    """A place in a list of names that is too long for one sweep."""
+
+    after: str
+    """The last name that was read. "" for the beginning."""
+
+
+@contextlib.contextmanager
+def cursor(name: str) -> Iterator[Cursor]:
+    """The cursor of this name, as the last sweep has left it. Its place on leaving is kept.
+
+    Without Redis each sweep begins anew.
+    """
+    before = best_effort.run(lambda: redis_queue.remembered(name, redis_queue.client())) or ""
+    found = Cursor(before)
+    yield found
+    if found.after != before:
+        best_effort.run(lambda: redis_queue.remember(name, found.after, redis_queue.client()))

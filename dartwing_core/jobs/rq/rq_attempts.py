@@ -1,4 +1,4 @@
-"""Running attempts in Redis and RQ: stops one, and reads when it died."""
+"""Running attempts in Redis and RQ: stops one, or asks it to stop."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any
 import redis
 from rq import Worker
 from rq.command import send_command
-from rq.job import Job
-from rq.registry import FailedJobRegistry
 
 from ..lib import clock, ids
 from . import redis_queue
@@ -68,19 +66,6 @@ def _workers_by_entry(client: redis.Redis) -> dict[str, str]:
 def _stop(rq_job_id: str, workers: dict[str, str], client: redis.Redis) -> None:
     if worker := workers.get(rq_job_id):
         send_command(client, worker, "stop-job", job_id=rq_job_id)
-
-
-def died_at(rq_job_id: str) -> float | None:
-    """When RQ noticed that the work-horse under this entry had died, in seconds since 1970.
-
-    None if it has not, or if its worker is gone as well. Raises redis.exceptions.RedisError if Redis does not answer.
-    """
-    client = redis_queue.client()
-    origin: Any = client.hget(Job.key_for(rq_job_id), "origin")
-    if origin is None:
-        return None
-    forgotten_at: Any = client.zscore(FailedJobRegistry(origin.decode(), connection=client).key, rq_job_id)
-    return None if forgotten_at is None else forgotten_at - redis_queue.FAILURE_TTL
 
 
 def flag_stop(job: str, attempt: int) -> None:

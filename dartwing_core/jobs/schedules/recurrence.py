@@ -166,20 +166,14 @@ def _checked_cron(text: Any) -> str:
         raise InvalidJobError(_("A cron expression has at most {0} characters.").format(LONGEST_CRON))
     if NOT_FIXED.search(cron):
         raise InvalidJobError(_("The cron expression {0} has a random field (H or R).").format(cut(cron)))
-    if not cron.startswith("@"):  # as in @daily
-        _check_fields(cron, len(cron.split()))
-    try:
-        fields = len(croniter.expand(cron)[0])
-    except Exception as error:  # of many kinds, by croniter's release
-        raise InvalidJobError(_refusal(cron, str(error))) from None
-    _check_fields(cron, fields)
-    return cron
-
-
-def _check_fields(cron: str, number: int) -> None:
-    if number != FIELDS:
+    if not cron.startswith("@") and len(cron.split()) != FIELDS:  # as in @daily
         text = _("{0} is no cron expression. One has five fields: minute, hour, day, month, weekday.")
         raise InvalidJobError(text.format(cut(cron)))
+    try:
+        croniter.expand(cron)
+    except Exception as error:  # of many kinds, by croniter's release
+        raise InvalidJobError(_refusal(cron, str(error))) from None
+    return cron
 
 
 def _refusal(cron: str, reason: str) -> str:

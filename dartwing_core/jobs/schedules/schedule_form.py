@@ -13,20 +13,17 @@ from frappe.utils import cint, get_system_timezone
 
 from ..access import content, visibility
 from ..errors import InvalidJobError, UnknownHandlerError
-from ..job import schedule_store
-from ..job.schedule_store import ScheduleRow, ScheduleWork
 from ..lib import canonical, clock, sealing, secret_values
 from ..submit import given_parameters, submission
 from ..submit.request import Prepared, Request
-from . import recurrence
+from . import recurrence, schedule_store
 from .recurrence import Recurrence
+from .schedule_store import ScheduleRow, ScheduleWork
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
 DEFAULT_CATCH_UP, MOST_CATCH_UP = 5, 100
-SEALED = "encrypted_parameters"
-"""The flag of a document with the parameters that its last save has encrypted. No request can send a `Secret`."""
 
 
 def check(schedule: Document) -> None:
@@ -135,11 +132,8 @@ def _seal(schedule: Document, parameters: Mapping[str, Any]) -> None:
         return
     secret_values.check_dots(parameters, had)
     if secrets:
-        if schedule.flags.get(SEALED) == secret_values.Secret(schedule.parameters):
-            return  # an earlier save of this very document has encrypted them, and was undone
         found = given_parameters.check(parameters, declared, schedule.owner_user or "")
         schedule.parameters = frappe.as_json(json.loads(found.text))
-        schedule.flags[SEALED] = secret_values.Secret(schedule.parameters)
     else:
         secret_values.veiled(parameters, ())  # refuses encrypted values
 

@@ -13,18 +13,20 @@ from typing import Any
 
 import frappe
 from frappe import _
+from frappe.translate import get_user_lang
+from frappe.utils import escape_html
 
-from ..access import standing, tenancy
+from ..access import standing, tenancy, visibility
 from ..errors import InvalidJobError, JobBusyError, RateLimitError
-from ..job import columns, record, schedule_store
-from ..job.schedule_store import ScheduleRow
-from ..lib import best_effort, clock, plain_text, server_errors, sql
+from ..job import columns, events, inbox, record
+from ..lib import best_effort, clock, config, plain_text, server_errors, sql
 from ..lib.row_types import Columns
 from ..lib.sealing import SealError
 from ..submit import quota
 from ..submit.request import Prepared
-from . import schedule_form, schedule_notices
+from . import schedule_form, schedule_store
 from .recurrence import Recurrence
+from .schedule_store import ScheduleRow
 
 ON_TIME = 300
 """Seconds after its due time in which a run is not missed: the scheduler of Frappe 16 ticks every 240."""
@@ -51,7 +53,7 @@ def sweep(limit: int) -> int:
     Reads at most `limit` schedules, and ends with the one whose jobs reach `limit`.
     """
     made = 0
-    for name in schedule_store.due(clock.now_epoch(), limit):
+    for name in schedule_store.due_query(clock.now_epoch(), limit).run(pluck=True):
         if made >= limit:
             break
         number = best_effort.run(partial(_run, name))
@@ -155,8 +157,22 @@ def _refuse(result: Result, schedule: ScheduleRow, reason: str) -> None:
     _note_error(result, reason)
     result.values["refusals"] = (result.values.get("refusals", schedule["refusals"]) or 0) + 1
     if result.values["refusals"] == 1:
-        result.after_commit.append(partial(schedule_notices.notify_refused, schedule.copy()))
+        result.after_commit.append(partial(_notify_refused, schedule.copy()))
 
 
 def _note_error(result: Result, reason: str) -> None:
     result.values |= {"last_error": reason[:ERROR_LENGTH], "last_error_at": clock.site_time()}
+
+
+def _notify_refused(schedule: ScheduleRow) -> None:
+    """Notify the owner and each admin who may see the schedule. Commits.
+
+    The notice leaves the reason to the schedule, which checks who may see it.
+    """
+    for user in sorted({schedule["owner_user"], *tenancy.admins_of(schedule["organization"])}):
+        if visibility.can_see(user, schedule["owner_user"], schedule["organization"]):
+            subject = _("Schedule {0} could not run", lang=get_user_lang(user))
+            subject = subject.format(escape_html(schedule["title"] or schedule["name"]))
+            about = {"document_type": config.SCHEDULE, "document_name": schedule["name"]}
+            sql.committed(partial(inbox.add_notice, user, subject, **about))
+            events.publish_to_user(user, "notification", {})  # lights the bell

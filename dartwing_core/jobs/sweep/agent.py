@@ -12,14 +12,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from zoneinfo import ZoneInfo
 
 import frappe
 
 from ..job import find
-from ..lib import best_effort, clock
+from ..lib import clock
 from ..rq import leader
-from . import scheduled_types, sweeper
+from . import sweeper
 
 APP = "dartwing_core"
 INTERVAL = 1.0
@@ -38,64 +37,20 @@ LONGEST_REST = 1.0
 SOON = 0.02
 
 
-class SiteWatch:
-    """Sweeps one site when work is due. Each call needs a connected site and a clean context."""
-
-    def __init__(self, interval: float = INTERVAL) -> None:
-        self._interval = interval
-        self._candidate: leader.Candidate | None = None
-        self._has_app = False
-        self._swept_at = float("-inf")
-        self._zone: ZoneInfo | None = None
-
-    def sweep_if_leader(self) -> float:
-        """Sweep if this is the leader and work is due. Returns the seconds until the next check."""
-        if frappe.conf.maintenance_mode:
-            return IDLE
-        if not self._has_app:
-            self._has_app = APP in frappe.get_installed_apps()
-            if not self._has_app:
-                return SELDOM
-        self._candidate = self._candidate or leader.Candidate()
-        if not self._candidate.leads():
-            return self._interval
-        return self._sweep_if_due()
-
-    def _sweep_if_due(self) -> float:
-        now, outlook = clock.now_epoch(), find.outlook()
-        patience = WITH_DEPENDENTS if outlook.has_dependents else ANYWAY
-        is_time = time.monotonic() - self._swept_at >= patience
-        if outlook.due_epoch > now and not is_time:
-            return min(IDLE, outlook.due_epoch - now + SOON)
-        if self._zone != (zone := clock.site_zone()):
-            self._zone = zone
-            best_effort.run(scheduled_types.put_right)
-        self._swept_at = time.monotonic()
-        sweeper.sweep()
-        return self._interval
-
-    def resign(self) -> None:
-        """Let another process lead the site at once."""
-        if self._candidate:
-            with contextlib.suppress(Exception):
-                self._candidate.resign()
-
-    def forget(self) -> None:
-        """Check for the app again, after an error: it may have been uninstalled."""
-        self._has_app = False
-
-
 class Site:
-    """One of the checked sites, with the time of its next check and the number of errors in a row."""
+    """One of the checked sites: the time of its next check, and the number of errors in a row."""
 
-    def __init__(self, name: str, interval: float) -> None:
+    def __init__(self, name: str, interval: float = INTERVAL) -> None:
         self.name = name
-        self.watch = SiteWatch(interval)
         self.next_look = 0.0
+        self._interval = interval
         self._failures = 0
+        self._has_app = False
+        self._candidate: leader.Candidate | None = None
+        self._swept_at = float("-inf")
 
-    def sweep(self, sites_path: str) -> None:
-        """Check the site in a context of its own, which leaves nothing behind.
+    def check(self, sites_path: str) -> None:
+        """Sweep the site if work is due, in a context of its own, which leaves nothing behind.
 
         Only the first error in a row is logged. Each further one lengthens the pause."""
         began = time.monotonic()
@@ -105,8 +60,8 @@ class Site:
         except Exception:
             if not self._failures:
                 self._log()
-            self.watch.forget()
             self._failures += 1
+            self._has_app = False  # it may have been uninstalled
             pause = max(min(2.0**self._failures / 2, LONGEST_PAUSE), REST * (time.monotonic() - began))
         self.next_look = time.monotonic() + pause
 
@@ -114,9 +69,38 @@ class Site:
         frappe.init(self.name, sites_path=sites_path)
         try:
             frappe.connect()
-            return self.watch.sweep_if_leader()
+            return self.sweep_if_leader()
         finally:
             frappe.destroy()
+
+    def sweep_if_leader(self) -> float:
+        """Sweep if this is the leader and work is due. Returns the seconds until the next check.
+
+        Needs a connected site and a clean context.
+        """
+        if frappe.conf.maintenance_mode:
+            return IDLE
+        self._has_app = self._has_app or APP in frappe.get_installed_apps()
+        if not self._has_app:
+            return SELDOM
+        self._candidate = self._candidate or leader.Candidate()
+        return self._sweep_if_due() if self._candidate.leads() else self._interval
+
+    def _sweep_if_due(self) -> float:
+        now, outlook = clock.now_epoch(), find.outlook()
+        patience = WITH_DEPENDENTS if outlook.has_dependents else ANYWAY
+        is_time = time.monotonic() - self._swept_at >= patience
+        if outlook.due_epoch > now and not is_time:
+            return min(IDLE, outlook.due_epoch - now + SOON)
+        self._swept_at = time.monotonic()
+        sweeper.sweep()
+        return self._interval
+
+    def resign(self) -> None:
+        """Let another process lead the site at once."""
+        if self._candidate:
+            with contextlib.suppress(Exception):
+                self._candidate.resign()
 
     def _log(self) -> None:
         with contextlib.suppress(Exception):  # in the bench's log: the site may be gone
@@ -141,10 +125,10 @@ def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: s
             break
         if site and time.monotonic() >= site.next_look:
             began = time.monotonic()
-            site.sweep(sites_path)
+            site.check(sites_path)
             stop.wait(min(REST * (time.monotonic() - began), LONGEST_REST))
     for site in sites.values():
-        site.watch.resign()
+        site.resign()
 
 
 class StandIn:

@@ -8,7 +8,7 @@ are deleted a minute later: until then people see why their jobs have ended.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import frappe
@@ -16,13 +16,14 @@ from frappe import _
 
 from ..access import visibility
 from ..after import cancel
-from ..job import circuits, find, record, schedule_store
+from ..job import circuits, find, record
 from ..lib import best_effort, clock, config, deletion, inserts, sql
 from ..lib.rows import standard_columns
 from ..status import FINISHED, NOT_RUNNING, JobStatus
 from ..submit.after_commit import after_commit
-from . import retention, rows_about
+from . import retention
 
+MEMBER = "Org Member"
 RUNNING, COMPLETED = "Running", "Completed"
 AT_ONCE = 500
 SECONDS = 2.0
@@ -55,7 +56,7 @@ def is_running(organization: str) -> bool:
 
 def sizes(organization: str) -> dict[str, int]:
     """The numbers of an organization's jobs, schedules and members."""
-    doctypes = {"jobs": config.JOB, "schedules": config.SCHEDULE, "members": "Org Member"}
+    doctypes = {"jobs": config.JOB, "schedules": config.SCHEDULE, "members": MEMBER}
     return {kind: frappe.db.count(doctype, {"organization": organization}) for kind, doctype in doctypes.items()}
 
 
@@ -85,43 +86,31 @@ def go_on(organization: str) -> int:
 
 
 def _repeat(step: Callable[[], int], deadline: float) -> int:
-    """Repeat a step until it finds less than AT_ONCE, or the time is up. Returns the sum."""
-    total = 0
-    while time.monotonic() < deadline:
-        number = step()
+    """Repeat a step, and commit, until it finds less than AT_ONCE or the time is up. Returns the sum."""
+    total, number = 0, AT_ONCE
+    while number == AT_ONCE and time.monotonic() < deadline:
+        number = retention.committed(step)
         total += number
-        if number < AT_ONCE:
-            break
     return total
 
 
 def _delete_batches(organization: str) -> int:
-    """Delete batches, before their jobs end: otherwise their callbacks would be made. Commits."""
+    """Delete batches, before their jobs end: otherwise their callbacks would be made."""
     batch = frappe.qb.DocType(config.BATCH)
-    names = frappe.qb.from_(batch).select(batch.name).where(batch.organization == organization).limit(AT_ONCE)
-    found = names.run(pluck=True)
-    sql.committed(partial(_delete_named_batches, found))
-    return len(found)
-
-
-def _delete_named_batches(names: Sequence[str]) -> None:
-    rows_about.delete_with_rows(config.BATCH, names)
-    deletion.delete_named(config.BATCH, names)
+    query = frappe.qb.from_(batch).select(batch.name).where(batch.organization == organization).limit(AT_ONCE)
+    names = query.run(pluck=True)
+    retention.delete_documents(config.BATCH, names)
+    return len(names)
 
 
 def _end_waiting(organization: str, status: JobStatus, user: str) -> int:
-    """End waiting jobs, as an attempt ends jobs of a missing organization. Commits."""
+    """End waiting jobs, as an attempt ends jobs of a missing organization."""
     jobs = find.of_organization_query(organization, [status], AT_ONCE).run(as_dict=True)
-    moved = sql.committed(lambda: record.end_all(jobs, JobStatus.DEAD_LETTER, MESSAGE, user))
-    return len(moved)
+    return len(record.end_all(jobs, JobStatus.DEAD_LETTER, MESSAGE, user))
 
 
 def _delete_jobs(organization: str) -> int:
-    """Delete ended jobs. Skips locked ones. Commits."""
-    return sql.committed(partial(_delete_some_jobs, organization))
-
-
-def _delete_some_jobs(organization: str) -> int:
+    """Delete ended jobs. Skips locked ones."""
     found = find.of_organization_query(organization, FINISHED, AT_ONCE).run(as_dict=True)
     rows = find.lock_finished([row["name"] for row in found])
     retention.delete_jobs(rows)
@@ -136,23 +125,20 @@ def _complete(organization: str) -> None:
     if any(frappe.db.exists(doctype, {"organization": organization}) for doctype in (config.JOB, config.BATCH)):
         return
     _forget(organization)
-    values = {"status": COMPLETED, "completed_at": clock.site_time()}
-    frappe.db.set_value(config.REMOVAL, organization, values)
+    frappe.db.set_value(config.REMOVAL, organization, {"status": COMPLETED, "completed_at": clock.site_time()})
 
 
 def _forget(organization: str) -> None:
-    rows_about.delete_with_rows(config.SCHEDULE, _names(config.SCHEDULE, organization))
-    schedule_store.forget(organization)
+    _delete_all(config.SCHEDULE, organization)
     circuits.forget(organization)
     dismiss(organization)
 
 
-def _names(doctype: str, organization: str) -> list[str]:
-    return frappe.get_all(doctype, {"organization": organization}, pluck="name")
-
-
 def dismiss(organization: str) -> None:
     """Delete all memberships of an organization."""
-    rows_about.delete_with_rows("Org Member", _names("Org Member", organization))
-    deletion.delete_rows("Org Member", "organization", [organization])
+    _delete_all(MEMBER, organization)
     visibility.forget()
+
+
+def _delete_all(doctype: str, organization: str) -> None:
+    retention.delete_documents(doctype, sorted(deletion.names_of(doctype, "organization", [organization])))

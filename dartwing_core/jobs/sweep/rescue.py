@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import cast
+from typing import NamedTuple, cast
 
 from ..after import batch_end, circuit_breaker
 from ..errors import JobCanceledError, JobTimeoutError
@@ -28,15 +28,35 @@ ATTEMPTS = 500  # read at once
 LOCK_WAIT = 1  # second
 
 
-def doubtful(limit: int = ATTEMPTS) -> list[DoubtfulRow]:
-    """The running attempts that the functions below may have to end."""
-    return find.doubtful(limit)
+class Ended(NamedTuple):
+    """The numbers of attempts that one pass has ended."""
+
+    rescued: int
+    """Their worker was lost."""
+    stopped: int
+    """They did not stop by themselves."""
 
 
-def rescue_lost(attempts: Sequence[DoubtfulRow] | None = None) -> int:
-    """End attempts whose lease is over, so that their jobs are tried again. Returns how many."""
-    lost = [job for job in (doubtful() if attempts is None else attempts) if lease_end(job) < job["database_epoch"]]
-    return sum(bool(best_effort.run(partial(_rescue, job))) for job in lost)
+def doubtful() -> list[DoubtfulRow]:
+    """The running attempts that may have to be ended."""
+    return find.doubtful(ATTEMPTS)
+
+
+def sweep(attempts: Sequence[DoubtfulRow] | None = None) -> Ended:
+    """End attempts whose lease is over, and those that were asked to stop, or reached their time limit, long ago.
+
+    A handler may swallow RQ's exception. RQ itself kills a process only when its entry's time is up. That may be longer
+    than the limit of a later job of the process. Processes that earlier sweeps have stopped and that still run are
+    stopped again.
+    """
+    best_effort.run(rq_attempts.stop_again)
+    rescued = stopped = 0
+    for job in doubtful() if attempts is None else attempts:
+        if lease_end(job) < job["database_epoch"]:
+            rescued += bool(best_effort.run(partial(_rescue, job)))
+        elif end := _late_end(job):
+            stopped += bool(best_effort.run(partial(_stop, job, end)))
+    return Ended(rescued, stopped)
 
 
 def _rescue(job: DoubtfulRow) -> bool:
@@ -50,36 +70,14 @@ def _rescue(job: DoubtfulRow) -> bool:
         return _rescue(changed(job, {"cancel_requested": 1, **(request or {})}))
 
 
-def stop_canceled(attempts: Sequence[DoubtfulRow] | None = None) -> int:
-    """End by force attempts that were asked to stop longer than the grace period ago. Returns how many.
-
-    Processes that earlier sweeps have stopped and that still run are stopped again.
-    """
-    best_effort.run(rq_attempts.stop_again)
+def _late_end(job: DoubtfulRow) -> Outcome | None:
+    """The end of an attempt that is alive but should have ended. None if it still has time."""
     grace = config.settings().cancel_grace_seconds
-    asked = [job for job in (doubtful() if attempts is None else attempts) if job["cancel_requested"]]
-    stubborn = [job for job in asked if job["cancel_requested_epoch"] + grace < job["database_epoch"]]
-    return sum(bool(best_effort.run(partial(_force, job))) for job in stubborn)
-
-
-def stop_overdue(attempts: Sequence[DoubtfulRow] | None = None) -> int:
-    """End by force attempts that run long after their time limit. Returns how many.
-
-    A handler may swallow RQ's exception. RQ itself kills a process only when its entry's time is up. That may be longer
-    than the limit of a later job of the process.
-    """
-    found = doubtful() if attempts is None else attempts
-    alive = [job for job in found if lease_end(job) >= job["database_epoch"]]  # the others are lost
-    overdue = [job for job in alive if age(job) > job["timeout_seconds"] + find.OVERTIME]
-    return sum(bool(best_effort.run(partial(_stop_overdue, job))) for job in overdue)
-
-
-def _stop_overdue(job: DoubtfulRow) -> bool:
-    return _stop(job, outcome.failure(job, JobTimeoutError(), config.retry_policy(job["job_type"])))
-
-
-def _force(job: DoubtfulRow) -> bool:
-    return _stop(job, outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True))
+    if job["cancel_requested"] and job["cancel_requested_epoch"] + grace < job["database_epoch"]:
+        return outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True)
+    if age(job) > job["timeout_seconds"] + find.OVERTIME:
+        return outcome.failure(job, JobTimeoutError(), config.retry_policy(job["job_type"]))
+    return None
 
 
 def _stop(job: DoubtfulRow, end: Outcome) -> bool:
@@ -128,19 +126,14 @@ def age(job: DoubtfulRow) -> float:
 
 
 def _outlived_its_limit(job: DoubtfulRow) -> bool:
-    """Whether the attempt was still alive when its time was up.
+    """Whether the attempt was still alive when its time was up, by its last beat or its connection.
 
     A late sweep alone does not count: a worker that dies early costs no retry.
     """
-    began, limit = job["started_epoch"] or 0, job["timeout_seconds"]
-    if age(job) <= limit:
-        return False
-    if lease_end(job) - config.settings().lease_seconds - began > limit:
-        return True  # by its last beat
-    died_at = best_effort.run(partial(rq_attempts.died_at, job["rq_job_id"])) if job["rq_job_id"] else None
-    if died_at:
-        return died_at - began >= limit  # both are whole seconds
-    return sql.is_connected(job["connection_id"], age(job))
+    limit, last_beat = job["timeout_seconds"], lease_end(job) - config.settings().lease_seconds
+    if last_beat - (job["started_epoch"] or 0) > limit:
+        return True
+    return age(job) > limit and sql.is_connected(job["connection_id"], age(job))
 
 
 def _end_and_tell(job: DoubtfulRow, end: Outcome, *, by_force: bool = False) -> bool:

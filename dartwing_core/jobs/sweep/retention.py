@@ -8,10 +8,9 @@ the next day.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 import frappe
 from pypika.functions import Coalesce
@@ -19,16 +18,24 @@ from pypika.queries import QueryBuilder
 from pypika.terms import ExistsCriterion
 
 from ..job import batch_store, circuits, dependencies, job_files
-from ..lib import best_effort, clock, config, deletion, server_errors, sql
+from ..lib import best_effort, clock, config, deletion, sql
 from ..status import FINISHED, LIVE, JobStatus
-from . import rows_about
 
-T = TypeVar("T")
 DEFAULT_DAYS = 30
 BATCH = 500
 MAX_SECONDS = 1_200.0
 """A run ends after this time. Frappe's workers give the clean-up of all logs 25 minutes."""
-_HISTORY = (config.LOG, config.RUN, config.DEPENDENCY)
+HISTORY = (config.LOG, config.RUN, config.DEPENDENCY)
+REFERENCES = {
+    "Comment": ("reference_doctype", "reference_name"),
+    "Communication": ("reference_doctype", "reference_name"),
+    "ToDo": ("reference_type", "reference_name"),
+    "File": ("attached_to_doctype", "attached_to_name"),
+    "Tag Link": ("document_type", "document_name"),
+    "Version": ("ref_doctype", "docname"),
+    "Document Follow": ("ref_doctype", "ref_docname"),
+}
+"""The fields by which rows of these DocTypes refer to a document."""
 
 
 def clear_old_jobs(days: int) -> int:
@@ -37,8 +44,7 @@ def clear_old_jobs(days: int) -> int:
 
     Keeps jobs on which an unfinished one depends, members of a running batch, and those whose deduplication window
     lasts. Deletes batches that ended as long ago and have no job left, circuits closed as long ago, and files of
-    missing jobs. A page of jobs with a row that another session keeps locked stays until the
-    next run. Returns how many jobs were deleted. Commits. Raises ValueError if `days` is not positive.
+    missing jobs. Returns how many jobs were deleted. Commits. Raises ValueError if `days` is not positive.
     """
     if days <= 0:
         raise ValueError("days must be positive")
@@ -47,18 +53,21 @@ def clear_old_jobs(days: int) -> int:
     dead_before = now - timedelta(days=max(days, config.settings().dead_letter_days))
     deadline = time.monotonic() + MAX_SECONDS
     after, deleted = (datetime.min, ""), 0
-    while time.monotonic() < deadline:
-        page = old_query(after, ended_before).run()
-        if not page:
-            break
+    while time.monotonic() < deadline and (page := old_query(after, ended_before).run()):
         after = page[-1]
         names = [name for _creation, name in page]
-        deleted += _unless_locked(partial(_delete, names, ended_before, dead_before), 0)
-    while time.monotonic() < deadline and _unless_locked(partial(_delete_batches, ended_before), 0) == BATCH:
+        deleted += committed(partial(_delete_old, names, ended_before, dead_before))
+    while time.monotonic() < deadline and committed(partial(_delete_batches, ended_before)) == BATCH:
         pass
-    _unless_locked(partial(_delete_circuits, ended_before), None)
+    committed(partial(_delete_circuits, ended_before))
     best_effort.run(partial(job_files.delete_orphans, deadline))
     return deleted
+
+
+def committed(delete: Callable[[], int]) -> int:
+    """Delete rows, and commit. Returns how many; 0 if another session keeps one locked: the next run tries again."""
+    with deletion.short_lock_waits():
+        return best_effort.run(partial(sql.committed, delete)) or 0
 
 
 def old_query(after: tuple[datetime, str], before: datetime) -> QueryBuilder:
@@ -72,19 +81,7 @@ def old_query(after: tuple[datetime, str], before: datetime) -> QueryBuilder:
     return query.orderby(job.creation).orderby(job.name).limit(BATCH)
 
 
-def _unless_locked(delete: partial[T], otherwise: T) -> T:
-    """Delete rows, and commit. Returns `otherwise` if another session keeps one locked: the next run tries again."""
-    try:
-        with deletion.short_lock_waits():
-            return sql.committed(delete)
-    except Exception as error:
-        if not server_errors.is_conflict(error):
-            raise
-        frappe.logger("dartwing_core").warning(f"Old rows are left to the next clean-up: {error}")
-        return otherwise
-
-
-def _delete(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:
+def _delete_old(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:
     rows = sql.run_locking_read(deletable_query(names, ended_before, dead_before))
     delete_jobs(dict(rows))
     return len(rows)
@@ -92,21 +89,32 @@ def _delete(names: Sequence[str], ended_before: datetime, dead_before: datetime)
 
 def delete_jobs(jobs: Mapping[str, str]) -> None:
     """Delete jobs, given by name and status, with all that belongs to them. The caller has locked them."""
-    if not jobs:
-        return
     found = list(jobs)
-    with deletion.short_lock_waits():
-        rows_about.delete_with_rows(config.JOB, found)  # first, since it may wait or fail
-        dependencies.forget([name for name, status in jobs.items() if status == JobStatus.COMPLETED])
-        delete_history(found)
-        job_files.delete_after_commit(found)
-        deletion.delete_named(config.JOB, found, status=[str(status) for status in FINISHED])
+    delete_documents(config.JOB, found, status=[str(status) for status in FINISHED])
+    dependencies.forget([name for name, status in jobs.items() if status == JobStatus.COMPLETED])
+    delete_history(found)
+    job_files.delete_after_commit(found)
 
 
 def delete_history(jobs: Sequence[str]) -> None:
     """Delete attempts, history and dependencies of these jobs."""
-    for doctype in _HISTORY:
+    for doctype in HISTORY:
         deletion.delete_rows(doctype, "background_job", jobs)
+
+
+def delete_documents(doctype: str, names: Sequence[str], **having: Sequence[str]) -> None:
+    """Delete documents that the caller has checked, by SQL, or by Frappe's function if it has rows about them.
+
+    `having`: only those with one of these values in a column.
+    """
+    about: set[str] = set()
+    for referring, (kind, name) in REFERENCES.items() if names else ():
+        filters = {kind: doctype, name: ("in", names)}
+        about.update(frappe.get_all(referring, filters, pluck=name, distinct=True, order_by=name))
+    for name in sorted(about):
+        options = {"ignore_permissions": True, "ignore_on_trash": True, "delete_permanently": True}
+        frappe.delete_doc(doctype, name, force=True, **options)
+    deletion.delete_named(doctype, names, **having)
 
 
 def deletable_query(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> QueryBuilder:
@@ -132,8 +140,7 @@ def deletable_query(names: Sequence[str], ended_before: datetime, dead_before: d
 
 def _delete_batches(ended_before: datetime) -> int:
     names = empty_batches_query(ended_before).run(pluck=True)
-    rows_about.delete_with_rows(config.BATCH, names)
-    deletion.delete_named(config.BATCH, names, status=batch_store.ENDED)
+    delete_documents(config.BATCH, names, status=batch_store.ENDED)
     return len(names)
 
 
@@ -145,5 +152,6 @@ def empty_batches_query(ended_before: datetime) -> QueryBuilder:
     return query.where((batch.completed_at < ended_before) & ~ExistsCriterion(members)).limit(BATCH)
 
 
-def _delete_circuits(closed_before: datetime) -> None:
+def _delete_circuits(closed_before: datetime) -> int:
     frappe.db.delete(config.CIRCUIT, {"status": circuits.CLOSED, "closed_at": ("<", closed_before)})
+    return 0

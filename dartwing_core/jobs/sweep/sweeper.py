@@ -14,7 +14,7 @@ from ..after import batch_cancel, child_jobs
 from ..job import find, labels, waiting
 from ..lib import best_effort, config, sql
 from ..line import line_queries, pauses, wake
-from ..rq import doorbells, leader, redis_queue, sweep_cursor
+from ..rq import doorbells, leader, redis_queue
 from ..schedules import schedule_runs
 from ..status import LIVE
 from . import organization_removal, rescue
@@ -51,10 +51,7 @@ def sweep(batch: int | None = None) -> Report:
     members = batch or batch_cancel.ALL
     if batch is None:  # not for submitters: it may have to wait for a row that a lost attempt holds
         batch = config.settings().sweep_batch
-        doubtful = best_effort.run(rescue.doubtful) or []
-        report.rescued = best_effort.run(lambda: rescue.rescue_lost(doubtful)) or 0
-        report.stopped = best_effort.run(lambda: rescue.stop_canceled(doubtful)) or 0
-        report.stopped += best_effort.run(lambda: rescue.stop_overdue(doubtful)) or 0
+        report.rescued, report.stopped = best_effort.run(rescue.sweep) or (0, 0)
         report.removed = best_effort.run(organization_removal.sweep) or 0
     report.orphans = best_effort.run(lambda: release_children(batch)) or 0
     report.batches = best_effort.run(lambda: batch_cancel.sweep(members)) or 0
@@ -69,13 +66,13 @@ def sweep(batch: int | None = None) -> Report:
 
 def sweep_now_and_then() -> None:
     """Sweep in a worker that has just settled, if no process leads and no worker swept a moment ago."""
-    if redis_queue.answers() and leader.may_pass_by():
+    if redis_queue.answers() and leader.may_pass_by(leader.BY_WORKERS):
         sweep()
 
 
 def sweep_after_submit() -> None:
     """Sweep in a submitter, if no process leads. In a small batch, since a request waits for it."""
-    if redis_queue.answers() and leader.may_submitter_sweep():
+    if redis_queue.answers() and leader.may_pass_by(leader.BY_SUBMITTERS):
         sweep(SUBMITTER_BATCH)
 
 
@@ -87,7 +84,7 @@ def release_children(limit: int) -> int:
     """
     released = child_jobs.Released()
     window = limit * PARENTS_PER_JOB
-    with sweep_cursor.cursor(SEEN_PARENTS) as seen:
+    with leader.cursor(SEEN_PARENTS) as seen:
         parents = find.parents(seen.after, window)
         for parent in parents:
             if parent["status"] not in LIVE:
@@ -98,12 +95,11 @@ def release_children(limit: int) -> int:
             seen.after = parent["name"]
         else:
             seen.after = seen.after if len(parents) == window else ""
-    after_them = (
-        best_effort.run(partial(child_jobs.release_children, released.next_to_release, limit))
-        if released.next_to_release
-        else None
-    )
-    return len(released.ended) + (len(after_them.ended) if after_them else 0)
+    ended = released.ended
+    if released.next_to_release:
+        release = partial(child_jobs.release_children, released.next_to_release, limit)
+        ended += (best_effort.run(release) or child_jobs.Released()).ended
+    return len(ended)
 
 
 def ring() -> int:

@@ -125,7 +125,7 @@ def test_a_job_that_is_rescued_in_vain_ends_its_batch(step):
     values = {"status": "Running", "attempt": 1, "crash_count": outcome.MAX_CRASHES - 1}
     frappe.db.set_value("Background Job", names["a"], values)
     lose(frappe._dict(name=names["a"]))
-    assert rescue.rescue_lost() == 1
+    assert rescue.sweep().rescued == 1
     assert (state(found), status_of(names["b"])) == ("Failed", "Dead Letter")
 
 

@@ -190,11 +190,11 @@ def test_an_attempt_whose_cancel_stays_undecided_is_left_to_the_sweep(handled, m
     made = submitted(handled(handler))
     assert run(made)["status"] == "Running"
     lose(made, 60)
-    rescue.rescue_lost()
+    rescue.sweep()
     assert status(made) == "Running"
     is_over.set()
     assert canceler[0].answer() is None
-    rescue.rescue_lost()
+    rescue.sweep()
     assert status(made) == "Canceled"
     assert notes(made) == 0
 
@@ -253,9 +253,9 @@ def test_a_rescue_waits_for_a_cancel(handled, seconds):
     with settings(lease_seconds=20):
         canceller = Meanwhile(cancel_slowly)
         assert is_accepted.wait(30)
-        rescue.rescue_lost()
+        rescue.sweep()
         assert status(made) == "Running"
         is_over.set()
         assert canceller.answer() is None
-        rescue.rescue_lost()
+        rescue.sweep()
     assert status(made) == "Canceled"

@@ -94,10 +94,10 @@ def test_a_job_that_will_not_stop_is_stopped_by_force_after_the_grace_period():
     job = running(made("nothing"))
     cancel_job(job.name, reason="stuck")
     frappe.db.commit()
-    assert rescue.stop_canceled() == 0
+    assert rescue.sweep().stopped == 0
     frappe.db.set_value("Background Job Run", f"{job.name}-1", "cancel_requested_epoch", clock.now_epoch() - 60)
     frappe.db.commit()
-    assert rescue.stop_canceled() == 1
+    assert rescue.sweep().stopped == 1
     assert get_job_status(job.name)["status"] == "Canceled"
     assert messages(job)[-1] == "Job stopped by force after it was canceled: stuck"
 
@@ -114,7 +114,7 @@ def test_the_stop_comes_before_the_row_moves_on_but_for_the_process_that_sweeps(
     seen = []
     query = "SELECT status FROM `tabBackground Job` WHERE name = %s"
     monkeypatch.setattr(rescue.rq_attempts, "stop_until_gone", lambda *_: seen.append(database.value(query, job.name)))
-    assert rescue.stop_canceled() == 1
+    assert rescue.sweep().stopped == 1
     assert (seen, get_job_status(job.name)["status"]) == ([status], "Canceled")
 
 
@@ -126,7 +126,7 @@ def test_an_attempt_that_goes_on_long_after_its_limit_is_stopped_and_timed_out(m
     alive = {"background_job": job.name, "attempt": 1, "lease_expires_epoch": clock.now_epoch() + 20}
     runs.write(f"{job.name}-1", alive)
     set_columns(job, rq_job_id="an entry", started_epoch=clock.now_epoch() - 85)
-    assert rescue.stop_overdue() == 0
+    assert rescue.sweep().stopped == 0
     set_columns(job, started_epoch=clock.now_epoch() - 95)
-    assert rescue.stop_overdue() == 1
+    assert rescue.sweep().stopped == 1
     assert (stopped, get_job_status(job.name)["status"]) == (["an entry"], "Timed Out")

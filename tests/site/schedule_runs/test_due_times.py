@@ -9,9 +9,9 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import get_job_history, get_job_status, submit_job
-from dartwing_core.jobs.job import record, schedule_store
+from dartwing_core.jobs.job import record
 from dartwing_core.jobs.lib import clock
-from dartwing_core.jobs.schedules import schedule_runs
+from dartwing_core.jobs.schedules import schedule_runs, schedule_store
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory
 from tests.support.jobs import run

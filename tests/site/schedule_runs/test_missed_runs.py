@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from dartwing_core.jobs import get_job_status
-from dartwing_core.jobs.job import schedule_store
 from dartwing_core.jobs.schedules import recurrence, schedule_runs
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
@@ -65,24 +63,6 @@ def test_times_that_passed_while_the_organization_was_suspended_follow_the_polic
     wall.advance(schedule_runs.LOOK_AGAIN + 600)
     sweeper.sweep()
     assert (due_times(skips), due_times(once), due_times(catches)) == ([], hours(3), hours(1, 2, 3))
-
-
-def test_a_held_schedule_is_not_looked_at_in_every_sweep(wall, job_type, organization):
-    made(job_type)
-    organization(status="Suspended")
-    wall.advance(HOUR)
-    sweeper.sweep()
-    assert schedule_store.due(wall.epoch + 50, 10) == []
-    assert len(schedule_store.due(wall.epoch + 70, 10)) == 1
-
-
-def test_a_paused_organization_takes_jobs_that_wait(wall, job_type, organization):
-    found = made(job_type)
-    organization(is_paused=1)
-    wall.advance(HOUR)
-    report = sweeper.sweep()
-    assert (report.scheduled, report.queued) == (1, 0)
-    assert get_job_status(state(found).last_job)["waiting_reason"].startswith("The jobs of the organization")
 
 
 def test_held_schedules_of_one_organization_do_not_delay_others(wall, job_type, organization):

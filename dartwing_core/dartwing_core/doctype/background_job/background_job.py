@@ -3,8 +3,7 @@ from __future__ import annotations
 import frappe
 from frappe import _
 
-from dartwing_core.dartwing_core.guarded_document import EngineDocument
-from dartwing_core.dartwing_core.sealed_document import SealedDocument, sealed_field
+from dartwing_core.dartwing_core.guarded_document import EngineDocument, SealedDocument, sealed_field
 from dartwing_core.jobs.job import batch_store, dependencies, job_files
 from dartwing_core.jobs.lib import config, sql
 from dartwing_core.jobs.status import FINISHED, JobStatus

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import frappe
 
-from dartwing_core.dartwing_core.guarded_document import EngineDocument
-from dartwing_core.dartwing_core.sealed_document import SealedDocument, sealed_field
+from dartwing_core.dartwing_core.guarded_document import EngineDocument, SealedDocument, sealed_field
 from dartwing_core.jobs.lib import config
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import frappe
 
-from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument
-from dartwing_core.dartwing_core.sealed_document import SealedDocument, sealed_field
+from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument, SealedDocument, sealed_field
 from dartwing_core.jobs.access import content
 from dartwing_core.jobs.lib import config, ids
 from dartwing_core.jobs.lib.sealing import SealError
@@ -67,6 +66,6 @@ class JobSchedule(OrganizationsDocument, SealedDocument):
 
 
 def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.job.schedule_store` and `schedules`."""
+    """Indexes for the queries of `dartwing_core.jobs.schedules.schedule_store` and `schedules`."""
     for fields in (["enabled", "look_at_epoch"], ["organization", "creation"], ["owner_user", "creation"]):
         frappe.db.add_index(config.SCHEDULE, fields)

@@ -14,7 +14,7 @@ import frappe
 from pypika.queries import QueryBuilder
 
 from ..access import content
-from ..lib import clock, config, deletion, sql
+from ..lib import clock, config, sql
 from ..lib.row_types import Columns, fields_of
 from ..lib.rows import update_query
 
@@ -66,27 +66,12 @@ class ScheduleRow(ScheduleTiming, ScheduleWork, ScheduleState):
 WORK_FIELDS = fields_of(ScheduleWork, "name")
 TIMING_FIELDS = fields_of(ScheduleTiming)
 STATE_FIELDS = fields_of(ScheduleState)
-FIELDS = (
-    "name",
-    "title",
-    "organization",
-    "owner_user",
-    *TIMING_FIELDS,
-    *WORK_FIELDS,
-    "missed_runs",
-    "catch_up_limit",
-    *STATE_FIELDS,
-)
+FIELDS = fields_of(ScheduleRow)
 COLUMNS, STATE_COLUMNS = content.columns(FIELDS), content.columns(STATE_FIELDS)
 
 
-def due(epoch: float, limit: int) -> list[str]:
-    """Schedules that are due for a check by now, the longest due first."""
-    return due_query(epoch, limit).run(pluck=True)
-
-
 def due_query(epoch: float, limit: int) -> QueryBuilder:
-    """The query of `due`."""
+    """The names of schedules that are due for a check by now, the longest due first."""
     schedule = frappe.qb.DocType(config.SCHEDULE)
     query = frappe.qb.from_(schedule).select(schedule.name)
     query = query.where((schedule.enabled == 1) & (schedule.look_at_epoch <= epoch))
@@ -141,8 +126,3 @@ def run_pattern(name: Any) -> str:
 def schedule_of(key: str | None) -> str | None:
     """The schedule for which a job was made."""
     return key.partition("@")[0] if key else None
-
-
-def forget(organization: str) -> None:
-    """Delete the schedules of an organization that is deleted: another one may get its name."""
-    deletion.delete_rows(config.SCHEDULE, "organization", [organization])

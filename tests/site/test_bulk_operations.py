@@ -18,7 +18,7 @@ from dartwing_core.jobs import (
     submit_batch,
 )
 from dartwing_core.jobs.lib import named_locks
-from dartwing_core.jobs.operations import bulk, dead_letter
+from dartwing_core.jobs.operations import bulk, dead_letters
 from dartwing_core.jobs.submit import dedup
 from tests.support import database, factory
 from tests.support.database import statements
@@ -142,7 +142,7 @@ def test_an_error_of_another_kind_leaves_nothing_done(alice, monkeypatch, operat
         jobs = [submitted_by(alice, kind, title=f"test {number}", then="fail_for_good") for number in range(2)]
         for job in jobs:
             run(job)
-        ask, part, before = dead_letter.bulk_retry_dead_letter, "retry_job", "Dead Letter"
+        ask, part, before = dead_letters.bulk_retry_dead_letter, "retry_job", "Dead Letter"
     fail_at_the_second(part, monkeypatch)
     with pytest.raises(RuntimeError, match="no disk left"):
         as_user(alice, ask)

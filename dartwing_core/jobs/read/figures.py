@@ -95,13 +95,7 @@ def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
     """
     job, visible = _visible(None)
     visible &= job.job_type == job_type
-    none: dict[str, Any] = {
-        "completed": 0,
-        "failed": 0,
-        "dead_letters": 0,
-        "average_seconds": None,
-        "p95_seconds": None,
-    }
+    none: dict[str, Any] = {"completed": 0, "failed": 0, "dead_letters": 0}
     found = next(iter(_by_type(job, visible & _since(job, hours))), none)
     rate = _failure_rate(found)
     return {
@@ -110,8 +104,8 @@ def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
         "dead_letter": _number(job, visible, [JobStatus.DEAD_LETTER]),
         "count": int(found["completed"] + found["dead_letters"]),
         "failure_rate": None if rate is None else round(rate, 4),
-        "average_seconds": _rounded(found["average_seconds"]),
-        "p95_seconds": _rounded(found["p95_seconds"]),
+        "average_seconds": _rounded(found.get("average_seconds")),
+        "p95_seconds": _rounded(found.get("p95_seconds")),
         "hours": _hours(hours),
     }
 

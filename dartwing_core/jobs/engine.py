@@ -142,8 +142,7 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
     if parameters is not None:
         if not visibility.may_edit(job["owner_user"], frappe.session.user):
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
-        had = submission.shown_parameters(job)
-        edited = submission.edited(job, parameters)
+        edited, had = submission.edited(job, parameters)
     active_key = dedup.reclaim_content(job, edited.get("dedup_hash", job["dedup_hash"]))
     if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
         batch_store.reopen(job["parent_batch"])

@@ -179,15 +179,6 @@ def test_hours_are_those_of_the_users_clock(alice):
     }
 
 
-def test_nobody_without_jobs_sees_figures(history):
-    stranger = factory.user("figures_stranger")
-    assert as_user(stranger, figures.throughput)["values"] == []
-    assert as_user(stranger, figures.failures)["values"] == []
-    assert as_user(stranger, figures.waiting_time)["values"] == []
-    assert as_user(stranger, figures.type_performance) == []
-    assert as_user(stranger, dead_letters.dead_letters_by_error) == []
-
-
 def test_cards_count_and_lead_to_what_they_count(alice, bob):
     kind = factory.job_type("plain")
     attempts.taken(submitted_by(alice, kind, n=1).name, 1)

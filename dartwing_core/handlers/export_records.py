@@ -112,7 +112,7 @@ class Records:
     def of(parameters: ExportParameters) -> Records:
         """The records that the parameters select.
 
-        Raises PermanentError for wrong ones, frappe.PermissionError without the permission to export.
+        Raises PermanentError for wrong ones, and without the permission to export.
         """
         meta = frappe.get_meta(parameters.doctype)
         doctype = meta.name
@@ -122,7 +122,8 @@ class Records:
             )
         if parameters.limit is not None and parameters.limit < 1:
             raise PermanentError(_("limit must be a whole number of at least 1."))
-        can_export(doctype, raise_exception=True, is_owner=True)
+        if not can_export(doctype, is_owner=True):
+            raise PermanentError(_("You are not allowed to export {0}.").format(_(doctype)))
         passwords = {df.fieldname for df in meta.fields if df.fieldtype == "Password"}
         permitted = {*get_permitted_fields(doctype, ignore_virtual=True)} & {*meta.get_valid_columns()} - passwords
         shown = [df.fieldname for df in meta.fields if not (df.hidden or df.report_hide)]

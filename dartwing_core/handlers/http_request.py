@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 from collections.abc import Collection, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPException, IncompleteRead
 from typing import Annotated, Any, Literal
@@ -158,13 +159,10 @@ class Exchange:
         url, deadline = urlsplit(str(self.request.url)), Deadline(self.seconds)
         port = url.port or (443 if url.scheme == "https" else 80)
         addresses = resolve(str(url.hostname), port, settings().allow_private_addresses)
-        with requests.Session() as session:
-            session.trust_env = False  # no proxies, which would resolve the name themselves
-            session.mount(f"{url.scheme}://", CheckedAdapter(addresses, deadline))
-            verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
-            response = session.send(
-                self.request, stream=True, allow_redirects=False, timeout=self.seconds, verify=verify
-            )
+        verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        # Not a session, which reads all of a redirect's body, and asks proxies of the environment to resolve the name.
+        adapter = CheckedAdapter(addresses, deadline)
+        with closing(adapter.send(self.request, stream=True, timeout=self.seconds, verify=verify)) as response:
             content = response.raw.read(BODY_BYTES + 1, decode_content=False)
             is_cut = len(content) > BODY_BYTES
             if response.raw.length_remaining and not is_cut:

@@ -82,7 +82,7 @@ def resolve(host: str, port: int, allow_private: bool) -> list[Address]:
 
 
 class CheckedAdapter(HTTPAdapter):
-    """The adapter of a session for one exchange. It connects to one of these addresses, whatever the host's name."""
+    """The adapter for one exchange. It connects to one of these addresses, whatever the host's name."""
 
     def __init__(self, addresses: list[Address], deadline: Deadline):
         self._limits = addresses, deadline

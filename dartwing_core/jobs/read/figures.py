@@ -6,13 +6,14 @@ is a range of the primary key.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import frappe
 from frappe.query_builder.functions import Avg, Coalesce, Count, Max, Min, Sum
-from pypika import Case, Order
+from pypika import Order
 from pypika.analytics import AnalyticFunction
 from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion, CustomFunction, PseudoColumn, Term, ValueWrapper
@@ -26,7 +27,6 @@ MAX_HOURS = 24 * 31
 CHARTED_HOURS = 24
 CHARTED_TYPES = 10
 P95 = 0.95
-_FAILED = [status.value for status in RETRYABLE]
 _difference = CustomFunction("TIMESTAMPDIFF", ["unit", "start", "end"])
 _later = CustomFunction("GREATEST", ["one", "other"])
 
@@ -102,7 +102,7 @@ def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
         "running": _number(job, visible, [JobStatus.RUNNING]),
         "waiting": _number(job, visible, NOT_BEGUN),
         "dead_letter": _number(job, visible, [JobStatus.DEAD_LETTER]),
-        "count": int(found["completed"] + found["dead_letters"]),
+        "count": found["completed"] + found["dead_letters"],
         "failure_rate": None if rate is None else round(rate, 4),
         "average_seconds": _rounded(found.get("average_seconds")),
         "p95_seconds": _rounded(found.get("p95_seconds")),
@@ -135,7 +135,7 @@ def type_performance(organization: str | None = None, hours: int = 24) -> list[d
     for row in rows:
         rate = _failure_rate(row)
         row |= {
-            "live": int(row["jobs"] - row["completed"] - row["failed"] - row["canceled"]),
+            "live": row["jobs"] - row["completed"] - row["failed"] - row["canceled"],
             "failure_rate": None if rate is None else round(100 * rate, 1),
             "average_seconds": _rounded(row["average_seconds"], 2),
             "p95_seconds": _rounded(row["p95_seconds"], 2),
@@ -179,32 +179,37 @@ def _counts(job: Table, column: Term, condition: Criterion) -> dict[str, int]:
 
 def _by_type(job: Table, condition: Criterion) -> list[dict[str, Any]]:
     """Counts of the jobs of each type, and times of its completed ones, the type with the most jobs first."""
-
-    def sum_of(condition: Criterion) -> Term:
-        return Sum(Case().when(condition, 1).else_(0))
-
-    number = Count("*")
-    columns = (
-        job.job_type,
-        number.as_("jobs"),
-        sum_of(job.status == JobStatus.COMPLETED.value).as_("completed"),
-        sum_of(job.status.isin(_FAILED)).as_("failed"),
-        sum_of(job.status == JobStatus.DEAD_LETTER.value).as_("dead_letters"),
-        sum_of(job.status == JobStatus.CANCELED.value).as_("canceled"),
-        Sum(job.retry_count).as_("retries"),
-        Avg(Case().when(_completed(job), _run_seconds(job))).as_("average_seconds"),
-    )
-    query = frappe.qb.from_(job).select(*columns).where(condition).groupby(job.job_type)
-    rows = query.orderby(number, order=Order.desc).orderby(job.job_type).run(as_dict=True)
+    columns = (job.job_type, job.status, Count("*"), Sum(job.retry_count), Avg(_run_seconds(job)))
+    found = frappe.qb.from_(job).select(*columns).where(condition).groupby(job.job_type, job.status).run()
     done = frappe.qb.from_(job).select(job.job_type, _run_seconds(job).as_("seconds"))
     slowest = _p95_of_each(done.where(condition & _completed(job)).as_("times"), "job_type", "seconds")
-    return [{**row, "p95_seconds": slowest.get(row["job_type"])} for row in rows]
+    numbers: dict[str, Counter[str]] = defaultdict(Counter)
+    averages, retries = {}, Counter[str]()
+    for name, status, number, retried, average in found:
+        numbers[name][status] = number
+        retries[name] += int(retried or 0)
+        averages[name, status] = average
+    rows = [
+        {
+            "job_type": name,
+            "jobs": by_status.total(),
+            "completed": by_status[JobStatus.COMPLETED.value],
+            "failed": sum(by_status[status.value] for status in RETRYABLE),
+            "dead_letters": by_status[JobStatus.DEAD_LETTER.value],
+            "canceled": by_status[JobStatus.CANCELED.value],
+            "retries": retries[name],
+            "average_seconds": averages.get((name, JobStatus.COMPLETED.value)),
+            "p95_seconds": slowest.get(name),
+        }
+        for name, by_status in numbers.items()
+    ]
+    return sorted(rows, key=lambda row: (-row["jobs"], row["job_type"]))
 
 
 def _failure_rate(row: dict[str, Any]) -> float | None:
     """The share of the jobs of a type that have failed among those that have completed or failed."""
     ended = row["completed"] + row["failed"]
-    return float(row["failed"] / ended) if ended else None
+    return row["failed"] / ended if ended else None
 
 
 def _times(job: Table, condition: Criterion) -> dict[str, Any]:
@@ -260,7 +265,11 @@ def waiting_time() -> dict[str, Any]:
 def failures() -> dict[str, Any]:
     """Jobs that have failed, by type, those with the most first."""
     job, visible = _visible(None)
-    failed = _counts(job, job.job_type, visible & _since(job, CHARTED_HOURS) & job.status.isin(_FAILED))
+    failed = _counts(
+        job,
+        job.job_type,
+        visible & _since(job, CHARTED_HOURS) & job.status.isin([status.value for status in RETRYABLE]),
+    )
     most = sorted(failed.items(), key=lambda found: (-found[1], found[0]))[:CHARTED_TYPES]
     return {"labels": [name for name, _number in most], "values": [number for _name, number in most]}
 

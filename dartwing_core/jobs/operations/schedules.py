@@ -117,10 +117,10 @@ def _iso(due: list[float], zone: ZoneInfo) -> list[str]:
 
 def _public(rows: Sequence[ScheduleRow]) -> list[dict[str, Any]]:
     return [
-        {"schedule_id": row["name"], **pages.public(_shown(row)), "enabled": bool(row["enabled"])}
+        {
+            "schedule_id": row["name"],
+            **pages.public({key: value for key, value in row.items() if key not in _HIDDEN}),
+            "enabled": bool(row["enabled"]),
+        }
         for row in visibility.viewer().with_organization_names(rows)
     ]
-
-
-def _shown(row: ScheduleRow) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key not in _HIDDEN}

@@ -265,11 +265,8 @@ def waiting_time() -> dict[str, Any]:
 def failures() -> dict[str, Any]:
     """Jobs that have failed, by type, those with the most first."""
     job, visible = _visible(None)
-    failed = _counts(
-        job,
-        job.job_type,
-        visible & _since(job, CHARTED_HOURS) & job.status.isin([status.value for status in RETRYABLE]),
-    )
+    failed_lately = _since(job, CHARTED_HOURS) & job.status.isin([status.value for status in RETRYABLE])
+    failed = _counts(job, job.job_type, visible & failed_lately)
     most = sorted(failed.items(), key=lambda found: (-found[1], found[0]))[:CHARTED_TYPES]
     return {"labels": [name for name, _number in most], "values": [number for _name, number in most]}
 

@@ -88,7 +88,7 @@ def default_organization(context: Any, organization: str) -> None:
 
     It is made if there is none of this name. All users of Desk may then submit jobs there.
     """
-    from dartwing_core.jobs.operations.default_organization import set_default_organization
+    from dartwing_core.dartwing_core.doctype.job_engine_settings.job_engine_settings import set_default_organization
 
     with Site(context):
         found = set_default_organization(organization)

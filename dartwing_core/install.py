@@ -8,9 +8,9 @@ import click
 import frappe
 from frappe.utils import cint
 
+from dartwing_core.dartwing_core.doctype.job_engine_settings.job_engine_settings import set_default_organization
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.lib import sealing
-from dartwing_core.jobs.operations.default_organization import set_default_organization
 from dartwing_core.jobs.run import idempotency
 from dartwing_core.jobs.types import declared_types, functions
 

@@ -237,7 +237,6 @@ class ExecutionTimes(ProcessingTime):
     count: int
     min_seconds: float | None
     max_seconds: float | None
-    p50_seconds: float | None
 
 
 class SlowJob(Answer):

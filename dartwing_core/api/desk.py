@@ -15,15 +15,15 @@ from frappe import _
 from dartwing_core import jobs as engine
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.lib.texts import cut
-from dartwing_core.jobs.read import charts, job_queries
+from dartwing_core.jobs.read import figures, jobs
 
 from . import rate_limits
 
 FAILED = ["Failed", "Timed Out", "Dead Letter"]
 CHARTS: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[], str]]] = {
-    "Completed Background Jobs by Hour": (charts.throughput, lambda: _("Completed")),
-    "Failed Background Jobs by Type": (charts.failures, lambda: _("Failed")),
-    "Waiting Time of Background Jobs": (charts.waiting_time, lambda: _("Seconds")),
+    "Completed Background Jobs by Hour": (figures.throughput, lambda: _("Completed")),
+    "Failed Background Jobs by Type": (figures.failures, lambda: _("Failed")),
+    "Waiting Time of Background Jobs": (figures.waiting_time, lambda: _("Seconds")),
 }
 
 
@@ -71,7 +71,7 @@ def get_chart(chart_name: str = "", **_more: Any) -> dict[str, Any]:
 def live_progress(job_ids: Any = None) -> dict[str, Any]:
     """List: the progress of running jobs. Their rows hold it only when they have ended."""
     rate_limits.count_view()
-    return job_queries.get_live_progress(frappe.parse_json(job_ids) or [])
+    return jobs.get_live_progress(frappe.parse_json(job_ids) or [])
 
 
 def _card(name: str, **route_options: Any) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.errors import InvalidJobError, RateLimitError
 from dartwing_core.jobs.job import job_files
 from dartwing_core.jobs.lib import clock, named_locks
-from dartwing_core.jobs.operations import builders
-from dartwing_core.jobs.read import files, waiting_reason
+from dartwing_core.jobs.operations import batches
+from dartwing_core.jobs.read import details, waiting_reason
 from dartwing_core.jobs.status import FINISHED, JobStatus
 
 from . import answers, job_answers, openapi, rate_limits
@@ -110,7 +110,7 @@ def submit_batch(
 ) -> dict[str, Any]:
     """Submit jobs that are watched, canceled and retried as a whole. All jobs are submitted or none."""
     _refuse_repeatable(_("Give each job a dedup_key instead."))
-    rate_limits.count_jobs("submit", builders.count_jobs(jobs))
+    rate_limits.count_jobs("submit", batches.count_jobs(jobs))
     batch = engine.submit_batch(organization, jobs, on_complete, on_success, on_failure, description)
     return _batch_told(batch, _("Batch submitted successfully"))
 
@@ -303,7 +303,7 @@ def download_file(job_id: JobId, name: Annotated[Text, about("As get_job_details
 
     For users who may see the job's result. The answer says to save the file, and not to show it.
     """
-    file = files.visible_file(job_id, name)
+    file = details.visible_file(job_id, name)
     made = send_private_file(f"files/{job_files.NAME}/{file['path']}")
     made.headers["Content-Type"] = file["type"]
     made.headers.pop("Content-Encoding", None)  # Frappe 16's, for a `.gz`: it would arrive unpacked

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import IO, Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 import frappe
 from frappe import _
+from frappe.desk import reportview
+from frappe.model import get_permitted_fields
+from frappe.permissions import can_export
 from frappe.utils import get_files_path
 
 from dartwing_core.jobs import JobContext, PermanentError, job_handler
+from dartwing_core.jobs.lib.pieces import in_pieces
 from dartwing_core.jobs.lib.texts import cut
 
-from . import export_parameters, record_files
-from .record_query import RecordQuery
+from . import record_files
+
+BATCH = 250
+MAX_SORTED_ROWS = 200_000
 
 
 @dataclass
@@ -31,12 +38,8 @@ class ExportParameters:
     limit: Annotated[int | None, "Largest number of records"] = None
 
 
-PARAMETERS = frozenset(ExportParameters.__dataclass_fields__)
-
-
 @job_handler(
     "export_records",
-    parameters=ExportParameters,
     description="Writes the records of a DocType that the owner may read to a CSV or XLSX file.",
     results_visible_to="Owner Only",
     timeout=3_600,
@@ -44,7 +47,7 @@ PARAMETERS = frozenset(ExportParameters.__dataclass_fields__)
     max_retries=3,
     deduplication_window=60,
 )
-def export_records(context: JobContext) -> dict[str, Any]:
+def export_records(context: JobContext, parameters: ExportParameters) -> dict[str, Any]:
     """Writes the records that the job's owner may read and export to a private file of the job.
 
     Parameters:
@@ -59,8 +62,7 @@ def export_records(context: JobContext) -> dict[str, Any]:
 
     The owner needs the permissions read and export on the DocType, as for Frappe's own list export. The export is
     logged like that one (Access Log). With a role that may export "if owner", the owner exports only their own records.
-    Rows obey the rules of lists: roles, user permissions, shares, query conditions. If the DocType has a
-    `has_permission` hook, each document is loaded and checked, which makes the export several times slower.
+    Rows obey the rules of lists: roles, user permissions, shares, query conditions.
 
     Text that a spreadsheet would take for a formula gets an apostrophe before it. Rows are read and written in
     batches. So the memory does not grow with their number, except with `order_by`, which holds all names.
@@ -68,73 +70,152 @@ def export_records(context: JobContext) -> dict[str, Any]:
     Returns `output_reference` (the file's address), `rows`, `doctype` and `file_name`. Raises PermanentError for wrong
     parameters, JobCanceledError when the job is canceled.
     """
-    file_format, query = _read_parameters(context.parameters)
-    total = query.count()
-    _check_size(file_format, total)
+    records = Records.of(parameters)
+    total, written = records.count(), 0
+    if parameters.file_format == "xlsx" and total >= record_files.XLSX_ROWS:
+        text = _("An XLSX sheet holds {0} rows; these are {1}. Use csv, filters or a limit.")
+        raise PermanentError(text.format(f"{record_files.XLSX_ROWS:,}", f"{total:,}"))
     # A file without a name vanishes with its process, even after a kill.
     with tempfile.TemporaryFile(dir=get_files_path(is_private=True)) as content:
-        rows = _write(context, query, total, record_files.FORMATS[file_format], content)
-        _log_access(query, file_format)
-        title = re.sub(r"[^A-Za-z0-9]+", "-", query.doctype).strip("-")
-        file = context.attach(content, f"{title}-{context.job_id}-{context.attempt}.{file_format}")
+        with closing(record_files.FORMATS[parameters.file_format](content, records.doctype)) as target:
+            target.write(records.labels())
+            for batch in records.batches():
+                for row in batch:
+                    target.write([row.get(name) for name in records.fields])
+                written += len(batch)
+                most = max(written, total)
+                context.update_progress(99 * written / most, _("{0} of {1} rows").format(f"{written:,}", f"{most:,}"))
+            target.complete()
+        _log_access(records, parameters.file_format)
+        title = re.sub(r"[^A-Za-z0-9]+", "-", records.doctype).strip("-")
+        file = context.attach(content, f"{title}-{context.job_id}-{context.attempt}.{parameters.file_format}")
     return {
         "output_reference": file.file_url,
-        "rows": rows,
-        "doctype": query.doctype,
+        "rows": written,
+        "doctype": records.doctype,
         "file_name": file.name,
     }
 
 
-def _read_parameters(parameters: Mapping[str, Any]) -> tuple[str, RecordQuery]:
-    if unknown := set(parameters) - PARAMETERS:
-        raise PermanentError(_("Unknown parameter: {0}.").format(cut(", ".join(sorted(unknown)))))
-    file_format = parameters.get("file_format") or "csv"
-    if file_format not in record_files.FORMATS:
-        raise PermanentError(_("file_format must be one of: {0}.").format(", ".join(record_files.FORMATS)))
-    return file_format, export_parameters.read(parameters)
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Records of one DocType that `frappe.get_list` returns for the current user."""
 
+    doctype: str
+    fields: list[str]
+    filters: list[list[Any]] = field(default_factory=list)
+    order_by: str | None = None
+    """A sort order in SQL. Without one, records come by name."""
+    limit: int | None = None
 
-def _check_size(file_format: str, total: int) -> None:
-    if file_format == "xlsx" and total >= record_files.XLSX_ROWS:
-        raise PermanentError(
-            _("An XLSX sheet holds {0} rows; these are {1}. Use csv, filters or a limit.").format(
-                f"{record_files.XLSX_ROWS:,}", f"{total:,}"
+    @staticmethod
+    def of(parameters: ExportParameters) -> Records:
+        """The records that the parameters select.
+
+        Raises PermanentError for wrong ones, and without the permission to export.
+        """
+        meta = frappe.get_meta(parameters.doctype)
+        doctype = meta.name
+        if meta.istable or meta.issingle or meta.get("is_virtual"):
+            raise PermanentError(
+                _("{0} is a child table, a single or a virtual DocType; it has no list to export.").format(doctype)
             )
-        )
+        if parameters.limit is not None and parameters.limit < 1:
+            raise PermanentError(_("limit must be a whole number of at least 1."))
+        if not can_export(doctype, is_owner=True):
+            raise PermanentError(_("You are not allowed to export {0}.").format(_(doctype)))
+        passwords = {df.fieldname for df in meta.fields if df.fieldtype == "Password"}
+        permitted = {*get_permitted_fields(doctype, ignore_virtual=True)} & {*meta.get_valid_columns()} - passwords
+        shown = [df.fieldname for df in meta.fields if not (df.hidden or df.report_hide)]
+        fields = parameters.fields or ["name", *(name for name in shown if name in permitted)]
+        filters = _conditions(doctype, parameters.filters)
+        column, _space, direction = (parameters.order_by or "").partition(" ")
+        for name in [*fields, *(condition[1] for condition in filters), *([column] if column else [])]:
+            if name not in permitted:
+                raise PermanentError(_("{0} is no field of {1} that you may export.").format(cut(name), _(doctype)))
+        if direction.strip().lower() not in ("", "asc", "desc"):
+            raise PermanentError(_("order_by must be a field name, optionally followed by asc or desc."))
+        if not can_export(doctype):
+            filters.append([doctype, "owner", "=", frappe.session.user])
+        order_by = f"`tab{doctype}`.`{column}` {direction.strip() or 'asc'}" if column else None
+        return Records(doctype, list(dict.fromkeys(fields)), filters, order_by, parameters.limit)
+
+    def labels(self) -> list[str]:
+        """Column titles in the user's language."""
+        meta = frappe.get_meta(self.doctype)
+        return [_(meta.get_label(name) or name) for name in self.fields]
+
+    def count(self) -> int:
+        """How many records there are, at most `limit`."""
+        form = frappe.local.form_dict
+        frappe.local.form_dict = frappe._dict(doctype=self.doctype, filters=self._filters())
+        try:
+            found = reportview.get_count()
+        finally:
+            frappe.local.form_dict = form
+        return min(found, self.limit or found)
+
+    def batches(self) -> Iterator[list[Mapping[str, Any]]]:
+        """The records, some at a time, each with `fields` and name."""
+        return self._sorted(self.order_by) if self.order_by else self._by_name()
+
+    def _by_name(self) -> Iterator[list[Mapping[str, Any]]]:
+        """Batches by name. Each starts after the last name of the one before, since an OFFSET would read all rows."""
+        behind: list[list[Any]] = []
+        left = self.limit
+        while rows := self._read(behind, BATCH if left is None else min(left, BATCH)):
+            yield rows
+            behind = [[self.doctype, "name", ">", rows[-1]["name"]]]
+            left = left and left - len(rows)
+            if left == 0:
+                return
+
+    def _sorted(self, order_by: str) -> Iterator[list[Mapping[str, Any]]]:
+        """Batches by `order_by`: first all names in their order, then the records of some names at a time."""
+        order = f"{order_by}, `tab{self.doctype}`.name asc"
+        most = self.limit or MAX_SORTED_ROWS + 1
+        found = frappe.get_list(self.doctype, filters=self._filters(), pluck="name", order_by=order, limit=most)
+        if len(found) > MAX_SORTED_ROWS:
+            text = _("At most {0} records can be sorted. Leave out order_by, or set a limit.")
+            raise PermanentError(text.format(f"{MAX_SORTED_ROWS:,}"))
+        for names in in_pieces(found, BATCH):
+            rows = {row["name"]: row for row in self._read([[self.doctype, "name", "in", names]], len(names))}
+            yield [rows[name] for name in names if name in rows]
+
+    def _read(self, more: list[list[Any]], limit: int) -> list[Mapping[str, Any]]:
+        columns = list(dict.fromkeys([*self.fields, "name"]))
+        order = f"`tab{self.doctype}`.name asc"
+        filters = self._filters() + more
+        return frappe.get_list(self.doctype, fields=columns, filters=filters, order_by=order, limit=limit)
+
+    def _filters(self) -> list[list[Any]]:
+        return [list(condition) for condition in self.filters]  # copies, since Frappe may change its arguments
 
 
-def _write(context: JobContext, query: RecordQuery, total: int, file_class: type, content: IO[bytes]) -> int:
-    """Write titles and records. Returns the number of records."""
-    written = read = 0
-    target = file_class(content, query.doctype)
-    try:
-        target.write(query.labels())
-        for batch in query.batches():
-            rows = query.readable(batch)
-            for row in rows:
-                target.write(row.get(name) for name in query.fields)
-            written, read = written + len(rows), read + len(batch)
-            _report(context, read, total)
-        target.close()
-    except BaseException:
-        target.discard()
-        raise
-    return written
+def _conditions(doctype: str, given: dict[str, Any] | list[Any] | None) -> list[list[Any]]:
+    """Filters as conditions [doctype, field, operator, value]."""
+    if isinstance(given, dict):
+        return [[doctype, name, *(value if isinstance(value, list) else ["=", value])] for name, value in given.items()]
+    found = []
+    for item in given or []:
+        parts = list(item) if isinstance(item, list) else []
+        parts = parts[1:4] if len(parts) > 3 and parts[0] == doctype else parts
+        if len(parts) != 3:
+            raise PermanentError(
+                _("Each filter must be [field, operator, value] with a field of {0} itself.").format(_(doctype))
+            )
+        found.append([doctype, *parts])
+    return found
 
 
-def _report(context: JobContext, read: int, total: int) -> None:
-    message = _("{0} of {1} rows").format(f"{read:,}", f"{max(read, total):,}")
-    context.update_progress(99 * read / max(read, total, 1), message)
-
-
-def _log_access(query: RecordQuery, file_format: str) -> None:
+def _log_access(records: Records, file_format: str) -> None:
     """Write the row of Frappe's `make_access_log`. That function commits, which would end the handler's transaction."""
     entry = {
         "doctype": "Access Log",
         "user": frappe.session.user,
-        "export_from": query.doctype,
+        "export_from": records.doctype,
         "file_type": file_format.upper(),
-        "filters": frappe.as_json(query.filters),
-        "columns": frappe.as_json(query.fields),
+        "filters": frappe.as_json(records.filters),
+        "columns": frappe.as_json(records.fields),
     }
     frappe.get_doc(entry).db_insert()

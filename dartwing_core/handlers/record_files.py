@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import IO, Any, Protocol
+from decimal import Decimal
+from typing import IO, Any
 
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
@@ -19,19 +19,6 @@ XLSX_ROWS = 1_048_576
 XLSX_FIRST_YEAR = 1900
 
 
-class RecordFile(Protocol):
-    """A file that is being written. `close` completes it; `discard` gives it up."""
-
-    def write(self, values: Iterable[Any]) -> None:
-        """Add a row."""
-
-    def close(self) -> None:
-        """Complete the file. Its target stays open."""
-
-    def discard(self) -> None:
-        """Give the file up, and free what it holds."""
-
-
 class CsvFile:
     """CSV as in RFC 4180: commas, CRLF, quotes where needed. In UTF-8 with the byte order mark that Excel needs."""
 
@@ -39,19 +26,17 @@ class CsvFile:
         self._text = io.TextIOWrapper(target, encoding="utf-8-sig", newline="")
         self._rows = csv.writer(self._text, lineterminator="\r\n")
 
-    def write(self, values: Iterable[Any]) -> None:
+    def write(self, values: Sequence[Any]) -> None:
         """Add a row."""
         self._rows.writerow([csv_cell(value) for value in values])
 
-    def close(self) -> None:
-        """Complete the file. Its target stays open."""
+    def complete(self) -> None:
+        """Write what is left."""
         self._text.flush()
-        self._text.detach()
 
-    def discard(self) -> None:
-        """Give the file up, and free what it holds."""
-        with contextlib.suppress(OSError, ValueError):
-            self._text.detach()
+    def close(self) -> None:
+        """Leave the target, which stays open."""
+        self._text.detach()
 
 
 class XlsxFile:
@@ -62,58 +47,46 @@ class XlsxFile:
         self._workbook = Workbook(write_only=True)
         self._sheet = self._workbook.create_sheet(re.sub(r"[\[\]:*?/\\]", " ", title)[:31])
 
-    def write(self, values: Iterable[Any]) -> None:
+    def write(self, values: Sequence[Any]) -> None:
         """Add a row."""
         self._sheet.append([xlsx_cell(value) for value in values])
 
-    def close(self) -> None:
-        """Complete the file. Its target stays open."""
+    def complete(self) -> None:
+        """Write the file."""
         self._workbook.save(self._target)
 
-    def discard(self) -> None:
-        """Give the file up, and free what it holds."""
-        # openpyxl would remove its temporary file when the interpreter exits, which a forked worker never does.
+    def close(self) -> None:
+        """Remove openpyxl's temporary file, if the sheet was not completed.
+
+        It would do so when the interpreter exits, which a forked worker never does.
+        """
         writer = self._sheet._writer
-        if writer is None:
-            return
-        if not self._sheet.closed:
+        if writer and not self._sheet.closed:
             self._sheet.close()
-        if os.path.exists(writer.out):
+        if writer and os.path.exists(writer.out):
             writer.cleanup()
 
 
-FORMATS: dict[str, type[RecordFile]] = {"csv": CsvFile, "xlsx": XlsxFile}
+FORMATS: dict[str, type[CsvFile | XlsxFile]] = {"csv": CsvFile, "xlsx": XlsxFile}
 
 
 def csv_cell(value: Any) -> Any:
     """A value for CSV: dates in ISO 8601, unchanged numbers, and no text that a spreadsheet would run."""
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
-    return value.isoformat() if isinstance(value, date) else _cell(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, timedelta):  # a time of day
+        return str(value).zfill(8)
+    return value if value is None or isinstance(value, int | float | Decimal) else neutral(str(value))
 
 
 def xlsx_cell(value: Any) -> Any:
     """A value for openpyxl, which cuts text to the 32,767 characters that a cell holds."""
-    if isinstance(value, date):
-        return value if value.year >= XLSX_FIRST_YEAR else csv_cell(value)
-    cell = _cell(value)
+    if isinstance(value, date) and value.year >= XLSX_FIRST_YEAR:
+        return value
+    cell = csv_cell(value)
     return ILLEGAL_CHARACTERS_RE.sub("", cell) if isinstance(cell, str) else cell
-
-
-def _cell(value: Any) -> Any:
-    if value is None or isinstance(value, int | float):
-        return value
-    if isinstance(value, timedelta):
-        return _time_of_day(value)
-    if hasattr(value, "as_tuple"):  # Decimal
-        return value
-    return neutral(str(value))
-
-
-def _time_of_day(value: timedelta) -> str:
-    hours, rest = divmod(abs(value), timedelta(hours=1))
-    sign = "-" if value < timedelta() else ""
-    return f"{sign}{hours:02}{(datetime.min + rest).time().isoformat()[2:]}"
 
 
 def neutral(text: str) -> str:

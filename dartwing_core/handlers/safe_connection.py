@@ -1,4 +1,4 @@
-"""HTTP connections only to public addresses: to the very address that was checked, within one total time.
+"""`requests` with connections only to addresses that were checked, and with one total time for an exchange.
 
 The host's name is resolved once. So a name that resolves differently the second time (DNS rebinding) gains nothing.
 Certificate and Host header still belong to the name.
@@ -6,48 +6,33 @@ Certificate and Host header still belong to the name.
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import io
 import ipaddress
 import socket
-import ssl
 import time
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from frappe import _
-from requests.certs import where as trusted_certificates
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from dartwing_core.jobs import PermanentError
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 GLOBAL_UNICAST_V6 = ipaddress.ip_network("2000::/3")
-
 NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)
     for network in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "192.88.99.0/24",
-        "192.168.0.0/16",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/3",
+        "192.0.0.0/24",  # Python takes parts of it for global
+        "192.88.99.0/24",  # once the relays of 6to4
         "2001::/23",
-        "2001:db8::/32",
-        "3fff::/20",
+        "3fff::/20",  # for documentation, which Python knows since 3.13
         "168.63.129.16/32",  # instance metadata at an address that is formally public (Azure)
     )
 )
-"""IANA's registries of special-purpose addresses. Python's `is_global` knows different ones in each version."""
+"""Special addresses that `ipaddress` takes for global, in some version of Python."""
 
 Address = tuple[int, Any]
 """A family and a socket address, as `socket.getaddrinfo` returns them."""
@@ -82,7 +67,7 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if ip not in GLOBAL_UNICAST_V6:
             return False
-    return ip.is_global and not any(ip in network for network in NOT_PUBLIC)
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_PUBLIC)
 
 
 def resolve(host: str, port: int, allow_private: bool) -> list[Address]:
@@ -96,83 +81,81 @@ def resolve(host: str, port: int, allow_private: bool) -> list[Address]:
     return addresses
 
 
-@contextlib.contextmanager
-def open_connection(
-    host: str, port: int, *, is_https: bool, deadline: Deadline, allow_private: bool = False
-) -> Iterator[http.client.HTTPConnection]:
-    """A connection whose reads and writes obey the deadline, closed at the end.
+class CheckedAdapter(HTTPAdapter):
+    """The adapter for one exchange. It connects to one of these addresses, whatever the host's name."""
 
-    Proxies of the environment are not used: they would resolve the name themselves.
-    """
-    connected = _connect(resolve(host, port, allow_private), deadline)
-    try:
-        if is_https:
-            connected.settimeout(deadline.left())
-            connected = _tls_context().wrap_socket(connected, server_hostname=host)
-        connection = http.client.HTTPConnection(host, port)
-        connection.default_port = 443 if is_https else 80
-        connection.sock = _DeadlineSocket(connected, deadline)
-        connection.auto_open = 0
-        yield connection
-    finally:
-        connected.close()
+    def __init__(self, addresses: list[Address], deadline: Deadline):
+        self._limits = addresses, deadline
+        super().__init__()
+
+    def get_connection_with_tls_context(self, *arguments: Any, **named: Any) -> Any:
+        """The pool for a request, whose connections keep the limits."""
+        return self._limited(super().get_connection_with_tls_context(*arguments, **named))
+
+    def get_connection(self, *arguments: Any, **named: Any) -> Any:
+        """The same, as `requests` before 2.32 asks for it."""
+        return self._limited(super().get_connection(*arguments, **named))
+
+    def _limited(self, pool: Any) -> Any:
+        pool.ConnectionCls = partial(_HTTPSConnection if pool.scheme == "https" else _HTTPConnection, self._limits)
+        return pool
 
 
-def _connect(addresses: list[Address], deadline: Deadline) -> socket.socket:
-    problem: OSError = OSError("no address")
-    for family, address in addresses:
-        candidate = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            candidate.settimeout(deadline.left())
-            candidate.connect(address)
-            return candidate
-        except OSError as error:
-            candidate.close()
-            problem = error
-        except BaseException:
-            candidate.close()
-            raise
-    raise problem
+class _Limited:
+    response_class: Any
+
+    def __init__(self, limits: tuple[list[Address], Deadline], **named: Any):
+        super().__init__(**named)
+        self._addresses, self._deadline = limits
+        self.response_class = partial(_Response, self._deadline)
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to the first address that answers: urllib3 calls this, and then makes TLS of it."""
+        problem: OSError = OSError("no address")
+        for family, address in self._addresses:
+            candidate = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                candidate.settimeout(self._deadline.left())
+                candidate.connect(address)
+            except BaseException as error:
+                candidate.close()
+                if not isinstance(error, OSError):
+                    raise
+                problem = error
+            else:
+                return candidate
+        raise problem
 
 
-def _tls_context() -> ssl.SSLContext:
-    """A TLS context that trusts the certificates of the system and of `requests`."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(trusted_certificates())
-    return context
+class _HTTPConnection(_Limited, HTTPConnection):
+    pass
 
 
-class _DeadlineSocket:
-    """The part of a socket that `http.client` uses. Each step gets the time that is left.
-
-    A socket's own timeout would start anew with each byte from a slow peer.
-    """
-
-    def __init__(self, connected: socket.socket, deadline: Deadline):
-        self._socket = connected
-        self._deadline = deadline
-
-    def sendall(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            self._socket.settimeout(self._deadline.left())
-            view = view[self._socket.send(view) :]
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_DeadlineReader(self._socket, self._deadline))
-
-    def close(self) -> None:
-        """Do nothing yet: `http.client` closes a connection before it has read the response's body."""
+class _HTTPSConnection(_Limited, HTTPSConnection):
+    pass
 
 
-class _DeadlineReader(io.RawIOBase):
-    def __init__(self, connected: socket.socket, deadline: Deadline):
-        self._socket = connected
-        self._deadline = deadline
+class _Response(http.client.HTTPResponse):
+    """A response each of whose reads gets the time that is left."""
+
+    def __init__(self, deadline: Deadline, connected: socket.socket, **named: Any):
+        super().__init__(connected, **named)
+        self.fp = io.BufferedReader(_Reader(connected, self.fp, deadline))
+
+
+class _Reader(io.RawIOBase):
+    """A socket's own timeout would start anew with each byte from a slow peer."""
+
+    def __init__(self, connected: socket.socket, file: io.BufferedReader, deadline: Deadline):
+        self._socket, self._file, self._deadline = connected, file, deadline
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Any) -> int | None:
         self._socket.settimeout(self._deadline.left())
-        return self._socket.recv_into(buffer)
+        return self._file.raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -9,9 +9,6 @@ from typing import Annotated, Any, Literal
 from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
 
 STEP_SECONDS = 0.1
-MAX_SECONDS = 3_600
-
-
 MORE = {"extra": "allow"}
 """pydantic's setting for a type that takes further parameters. Here they make jobs differ that are equal otherwise."""
 
@@ -37,29 +34,22 @@ class LongRunningParameters:
     duration: Annotated[float, "Seconds of work"] = 60
 
 
-@job_handler("sample_job", parameters=SampleParameters, timeout=60, max_retries=3, deduplication_window=300)
-def sample_job(context: JobContext) -> dict[str, Any]:
+@job_handler("sample_job", timeout=60, max_retries=3, deduplication_window=300)
+def sample_job(context: JobContext, parameters: SampleParameters) -> dict[str, Any]:
     """Works for `duration` seconds (1 by default), with progress.
 
     `fail_type` "transient" or "permanent" makes it fail at a progress of `fail_at_progress` percent (50 by default).
     `fail_attempts` limits the number of attempts that fail; None means all.
     """
-    parameters = context.parameters
-    duration = _number(parameters.get("duration", 1), "duration", MAX_SECONDS)
-    fail_at = _number(parameters.get("fail_at_progress", 50), "fail_at_progress", 100)
-    fail_type = parameters.get("fail_type")
-    if fail_type not in (None, "", "transient", "permanent"):
-        raise PermanentError(f"fail_type must be transient or permanent, not {fail_type}")
-    fail_attempts = parameters.get("fail_attempts")
-    fails = fail_type and (fail_attempts is None or context.attempt <= fail_attempts)
-    steps = max(1, round(duration / STEP_SECONDS))
+    most = parameters.fail_attempts
+    fails = parameters.fail_type and (most is None or context.attempt <= most)
+    steps = max(1, round(parameters.duration / STEP_SECONDS))
     for step in range(1, steps + 1):
         percent = 100 * step / steps
-        if fails and percent >= fail_at:
-            raise (TransientError if fail_type == "transient" else PermanentError)(
-                f"Failed at {percent:.0f} %, as asked"
-            )
-        time.sleep(duration / steps)
+        if fails and percent >= parameters.fail_at_progress:
+            error = TransientError if parameters.fail_type == "transient" else PermanentError
+            raise error(f"Failed at {percent:.0f} %, as asked")
+        time.sleep(parameters.duration / steps)
         context.update_progress(percent, f"Step {step} of {steps}")
     return {"steps": steps, "attempt": context.attempt}
 
@@ -70,25 +60,11 @@ def echo_job(context: JobContext) -> dict[str, Any]:
     return {"echo": context.parameters}
 
 
-@job_handler(
-    "long_running_job",
-    parameters=LongRunningParameters,
-    timeout=1_800,
-    priority="Low",
-    max_retries=2,
-    deduplication_window=600,
-)
-def long_running_job(context: JobContext) -> dict[str, Any]:
+@job_handler("long_running_job", timeout=1_800, priority="Low", max_retries=2, deduplication_window=600)
+def long_running_job(context: JobContext, parameters: LongRunningParameters) -> dict[str, Any]:
     """Works for `duration` seconds (60 by default), one step a second, and stops when it is canceled."""
-    duration = _number(context.parameters.get("duration", 60), "duration", MAX_SECONDS)
-    began = time.monotonic()
+    duration, began = parameters.duration, time.monotonic()
     while (elapsed := time.monotonic() - began) < duration:
         context.update_progress(100 * elapsed / duration, f"{elapsed:.0f} of {duration:.0f} s")
         time.sleep(min(1.0, duration - elapsed))
     return {"seconds": round(time.monotonic() - began, 1)}
-
-
-def _number(value: object, name: str, highest: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= highest:
-        raise PermanentError(f"{name} must be a number from 0 to {highest}")
-    return float(value)

@@ -27,21 +27,33 @@ from .errors import (
 from .lib.canonical import generate_job_hash
 from .lib.classification import classify_error, get_error_type
 from .lib.secret_values import Secret
-from .operations.batches import batch, cancel_batch, get_batch_status, list_batches, retry_batch, submit_batch
-from .operations.builders import chain, group, job
+from .operations.batches import (
+    batch,
+    cancel_batch,
+    chain,
+    get_batch_status,
+    group,
+    job,
+    list_batches,
+    retry_batch,
+    submit_batch,
+)
 from .operations.bulk import cancel_jobs, delete_jobs, retry_jobs
-from .operations.circuit_operations import get_open_circuits, manually_close_circuit
-from .operations.dead_letter import bulk_retry_dead_letter, delete_dead_letter_job, get_dead_letter_jobs
+from .operations.circuits import get_open_circuits, manually_close_circuit
+from .operations.dead_letters import (
+    bulk_retry_dead_letter,
+    delete_dead_letter_job,
+    get_dead_letter_jobs,
+    retry_dead_letters,
+)
 from .operations.enqueuing import enqueue
 from .operations.handler_submit import job_handler
-from .operations.reports import retry_dead_letters
+from .operations.job_types import get_job_type_overview, list_job_types
 from .operations.reschedule import reschedule_job, run_now
 from .operations.schedules import get_schedule, list_schedules, preview_schedule, run_schedule_now
-from .operations.type_overview import get_job_type_overview, list_job_types
-from .read.details import get_job_details
-from .read.files import open_file
-from .read.job_queries import get_job_history, get_job_status, list_jobs
-from .read.metrics import get_execution_time_stats, get_job_counts, get_metrics, get_slowest_jobs
+from .read.details import get_job_details, open_file
+from .read.figures import get_execution_time_stats, get_job_counts, get_metrics, get_slowest_jobs
+from .read.jobs import get_job_history, get_job_status, list_jobs
 from .run.backoff import calculate_backoff
 from .run.context import JobContext, current
 from .status import JobStatus

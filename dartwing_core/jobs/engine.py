@@ -21,7 +21,7 @@ from .job.job_rows import JobRow, NewJobRow
 from .job.record import Job
 from .lib.row_types import Columns
 from .lib.texts import describe_unknown
-from .read import retried_operation
+from .read import visible_jobs
 from .status import RETRYABLE, JobStatus
 from .submit import dedup, quota, submission
 from .submit.after_commit import after_commit, undone_on_error
@@ -119,7 +119,7 @@ def cancel_job(job_id: str, reason: str | None = None) -> Document:
     Raises InvalidTransitionError if it has finished, JobNotFoundError if it can't be seen, JobBusyError if another
     transaction is just changing it.
     """
-    return retried_operation.operate(job_id, lambda job: submission.as_document(cancel.cancel(job, reason)))
+    return visible_jobs.operate(job_id, lambda job: submission.as_document(cancel.cancel(job, reason)))
 
 
 def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None) -> Document:
@@ -129,7 +129,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None) -> Docum
     Raises InvalidTransitionError unless it is Failed, Timed Out or Dead Letter. Raises DuplicateJobError if an equal
     job was submitted meanwhile, JobBusyError if another transaction is just changing it.
     """
-    return retried_operation.operate(job_id, lambda job: _retry(job, parameters))
+    return visible_jobs.operate(job_id, lambda job: _retry(job, parameters))
 
 
 def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
@@ -142,8 +142,7 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
     if parameters is not None:
         if not visibility.may_edit(job["owner_user"], frappe.session.user):
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
-        had = submission.shown_parameters(job)
-        edited = submission.edited(job, parameters)
+        edited, had = submission.edited(job, parameters)
     active_key = dedup.reclaim_content(job, edited.get("dedup_hash", job["dedup_hash"]))
     if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
         batch_store.reopen(job["parent_batch"])

@@ -81,7 +81,7 @@ def test_an_export_can_be_downloaded_by_its_owner_and_by_nobody_else(workers, we
 
 def test_an_export_that_may_not_be_is_dead_at_once_and_says_why(workers, alice):
     status = ends_as(submitted_by(alice, "export_records", doctype="Error Log"), "Dead Letter")
-    assert status["error_message"] == "You are not allowed to read Error Log."
+    assert status["error_message"] == "You are not allowed to export Error Log."
     assert status["retry_count"] == 0
 
 

@@ -18,7 +18,7 @@ from dartwing_core.jobs import (
     submit_batch,
 )
 from dartwing_core.jobs.lib import named_locks
-from dartwing_core.jobs.operations import bulk, dead_letter
+from dartwing_core.jobs.operations import bulk, dead_letters
 from dartwing_core.jobs.submit import dedup
 from tests.support import database, factory
 from tests.support.database import statements
@@ -142,7 +142,7 @@ def test_an_error_of_another_kind_leaves_nothing_done(alice, monkeypatch, operat
         jobs = [submitted_by(alice, kind, title=f"test {number}", then="fail_for_good") for number in range(2)]
         for job in jobs:
             run(job)
-        ask, part, before = dead_letter.bulk_retry_dead_letter, "retry_job", "Dead Letter"
+        ask, part, before = dead_letters.bulk_retry_dead_letter, "retry_job", "Dead Letter"
     fail_at_the_second(part, monkeypatch)
     with pytest.raises(RuntimeError, match="no disk left"):
         as_user(alice, ask)
@@ -269,23 +269,10 @@ def test_what_one_can_not_see_costs_one_statement_together(mixed, bob, operation
     assert {text.replace(name, "$") for name, text in answer["refused"].items()} == {"Background job $ not found."}
 
 
-def test_a_name_that_the_database_takes_for_that_of_a_job_still_is_one(mixed, alice):
-    frappe.set_user(alice)
-    assert cancel_jobs([mixed["waiting"].name.lower() + " "])["refused"] == {}
-
-
 @pytest.mark.parametrize("names", [None, "JOB-1", [1], [""], {"a": 1}, ["x"] * (bulk.MAX_JOBS + 1)])
 def test_odd_names_are_refused(names):
     with pytest.raises(InvalidJobError):
         cancel_jobs(names)
-
-
-def test_one_job_in_many_spellings_is_one_job(mixed, alice):
-    # Seen failing: five hundred of them were five hundred operations.
-    frappe.set_user(alice)
-    name = mixed["waiting"].name
-    answer = cancel_jobs([name, name.lower(), f" {name}", name.replace("J", "j")])
-    assert (len(answer["done"]), answer["refused"]) == (1, {})
 
 
 def test_half_a_character_is_the_name_of_no_job(mixed, alice):

@@ -12,7 +12,7 @@ import pytest
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.job import circuits
 from dartwing_core.jobs.lib import clock, config
-from dartwing_core.jobs.operations import circuit_operations
+from dartwing_core.jobs.operations import circuits as circuit_operations
 from tests.support import database, factory
 
 ATTEMPTS, LATEST = 20_000, 100

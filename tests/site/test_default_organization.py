@@ -9,6 +9,7 @@ import frappe
 import pytest
 from frappe import client
 
+from dartwing_core.dartwing_core.doctype.job_engine_settings.job_engine_settings import set_default_organization
 from dartwing_core.jobs import (
     InvalidJobError,
     batch,
@@ -20,7 +21,6 @@ from dartwing_core.jobs import (
     submit_jobs,
 )
 from dartwing_core.jobs.access import tenancy, visibility
-from dartwing_core.jobs.operations.default_organization import set_default_organization
 from dartwing_core.jobs.types import functions
 from tests.support import contents, database, factory, processes
 from tests.support.enqueued_functions import NAME, by_pattern

@@ -14,8 +14,8 @@ from dartwing_core.dartwing_core.report.job_type_performance import job_type_per
 from dartwing_core.jobs import retry_dead_letters
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.lib import clock
-from dartwing_core.jobs.operations import reports
-from dartwing_core.jobs.read import charts
+from dartwing_core.jobs.operations import dead_letters
+from dartwing_core.jobs.read import figures
 from tests.support import attempts, factory
 from tests.support.jobs import run, set_columns, status, submitted_by, submitted_for
 from tests.support.sessions import as_user
@@ -67,18 +67,18 @@ def test_a_types_row_is_right_and_of_what_one_may_see(history, alice, bob, admin
         "p95_seconds": 19.0,
     }
     for user in (alice, admin):
-        assert as_user(user, reports.type_performance) == [row]
-    of_bob = as_user(bob, reports.type_performance)[0]
+        assert as_user(user, figures.type_performance) == [row]
+    of_bob = as_user(bob, figures.type_performance)[0]
     assert (of_bob["jobs"], of_bob["average_seconds"], of_bob["failure_rate"]) == (2, 500.0, 50.0)
-    assert as_user(bob, reports.type_performance, factory.ALPHA) == []
-    both = {found["job_type"]: found for found in as_user("Administrator", reports.type_performance)}
+    assert as_user(bob, figures.type_performance, factory.ALPHA) == []
+    both = {found["job_type"]: found for found in as_user("Administrator", figures.type_performance)}
     assert both["test_plain"]["jobs"] == 25
 
 
 def test_older_jobs_are_left_out(history, alice):
-    assert as_user(alice, reports.type_performance, None, 1)
+    assert as_user(alice, figures.type_performance, None, 1)
     with pytest.raises(InvalidJobError):
-        reports.type_performance(hours="many")
+        figures.type_performance(hours="many")
 
 
 # Dead letters by error -----------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ def errors(alice, bob, admin) -> dict:
 
 
 def kinds(user: str, **filters) -> dict[str, int]:
-    found = as_user(user, reports.dead_letters_by_error, **filters)
+    found = as_user(user, dead_letters.dead_letters_by_error, **filters)
     return {row["sample"]: row["jobs"] for row in found if row["job_type"] == "test_plain"}
 
 
@@ -110,13 +110,13 @@ def test_errors_that_differ_in_numbers_and_ids_are_of_one_kind(errors, alice, bo
     assert kinds(admin) == {names["second"]: 2, names["other"]: 1}
     assert kinds(alice) == {names["first"]: 1, names["other"]: 1}
     assert kinds(bob) == {names["foreign"]: 1}
-    everything = as_user("Administrator", reports.dead_letters_by_error, job_type="test_plain")
+    everything = as_user("Administrator", dead_letters.dead_letters_by_error, job_type="test_plain")
     assert [(row["jobs"], row["organizations"]) for row in everything] == [(3, 2), (1, 1)]
     assert kinds(admin, organization=factory.BETA) == {}
 
 
 def test_one_kind_of_error_is_retried_of_what_one_may_see(errors, admin):
-    row = as_user(admin, reports.dead_letters_by_error)[0]
+    row = as_user(admin, dead_letters.dead_letters_by_error)[0]
     answer = as_user(admin, retry_dead_letters, [row["fingerprint"]])
     frappe.db.commit()
     assert set(answer["done"]) == {errors["first"].name, errors["second"].name}
@@ -128,7 +128,7 @@ def test_one_kind_of_error_is_retried_of_what_one_may_see(errors, admin):
 
 def test_more_than_a_request_takes_are_left_and_said(errors, admin, monkeypatch):
     monkeypatch.setattr("dartwing_core.jobs.operations.bulk.MAX_JOBS", 1)
-    row = as_user(admin, reports.dead_letters_by_error)[0]
+    row = as_user(admin, dead_letters.dead_letters_by_error)[0]
     answer = as_user(admin, retry_dead_letters, [row["fingerprint"]])
     assert (answer["done"], answer["left"]) == ([errors["first"].name], 1)
 
@@ -144,11 +144,11 @@ def test_odd_fingerprints_are_refused(odd):
 
 def test_charts_show_the_last_day_of_what_one_may_see(history, alice, bob):
     for user, completed, failed in ((alice, 20, 1), (bob, 1, 1)):
-        found = as_user(user, charts.throughput)
+        found = as_user(user, figures.throughput)
         assert len(found["labels"]) == 24
         assert sum(found["values"]) == completed
         assert sum(found["values"][-2:]) == completed, "in the present hour, or the one before if it has just begun"
-        assert as_user(user, charts.failures) == {"labels": ["test_plain"], "values": [failed]}
+        assert as_user(user, figures.failures) == {"labels": ["test_plain"], "values": [failed]}
 
 
 def test_waiting_time_is_that_of_95_of_100_jobs(alice):
@@ -157,7 +157,7 @@ def test_waiting_time_is_that_of_95_of_100_jobs(alice):
     for number in range(1, 21):
         due = now - timedelta(seconds=number)
         done(alice, factory.ALPHA, number, started_at=now, created_at=due, available_at=due)
-    values = as_user(alice, charts.waiting_time)["values"]
+    values = as_user(alice, figures.waiting_time)["values"]
     assert [value for value in values if value] == [19.0]
 
 
@@ -169,23 +169,14 @@ def test_hours_are_those_of_the_users_clock(alice):
     for zone in ("Asia/Kolkata", "America/New_York"):
         frappe.db.set_value("User", alice, "time_zone", zone)
         frappe.clear_cache(user=alice)
-        shown = as_user(alice, charts.throughput)["labels"][-1]
+        shown = as_user(alice, figures.throughput)["labels"][-1]
         begun = {(now - ago).astimezone(ZoneInfo(zone)) for ago in (timedelta(minutes=m) for m in range(61))}
         assert shown in {f"{moment:%H:%M}" for moment in begun}
     frappe.db.set_value("User", alice, "time_zone", None)
     frappe.clear_cache(user=alice)
-    assert as_user(alice, charts.throughput)["labels"][-1] in {
+    assert as_user(alice, figures.throughput)["labels"][-1] in {
         f"{clock.site_time() - ago:%H}:00" for ago in (timedelta(), timedelta(minutes=1))
     }
-
-
-def test_nobody_without_jobs_sees_figures(history):
-    stranger = factory.user("figures_stranger")
-    assert as_user(stranger, charts.throughput)["values"] == []
-    assert as_user(stranger, charts.failures)["values"] == []
-    assert as_user(stranger, charts.waiting_time)["values"] == []
-    assert as_user(stranger, reports.type_performance) == []
-    assert as_user(stranger, reports.dead_letters_by_error) == []
 
 
 def test_cards_count_and_lead_to_what_they_count(alice, bob):
@@ -216,7 +207,7 @@ def test_charts_are_found_by_their_names_and_are_empty_where_there_is_nothing_to
 
 @pytest.mark.parametrize(("values", "top"), [([], 4), ([0, 1], 4), ([2, 7], 7), ([10], 12), ([11], 11)])
 def test_an_axis_of_counts_is_as_long_as_whole_numbers_need(values, top):
-    assert charts.whole_axis(values)[0]["value"] == top
+    assert figures.whole_axis(values)[0]["value"] == top
 
 
 def test_the_reports_chart_is_of_types_that_have_something_to_show():

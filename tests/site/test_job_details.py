@@ -9,8 +9,6 @@ import pytest
 
 from dartwing_core.api import desk
 from dartwing_core.jobs import (
-    JobNotFoundError,
-    cancel_job,
     get_job_counts,
     get_job_details,
     get_job_history,
@@ -154,15 +152,6 @@ def test_a_hidden_result_is_said_to_be_hidden(alice):
     assert (found["result"], found["result_is_hidden"]) == (None, True)
 
 
-def test_others_learn_nothing(alice, bob):
-    job = failed_job(alice)
-    for user, name in ((bob, job.name), (alice, "JOB-1K00000000000NOWHERE")):
-        frappe.set_user(user)
-        with pytest.raises(JobNotFoundError):
-            get_job_details(name)
-        frappe.set_user("Administrator")
-
-
 # The numbers above the list ------------------------------------------------------------------------------------------
 
 
@@ -204,9 +193,3 @@ def test_what_failed_yesterday_did_not_fail_today(alice):
     frappe.db.commit()
     found = counts_of(alice)
     assert (found["failed_today"], found["failed_in_24_hours"], found["dead_letter"]) == (0, 0, 1)
-
-
-def test_canceled_jobs_are_neither_waiting_nor_failed(alice):
-    cancel_job(submitted_by(alice, factory.job_type("plain")).name)
-    frappe.db.commit()
-    assert set(counts_of(alice).values()) == {0}

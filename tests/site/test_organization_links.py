@@ -9,8 +9,8 @@ import frappe
 import pytest
 
 from dartwing_core import install
+from dartwing_core.dartwing_core.doctype.job_engine_settings.job_engine_settings import set_default_organization
 from dartwing_core.jobs import InvalidJobError, list_jobs, submit_job
-from dartwing_core.jobs.operations.default_organization import set_default_organization
 from tests.support import factory, schedules, tenancy_hook
 from tests.support.sessions import as_user
 from tests.support.settings import settings

@@ -29,7 +29,8 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.access import standing, tenancy, visibility
 from dartwing_core.jobs.errors import DuplicateJobError
-from dartwing_core.jobs.operations import builders, reports
+from dartwing_core.jobs.operations import batches, dead_letters
+from dartwing_core.jobs.read import figures
 from tests.support import circuits, database, factory, named, schedules
 from tests.support.jobs import run
 
@@ -92,7 +93,7 @@ def test_a_job_is_submitted_by_name_and_stored_by_id(acme, anna, job_type, is_ma
 
 def test_a_batch_may_mix_both_spellings(acme, anna, job_type):
     frappe.set_user(anna)
-    parts = [builders.job(job_type, {"n": 1}), {"job_type": job_type, "organization": ACME, "parameters": {"n": 2}}]
+    parts = [batches.job(job_type, {"n": 1}), {"job_type": job_type, "organization": ACME, "parameters": {"n": 2}}]
     for spelling in (ACME, acme):
         made = batch(*parts, on_success={"job_type": job_type, "organization": ACME}).submit(spelling)
         rows = frappe.get_all("Background Job", {"parent_batch": made.name}, pluck="organization")
@@ -105,7 +106,7 @@ def test_everything_that_takes_an_organization_takes_its_name(acme, other, anna,
     job_type = circuits.breaking_type()
     factory.member(anna, other, "Admin")
     schedule = schedules.made(job_type, organization=ACME, parameters={"plan": ["ok"]})
-    made = submit_batch(ACME, [builders.job(job_type, {"plan": ["dead"], "n": 1})])
+    made = submit_batch(ACME, [batches.job(job_type, {"plan": ["dead"], "n": 1})])
     plans = ["ok", *["fail"] * circuits.SAMPLES]
     ended = [submit_job(job_type, ACME, {"plan": [plan], "n": n}) for n, plan in enumerate(plans)]
     submit_job(job_type, OTHER, {"plan": ["ok"]})
@@ -125,16 +126,16 @@ def test_everything_that_takes_an_organization_takes_its_name(acme, other, anna,
         counts,
         get_execution_time_stats,
         get_slowest_jobs,
-        reports.type_performance,
-        reports.dead_letters_by_error,
+        figures.type_performance,
+        dead_letters.dead_letters_by_error,
     ):
         by_id = ask(organization=acme)
         assert ask(organization=ACME) == by_id, ask
         assert ask(organization=OTHER) != by_id or not by_id, ask
         for spelling in OTHER_SPELLINGS:
             assert ask(organization=spelling) == ask(organization="Test Nowhere"), (ask, spelling)
-    for figures in (get_metrics(ACME), get_metrics(acme)):
-        assert sum(figures["job_count_by_status"].values()) == len(ended) + 1
+    for found in (get_metrics(ACME), get_metrics(acme)):
+        assert sum(found["job_count_by_status"].values()) == len(ended) + 1
     listed = [*list_jobs(ACME)["jobs"], *list_batches(ACME)["batches"], *list_schedules(ACME)["schedules"]]
     assert {one["organization_name"] for one in [*listed, *get_open_circuits(ACME)]} == {ACME}
     assert manually_close_circuit(job_type, ACME)["organization_name"] == ACME
@@ -147,7 +148,7 @@ def test_other_spellings_name_nothing(acme, anna, job_type, spelling):
         frappe.set_user(user)
         for submit in (
             lambda: submit_job(job_type, spelling),
-            lambda: submit_batch(spelling, [builders.job(job_type)]),
+            lambda: submit_batch(spelling, [batches.job(job_type)]),
         ):
             with pytest.raises(error):
                 submit()
@@ -161,7 +162,7 @@ def test_a_foreign_organization_answers_as_one_that_is_missing(acme, job_type, b
         for asked in (acme, ACME, "Test Nowhere"):
             for ask in (
                 lambda asked: submit_job(job_type, asked),
-                lambda asked: submit_batch(asked, [builders.job(job_type)]),
+                lambda asked: submit_batch(asked, [batches.job(job_type)]),
                 lambda asked: manually_close_circuit(job_type, asked),
                 lambda asked: schedules.document(job_type, organization=asked).insert(),
                 lambda asked: list_jobs(asked),

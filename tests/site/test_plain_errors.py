@@ -9,7 +9,7 @@ import pytest
 
 from dartwing_core.jobs import InvalidJobError, engine, retry_dead_letters, retry_jobs
 from dartwing_core.jobs.errors import InvalidTransitionError, JobBusyError
-from dartwing_core.jobs.operations import dead_letter, reports
+from dartwing_core.jobs.operations import dead_letters
 from dartwing_core.jobs.schedules import schedule_form, schedule_runs
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory, records, schedules
@@ -84,9 +84,9 @@ def raised(error: Exception):
 RETRIES = {
     "retry_jobs": lambda name: retry_jobs([name])["refused"],
     "retry_dead_letters": lambda _name: retry_dead_letters(
-        [row["fingerprint"] for row in reports.dead_letters_by_error(factory.ALPHA)], factory.ALPHA
+        [row["fingerprint"] for row in dead_letters.dead_letters_by_error(factory.ALPHA)], factory.ALPHA
     )["refused"],
-    "bulk_retry_dead_letter": lambda _name: dead_letter.bulk_retry_dead_letter(factory.ALPHA)["skipped"],
+    "bulk_retry_dead_letter": lambda _name: dead_letters.bulk_retry_dead_letter(factory.ALPHA)["skipped"],
 }
 
 

@@ -19,7 +19,7 @@ from dartwing_core.jobs import (
     submit_job,
 )
 from dartwing_core.jobs.job import job_files, runs
-from dartwing_core.jobs.read.job_queries import get_live_progress
+from dartwing_core.jobs.read.jobs import get_live_progress
 from tests.support import attempts, contents, factory
 
 STATUS_FIELDS = {

@@ -11,7 +11,6 @@ import pytest
 from dartwing_core.jobs import (
     InvalidJobError,
     InvalidTransitionError,
-    JobNotFoundError,
     cancel_job,
     get_job_history,
     get_job_status,
@@ -76,13 +75,6 @@ def test_a_pending_job_gets_another_time_and_its_history_says_from_when_to_when_
     before, after = clock.iso(1_800_000_000), clock.iso(due(job))
     assert entry["message"] == f"Rescheduled from {before} to {after}"
     assert (entry["from_status"], entry["to_status"]) == ("Pending", "Pending")
-
-
-@pytest.mark.parametrize("given", [timedelta(hours=2), 2 * HOUR, 2.0 * HOUR])
-def test_a_delay_counts_from_now(job_type, given):
-    job = later(job_type)
-    committed(job.name, reschedule_job, given)
-    assert abs(due(job) - clock.now_epoch() - 2 * HOUR) < 10
 
 
 def test_an_earlier_time_starts_it_then_and_a_later_one_not_before(job_type):
@@ -187,14 +179,6 @@ def test_only_a_job_that_waits_for_its_time_is_run_now(job_type, state):
         run_now(job.name)
 
 
-def test_a_job_of_others_is_not_there(job_type, bob):
-    job = later(job_type)
-    frappe.set_user(bob)
-    for operation in (lambda: reschedule_job(job.name, 60), lambda: run_now(job.name)):
-        with pytest.raises(JobNotFoundError):
-            operation()
-
-
 def test_a_rollback_leaves_the_old_time(job_type):
     job = later(job_type)
     before = due(job)
@@ -234,18 +218,6 @@ def test_a_job_that_is_due_already_is_left_as_it_is(job_type):
     before, history = due(job), len(get_job_history(job.name)["history"])
     assert committed(job.name, run_now).status == "Queued"
     assert (due(job), len(get_job_history(job.name)["history"])) == (before, history)
-
-
-def test_what_may_be_done_is_told(job_type):
-    job = later(job_type)
-    told = get_job_status(job.name)
-    assert (told["can_reschedule"], told["can_run_now"]) == (True, True)
-    committed(job.name, run_now)
-    told = get_job_status(job.name)
-    assert (told["status"], told["can_reschedule"], told["can_run_now"]) == ("Queued", True, False)
-    assert attempts.taken(job.name, 1)
-    told = get_job_status(job.name)
-    assert (told["status"], told["can_reschedule"], told["can_run_now"]) == ("Running", False, False)
 
 
 def test_a_paused_job_is_due_and_still_held_and_the_reason_says_so(job_type):

@@ -10,7 +10,7 @@ import pytest
 from dartwing_core.api import jobs
 from dartwing_core.api.endpoints import ENDPOINTS
 from dartwing_core.jobs import batch, get_batch_status, job
-from dartwing_core.jobs.operations import reports
+from dartwing_core.jobs.operations.dead_letters import dead_letters_by_error
 from tests.support import circuits, factory, files, http, schedules, web_request
 from tests.support.http import API, check_message
 from tests.support.jobs import run, submitted, submitted_with
@@ -43,7 +43,7 @@ def dead() -> dict[str, str]:
 
 def dead_letters() -> dict[str, list[str]]:
     dead()
-    return {"fingerprints": [row["fingerprint"] for row in reports.dead_letters_by_error(factory.ALPHA)]}
+    return {"fingerprints": [row["fingerprint"] for row in dead_letters_by_error(factory.ALPHA)]}
 
 
 def running_batch() -> dict[str, str]:

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 
 from dartwing_core.api import endpoints, errors
 from dartwing_core.jobs import InvalidJobError, JobBusyError, submit_job
-from dartwing_core.jobs.operations import reports
+from dartwing_core.jobs.operations import dead_letters
 from tests.support import database, factory, http
 from tests.support import settings as engine_settings
 from tests.support.http import API, Client
@@ -283,7 +283,7 @@ def test_a_bulk_retry_counts_by_the_hundred_too(client, call):
     http.forget_limits()
     arguments = {"retry_batch": {"batch_id": batch}, "bulk_retry_dead_letter": {"limit": 1000}}
     if call == "retry_dead_letters":
-        arguments[call] = {"fingerprints": [row["fingerprint"] for row in reports.dead_letters_by_error()]}
+        arguments[call] = {"fingerprints": [row["fingerprint"] for row in dead_letters.dead_letters_by_error()]}
     with engine_settings.settings(submit_limit=3):
         assert submit(client, parameters={"n": 1}).status_code == 200
         assert submit(client, parameters={"n": 2}).status_code == 200

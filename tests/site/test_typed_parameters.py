@@ -11,7 +11,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import InvalidJobError, job_handler, retry_job, submit_job, submit_jobs
-from dartwing_core.jobs.operations.type_overview import get_job_type_overview
+from dartwing_core.jobs.operations.job_types import get_job_type_overview
 from dartwing_core.jobs.types import handlers
 from tests.support import contents, factory, schedules
 from tests.support.jobs import run, submitted

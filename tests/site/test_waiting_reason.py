@@ -158,12 +158,6 @@ def test_a_job_that_is_due_says_that_it_starts_soon(overdue):
     assert reason(overdue) == "Due, starts within seconds."
 
 
-@pytest.mark.parametrize("status", ["Failed", "Timed Out"])
-def test_a_retry_that_is_due_says_the_same(overdue, status):
-    set_columns(overdue, status=status, attempt=1)
-    assert reason(overdue) == "Due, starts within seconds."
-
-
 def test_where_nobody_sweeps_the_words_say_so(overdue):
     client, key = redis_queue.client(), redis_queue.site_key(leader.LOOKED_AT)
     last = clock.now_epoch() - 3_600
@@ -175,18 +169,6 @@ def test_where_nobody_sweeps_the_words_say_so(overdue):
     assert reason(overdue) == "Due, but nothing looks for jobs: no scheduler, agent or worker has been seen."
     sweeper.sweep()
     assert reason(overdue) == "No worker serves the queue default at the moment."
-
-
-def test_a_sweep_by_anybody_is_seen(overdue):
-    redis_queue.client().delete(redis_queue.site_key(leader.LOOKED_AT))
-    sweeper.sweep(1)
-    assert clock.now_epoch() - leader.looked_at() < 10
-
-
-def test_a_pause_is_named_before_the_missing_sweeps(overdue):
-    redis_queue.client().delete(redis_queue.site_key(leader.LOOKED_AT))
-    with settings(is_paused=1):
-        assert reason(overdue) == "All jobs are paused."
 
 
 def test_without_redis_a_job_that_is_due_has_words_too(overdue, monkeypatch):

@@ -10,7 +10,7 @@ from typing import Any
 import frappe
 from frappe.model.document import Document
 
-from dartwing_core.handlers.export_records import export_records
+from dartwing_core.handlers.export_records import ExportParameters, export_records
 from dartwing_core.jobs import JobContext
 from dartwing_core.jobs.job import job_files
 from tests.support import factory
@@ -46,11 +46,16 @@ class Context(JobContext):
             self.cancel_requested.set()
 
 
+def exported(context: Context) -> dict[str, Any]:
+    """The result of an export with the context's parameters."""
+    return export_records(context, ExportParameters(**context.parameters))
+
+
 def export(doctype: str = RECORD, *, as_user: str | None = None, **parameters: Any) -> list[list[str]]:
     """Title and rows of a CSV export, in a transaction that is left open."""
     if as_user:
         frappe.set_user(as_user)
-    result = export_records(Context({"doctype": doctype, **parameters}))
+    result = exported(Context({"doctype": doctype, **parameters}))
     frappe.set_user("Administrator")
     rows = list(csv.reader(io.StringIO(content_of(result).decode("utf-8-sig"), newline="")))
     assert result["rows"] == len(rows) - 1

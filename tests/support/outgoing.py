@@ -7,7 +7,7 @@ from typing import Any
 import frappe
 from frappe.model.document import Document
 
-from dartwing_core.handlers.http_request import http_request
+from dartwing_core.handlers.http_request import RequestParameters, http_request
 from dartwing_core.jobs import JobContext
 from dartwing_core.jobs.lib import config as engine_config
 from tests.support import factory
@@ -32,7 +32,7 @@ def send(url: str, *, attempt: int = 1, timeout_seconds: int = 120, **parameters
         attempt=attempt,
         owner_user="Administrator",
     )
-    return http_request(context)
+    return http_request(context, RequestParameters(url, **parameters))
 
 
 def submitted(url: str, user: str, **parameters: Any) -> Document:

@@ -16,7 +16,7 @@ import frappe
 
 from dartwing_core.jobs import PermanentError, batch, cancel_job, executor, job, job_handler, submit_job
 from dartwing_core.jobs.lib import ids
-from dartwing_core.jobs.operations import reports
+from dartwing_core.jobs.operations import dead_letters
 from tests.support import contents, factory
 from tests.support.http import Client
 
@@ -234,7 +234,7 @@ def _work(person: str, organization: str) -> Work:
     names |= {"batch": made_batch.name, "schedule": _schedule(word, user, organization, parameters, done)}
     names |= {"circuit": _circuit(organization), "run": f"{done}-1", "deadrun": f"{dead}-1"}
     names |= {"log": frappe.db.get_value("Job Execution Log", {"background_job": dead, "to_status": "Dead Letter"})}
-    errors = reports.dead_letters_by_error(organization, TYPE)
+    errors = dead_letters.dead_letters_by_error(organization, TYPE)
     names |= {"fingerprint": next(one["fingerprint"] for one in errors if one["error"] == f"tell-{word}-error")}
     names |= {"file": FILE, "organization": organization, "user": user, "title": f"tell-{word}-title"}
     names |= {"token": frappe.db.get_value("Background Job", done, "sealed_result")}

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from dartwing_core.handlers.samples import sample_job
+from dartwing_core.handlers.samples import SampleParameters, sample_job
 from dartwing_core.jobs import TransientError
 
 
 def attempt(number: int, **parameters: Any) -> dict[str, Any]:
-    given = {"duration": 0, "fail_type": "transient", **parameters}
-    return sample_job(SimpleNamespace(parameters=given, attempt=number, update_progress=lambda *_: None))
+    given = SampleParameters(**{"duration": 0, "fail_type": "transient", **parameters})
+    return sample_job(SimpleNamespace(attempt=number, update_progress=lambda *_: None), given)
 
 
 @pytest.mark.parametrize("parameters", [{}, {"fail_attempts": None}])

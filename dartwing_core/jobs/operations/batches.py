@@ -1,4 +1,8 @@
-"""The operations on batches. Like those on jobs, none of them commits."""
+"""Batches: their parts as plain data, and the operations on them. Like those on jobs, none of them commits.
+
+A part is a job (`{"job_type": …, "parameters": …}`, further arguments of `submit_job`, a `key`), a chain
+(`{"chain": [part, …]}`: one after the other) or a group (`{"group": [part, …]}`: side by side).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from frappe import _
 from .. import engine
 from ..access import visibility
 from ..after import batch_cancel, batch_end
+from ..engine import BULK_LIMIT
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
 from ..job import batch_store, record
 from ..job.batch_store import CALLBACKS, RUNNING, BatchRow
@@ -23,20 +28,37 @@ from ..lib.pieces import in_pieces
 from ..lib.row_types import Columns
 from ..lib.rows import standard_columns
 from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
-from ..read import list_arguments, pages
+from ..read import pages
 from ..status import LIVE, RETRYABLE
 from ..submit import dedup, given_parameters, submission
 from ..submit.after_commit import after_commit, undone_on_error
+from ..submit.dependency_check import MAX_DEPENDENCIES
 from ..submit.request import Request
-from . import builders
-from .builders import Part
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
+Part = Mapping[str, Any]
+CHAIN, GROUP = "chain", "group"
+MAX_DEPTH = 50
 RETRY_AT_ONCE = 500
 SAVEPOINT = "dartwing_core_batch"
 CALLBACK_ARGUMENTS = frozenset({"job_type", "parameters", "priority", "organization", "title"})
+
+
+def job(job_type: str, parameters: Mapping[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
+    """A job to be submitted with others. `arguments` are those of `submit_job`, and `key`."""
+    return {"job_type": job_type, "parameters": parameters, **arguments}
+
+
+def chain(*parts: Part) -> dict[str, Any]:
+    """The parts one after the other: each waits for all jobs of the part before it."""
+    return {CHAIN: list(parts)}
+
+
+def group(*parts: Part) -> dict[str, Any]:
+    """The parts side by side."""
+    return {GROUP: list(parts)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +104,7 @@ def submit_batch(
     `submit_job`.
     """
     organization = submission.organization_id(organization, frappe.session.user)
-    plan = builders.plan_of(jobs, organization)
+    plan = _plan_of(jobs, organization)
     row = _batch_row(organization, description)
     callbacks = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
     row |= _callbacks({kind: part for kind, part in callbacks.items() if part is not None}, row)
@@ -96,102 +118,77 @@ def submit_batch(
     return _document(row)
 
 
-def get_batch_status(batch_id: str) -> dict[str, Any]:
-    """State and progress of a batch, with the number of its jobs in each status.
+# The plan of a batch --------------------------------------------------------------------------------------------------
 
-    Raises BatchNotFoundError for a missing or invisible one.
+
+@dataclass(slots=True)
+class _Plan:
+    """The jobs of some parts in one list, and for each the positions of those that it has to follow."""
+
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    after: list[Sequence[int]] = field(default_factory=list)
+    dependencies: int = 0
+
+
+def count_jobs(parts: Any) -> int:
+    """The number of jobs in parts. 1 if they can't be submitted."""
+    try:
+        return len(_plan_of(parts, "").jobs)
+    except InvalidJobError:
+        return 1
+
+
+def _plan_of(parts: Any, organization: str) -> _Plan:
+    """The plan of parts that begin side by side, whose jobs are of `organization` unless they name one.
+
+    Raises InvalidJobError for a value that is no part, and for too many jobs.
     """
-    found = visible_batch(batch_id)
-    counts = batch_store.counts(found["name"])
-    ended = sum(number for status, number in counts.items() if status not in LIVE)
-    total = sum(counts.values())
-    progress = 1_000 * ended // total / 10 if total else 100.0  # 100 only when all have ended
-    return {**_public([found])[0], "job_count_by_status": counts, "progress": progress}
+    plan = _Plan()
+    _add_all(plan, parts, (), organization, 0)
+    return plan
 
 
-def list_batches(
-    organization: str | None = None, status: str | None = None, limit: int = 20, offset: int = 0
-) -> dict[str, Any]:
-    """Batches that the user may see, newest first: `{batches, total, limit, offset}`, bounded like `list_jobs`."""
-    list_arguments.check_choice("status", status, batch_store.STATUSES)
-    table = frappe.qb.DocType(config.BATCH)
-    condition = visibility.viewer().visible(table, list_arguments.organization_filter(organization))
-    condition = list_arguments.narrowed(condition, table, status=status)
-    page = pages.newest_page(table, batch_store.PUBLIC_FIELDS, condition, limit, offset)
-    return {"batches": _public(page.pop("rows")), **page}
+def _add_all(plan: _Plan, parts: Any, after: Sequence[int], organization: str, depth: int) -> list[int]:
+    """Add parts side by side, each behind the jobs `after`. Returns the positions of their last jobs."""
+    return [end for part in _listed(parts) for end in _add(plan, part, after, organization, depth)]
 
 
-def cancel_batch(batch_id: str, reason: str | None = None) -> Document:
-    """Cancel the unfinished jobs of a batch. Returns its document.
-
-    When the caller's transaction commits, waiting jobs are Canceled in steps and running ones are asked to stop.
-    Raises InvalidTransitionError if the batch has ended, BatchNotFoundError if it can't be seen, JobBusyError if
-    another transaction is just changing it.
-    """
-    found = visible_batch(batch_id)
-    values = {"cancel_requested": 1, "canceled_by": frappe.session.user, "cancel_reason": _text(reason)}
-    with undone_on_error(SAVEPOINT):
-        is_running = batch_store.update(found["name"], values, status=RUNNING)
-    if not is_running:
-        raise InvalidTransitionError(_("Batch {0} has ended already.").format(found["name"]))
-    after_commit().actions.append(partial(batch_cancel.drain, found["name"]))
-    now = batch_store.load(found["name"]) or found  # a retry may have opened it since the transaction began
-    return _document({**now, **values})
-
-
-def retry_batch(batch_id: str) -> dict[str, Any]:
-    """Start a fresh series of attempts of all jobs of a batch that have failed: `{batch_id, retried, skipped}`.
-
-    `retried`: how many. `skipped`: the reasons of the others, by job. Raises InvalidTransitionError if none has failed,
-    BatchNotFoundError if the batch can't be seen.
-    """
-    name = visible_batch(batch_id)["name"]
-    with undone_on_error(SAVEPOINT):
-        return _retry_failed(name)
+def _add(plan: _Plan, part: Any, after: Sequence[int], organization: str, depth: int) -> Sequence[int]:
+    """Add one part. Returns the positions of its own last jobs, so of none for a part without jobs."""
+    if not isinstance(part, Mapping) or depth > MAX_DEPTH:
+        raise InvalidJobError(
+            _("Each part of a batch must be a job, a chain or a group: write job(…) or handler.job(…).")
+        )
+    if not {CHAIN, GROUP} & part.keys():
+        return _add_job(plan, part, after, organization)
+    if len(part) > 1:
+        raise InvalidJobError(_("A chain or a group must hold only its parts."))
+    if GROUP in part:
+        return _add_all(plan, part[GROUP], after, organization, depth + 1)
+    ends: Sequence[int] = ()  # and not `after`: a group of such parts would repeat it for each
+    for member in _listed(part[CHAIN]):
+        ends = _add(plan, member, ends or after, organization, depth + 1) or ends
+    return ends
 
 
-def _retry_failed(name: str) -> dict[str, Any]:
-    failed = batch_store.members_now(name, RETRYABLE, engine.BULK_LIMIT)
-    if not failed:
-        raise InvalidTransitionError(_("No job of batch {0} has failed.").format(name))
-    keys, skipped = dedup.reclaim_contents(failed)
-    may_go = [job for job in failed if job["name"] not in skipped]
-    if may_go:
-        batch_store.reopen(name)
-    moved = set()
-    for key, jobs in _alike(may_go, keys):
-        for step in in_pieces(jobs, RETRY_AT_ONCE):
-            begun = record.retry_all(step, key)
-            moved |= {job["name"] for job in begun}
-            after_commit().wake_for([job for job in begun if not job["waits_for"]])
-    retried = [job for job in failed if job["name"] in moved]
-    after_commit().release_children_of(
-        {job["waits_for"] for job in retried if job["waits_for"]}, batch_end.release_and_close
-    )
-    changed = _("The job has just changed; look at it again.")
-    left = {job["name"]: changed for job in failed if job["name"] not in moved}
-    return {"batch_id": name, "retried": len(retried), "skipped": left | {job: str(skipped[job]) for job in skipped}}
+def _add_job(plan: _Plan, part: Part, after: Sequence[int], organization: str) -> list[int]:
+    plan.jobs.append({**part, "organization": part.get("organization") or organization})
+    plan.after.append(after)
+    plan.dependencies += len(after)
+    if len(plan.jobs) > BULK_LIMIT:
+        raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))
+    if plan.dependencies > MAX_DEPENDENCIES:
+        raise InvalidJobError(_("At most {0} dependencies can be made at once.").format(MAX_DEPENDENCIES))
+    return [len(plan.jobs) - 1]
 
 
-def _alike(failed: Sequence[MemberRow], keys: Mapping[str, str | None]) -> list[tuple[str | None, list[MemberRow]]]:
-    """The jobs by the columns that a retry writes, which are equal for most of them: a new key, and the jobs."""
-    found: dict[tuple[Any, ...], list[MemberRow]] = defaultdict(list)
-    for job in failed:
-        new_key = keys.get(job["name"])
-        key = new_key if new_key != job["active_key"] else None
-        found[key, job["status"], job["priority"], bool(job["waits_for"])].append(job)
-    return [(key, jobs) for (key, *_others), jobs in found.items()]
+def _listed(parts: Any) -> Sequence[Any]:
+    if not isinstance(parts, list | tuple):
+        raise InvalidJobError(_("{0} must be a list.").format("jobs"))
+    return parts
 
 
-def visible_batch(batch_id: Any) -> BatchRow:
-    """The batch's columns, if the current user may see it.
-
-    Raises BatchNotFoundError, alike for a missing and an invisible one.
-    """
-    found = batch_store.load(batch_id) if isinstance(batch_id, str) and batch_id else None
-    if not found or not visibility.viewer().can_see(found["owner_user"], found["organization"]):
-        raise BatchNotFoundError(_("Batch {0} not found.").format(cut(batch_id)))
-    return found
+# The row of a batch, with its callbacks -------------------------------------------------------------------------------
 
 
 def _batch_row(organization: str, description: str | None) -> Columns:
@@ -240,6 +237,105 @@ def _takes_batch(type_name: Any) -> bool:
     except InvalidJobError:  # the check of the job says so, to those who may know
         return True
     return declared is None or declared.takes("batch_id")
+
+
+# Operations on batches ------------------------------------------------------------------------------------------------
+
+
+def get_batch_status(batch_id: str) -> dict[str, Any]:
+    """State and progress of a batch, with the number of its jobs in each status.
+
+    Raises BatchNotFoundError for a missing or invisible one.
+    """
+    found = visible_batch(batch_id)
+    counts = batch_store.counts(found["name"])
+    ended = sum(number for status, number in counts.items() if status not in LIVE)
+    total = sum(counts.values())
+    progress = 1_000 * ended // total / 10 if total else 100.0  # 100 only when all have ended
+    return {**_public([found])[0], "job_count_by_status": counts, "progress": progress}
+
+
+def list_batches(
+    organization: str | None = None, status: str | None = None, limit: int = 20, offset: int = 0
+) -> dict[str, Any]:
+    """Batches that the user may see, newest first: `{batches, total, limit, offset}`, bounded like `list_jobs`."""
+    pages.check_choice("status", status, batch_store.STATUSES)
+    table = frappe.qb.DocType(config.BATCH)
+    condition = visibility.viewer().visible(table, pages.text(organization, "organization"))
+    condition = pages.narrowed(condition, table, status=status)
+    page = pages.newest_page(table, batch_store.PUBLIC_FIELDS, condition, limit, offset)
+    return {"batches": _public(page.pop("rows")), **page}
+
+
+def cancel_batch(batch_id: str, reason: str | None = None) -> Document:
+    """Cancel the unfinished jobs of a batch. Returns its document.
+
+    When the caller's transaction commits, waiting jobs are Canceled in steps and running ones are asked to stop.
+    Raises InvalidTransitionError if the batch has ended, BatchNotFoundError if it can't be seen, JobBusyError if
+    another transaction is just changing it.
+    """
+    found = visible_batch(batch_id)
+    values = {"cancel_requested": 1, "canceled_by": frappe.session.user, "cancel_reason": _text(reason)}
+    with undone_on_error(SAVEPOINT):
+        is_running = batch_store.update(found["name"], values, status=RUNNING)
+    if not is_running:
+        raise InvalidTransitionError(_("Batch {0} has ended already.").format(found["name"]))
+    after_commit().actions.append(partial(batch_cancel.drain, found["name"]))
+    now = batch_store.load(found["name"]) or found  # a retry may have opened it since the transaction began
+    return _document({**now, **values})
+
+
+def retry_batch(batch_id: str) -> dict[str, Any]:
+    """Start a fresh series of attempts of all jobs of a batch that have failed: `{batch_id, retried, skipped}`.
+
+    `retried`: how many. `skipped`: the reasons of the others, by job. Raises InvalidTransitionError if none has failed,
+    BatchNotFoundError if the batch can't be seen.
+    """
+    name = visible_batch(batch_id)["name"]
+    with undone_on_error(SAVEPOINT):
+        return _retry_failed(name)
+
+
+def _retry_failed(name: str) -> dict[str, Any]:
+    failed = batch_store.members_now(name, RETRYABLE, BULK_LIMIT)
+    if not failed:
+        raise InvalidTransitionError(_("No job of batch {0} has failed.").format(name))
+    keys, refused = dedup.reclaim_contents(failed)
+    may_go = [job for job in failed if job["name"] not in refused]
+    if may_go:
+        batch_store.reopen(name)
+    moved: set[str] = set()
+    for key, jobs in _alike(may_go, keys):
+        for step in in_pieces(jobs, RETRY_AT_ONCE):
+            begun = record.retry_all(step, key)
+            moved |= {job["name"] for job in begun}
+            after_commit().wake_for([job for job in begun if not job["waits_for"]])
+    parents = {job["waits_for"] for job in failed if job["name"] in moved and job["waits_for"]}
+    after_commit().release_children_of(parents, batch_end.release_and_close)
+    changed = _("The job has just changed; look at it again.")
+    skipped = {job["name"]: str(refused.get(job["name"], changed)) for job in failed if job["name"] not in moved}
+    return {"batch_id": name, "retried": len(moved), "skipped": skipped}
+
+
+def _alike(failed: Sequence[MemberRow], keys: Mapping[str, str | None]) -> list[tuple[str | None, list[MemberRow]]]:
+    """The jobs by the columns that a retry writes, which are equal for most of them: a new key, and the jobs."""
+    found: dict[tuple[Any, ...], list[MemberRow]] = defaultdict(list)
+    for job in failed:
+        new_key = keys.get(job["name"])
+        key = new_key if new_key != job["active_key"] else None
+        found[key, job["status"], job["priority"], bool(job["waits_for"])].append(job)
+    return [(key, jobs) for (key, *_others), jobs in found.items()]
+
+
+def visible_batch(batch_id: Any) -> BatchRow:
+    """The batch's columns, if the current user may see it.
+
+    Raises BatchNotFoundError, alike for a missing and an invisible one.
+    """
+    found = batch_store.load(batch_id) if isinstance(batch_id, str) and batch_id else None
+    if not found or not visibility.viewer().can_see(found["owner_user"], found["organization"]):
+        raise BatchNotFoundError(_("Batch {0} not found.").format(cut(batch_id)))
+    return found
 
 
 def _text(value: Any) -> str | None:

@@ -27,12 +27,22 @@ REFUSALS = (frappe.ValidationError, frappe.PermissionError, frappe.DoesNotExistE
 
 def cancel_jobs(job_ids: Sequence[str], reason: str | None = None) -> dict[str, Any]:
     """Cancel these jobs, at most 500: `{done: [job ids], refused: {job id: reason}}`. See `cancel_job`."""
-    return _each(job_ids, lambda name: engine.cancel_job(name, reason=reason), _running_last)
+    names, refused = _visible(job_ids)
+    # The attempt of a running job waits some seconds for this transaction to decide, and then ends without it.
+    statuses = find.statuses(names) if names else {}
+    names.sort(key=lambda name: statuses.get(name) == JobStatus.RUNNING)
+    return _each(names, lambda name: engine.cancel_job(name, reason=reason), refused)
 
 
 def retry_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
     """Start a fresh series of attempts of these jobs. Answers like `cancel_jobs`. See `retry_job`."""
-    return _each(job_ids, engine.retry_job, _locked)
+    return retry_visible(*_visible(job_ids))
+
+
+def retry_visible(names: list[str], refused: dict[str, str] | None = None) -> dict[str, Any]:
+    """`retry_jobs` of jobs that the user may see, any number. `refused`: reasons that the answer gives too."""
+    dedup.lock_contents_of(names)  # before the row of the first one is locked
+    return _each(names, engine.retry_job, refused or {})
 
 
 def delete_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
@@ -40,62 +50,40 @@ def delete_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
 
     Raises PermissionError unless the user is a System Manager.
     """
-    _names(job_ids)
+    names, refused = _visible(job_ids)
     permission.check_may_delete()
-    return _each(job_ids, _delete)
+    return _each(names, lambda name: frappe.delete_doc(config.JOB, name), refused)
 
 
-def _delete(name: str) -> None:
-    job = visible_jobs.visible_job(name, "name", "owner_user", "organization")
-    frappe.delete_doc(config.JOB, job["name"])
+def _visible(job_ids: Any) -> tuple[list[str], dict[str, str]]:
+    """These jobs, each once, and the refusals of those that the user may not see.
 
-
-def _running_last(names: list[str]) -> list[str]:
-    """The attempt of a running job waits some seconds for this transaction to decide, and then ends without it."""
-    statuses = find.statuses(names) if names else {}
-    return sorted(names, key=lambda name: statuses.get(name) == JobStatus.RUNNING)
-
-
-def _locked(names: list[str]) -> list[str]:
-    dedup.lock_contents_of(names)
-    return names
-
-
-def _each(job_ids: Any, work: Callable[[str], Any], prepare: Callable[[list[str]], list[str]] = list) -> dict[str, Any]:
-    """`prepare`: called with the visible jobs. Returns them in the order in which they are to be done."""
-    names = {name.strip().casefold(): name for name in _names(job_ids)}  # spellings of one job, for the database
-    with undone_on_error(SAVEPOINT):
-        return _do_each(names, work, prepare)
-
-
-def _do_each(
-    names: dict[str, str], work: Callable[[str], Any], prepare: Callable[[list[str]], list[str]]
-) -> dict[str, Any]:
-    done: list[str] = []
-    visible = {name.casefold() for name in visible_jobs.visible_names(list(names.values()))}
-    refused = {
-        cut(name): plain_text.of_error(visible_jobs.not_found(name))
-        for spelled, name in names.items()
-        if spelled not in visible
-    }
-    for name in prepare([name for spelled, name in names.items() if spelled in visible]):
-        told = len(frappe.local.message_log)
-        frappe.db.savepoint(ONE)
-        try:
-            work(name)
-        except REFUSALS as error:
-            frappe.db.rollback(save_point=ONE)
-            del frappe.local.message_log[told:]  # the answer says it
-            refused[cut(name)] = plain_text.of_error(error) or _("This is not allowed.")
-        else:
-            done.append(name)
-    return {"done": done, "refused": refused}
-
-
-def _names(job_ids: Any) -> list[str]:
-    if isinstance(job_ids, list | tuple) and len(job_ids) > MAX_JOBS:
+    Raises InvalidJobError for anything but a list of at most MAX_JOBS ids.
+    """
+    is_list = isinstance(job_ids, list | tuple)
+    if is_list and len(job_ids) > MAX_JOBS:
         raise InvalidJobError(_("At most {0} jobs at once.").format(MAX_JOBS))
-    is_list = isinstance(job_ids, list | tuple) and all(isinstance(name, str) and name for name in job_ids)
-    if not is_list:
+    if not is_list or not all(isinstance(name, str) and name for name in job_ids):
         raise InvalidJobError(_("{0} must be a list of job ids.").format("job_ids"))
-    return list(dict.fromkeys(job_ids))
+    asked = list(dict.fromkeys(job_ids))
+    visible = set(visible_jobs.visible_names(asked))
+    refused = {cut(name): plain_text.of_error(visible_jobs.not_found(name)) for name in asked if name not in visible}
+    return [name for name in asked if name in visible], refused
+
+
+def _each(names: Sequence[str], work: Callable[[str], Any], refused: dict[str, str]) -> dict[str, Any]:
+    """Do `work` for each job. An error that is no refusal leaves nothing done."""
+    done: list[str] = []
+    with undone_on_error(SAVEPOINT):
+        for name in names:
+            told = len(frappe.local.message_log)
+            frappe.db.savepoint(ONE)
+            try:
+                work(name)
+            except REFUSALS as error:
+                frappe.db.rollback(save_point=ONE)
+                del frappe.local.message_log[told:]  # the answer says it
+                refused[name] = plain_text.of_error(error) or _("This is not allowed.")
+            else:
+                done.append(name)
+    return {"done": done, "refused": refused}

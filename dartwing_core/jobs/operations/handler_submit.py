@@ -15,7 +15,7 @@ from ..types import handlers
 from ..types.declaration import Options
 from ..types.handlers import Handler
 from ..types.parameters import declares, parameters_of
-from . import builders
+from . import batches
 
 if TYPE_CHECKING:
     from typing import Concatenate
@@ -138,7 +138,7 @@ class TypeSubmitter:
 
     def job(self, *arguments: Any, **named: Any) -> dict[str, Any]:
         """A job with these parameters, to be submitted with others."""
-        return builders.job(self._type_name, self._parameters(arguments, named), **self._options)
+        return batches.job(self._type_name, self._parameters(arguments, named), **self._options)
 
     def with_options(self, **options: Unpack[SubmitOptions]) -> TypeSubmitter:
         """A submitter with further arguments of `submit_job`. Raises TypeError for an unknown one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -36,8 +35,8 @@ def add_to_boot(bootinfo: Any) -> None:
 def _follow(doctype: str, old: str, new: str, renamed_at: datetime) -> None:
     """Let the jobs of that time refer to the new name. Nothing happens if the rename itself was undone meanwhile.
 
-    Commits after each piece: open locks on rows of running jobs would keep their attempts from ending. A row that
-    another session has locked is tried alone. A name that only changes its case is found again, so pages go by job.
+    Commits after each piece: open locks on rows of running jobs would keep their attempts from ending. A name that only
+    changes its case is found again, so pages go by job.
     """
     if not frappe.db.exists(doctype, new):
         return
@@ -46,16 +45,8 @@ def _follow(doctype: str, old: str, new: str, renamed_at: datetime) -> None:
     concerned = job.reference_doctype == old if is_type else labels.is_about(job, doctype, old)
     found = frappe.qb.from_(job).select(job.name).where(concerned & (job.creation <= renamed_at))
     found = found.orderby(job.name).limit(AT_ONCE)
-    column = "reference_doctype" if is_type else "reference_name"
+    values = {"reference_doctype" if is_type else "reference_name": new}
     while names := found.where(job.name > last).run(pluck=True):
-        if not best_effort.run(partial(_set, names, column, new)):
-            for name in names:
-                best_effort.run(partial(_set, [name], column, new))
+        query = update_query(config.JOB, values).where(job.name.isin(names))
+        best_effort.run(partial(sql.committed, partial(sql.run_update, query, LOCK_WAIT, True)))
         last = names[-1]
-
-
-def _set(names: Sequence[str], column: str, value: str) -> bool:
-    job = frappe.qb.DocType(config.JOB)
-    query = update_query(config.JOB, {column: value}).where(job.name.isin(list(names)))
-    sql.committed(partial(sql.run_update, query, LOCK_WAIT, True), tries=1)
-    return True

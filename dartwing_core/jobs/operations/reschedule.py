@@ -13,7 +13,7 @@ from ..job import waiting
 from ..job.job_rows import JobRow
 from ..job.record import Job
 from ..lib import clock, due_times
-from ..read import retried_operation
+from ..read import visible_jobs
 from ..status import WAITING, JobStatus
 from ..submit import submission
 from ..submit.after_commit import after_commit
@@ -31,7 +31,7 @@ def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float
     if available_at is None or available_at == "":
         raise InvalidJobError(_("{0} is missing.").format("available_at"))
     due = due_times.epoch_of(available_at)
-    return retried_operation.operate(job_id, lambda job: _reschedule(job, due))
+    return visible_jobs.operate(job_id, lambda job: _reschedule(job, due))
 
 
 def _reschedule(job: JobRow, due: float) -> Document:
@@ -50,7 +50,7 @@ def run_now(job_id: str) -> Document:
     Raises InvalidTransitionError if it waits for no time, JobNotFoundError if it can't be seen, JobBusyError if another
     transaction is just changing it.
     """
-    return retried_operation.operate(job_id, _run_now)
+    return visible_jobs.operate(job_id, _run_now)
 
 
 def _run_now(job: JobRow) -> Document:

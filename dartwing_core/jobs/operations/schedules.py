@@ -17,7 +17,7 @@ from ..errors import InvalidJobError, ScheduleNotFoundError
 from ..job import history, record
 from ..lib import clock, config
 from ..lib.texts import cut
-from ..read import list_arguments, pages
+from ..read import pages
 from ..schedules import recurrence, schedule_form, schedule_runs, schedule_store
 from ..schedules.schedule_store import ScheduleRow
 from ..status import JobStatus
@@ -37,9 +37,9 @@ def list_schedules(
 ) -> dict[str, Any]:
     """Schedules that the user may see, newest first: `{schedules, total, limit, offset}`, bounded like `list_jobs`."""
     table = frappe.qb.DocType(config.SCHEDULE)
-    condition = visibility.viewer().visible(table, list_arguments.organization_filter(organization))
+    condition = visibility.viewer().visible(table, pages.text(organization, "organization"))
     if enabled not in (None, ""):
-        condition &= table.enabled == int(list_arguments.boolean(enabled, "enabled"))
+        condition &= table.enabled == int(pages.boolean(enabled, "enabled"))
     page = pages.newest_page(table, schedule_store.COLUMNS, condition, limit, offset)
     return {"schedules": _public([content.shown(row) for row in page.pop("rows")]), **page}
 
@@ -117,10 +117,10 @@ def _iso(due: list[float], zone: ZoneInfo) -> list[str]:
 
 def _public(rows: Sequence[ScheduleRow]) -> list[dict[str, Any]]:
     return [
-        {"schedule_id": row["name"], **pages.public(_shown(row)), "enabled": bool(row["enabled"])}
+        {
+            "schedule_id": row["name"],
+            **pages.public({key: value for key, value in row.items() if key not in _HIDDEN}),
+            "enabled": bool(row["enabled"]),
+        }
         for row in visibility.viewer().with_organization_names(rows)
     ]
-
-
-def _shown(row: ScheduleRow) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key not in _HIDDEN}

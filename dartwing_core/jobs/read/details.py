@@ -1,19 +1,24 @@
-"""All details of one job, for its page: one request instead of six."""
+"""All details of one job, for its page: one request instead of six. And the files that it has made."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 import frappe
+from frappe import _
 from pypika import Order
 
 from ..access import content, visibility
-from ..job import batch_store
+from ..errors import JobNotFoundError
+from ..job import batch_store, job_files
+from ..job.job_files import StoredFile
 from ..lib import canonical, config
+from ..lib.sealing import SealError
+from ..lib.texts import cut
 from ..status import FINISHED, JobStatus
 from ..submit import given_parameters
-from . import files, job_queries, pages, visible_jobs
+from . import jobs, pages, visible_jobs
 
 ATTEMPTS = 50
 CHILDREN = 20
@@ -29,17 +34,17 @@ def get_job_details(job_id: str) -> dict[str, Any]:
     Attempts and history have the latest last. Relatives are only those that the user may see. Tracebacks are for
     administrators, names of workers for System Managers. Raises JobNotFoundError for a missing or invisible job.
     """
-    shown = job_queries.get_job_status(job_id)
+    shown = jobs.get_job_status(job_id)
     job = visible_jobs.visible_job(
         job_id, "name", "owner_user", "organization", "input_parameters", "callback_of", "queue"
     )
-    children, events = _children(job["name"]), job_queries.events_of(job["name"], shown["cancel_reason"])
+    children, events = _children(job["name"]), jobs.events_of(job["name"], shown["cancel_reason"])
     return {
         **shown,
         "queue": job["queue"],
         "callback_of": job["callback_of"],
         "parameters": given_parameters.shown(shown["job_type"], canonical.load(job["input_parameters"])),
-        "files": [] if shown["result_is_hidden"] else files.listed(job["name"]),
+        "files": [] if shown["result_is_hidden"] else _files(job["name"]),
         "attempts": _attempts(shown, events),
         "relatives": {
             "parents": _named(shown["parents"]),
@@ -113,3 +118,48 @@ def _batch(name: str | None) -> dict[str, Any] | None:
     if not found or not visibility.viewer().can_see(found["owner_user"], found["organization"]):
         return None
     return {"batch_id": found["name"], "description": found["description"], "status": found["status"]}
+
+
+# Files ---------------------------------------------------------------------------------------------------------------
+
+
+def _files(job_id: str) -> list[dict[str, Any]]:
+    """Name, size in bytes, MIME type and address of each file of a job.
+
+    Empty if the site's key is not the one that has sealed their index.
+    """
+    try:
+        files = job_files.files_of(job_id)
+    except SealError:
+        return []
+    return [
+        {
+            "name": file["name"],
+            "size": file["size"],
+            "type": file["type"],
+            "file_url": job_files.address_of(job_id, file["name"]),
+        }
+        for file in files
+    ]
+
+
+def visible_file(job_id: Any, name: str) -> StoredFile:
+    """A file of a job whose result the current user may see.
+
+    Raises JobNotFoundError for a missing or invisible job, and alike for a missing and a hidden file.
+    """
+    viewer = visibility.viewer()
+    job = visible_jobs.visible_job(job_id, "name", *visibility.DECIDING_FIELDS, looking=viewer)
+    files = job_files.files_of(job["name"]) if viewer.can_see_result(job) else []
+    for file in files:
+        if file["name"] == name and (job_files.folder() / file["path"]).is_file():
+            return file
+    raise JobNotFoundError(_("Background job {0} has no file {1}.").format(job["name"], cut(name)))
+
+
+def open_file(job_id: str, name: str) -> IO[bytes]:
+    """A file of a job, open for reading bytes. The user is the current one; in a handler the job's owner.
+
+    Raises JobNotFoundError for a job or file that is missing or that the user may not see.
+    """
+    return (job_files.folder() / visible_file(job_id, name)["path"]).open("rb")

@@ -1,22 +1,28 @@
-"""Pages of rows, newest first, and how many rows there are."""
+"""Pages of lists, and the arguments of lists as callers of Python and REST spell them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import frappe
+from frappe import _
 from frappe.query_builder.functions import Count
+from frappe.utils import get_datetime
 from pypika import Order
 from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion
 
-from ..lib import clock, config
-from .list_arguments import bounded
+from ..errors import InvalidJobError
+from ..lib import clock, due_times
+from ..lib.texts import cut
 
 MAX_LIMIT = 100
 MAX_TOTAL = 10_000
+BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+SORTABLE = ("creation", "modified", "status", "priority", "available_at", "started_at", "completed_at")
 
 
 def newest_page(table: Table, columns: Sequence[str], condition: Criterion, limit: Any, offset: Any) -> dict[str, Any]:
@@ -35,13 +41,11 @@ def page(
     """
     limit, offset = bounded(limit, 1, MAX_LIMIT, "limit"), bounded(offset, 0, 10**9, "offset")
     rows = query_of(limit, offset).run(as_dict=True)
-    total = total_query(condition, table).run()[0][0]
-    return {"rows": rows, "total": total, "limit": limit, "offset": offset}
+    return {"rows": rows, "total": total_query(condition, table).run()[0][0], "limit": limit, "offset": offset}
 
 
-def total_query(condition: Criterion, table: Table | None = None) -> QueryBuilder:
-    """How many jobs (or rows of `table`) there are, up to MAX_TOTAL: counting a million takes too long for people."""
-    table = table or frappe.qb.DocType(config.JOB)
+def total_query(condition: Criterion, table: Table) -> QueryBuilder:
+    """How many rows of a table there are, up to MAX_TOTAL: counting a million takes too long for people."""
     counted = frappe.qb.from_(table).select(table.name).where(condition).limit(MAX_TOTAL).as_("counted")
     return frappe.qb.from_(counted).select(Count("*"))
 
@@ -49,3 +53,62 @@ def total_query(condition: Criterion, table: Table | None = None) -> QueryBuilde
 def public(row: Mapping[str, Any]) -> dict[str, Any]:
     """The columns with times in ISO 8601 with offset."""
     return {key: clock.isoformat(value) if isinstance(value, datetime) else value for key, value in row.items()}
+
+
+# Arguments. Each raises InvalidJobError for a value that it can't read. ----------------------------------------------
+
+
+def text(value: Any, argument: str) -> str | None:
+    """A text. None for an empty one."""
+    if value and not isinstance(value, str):
+        raise InvalidJobError(_("{0} must be text.").format(argument))
+    return value or None
+
+
+def narrowed(condition: Criterion, table: Table, **filters: Any) -> Criterion:
+    """`condition`, narrowed to these fields' values. Ignores empty ones."""
+    for field, value in filters.items():
+        if text(value, field):
+            condition &= table[field] == value
+    return condition
+
+
+def check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:
+    """Refuse a given value that is not among the choices."""
+    if value and value not in choices:
+        raise InvalidJobError(_("Unknown {0}: {1}. Use one of: {2}.").format(argument, cut(value), ", ".join(choices)))
+
+
+def bounded(value: Any, lowest: int, highest: int, argument: str) -> int:
+    """A whole number, cut to the bounds."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidJobError(_("{0} must be a whole number.").format(argument)) from None
+    return min(max(number, lowest), highest)
+
+
+def boolean(value: Any, argument: str) -> bool:
+    """A boolean, as JSON, forms or the addresses of requests spell it."""
+    spelled = str(value).strip().lower()
+    if spelled not in BOOLEANS:
+        raise InvalidJobError(_("{0} must be true or false.").format(argument))
+    return BOOLEANS[spelled]
+
+
+def moment(value: Any, argument: str) -> datetime:
+    """A moment in the site's time."""
+    with suppress(Exception):  # whatever Frappe's parser of dates raises
+        is_date = not isinstance(value, str) or due_times.is_readable(value)
+        found = get_datetime(value) if is_date else None
+        if found is not None:
+            return clock.site_time(found.timestamp()) if found.tzinfo else found
+    raise InvalidJobError(_("{0} is no date: {1}.").format(argument, cut(value)))
+
+
+def order(order_by: str) -> tuple[str, Order]:
+    """Column and direction of an order such as "creation desc"."""
+    column, _space, direction = str(order_by or "creation desc").strip().lower().partition(" ")
+    if column not in SORTABLE or direction.strip() not in ("", "asc", "desc"):
+        raise InvalidJobError(_("order_by must be one of: {0}; with asc or desc.").format(", ".join(SORTABLE)))
+    return column, Order.desc if direction.strip() == "desc" else Order.asc

@@ -1,9 +1,9 @@
-"""The jobs that the current user may see. Others are not found, as if they did not exist."""
+"""The jobs that the current user may see, and operations on them. Others are not found, as if they did not exist."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 import frappe
 from frappe import _
@@ -11,11 +11,16 @@ from frappe.model.document import Document
 
 from ..access import content
 from ..access.visibility import Viewer, viewer
-from ..errors import JobNotFoundError
+from ..errors import InvalidTransitionError, JobChangedError, JobNotFoundError
 from ..job import find
 from ..job.job_rows import JobRow
 from ..lib import config
 from ..lib.texts import cut
+from ..submit.after_commit import undone_on_error
+
+TRIES = 5
+SAVEPOINT = "dartwing_core_operation"
+T = TypeVar("T")
 
 
 def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> JobRow:
@@ -52,9 +57,31 @@ def visible_names(job_ids: Collection[str]) -> list[str]:
 
 
 def visible_job_now(name: str) -> JobRow | None:
-    """The light columns of a job that `visible_job` has found, as committed right now. None if it is gone.
-
-    For a transaction whose snapshot may be older than a change of the job.
-    """
+    """The light columns of a job that `visible_job` has found, as committed right now. None if it is gone."""
     job = find.load_now(name)
     return viewer().without_hidden_result(job) if job else None
+
+
+def operate(job_id: Any, operation: Callable[[JobRow], T]) -> T:
+    """Call `operation` with the columns of a visible job. Repeat it if the job changes meanwhile. An error undoes it.
+
+    The caller's snapshot may be old, so the job is also read outside of its transaction, already before the first try:
+    an UPDATE that finds the job in another state keeps its row locked until the caller's commit.
+
+    Raises JobNotFoundError, and the errors of `operation` for the job's present state.
+    """
+    job = visible_job(job_id)
+    refusal: InvalidTransitionError = JobChangedError(job["name"])
+    for number in range(TRIES):
+        now = visible_job_now(job["name"])
+        is_newer = now is not None and now["modified"] > job["modified"]  # or this transaction itself has changed it
+        if number and not is_newer:
+            break
+        job = now if now is not None and is_newer else job
+        try:
+            with undone_on_error(SAVEPOINT):
+                return operation(job)
+        except InvalidTransitionError as error:
+            if not isinstance(error, JobChangedError):  # an error about the state says more than one about the change
+                refusal = error
+    raise refusal

@@ -84,21 +84,26 @@ def _until(job: Job, now: float) -> str | None:
 
 
 def _due(jobs: list[Job], now: float) -> dict[str, str]:
+    """The reasons of due jobs: what keeps them from starting, else the worker or the sweep for which they wait."""
     if not jobs:
         return {}
     limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
     open_circuits = _circuits(jobs)
-    reasons = {
-        job["name"]: _stopped(job, limits_of[job["organization"]])
-        or _circuit(open_circuits.get((job["organization"], job["job_type"])))
-        for job in jobs
-    }
-    left = [job for job in jobs if not reasons[job["name"]]]
-    in_line = [job for job in left if job["status"] == str(JobStatus.QUEUED)]
-    soon = _not_swept(now) or _("Due, starts within seconds.") if len(in_line) < len(left) else ""
-    numbers = _workers(in_line)
-    turns = {job["name"]: _turn(job, limits_of, numbers) for job in in_line}
-    return {name: reason or turns.get(name) or soon for name, reason in reasons.items()}
+    reasons: dict[str, str] = {}
+    in_line: list[Job] = []
+    for job in jobs:
+        circuit = open_circuits.get((job["organization"], job["job_type"]))
+        if reason := _stopped(job, limits_of[job["organization"]]) or _circuit(circuit, now):
+            reasons[job["name"]] = reason
+        elif job["status"] == str(JobStatus.QUEUED):
+            in_line.append(job)
+    queues = sorted({job["queue"] for job in in_line})
+    workers = (redis_queue.if_there(lambda: doorbells.workers(queues)) or {}) if queues else {}
+    reasons |= {job["name"]: _turn(job, limits_of[job["organization"]], workers) for job in in_line}
+    if len(reasons) < len(jobs):
+        soon = _not_swept(now) or _("Due, starts within seconds.")
+        reasons = {job["name"]: reasons.get(job["name"], soon) for job in jobs}
+    return reasons
 
 
 def _not_swept(now: float) -> str | None:
@@ -117,24 +122,29 @@ def _not_swept(now: float) -> str | None:
 
 def _circuits(jobs: list[Job]) -> dict[circuits.Pair, circuits.Circuit]:
     """The jobs' circuits that are not closed. One statement, if a type has a circuit breaker."""
-    types = {job["job_type"] for job in jobs}
-    guarded = {name for name in types if circuits.has_breaker(config.job_type(name))}
+    guarded = {name for name in {job["job_type"] for job in jobs} if circuits.has_breaker(config.job_type(name))}
     return circuits.of_types(guarded, {job["organization"] for job in jobs}) if guarded else {}
 
 
-def _circuit(circuit: circuits.Circuit | None) -> str | None:
+def _circuit(circuit: circuits.Circuit | None, now: float) -> str | None:
     if circuit is None or not circuit.stops_jobs:
         return None
     if not circuit.is_cooling:
         return _("The circuit of {0} is being tried by another job.").format(circuit.job_type)
-    moment = clock_time(circuit.open_until_epoch, clock.now_epoch())
-    return _("The circuit of {0} is open until {1}.").format(circuit.job_type, moment)
+    return _("The circuit of {0} is open until {1}.").format(
+        circuit.job_type, clock_time(circuit.open_until_epoch, now)
+    )
 
 
 def _stopped(job: Job, limits: Limits) -> str | None:
     """The reason that keeps the job from starting, however many workers are free."""
-    if reason := _paused(job["queue"]):
-        return reason
+    pause = pauses.pause_in_force(job["queue"])
+    if pause == pauses.MAINTENANCE:
+        return _("The site is being maintained.")
+    if pause == pauses.EVERYTHING:
+        return _("All jobs are paused.")
+    if pause == pauses.QUEUE:
+        return _("The queue {0} is paused.").format(job["queue"])
     if limits.state in STOPPED_STATES:
         return _("The organization is {0}.").format(_(limits.state).lower())
     if limits.is_paused:
@@ -146,38 +156,25 @@ def _stopped(job: Job, limits: Limits) -> str | None:
     return None
 
 
-def _paused(queue: str) -> str | None:
-    pause = pauses.pause_in_force(queue)
-    if pause is None:
-        return None
-    return {
-        pauses.MAINTENANCE: _("The site is being maintained."),
-        pauses.EVERYTHING: _("All jobs are paused."),
-        pauses.QUEUE: _("The queue {0} is paused.").format(queue),
-    }[pause]
+def _turn(job: Job, limits: Limits, workers: Mapping[str, int]) -> str:
+    """The reason of a job that needs a free worker, with the caps that may apply.
 
-
-def _turn(job: Job, limits_of: Mapping[str, Limits], workers: Mapping[str, int]) -> str:
-    """The reason of a job that needs a free worker, with the caps that may apply."""
+    `workers`: how many serve each queue. Empty while Redis is away.
+    """
     if workers.get(job["queue"]) == 0:
         return _("No worker serves the queue {0} at the moment.").format(job["queue"])
     job_type = config.job_type(job["job_type"])
-    rules = [
-        (limits_of[job["organization"]].max_running, _("The organization's limit of running jobs is {0}.")),
-        (job_type.max_concurrent if job_type else 0, _("The limit of running jobs of this type is {0}.")),
-        (
-            job_type.max_concurrent_per_organization if job_type else 0,
-            _("The organization's limit of running jobs of this type is {0}."),
-        ),
-    ]
+    rules = [(limits.max_running, _("The organization's limit of running jobs is {0}."))]
+    if job_type:
+        rules += [
+            (job_type.max_concurrent, _("The limit of running jobs of this type is {0}.")),
+            (
+                job_type.max_concurrent_per_organization,
+                _("The organization's limit of running jobs of this type is {0}."),
+            ),
+        ]
     caps = [words.format(cap) for cap, words in rules if cap]
     return " ".join([_("Waits for its turn."), *caps]) if caps else _("Waits for a free worker.")
-
-
-def _workers(jobs: list[Job]) -> Mapping[str, int]:
-    """How many workers serve the queues of these jobs. Empty while Redis is away."""
-    queues = sorted({job["queue"] for job in jobs})
-    return (redis_queue.if_there(lambda: doorbells.workers(queues)) or {}) if queues else {}
 
 
 def clock_time(epoch: float, now: float) -> str:

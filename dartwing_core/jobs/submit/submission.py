@@ -122,8 +122,10 @@ def check_organization(prepared: Sequence[Prepared], organization: str) -> None:
         raise InvalidJobError(_("All jobs of a batch must be of its organization."))
 
 
-def edited(job: JobRow, parameters: Any) -> Columns:
+def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
     """The columns that change when a job is retried with other parameters. None do if they are the same.
+
+    Also returns the parameters that it had, as JSON with dots in place of secrets.
 
     Raises InvalidJobError for invalid ones, and for dots in place of a secret beside a change.
     """
@@ -135,25 +137,19 @@ def edited(job: JobRow, parameters: Any) -> Columns:
     declared = given_parameters.declared_of(job_type) if job_type else None
     secrets = declared.secrets if declared else frozenset()
     if secret_values.are_same(parameters, before, secrets):
-        return {}
+        return {}, ""
     secret_values.check_dots(parameters, before)
     found = given_parameters.check(parameters, declared, job["owner_user"])
-    had = given_parameters.with_defaults(secret_values.masked(before), declared)
+    had = secret_values.masked(before, secrets)
     content = _stored_hash(job["job_type"], job["organization"], found.identity)
     is_by_content = job["dedup_hash"] == job["job_hash"]  # and not by a key of the caller's own
-    return {
+    values = {
         "sealed_input_parameters": sealing.seal(found.text),
         "job_hash": content,
         "dedup_hash": content if is_by_content else job["dedup_hash"],
-        "job_title": _edited_title(job, job_type, had, found.shown),
+        "job_title": _edited_title(job, job_type, given_parameters.with_defaults(had, declared), found.shown),
     }
-
-
-def shown_parameters(job: JobRow) -> str:
-    """The parameters of a job as JSON, with dots in place of secrets."""
-    stored = find.load(job["name"], "input_parameters")
-    parameters = canonical.load(stored["input_parameters"]) if stored else None
-    return canonical.canonical_json(given_parameters.shown(job["job_type"], parameters) or {})
+    return values, canonical.canonical_json(had)
 
 
 def _edited_title(job: JobRow, job_type: JobType | None, before: Any, parameters: Mapping[str, Any]) -> str | None:

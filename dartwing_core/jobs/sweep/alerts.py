@@ -7,15 +7,14 @@ commit. So it comes once, also if the scheduler runs twice or breaks off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import frappe
 from frappe import _
 from frappe.query_builder.functions import Count
-from frappe.translate import get_user_lang
 from frappe.utils import escape_html, get_url_to_form, get_url_to_list
+from frappe.utils.user import get_users_with_role
 from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
@@ -30,22 +29,6 @@ IS_OVER = 0.8
 MOST_STUCK = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """A watched number and its threshold `limit`. It is counted only until it is known to exceed that."""
-
-    key: str
-    number: int
-    limit: int
-    text: Callable[[str], str]
-    """The alert's text as HTML, in a language."""
-    link: str
-
-    def is_alarming(self, was_raised: bool) -> bool:
-        """Whether the number exceeds the threshold, which is lower for an alert that was raised."""
-        return self.number > (self.limit * IS_OVER if was_raised else self.limit)
-
-
 def check_alerts() -> list[str]:
     """Check the thresholds: the scheduler's entry of every five minutes. Returns the keys of sent alerts. Commits."""
     if config.settings().mutes_alerts:
@@ -54,59 +37,43 @@ def check_alerts() -> list[str]:
         new = sql.committed(_check) if is_ours else []
     for user in _administrators() if new else ():
         events.publish_to_user(user, "notification", {})  # lights the bell
-    return [level.key for level in new]
+    return new
 
 
-def _check() -> list[Level]:
-    saved = frappe.db.get_single_value(config.SETTINGS, RAISED, cache=False)
-    raised = set((saved or "").splitlines())
-    alarming = {level.key: level for level in _levels() if level.is_alarming(level.key in raised)}
-    new = [level for key, level in alarming.items() if key not in raised]
+def _check() -> list[str]:
+    raised = set((frappe.db.get_single_value(config.SETTINGS, RAISED, cache=False) or "").splitlines())
+    alarming = {key: (text, link) for key, text, link in _alarming(raised)}
+    new = [key for key in alarming if key not in raised]
+    for user in _administrators() if new else ():
+        for text, link in (alarming[key] for key in new):
+            inbox.add_notice(user, text, document_type=config.JOB, link=link)
     if alarming.keys() != raised:
-        for user in _administrators():
-            for level in new:
-                _log(user, level)
         frappe.db.set_single_value(config.SETTINGS, RAISED, "\n".join(sorted(alarming)), update_modified=False)
     return new
 
 
-def _levels() -> Iterator[Level]:
-    settings = config.settings()
-    yield _dead_letters(settings.alert_dead_letters)
+def _alarming(raised: set[str]) -> Iterator[tuple[str, str, str]]:
+    """Key, text (HTML) and link of everything that is alarming now. `raised`: the keys of earlier alerts."""
+    settings, job = config.settings(), frappe.qb.DocType(config.JOB)
+    limit = settings.alert_dead_letters
+    if _exceeds(job.status == str(JobStatus.DEAD_LETTER), limit, "dead letters" in raised):
+        text = _("More than {0} jobs have failed for good. Retry or delete them.").format(limit)
+        yield "dead letters", text, _list(status=str(JobStatus.DEAD_LETTER))
+    limit = settings.alert_jobs_in_line
     for queue in line_queries.queues():
-        yield _in_line(queue, settings.alert_jobs_in_line)
-    for row in stuck_query(settings.alert_overtime).run(as_dict=True):
-        yield _stuck(row["name"], settings.alert_overtime)
+        is_in_line = (job.in_line == LinePlace.IN_LINE) & (job.queue == queue)
+        if _exceeds(is_in_line, limit, f"queue {queue}" in raised):
+            text = _("More than {0} jobs wait in the queue {1}. Start workers for it, or see what stops it.")
+            link = _list(status=str(JobStatus.QUEUED), queue=queue)
+            yield f"queue {queue}", text.format(limit, escape_html(queue)), link
+    for name in stuck_query(settings.alert_overtime).run(pluck=True):
+        text = _("Job {0} has taken more than {1} times its time limit. Cancel it, or end its worker.")
+        yield f"job {name}", text.format(escape_html(name), settings.alert_overtime), get_url_to_form(config.JOB, name)
 
 
-def _dead_letters(limit: int) -> Level:
-    job = frappe.qb.DocType(config.JOB)
-    number = count_query(job.status == str(JobStatus.DEAD_LETTER), limit).run()[0][0]
-
-    def text(lang: str) -> str:
-        words = _("More than {0} jobs have failed for good. Retry or delete them.", lang=lang)
-        return words.format(limit)
-
-    return Level("dead letters", number, limit, text, _list(status=str(JobStatus.DEAD_LETTER)))
-
-
-def _in_line(queue: str, limit: int) -> Level:
-    job = frappe.qb.DocType(config.JOB)
-    number = count_query((job.in_line == LinePlace.IN_LINE) & (job.queue == queue), limit).run()[0][0]
-
-    def text(lang: str) -> str:
-        words = _("More than {0} jobs wait in the queue {1}. Start workers for it, or see what stops it.", lang=lang)
-        return words.format(limit, escape_html(queue))
-
-    return Level(f"queue {queue}", number, limit, text, _list(status=str(JobStatus.QUEUED), queue=queue))
-
-
-def _stuck(job: str, times: int) -> Level:
-    def text(lang: str) -> str:
-        words = _("Job {0} has taken more than {1} times its time limit. Cancel it, or end its worker.", lang=lang)
-        return words.format(escape_html(job), times)
-
-    return Level(f"job {job}", 1, 0, text, get_url_to_form(config.JOB, job))
+def _exceeds(condition: Criterion, limit: int, was_raised: bool) -> bool:
+    """Whether more jobs meet the condition than the limit, which is lower for an alert that was raised."""
+    return count_query(condition, limit).run()[0][0] > (limit * IS_OVER if was_raised else limit)
 
 
 def count_query(condition: Criterion, limit: int) -> QueryBuilder:
@@ -125,15 +92,7 @@ def stuck_query(times: int) -> QueryBuilder:
 
 
 def _administrators() -> list[str]:
-    """The enabled System Managers. Frappe's own list also names rows of the role that belong to other documents."""
-    role, user = frappe.qb.DocType("Has Role"), frappe.qb.DocType("User")
-    query = frappe.qb.from_(user).join(role).on((role.parent == user.name) & (role.parenttype == "User"))
-    is_one = (role.role == "System Manager") & (user.enabled == 1) & (user.name != config.ENGINE)
-    return query.where(is_one).select(user.name).distinct().run(pluck=True) or [config.ENGINE]
-
-
-def _log(user: str, level: Level) -> None:
-    inbox.add_notice(user, level.text(get_user_lang(user)), document_type=config.JOB, link=level.link)
+    return get_users_with_role("System Manager") or [config.ENGINE]
 
 
 def _list(**filters: str) -> str:

@@ -9,7 +9,8 @@ import pytest
 
 from dartwing_core.jobs import get_job_counts, get_job_details, get_job_type_overview, retry_dead_letters
 from dartwing_core.jobs.lib import config
-from dartwing_core.jobs.operations import reports
+from dartwing_core.jobs.operations import dead_letters
+from dartwing_core.jobs.read import figures
 from tests.support import database
 
 from .conftest import ORGANIZATION, ROWS
@@ -26,9 +27,9 @@ CALLS: dict[str, Callable[[], object]] = {
     "counts of an organization": lambda: get_job_counts(ORGANIZATION),
     "details": lambda: get_job_details(job_of(ORGANIZATION)),
     "type": lambda: get_job_type_overview("echo_job"),
-    "dead letters by error": reports.dead_letters_by_error,
+    "dead letters by error": dead_letters.dead_letters_by_error,
     "retry of an error": lambda: retry_dead_letters([FINGERPRINT]),
-    "performance": reports.type_performance,
+    "performance": figures.type_performance,
 }
 
 

@@ -11,9 +11,8 @@ import frappe
 import openpyxl
 import pytest
 
-from dartwing_core.handlers.export_records import export_records
 from tests.support import factory, records
-from tests.support.exports import Context, content_of, export, path_of
+from tests.support.exports import Context, content_of, export, exported, path_of
 from tests.support.records import RECORD
 
 pytestmark = pytest.mark.usefixtures("record_doctypes")
@@ -55,14 +54,14 @@ def test_csv_holds_the_visible_fields_with_iso_dates_and_plain_numbers(alice):
 def test_csv_begins_with_a_byte_order_mark_and_ends_lines_with_crlf(alice):
     records.add(RECORD, {"name": "R1", "title": "Zoë"})
     frappe.set_user(alice)
-    content = content_of(export_records(Context({"doctype": RECORD, "fields": ["name", "title"]})))
+    content = content_of(exported(Context({"doctype": RECORD, "fields": ["name", "title"]})))
     assert content == b"\xef\xbb\xbfID,Title\r\nR1,Zo\xc3\xab\r\n"
 
 
 def test_xlsx_holds_numbers_and_dates_as_such(alice):
     records.add(RECORD, FULL, {"name": "R2", "due": "1666-09-02", "body": "x" * 40_000, "title": "bell \x07"})
     frappe.set_user(alice)
-    result = export_records(Context({"doctype": RECORD, "file_format": "xlsx"}))
+    result = exported(Context({"doctype": RECORD, "file_format": "xlsx"}))
     assert result["output_reference"].endswith(f"&name={result['file_name']}")
     assert re.fullmatch(r"Test-Export-Record-JOB-TEST-1\.xlsx", result["file_name"])
     sheet = openpyxl.load_workbook(path_of(result), read_only=False).active
@@ -90,7 +89,7 @@ def test_xlsx_holds_numbers_and_dates_as_such(alice):
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])
 def test_text_like_a_formula_is_made_harmless(file_format, text):
     records.add(RECORD, {"name": "R1", "title": text, "quantity": -1})
-    result = export_records(Context({"doctype": RECORD, "fields": ["title", "quantity"], "file_format": file_format}))
+    result = exported(Context({"doctype": RECORD, "fields": ["title", "quantity"], "file_format": file_format}))
     if file_format == "csv":
         _titles, row = csv.reader(io.StringIO(content_of(result).decode("utf-8-sig"), newline=""))
         assert row == [f"'{text}", "-1"]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.handlers.export_records import export_records
 from dartwing_core.jobs import get_job_details
 from tests.support import database, files, records
-from tests.support.exports import Context, submitted
+from tests.support.exports import Context, exported, submitted
 from tests.support.jobs import run
 from tests.support.records import RECORD
 
@@ -40,7 +39,7 @@ def test_the_handler_neither_commits_nor_touches_the_job_row(alice):
     job = submitted(user=alice)
     frappe.db.rollback()
     frappe.set_user(alice)
-    export_records(Context({"doctype": RECORD}, job_id=job.name))
+    exported(Context({"doctype": RECORD}, job_id=job.name))
     assert not database.value("SELECT name FROM `tabAccess Log` WHERE export_from = %s", RECORD)
     with database.another_connection() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT name FROM `tabBackground Job` WHERE name = %s FOR UPDATE NOWAIT", (job.name,))

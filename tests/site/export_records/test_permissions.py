@@ -5,10 +5,9 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.handlers.export_records import export_records
 from dartwing_core.jobs import PermanentError
 from tests.support import database, factory, records
-from tests.support.exports import Context, export, names
+from tests.support.exports import Context, export, exported, names
 from tests.support.records import OWN, RECORD
 
 pytestmark = pytest.mark.usefixtures("record_doctypes")
@@ -58,27 +57,10 @@ def test_a_shared_record_is_exported_with_the_others_when_the_role_may_export_al
     assert names(export(as_user=alice)) == ["A", "B"]
 
 
-def forbid_b(doc, ptype=None, user=None, debug=False) -> bool:
-    return doc.name != "B"
-
-
-def test_the_hook_has_permission_is_asked_for_each_row(alice, monkeypatch):
-    original = frappe.get_hooks
-
-    def with_hook(hook=None, *args, **kwargs):
-        found = original(hook, *args, **kwargs)
-        return {**found, RECORD: [forbid_b]} if hook == "has_permission" else found
-
-    records.add(RECORD, {"name": "A"}, {"name": "B"}, {"name": "C"})
-    assert names(export(as_user=alice)) == ["A", "B", "C"]
-    monkeypatch.setattr(frappe, "get_hooks", with_hook)
-    assert names(export(as_user=alice)) == ["A", "C"]
-
-
-def test_without_a_hook_no_document_is_loaded(alice):
+def test_no_document_is_loaded(alice):
     records.add(RECORD, *({"name": f"R{n}"} for n in range(200)))
     frappe.set_user(alice)
-    export_records(Context({"doctype": RECORD, "fields": ["name"]}))
+    exported(Context({"doctype": RECORD, "fields": ["name"]}))
     with database.statements() as seen:
-        export_records(Context({"doctype": RECORD, "fields": ["name"], "filters": {"name": ["like", "R%"]}}))
+        exported(Context({"doctype": RECORD, "fields": ["name"], "filters": {"name": ["like", "R%"]}}))
     assert len([sql for sql in seen if f"`tab{RECORD}`" in sql]) < 10

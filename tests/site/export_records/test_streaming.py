@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from dartwing_core.handlers import record_files
-from dartwing_core.handlers.export_records import export_records
 from dartwing_core.jobs import JobCanceledError, PermanentError
 from tests.support import records
-from tests.support.exports import Context
+from tests.support.exports import Context, exported
 from tests.support.records import RECORD
 
 pytestmark = pytest.mark.usefixtures("record_doctypes")
@@ -25,7 +24,7 @@ def test_thousands_of_wide_rows_are_streamed_with_progress(file_format):
     context = Context({"doctype": RECORD, "fields": ["name", "body"], "file_format": file_format})
     tracemalloc.start()
     try:
-        result = export_records(context)
+        result = exported(context)
         _now, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -46,8 +45,8 @@ def test_a_cancel_in_the_middle_stops_and_leaves_nothing(file_format):
     before = temporary_files()
     context = Context({"doctype": RECORD, "file_format": file_format}, cancel_after=1)
     with pytest.raises(JobCanceledError):
-        export_records(context)
-    assert context.messages == ["20 of 300 rows"]
+        exported(context)
+    assert context.messages == ["250 of 300 rows"]
     assert records.export_files() == []
     assert temporary_files() <= before
 
@@ -56,5 +55,5 @@ def test_a_full_sheet_is_refused_before_anything_is_written(monkeypatch):
     monkeypatch.setattr(record_files, "XLSX_ROWS", 2)
     records.add(RECORD, {"name": "A"}, {"name": "B"})
     with pytest.raises(PermanentError, match="An XLSX sheet holds 2 rows"):
-        export_records(Context({"doctype": RECORD, "file_format": "xlsx"}))
-    assert export_records(Context({"doctype": RECORD, "file_format": "xlsx", "limit": 1}))["rows"] == 1
+        exported(Context({"doctype": RECORD, "file_format": "xlsx"}))
+    assert exported(Context({"doctype": RECORD, "file_format": "xlsx", "limit": 1}))["rows"] == 1

@@ -96,7 +96,7 @@ def test_https_checks_the_certificate_against_the_name(tls_receiver, certificate
     url = tls_receiver.url("localhost", scheme="https")
     with pytest.raises(TransientError, match="certificate is not valid"):
         send(url)
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     assert send(url)["status"] == 200
     with pytest.raises(TransientError, match="certificate is not valid"):
         send(tls_receiver.url("127.0.0.1", scheme="https"))

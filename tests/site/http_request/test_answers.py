@@ -78,6 +78,17 @@ def test_redirects_are_not_followed(receiver, status):
     assert other.connections == 0
 
 
+def test_a_redirect_without_end_is_refused_at_once():
+    # Seen failing: a session of `requests` reads all of a redirect's body.
+    def endless(connection: socket.socket, end) -> None:
+        connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\n\r\n")
+        while not end.is_set():
+            connection.sendall(b"x" * 10_000)
+
+    with raw_server(endless) as port, pytest.raises(PermanentError, match="Redirects are not followed"):
+        send(f"http://127.0.0.1:{port}/", timeout=5)
+
+
 def test_retry_after_in_seconds_and_as_a_date_is_passed_on(receiver):
     later = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=90), usegmt=True)
     for value, expected in (("120", 120), (later, 90), ("soon", None)):

@@ -7,8 +7,10 @@ from frappe import _
 from frappe.model.document import Document
 from frappe.utils import cint
 
-from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.access import tenancy, visibility
+from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.lib import config
+from dartwing_core.jobs.lib.texts import cut
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.rq import redis_queue
 from dartwing_core.jobs.submit.after_commit import after_commit
@@ -47,3 +49,22 @@ class JobEngineSettings(Document):
         """Apply the settings at once, and wake workers for jobs that may start now."""
         visibility.forget()
         after_commit().add_once(wake.wake_for_line)  # jobs that it has stopped may start now
+
+
+def set_default_organization(organization: str) -> str:
+    """Make an organization, given by id or name, the default one. Returns its id. Does not commit.
+
+    A new Organization is made if there is none of this name. For code of the site and the command line.
+    Raises InvalidJobError if the adapter of an app knows none of this name.
+    """
+    found = tenancy.resolve(config.ENGINE, organization)
+    if tenancy.limits_of([found])[found].state is None:
+        if not tenancy.is_default():
+            raise InvalidJobError(_("Organization {0} not found.").format(cut(organization)))
+        made = frappe.get_doc({"doctype": tenancy.ORGANIZATION, "org_name": organization})
+        found = str(made.insert(ignore_permissions=True).name)
+    settings = frappe.get_doc(config.SETTINGS)
+    settings.flags.ignore_links = True  # the adapter has found it, whatever the link leads to
+    settings.default_organization = found
+    settings.save(ignore_permissions=True)
+    return found

@@ -6,16 +6,15 @@ from typing import Any
 
 from frappe import _
 
-from dartwing_core.api import rate_limits
-from dartwing_core.jobs.operations import reports
+from dartwing_core.dartwing_core.report import count_reader
+from dartwing_core.jobs.operations import dead_letters
 
 
 def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Dead letters that the user may see, by type and kind of error."""
-    reports.check_reader()
-    rate_limits.count_view()
+    count_reader()
     filters = filters or {}
-    return columns(), reports.dead_letters_by_error(filters.get("organization"), filters.get("job_type"))
+    return columns(), dead_letters.dead_letters_by_error(filters.get("organization"), filters.get("job_type"))
 
 
 def columns() -> list[dict[str, Any]]:

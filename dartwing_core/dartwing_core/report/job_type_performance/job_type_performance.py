@@ -6,19 +6,17 @@ from typing import Any
 
 from frappe import _
 
-from dartwing_core.api import rate_limits
-from dartwing_core.jobs.operations import reports
-from dartwing_core.jobs.read import charts
+from dartwing_core.dartwing_core.report import count_reader
+from dartwing_core.jobs.read import figures
 
 CHARTED = 6  # types. With more, their names would be cut
 
 
 def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]], None, dict[str, Any] | None]:
     """Counts, failure rates and times of jobs that the user may see, by type."""
-    reports.check_reader()
-    rate_limits.count_view()
+    count_reader()
     filters = filters or {}
-    rows = reports.type_performance(filters.get("organization"), filters.get("hours") or 24)
+    rows = figures.type_performance(filters.get("organization"), filters.get("hours") or 24)
     return columns(), rows, None, chart(rows)
 
 
@@ -53,7 +51,7 @@ def chart(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
         "data": {
             "labels": [row["job_type"] for row in shown],
             "datasets": [{"name": label, "values": [int(row[name]) for row in shown]} for label, name in datasets],
-            "yMarkers": charts.whole_axis([int(row["completed"] + row["failed"]) for row in shown]),
+            "yMarkers": figures.whole_axis([int(row["completed"] + row["failed"]) for row in shown]),
         },
         "type": "bar",
         "colors": ["#29CD42", "#E24C4C"],

@@ -9,14 +9,14 @@ from frappe import _
 
 from ..access import permission, visibility
 from ..errors import InvalidJobError, UnknownHandlerError
-from ..job import circuits
+from ..job.circuits import has_breaker
 from ..lib import config
 from ..lib.config import JobType
 from ..lib.texts import cut
-from ..read import job_queries, metrics
+from ..read import figures, jobs
 from ..submit import submission
 from ..types import declared_types, handlers
-from . import circuit_operations
+from . import circuits
 
 RECENT = 10
 
@@ -42,9 +42,9 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
         "can_change": can_change,
         "differences_from_code": _differences(found) if can_change else [],
         "schema": schema_of(found),
-        "figures": metrics.get_type_figures(found.name, hours),
+        "figures": figures.get_type_figures(found.name, hours),
         "circuits": _circuits(found),
-        "recent": job_queries.list_jobs(job_type=found.name, limit=RECENT)["jobs"],
+        "recent": jobs.list_jobs(job_type=found.name, limit=RECENT)["jobs"],
     }
 
 
@@ -99,9 +99,9 @@ def _differences(job_type: JobType) -> list[dict[str, str]]:
 
 def _circuits(job_type: JobType) -> list[dict[str, Any]]:
     """The circuits of this type that are not closed, in organizations that the user administers."""
-    if not circuits.has_breaker(job_type):
+    if not has_breaker(job_type):
         return []
-    return [circuit for circuit in circuit_operations.get_open_circuits() if circuit["job_type"] == job_type.name]
+    return [circuit for circuit in circuits.get_open_circuits() if circuit["job_type"] == job_type.name]
 
 
 def schema_of(job_type: JobType) -> dict[str, Any] | None:

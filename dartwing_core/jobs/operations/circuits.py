@@ -20,7 +20,7 @@ from ..lib import config
 from ..lib.row_types import changed
 from ..lib.texts import cut
 from ..line import wake
-from ..read import list_arguments, pages
+from ..read import pages
 from ..submit.after_commit import after_commit
 
 MAX_LISTED = 1_000
@@ -31,7 +31,7 @@ def get_open_circuits(organization: str | None = None) -> list[dict[str, Any]]:
 
     Leaves out Job Types whose circuit breaker is off. At most 1,000.
     """
-    rows = open_query(visibility.viewer(), list_arguments.organization_filter(organization)).run(as_dict=True)
+    rows = open_query(visibility.viewer(), pages.text(organization, "organization")).run(as_dict=True)
     return _public(rows)
 
 

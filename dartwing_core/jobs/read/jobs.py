@@ -1,4 +1,4 @@
-"""Reads jobs: status, lists, history. Only those that the current user may see, for all callers."""
+"""Status, lists and history of jobs: only of those that the current user may see, for all callers."""
 
 from __future__ import annotations
 
@@ -23,40 +23,22 @@ from ..lib.row_types import changed
 from ..schedules import schedule_store
 from ..status import RETRYABLE, JobStatus, can_move
 from ..submit import request
-from . import list_arguments, pages, visible_jobs, waiting_reason
+from . import pages, visible_jobs, waiting_reason
 
 MAX_ASKED = 500
 
-_LIST_FIELDS = [
-    "name",
-    "job_type",
-    "job_title",
-    "reference_doctype",
-    "reference_name",
-    "job_tags",
-    "organization",
-    "status",
-    "priority",
-    "progress",
-    "progress_message",
-    "owner_user",
-    "attempt",
-    "created_at",
-    "available_at",
-    "started_at",
-    "completed_at",
-    "retry_count",
-    "max_retries",
-    "next_retry_at",
-    "output_reference",
-    "error_message",
-    "error_type",
-]
-_STATUS_FIELDS = [*_LIST_FIELDS, "canceled_at", "canceled_by", "cancel_reason", "result", "depends_on", "schedule_run"]
-_RELATION_FIELDS = ["on_parent_failure", "job_key", "parent_batch"]
+_LIST_FIELDS = (
+    *("name", "job_type", "job_title", "reference_doctype", "reference_name", "job_tags", "organization", "owner_user"),
+    *("status", "priority", "progress", "progress_message", "attempt", "retry_count", "max_retries", "next_retry_at"),
+    *("created_at", "available_at", "started_at", "completed_at", "output_reference", "error_message", "error_type"),
+)
 _INNER_FIELDS = [field for field in (*waiting_reason.FIELDS, *visibility.DECIDING_FIELDS) if field not in _LIST_FIELDS]
 """Columns that are read but not shown."""
-_READ_FIELDS = [*_LIST_FIELDS, *_INNER_FIELDS]
+_STATUS_FIELDS = (
+    *_LIST_FIELDS,
+    *("canceled_at", "canceled_by", "cancel_reason", "result", "depends_on", "schedule_run"),
+    *("on_parent_failure", "job_key", "parent_batch"),
+)
 FILES = ("/files/", "/private/files/")
 
 
@@ -66,7 +48,7 @@ def get_job_status(job_id: str) -> dict[str, Any]:
     Raises JobNotFoundError for a missing or invisible job.
     """
     viewer = visibility.viewer()
-    job = visible_jobs.visible_job(job_id, *_STATUS_FIELDS, *_RELATION_FIELDS, *_INNER_FIELDS, looking=viewer)
+    job = visible_jobs.visible_job(job_id, *_STATUS_FIELDS, *_INNER_FIELDS, looking=viewer)
     shown: dict[str, Any] = {**job, "parents": dependencies.parents_of(job), "result": canonical.load(job["result"])}
     shown["key"] = shown.pop("job_key")
     shown["schedule"] = schedule_store.schedule_of(shown.pop("schedule_run"))
@@ -99,30 +81,27 @@ def list_jobs(
     Raises InvalidJobError for an unknown status, priority, field or date.
     """
     job = frappe.qb.DocType(config.JOB)
-    list_arguments.check_choice("status", status, [item.value for item in JobStatus])
-    list_arguments.check_choice("priority", priority, priorities.PRIORITIES)
+    pages.check_choice("status", status, [item.value for item in JobStatus])
+    pages.check_choice("priority", priority, priorities.PRIORITIES)
     viewer = visibility.viewer()
-    condition = viewer.visible(job, list_arguments.organization_filter(organization))
+    condition = viewer.visible(job, pages.text(organization, "organization"))
     filters = {"status": status, "job_type": job_type, "priority": priority, "owner_user": owner_user}
-    condition = list_arguments.narrowed(condition, job, **filters, parent_batch=batch)
+    condition = pages.narrowed(condition, job, **filters, parent_batch=batch)
     if schedule:
         condition &= job.schedule_run.like(schedule_store.run_pattern(schedule))
     if from_date:
-        condition &= job.creation >= list_arguments.date_of(from_date, "from_date")
+        condition &= job.creation >= pages.moment(from_date, "from_date")
     if to_date:
-        condition &= job.creation <= list_arguments.date_of(to_date, "to_date")
-    condition = _labeled(condition, job, reference, tag)
-    order = list_arguments.order_of(order_by)
-    found = pages.page(condition, job, limit, offset, lambda *bounds: page_query(condition, order, *bounds))
-    rows = [content.shown(viewer.without_hidden_result(row)) for row in found.pop("rows")]
-    return {"jobs": _public(rows, viewer), **found}
-
-
-def _labeled(condition: Criterion, job: Table, reference: Any, tag: str | None) -> Criterion:
+        condition &= job.creation <= pages.moment(to_date, "to_date")
     doctype, name = request.pair_of(reference)
     if doctype and name:
         condition &= labels.is_about(job, doctype, name)
-    return _tagged(condition, job, request.checked_tag(tag)) if tag not in (None, "") else condition
+    if tag:
+        condition = _tagged(condition, job, request.checked_tag(tag))
+    order = pages.order(order_by)
+    found = pages.page(condition, job, limit, offset, lambda *bounds: page_query(condition, order, *bounds))
+    rows = [content.shown(viewer.without_hidden_result(row)) for row in found.pop("rows")]
+    return {"jobs": _public(rows, viewer), **found}
 
 
 def _tagged(condition: Criterion, job: Table, tag: str) -> Criterion:
@@ -140,14 +119,12 @@ def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """
     if not isinstance(job_ids, list | tuple) or not all(isinstance(name, str) for name in job_ids[:MAX_ASKED]):
         raise InvalidJobError(_("{0} must be a list of job ids.").format("job_ids"))
-    asked = [name for name in job_ids[:MAX_ASKED] if len(name) <= config.LONGEST_NAME]
-    if not asked:
+    names = visible_jobs.visible_names(job_ids[:MAX_ASKED])
+    if not names:
         return {}
     job = frappe.qb.DocType(config.JOB)
-    is_running = job.name.isin(asked) & (job.status == str(JobStatus.RUNNING))
-    columns = (job.name, job.attempt, job.progress, job.progress_message)
-    query = frappe.qb.from_(job).select(*columns).where(visibility.viewer().can_see_condition(job) & is_running)
-    rows = query.run(as_dict=True)
+    query = frappe.qb.from_(job).select(job.name, job.attempt, job.progress, job.progress_message)
+    rows = query.where(job.name.isin(names) & (job.status == str(JobStatus.RUNNING))).run(as_dict=True)
     live = runs.live_progress(rows)
     return {row["name"]: {"attempt": row["attempt"], **_progress(row, live.get(row["name"]))} for row in rows}
 
@@ -169,7 +146,7 @@ def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offse
         names = names.orderby(found[column], order=direction).orderby(found.name, order=direction)
     page = names.limit(limit).offset(offset).as_("page")
     query = frappe.qb.from_(page).join(row).on(row.name == page.name)
-    query = query.select(*(row[column] for column in content.columns(_READ_FIELDS)))
+    query = query.select(*(row[column] for column in content.columns([*_LIST_FIELDS, *_INNER_FIELDS])))
     return query.orderby(row[column], order=direction).orderby(row.name, order=direction)
 
 
@@ -229,6 +206,5 @@ def _file_url(reference: str | None) -> str | None:
     """The address of a file of this site, as it stands in a link. None if its outcome is no such file."""
     if reference and reference.startswith(f"{job_files.ADDRESS}?"):
         return reference
-    if not reference or not reference.startswith(FILES) or ".." in reference:
-        return None
-    return quote(reference)
+    is_file = reference and reference.startswith(FILES) and ".." not in reference
+    return quote(reference) if reference and is_file else None

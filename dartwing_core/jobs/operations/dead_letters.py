@@ -1,0 +1,115 @@
+"""Jobs that failed for good: their list, their kinds of errors, and their retry and deletion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frappe
+from frappe import _
+from frappe.query_builder.functions import Coalesce, Count, Max, Min
+from pypika import Order
+from pypika.queries import Table
+from pypika.terms import Criterion, CustomFunction, Term
+
+from ..access import permission, visibility
+from ..errors import InvalidJobError, InvalidTransitionError
+from ..lib import config
+from ..read import jobs, pages, visible_jobs
+from ..status import JobStatus
+from . import bulk
+
+MAX_LIMIT = 1_000
+GROUPS = 500
+LONGEST_FINGERPRINT = 64
+PATTERN_LENGTH = 200
+VARIABLE = r"[0-9a-fA-F]{8}[0-9a-fA-F-]*|[0-9]+"
+"""Parts that differ between errors of one cause: numbers, and ids in hexadecimal digits."""
+
+_replace = CustomFunction("REGEXP_REPLACE", ["text", "pattern", "replacement"])
+_left = CustomFunction("LEFT", ["text", "length"])
+_sha2 = CustomFunction("SHA2", ["text", "bits"])
+_concat = CustomFunction("CONCAT_WS", ["separator", "one", "other"])
+
+
+def get_dead_letter_jobs(organization: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+    """Dead Letter jobs that the user may see, newest first."""
+    return jobs.list_jobs(organization, status=JobStatus.DEAD_LETTER.value, limit=limit)["jobs"]
+
+
+def delete_dead_letter_job(job_id: str) -> None:
+    """Delete a Dead Letter job with its history.
+
+    Raises PermissionError unless the user is a System Manager, InvalidTransitionError if the job is in another state.
+    """
+    job = visible_jobs.visible_job(job_id)
+    permission.check_may_delete()
+    if job["status"] != JobStatus.DEAD_LETTER:
+        raise InvalidTransitionError(_("Job {0} is {1}, not Dead Letter.").format(job["name"], _(job["status"])))
+    frappe.delete_doc(config.JOB, job["name"])
+
+
+def bulk_retry_dead_letter(
+    organization: str | None = None, job_type: str | None = None, limit: int = 50
+) -> dict[str, Any]:
+    """Retry Dead Letter jobs that the user may see, oldest first: `{retried: [job ids], skipped: {job id: reason}}`."""
+    job, condition = _dead_letters(organization, job_type)
+    answer = bulk.retry_visible(_oldest(job, condition, pages.bounded(limit, 1, MAX_LIMIT, "limit")))
+    return {"retried": answer["done"], "skipped": answer["refused"]}
+
+
+def dead_letters_by_error(organization: str | None = None, job_type: str | None = None) -> list[dict[str, Any]]:
+    """Dead letters of one type with one kind of error, the kinds with the most first, at most 500.
+
+    Rows of `job_type, error, jobs, organizations, first, last, sample, fingerprint`: errors that differ only in
+    numbers and ids are of one kind, whose `fingerprint` `retry_dead_letters` takes. `sample` is the latest job.
+    """
+    job, condition = _dead_letters(organization, job_type)
+    fingerprint, number = _fingerprint(job), Count("*")
+    columns = (
+        Max(job.job_type).as_("job_type"),
+        Max(_left(Coalesce(job.error_message, ""), PATTERN_LENGTH)).as_("error"),
+        number.as_("jobs"),
+        Count(job.organization).distinct().as_("organizations"),
+        Min(job.modified).as_("first"),
+        Max(job.modified).as_("last"),
+        Max(job.name).as_("sample"),
+        fingerprint.as_("fingerprint"),
+    )
+    query = frappe.qb.from_(job).select(*columns).where(condition).groupby(fingerprint)
+    return query.orderby(number, order=Order.desc).limit(GROUPS).run(as_dict=True)
+
+
+def retry_dead_letters(
+    fingerprints: list[str], organization: str | None = None, job_type: str | None = None
+) -> dict[str, Any]:
+    """Retry the dead letters with these kinds of errors, the oldest 500: `{done, refused, left}`.
+
+    `left`: how many such jobs there are besides. Raises InvalidJobError for a value that is no list of fingerprints.
+    """
+    if isinstance(fingerprints, list) and len(fingerprints) > GROUPS:
+        raise InvalidJobError(_("{0}: at most {1} at once.").format("fingerprints", GROUPS))
+    is_list = isinstance(fingerprints, list) and all(isinstance(text, str) for text in fingerprints)
+    if not is_list or any(len(text) > LONGEST_FINGERPRINT for text in fingerprints):
+        raise InvalidJobError(_("{0} must be a list of texts.").format("fingerprints"))
+    if not fingerprints:
+        return {"done": [], "refused": {}, "left": 0}
+    job, condition = _dead_letters(organization, job_type)
+    condition &= _fingerprint(job).isin(fingerprints)
+    names = _oldest(job, condition, bulk.MAX_JOBS)
+    total = pages.total_query(condition, job).run()[0][0]
+    return {**bulk.retry_visible(names), "left": total - len(names)}
+
+
+def _dead_letters(organization: str | None, job_type: str | None) -> tuple[Table, Criterion]:
+    job = frappe.qb.DocType(config.JOB)
+    visible = visibility.viewer().can_see_condition(job, pages.text(organization, "organization"))
+    return job, pages.narrowed(visible & (job.status == str(JobStatus.DEAD_LETTER)), job, job_type=job_type)
+
+
+def _oldest(job: Table, condition: Criterion, limit: int) -> list[str]:
+    return frappe.qb.from_(job).select(job.name).where(condition).orderby(job.name).limit(limit).run(pluck=True)
+
+
+def _fingerprint(job: Table) -> Term:
+    pattern = _left(_replace(Coalesce(job.error_message, ""), VARIABLE, "#"), PATTERN_LENGTH)
+    return _left(_sha2(_concat("|", job.job_type, pattern), 256), 20)

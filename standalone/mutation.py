@@ -1,6 +1,6 @@
 """`./dev mutate [MODULE…]`: whether the unit tests notice small changes of the engine's pure modules.
 
-cosmic-ray makes the changes, in a copy of the checkout for each module. Nothing here needs a site. docs/testing.md has
+cosmic-ray makes the changes, in a copy of the checkout for each module. Nothing here needs a site. CONTRIBUTING.md has
 the figures.
 """
 

@@ -1,4 +1,4 @@
-"""The scripts of Desk and of the job center make no elements of HTML (docs/frontend.md)."""
+"""The scripts of Desk and of the job center make no elements of HTML (dartwing_core/public/README.md)."""
 
 from __future__ import annotations
 

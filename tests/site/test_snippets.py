@@ -64,8 +64,7 @@ def test_requests_are_answered(companies, web):
     user = factory.user("reader", *COMPANIES.values(), roles=("Dartwing Admin",), org_role="Admin")
     stands_for = {"https://your.site": web, "KEY:SECRET": http.new_token(user), "JOB-1K11…": completed_job()}
     curl = f'curl() {{ command curl --fail-with-body --silent -H "Host: {frappe.local.site}" "$@"; }}; set -e\n'
-    pages = [path for path in DOCUMENTS]
-    scripts = [text for page in pages for text in texts(page, "sh") if "curl " in text]
+    scripts = [text for page in DOCUMENTS for text in texts(page, "sh") if "curl " in text]
     assert scripts
     for script in scripts:
         for printed, ours in stands_for.items():

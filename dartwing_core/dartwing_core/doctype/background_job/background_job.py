@@ -42,7 +42,7 @@ class BackgroundJob(EngineDocument, SealedDocument):
 
 
 def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.job.backlog`, `job_store`, `jobs` and `visibility`.
+    """Indexes for the queries of `jobs/job/find`, `jobs/read/jobs` and `jobs/access/visibility`.
 
     Few indexes hold the status: it changes twice with each job, and each such index changes with it.
     """

@@ -40,10 +40,9 @@ class Subject:
 SUBJECTS = {
     "status": Subject(["status"]),
     "job.record": Subject(["transitions"], ["start", "end", "_move", "_move_all", "_checked", "_by_size"]),
-    "run.backoff": Subject(["backoff"]),
+    "run.outcome": Subject(["backoff"], ["calculate_backoff", "next_delay"]),
     "lib.canonical": Subject(["canonical"]),
-    "line.selection": Subject(["selection"]),
-    "line.turns": Subject(["turns"]),
+    "line.turns": Subject(["selection", "turns"]),
     "line.limits": Subject(["limits"], ["__init__", "fits", "caps_of", "lock_caps", "find_reached"]),
 }
 

@@ -17,7 +17,7 @@ from frappe.permissions import can_export
 from frappe.utils import get_files_path
 
 from dartwing_core.jobs import JobContext, PermanentError, job_handler
-from dartwing_core.jobs.lib.pieces import in_pieces
+from dartwing_core.jobs.lib.dml import in_pieces
 from dartwing_core.jobs.lib.texts import cut
 
 from . import record_files

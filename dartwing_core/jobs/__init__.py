@@ -54,8 +54,8 @@ from .operations.schedules import get_schedule, list_schedules, preview_schedule
 from .read.details import get_job_details, open_file
 from .read.figures import get_execution_time_stats, get_job_counts, get_metrics, get_slowest_jobs
 from .read.jobs import get_job_history, get_job_status, list_jobs
-from .run.backoff import calculate_backoff
 from .run.context import JobContext, current
+from .run.outcome import calculate_backoff
 from .status import JobStatus
 from .types.functions import enqueueable
 

@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import submit_jobs
-from dartwing_core.jobs.job import inbox
+from dartwing_core.jobs.job import notices
 from dartwing_core.jobs.lib import clock, config
 from dartwing_core.jobs.sweep import alerts
 from tests.support import factory
@@ -134,7 +134,7 @@ def test_they_can_be_muted(manager):
 def test_what_broke_off_is_told_the_next_time(manager, monkeypatch):
     with settings(alert_dead_letters=1):
         dead(2)
-        monkeypatch.setattr(inbox, "add_notice", fail)
+        monkeypatch.setattr(notices, "add_notice", fail)
         with pytest.raises(RuntimeError):
             alerts.check_alerts()
         monkeypatch.undo()

@@ -12,7 +12,7 @@ import pytest
 
 from dartwing_core.jobs import get_job_status
 from dartwing_core.jobs.lib import config
-from dartwing_core.jobs.run import idempotency
+from dartwing_core.jobs.run import context
 from tests.support import factory, http, records
 from tests.support.http import Client
 from tests.support.jobs import submitted_by
@@ -96,7 +96,7 @@ def test_a_delivery_is_repeated_with_the_same_key_until_it_is_accepted(workers, 
     first, second = receiver.requests
     assert (first.body, first.path) == (second.body, second.path) == (b'{"n":1}', "/hook")
     key = first.headers["Idempotency-Key"]
-    assert key == second.headers["Idempotency-Key"] == idempotency.key_of(job.name)
+    assert key == second.headers["Idempotency-Key"] == context.key_of(job.name)
     assert job.name not in key
 
 

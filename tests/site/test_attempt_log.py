@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import JobNotFoundError, get_job_details
-from dartwing_core.jobs.run import attempt_log, heartbeat
+from dartwing_core.jobs.run import context, heartbeat
 from tests.support import contents, database, factory
 from tests.support.jobs import run, submitted, submitted_by
 from tests.support.listener import listening
@@ -48,7 +48,7 @@ def test_a_job_without_lines_has_an_empty_log():
 
 
 def test_the_newest_lines_are_kept_and_each_is_cut():
-    most, length = attempt_log.MOST_LINES, attempt_log.LINE_LENGTH
+    most, length = context.MOST_LINES, context.LINE_LENGTH
     job = submitted(logging(), lines=[[f"line {number}"] for number in range(most + 5)] + [["x" * 2 * length]])
     run(job)
     kept = texts_of(job)

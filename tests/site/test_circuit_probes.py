@@ -10,7 +10,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, get_job_status, get_open_circuits, manually_close_circuit, submit_job
-from dartwing_core.jobs.after import circuit_breaker
+from dartwing_core.jobs.after import after_settle
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory, processes
@@ -71,7 +71,7 @@ def test_one_starts_and_the_others_follow_when_it_succeeds(job_type, times):
     assert reason == f"The circuit of {job_type} is being tried by another job."
     processes.queue_client().flushdb()
     running.make()
-    circuit_breaker.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
+    after_settle.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
     assert state(job_type) == "Closed"
     assert listed("default") == [held.name], "workers look at once"
     assert (row(job_type).closed_by, row(job_type).probe_job) == (None, None)
@@ -107,7 +107,7 @@ def test_one_that_says_nothing_lets_the_next_try_at_once(times, ending):
         frappe.db.commit()
     running.make()
     frappe.set_user("Administrator")
-    circuit_breaker.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
+    after_settle.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
     assert state(job_type) == "Half Open"
     assert attempts.begun_next().job.name != probe
 
@@ -195,7 +195,7 @@ def test_a_circuit_closed_by_hand_stays_closed_whatever_the_probe_says(job_type,
     manually_close_circuit(job_type, factory.ALPHA)
     frappe.db.commit()
     running.make()
-    circuit_breaker.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
+    after_settle.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
     assert state(job_type) == "Closed"
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import frappe
 import pytest
 
-from dartwing_core.jobs.lib import config, inserts
+from dartwing_core.jobs.lib import config, dml
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901)
 COLUMNS = (
@@ -37,24 +37,24 @@ def stored() -> dict[str, tuple]:
     return {values[0]: tuple(values) for values in found}
 
 
-@pytest.mark.parametrize("number", [inserts.MANY - 1, inserts.MANY, 300])
+@pytest.mark.parametrize("number", [dml.MANY - 1, dml.MANY, 300])
 def test_many_rows_are_stored_as_one_by_one(site, number: int):
     rows = [row(each) for each in range(number)]
     for each in rows:
-        inserts.insert_rows(config.JOB, COLUMNS, [each])
+        dml.insert_rows(config.JOB, COLUMNS, [each])
     one_by_one = stored()
 
-    inserts.insert_rows(config.JOB, COLUMNS, rows)
+    dml.insert_rows(config.JOB, COLUMNS, rows)
 
     assert stored() == one_by_one
     assert len(one_by_one) == number
 
 
 def test_a_taken_name_among_many_inserts_none(site):
-    rows = [row(each) for each in range(inserts.MANY)] + [row(7)]
+    rows = [row(each) for each in range(dml.MANY)] + [row(7)]
 
     with pytest.raises(Exception) as raised:
-        inserts.insert_rows(config.JOB, COLUMNS, rows)
+        dml.insert_rows(config.JOB, COLUMNS, rows)
 
     assert frappe.db.is_duplicate_entry(raised.value)
     assert stored() == {}

@@ -15,7 +15,7 @@ import pytest
 from dartwing_core.jobs.job import find, waiting
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim, limits, line_queries, queue_view
-from dartwing_core.jobs.line.selection import Line
+from dartwing_core.jobs.line.turns import Line
 from tests.support import database, factory, population
 
 ORGANIZATIONS, TYPES, JOBS = 100, 2, 10_000

@@ -6,7 +6,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs.after import child_jobs
-from dartwing_core.jobs.job import inbox, job_owner
+from dartwing_core.jobs.job import notices
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
 from tests.support.database import statements
@@ -110,7 +110,7 @@ def test_a_notice_says_nothing_of_the_error(alice):
 
 
 def test_a_notice_does_not_name_whose_request_has_swept(alice, bob):
-    # Frappe shows who made a Notification Log. Seen failing (a foreign user) without `inbox.add_notice`.
+    # Frappe shows who made a Notification Log. Seen failing (a foreign user) without `notices.add_notice`.
     frappe.set_user(alice)
     parent = submitted_with(made("nothing"), available_at=3600)
     child = submitted_with(parent.job_type, depends_on=parent.name)
@@ -128,7 +128,7 @@ def test_a_notice_does_not_name_whose_request_has_swept(alice, bob):
 def test_nobody_else_hears_that_somebody_has_a_notice(alice):
     # Seen failing: everybody with an account may listen to a list of notices, and heard for whom a new one was.
     with listening() as heard:
-        inbox.add_notice(alice, "of a test", document_type="Background Job", document_name="JOB-1K")
+        notices.add_notice(alice, "of a test", document_type="Background Job", document_name="JOB-1K")
         frappe.db.commit()
     assert [event for event in heard.messages if event[0] == "list_update"] == []
     assert any(event == "notification" for event, _room, _message in heard.messages), "its user is told apart"
@@ -137,15 +137,15 @@ def test_nobody_else_hears_that_somebody_has_a_notice(alice):
 def test_many_failures_are_not_told_one_by_one(alice):
     # Broken by leaving out the second `redis_queue.count_within`.
     job_type = made()
-    for number in range(job_owner.PER_HOUR + 3):
+    for number in range(notices.PER_HOUR + 3):
         failed(alice, job_type, number=number)
     found = told(alice)
-    assert len(found) == job_owner.PER_HOUR + 1
+    assert len(found) == notices.PER_HOUR + 1
     assert "only in the list" in found[-1].subject
 
 
 def test_one_who_is_no_member_any_more_is_not_told():
-    # Broken by leaving `visibility.can_see` out of `job_owner._notify_alike`.
+    # Broken by leaving `visibility.can_see` out of `notices._notify_alike`.
     leaver = factory.user("leaver", factory.ALPHA)
     job = submitted_by(leaver, made(), title="test note")
     frappe.db.delete("Org Member", {"user": leaver})
@@ -185,7 +185,7 @@ def test_who_may_be_told_is_asked_once_for_many_ends(alice):
     # Seen failing when each end asks: a thousand children of a job that failed cost a thousand statements.
     frappe.set_user(alice)
     parent = submitted_with(made("nothing"), available_at=3600)
-    for number in range(job_owner.PER_HOUR + 30):
+    for number in range(notices.PER_HOUR + 30):
         submitted_with(parent.job_type, parameters={"n": number}, depends_on=parent.name)
     frappe.set_user("Administrator")
     frappe.db.set_value("Background Job", parent.name, "status", "Dead Letter")
@@ -193,4 +193,4 @@ def test_who_may_be_told_is_asked_once_for_many_ends(alice):
     with statements() as asked:
         child_jobs.release_children([parent.name])
     assert sum("`tabOrg Member`" in text for text in asked) <= 2
-    assert len(told(alice)) == job_owner.PER_HOUR + 1
+    assert len(told(alice)) == notices.PER_HOUR + 1

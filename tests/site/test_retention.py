@@ -10,7 +10,7 @@ import pytest
 
 from dartwing_core.jobs import batch, cancel_job, job, retry_job
 from dartwing_core.jobs.after import child_jobs
-from dartwing_core.jobs.lib import clock, deletion
+from dartwing_core.jobs.lib import clock, dml
 from dartwing_core.jobs.sweep import retention, sweeper
 from tests.support import database, factory, files
 from tests.support.database import another_connection, explain
@@ -236,7 +236,7 @@ def test_more_than_a_batch_goes_and_kept_ones_hide_none(monkeypatch):
 
 def test_a_batch_that_somebody_keeps_locked_keeps_no_other_row(monkeypatch):
     # Seen failing: the clean-up waited 50 seconds for it, and ended there.
-    monkeypatch.setattr(deletion, "LOCK_WAIT", 1)
+    monkeypatch.setattr(dml, "LOCK_WAIT", 1)
     found = batch(job(made(), {"n": 1})).submit(factory.ALPHA)
     frappe.db.commit()
     run(frappe.get_all(JOB, {"parent_batch": found.name})[0])

@@ -6,8 +6,8 @@ import pytest
 
 from dartwing_core.jobs import calculate_backoff
 from dartwing_core.jobs.lib.config import parse_delays
-from dartwing_core.jobs.run import backoff
-from dartwing_core.jobs.run.backoff import next_delay
+from dartwing_core.jobs.run import outcome
+from dartwing_core.jobs.run.outcome import next_delay
 
 
 @pytest.mark.parametrize(("attempt", "middle"), [(1, 60), (2, 120), (3, 240), (4, 480), (5, 960)])
@@ -25,7 +25,7 @@ def test_backoff_stays_between_a_second_and_the_cap(attempt):
 
 @pytest.fixture
 def no_jitter(monkeypatch) -> None:
-    monkeypatch.setattr(backoff.random, "uniform", lambda lowest, highest: (lowest + highest) / 2)
+    monkeypatch.setattr(outcome.random, "uniform", lambda lowest, highest: (lowest + highest) / 2)
 
 
 def test_a_retry_before_the_first_is_the_first(no_jitter):

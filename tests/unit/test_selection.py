@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dartwing_core.jobs.lib.priorities import HEAD_START_TURNS
-from dartwing_core.jobs.line.selection import Choice, Line
+from dartwing_core.jobs.line.turns import Choice, Line
 
 
 def line(organization: str, rank: float = 0.0, priority: str = "Normal", job_type: str = "type") -> Line:

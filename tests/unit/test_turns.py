@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dartwing_core.jobs.line import turns
-from dartwing_core.jobs.line.selection import Line
+from dartwing_core.jobs.line.turns import Line
 
 
 class Hashes:

@@ -7,11 +7,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..job import waiting
-from ..lib import best_effort, clock, sql
+from ..access import tenancy
+from ..job import circuits, events, waiting
+from ..job.outcome import Outcome
+from ..lib import best_effort, clock, config, sql
+from ..lib.config import JobType
+from ..lib.row_types import MovableJob, TypeAndOrganization
 from ..line import wake
 from ..run.attempt import Attempt
-from . import batch_end, circuit_breaker
+from ..status import JobStatus
+from . import batch_end
 
 QUICK_SECONDS = 1.0
 
@@ -23,7 +28,7 @@ def follow_up(attempt: Attempt) -> None:
     """
     job, end = attempt.job, attempt.end
     if end is not None:
-        run_step(partial(circuit_breaker.record_end, job.row, end, is_probe=job.is_probe))
+        run_step(partial(record_end, job.row, end, is_probe=job.is_probe))
     batch = job.row["parent_batch"]
     if job.has_children or time.monotonic() - attempt.started > QUICK_SECONDS:
         run_step(partial(batch_end.follow_up_end, job.row))
@@ -41,3 +46,63 @@ def requeue_if_due(attempt: Attempt) -> None:
 def run_step(step: Callable[[], Any]) -> None:
     """Run a step. An error is only logged. The connection stays usable even if the time limit struck in the middle."""
     best_effort.run(step, ends_time_limit=True)
+
+
+# Circuit breaker -----------------------------------------------------------------------------------------------------
+
+
+CHANGED = "job_circuit_changed"
+"""Realtime event for the admins of the organization."""
+
+
+def record_end(job: MovableJob, end: Outcome, *, is_probe: bool) -> None:
+    """Record the committed end of an attempt. Commits.
+
+    `is_probe`: whether it was claimed as the probe of its circuit. A transient failure costs one statement. A success
+    costs none unless it was the probe. Types without a circuit breaker cost nothing.
+    """
+    job_type = config.job_type(job["job_type"])
+    if job_type is None or not circuits.has_breaker(job_type):
+        return
+    if end.is_transient:
+        _record_failure(job, job_type)
+    elif is_probe:
+        if end.status == JobStatus.COMPLETED and sql.committed(partial(circuits.close, job)):
+            announce_change(job, circuits.CLOSED)
+        wake.wake_for_line()  # the next probe may try
+
+
+def _record_failure(job: MovableJob, job_type: JobType) -> None:
+    seen = circuits.tally(job, job_type)
+    until = clock.now_epoch() + 60 * (job_type.circuit_breaker_cooldown_minutes or 0)
+    if seen.status == circuits.HALF_OPEN and (seen.probe_job, seen.probe_attempt) == (job["name"], job["attempt"]):
+        has_opened = sql.committed(partial(circuits.reopen, job, until))
+    else:
+        is_due = seen.status not in circuits.NOT_CLOSED and must_open(seen, job_type)
+        has_opened = is_due and sql.committed(partial(circuits.open_anew, job, seen, until))
+    if has_opened:
+        announce_change(job, circuits.OPEN, until)
+
+
+def must_open(seen: circuits.Tally, job_type: JobType) -> bool:
+    """Whether the tally has enough failures to open a circuit of this type."""
+    is_enough = seen.samples >= max(1, job_type.circuit_breaker_min_samples or 0)
+    return is_enough and seen.failures >= (job_type.circuit_breaker_failure_threshold or 1) * seen.samples
+
+
+def announce_change(job: TypeAndOrganization, status: str, until: float | None = None) -> None:
+    """Update the admins' screens: best effort, after the commit."""
+    best_effort.run(lambda: _notify_admins(job, status, until))
+
+
+def _notify_admins(job: TypeAndOrganization, status: str, until: float | None) -> None:
+    message = {
+        "job_type": job["job_type"],
+        "organization": job["organization"],
+        "organization_name": tenancy.name_of(job["organization"]),
+        "status": status,
+        "open_until": clock.isoformat(clock.site_time(until)) if until else None,
+        "updated_at": clock.iso_clock()(),
+    }
+    for user in tenancy.admins_of(job["organization"]):
+        events.publish_to_user(user, CHANGED, message)

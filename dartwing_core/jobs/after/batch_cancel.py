@@ -12,7 +12,7 @@ from functools import partial
 from ..job import batch_store, find, record
 from ..job.job_rows import MemberRow
 from ..lib import best_effort, sql
-from ..lib.pieces import in_pieces
+from ..lib.dml import in_pieces
 from ..line import wake
 from ..rq import leader
 from ..status import NOT_RUNNING, JobStatus

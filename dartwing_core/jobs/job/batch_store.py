@@ -16,8 +16,8 @@ from pypika.queries import QueryBuilder, Table
 
 from ..access import content
 from ..lib import clock, config, sql
+from ..lib.dml import insert_row, update_query
 from ..lib.row_types import Columns, fields_of
-from ..lib.rows import insert_row, update_query
 from ..status import LIVE, JobStatus
 from . import find
 from .job_rows import MemberRow

@@ -20,10 +20,10 @@ from pypika.functions import Coalesce
 from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion
 
-from ..lib import clock, config, deletion, ids, sql
+from ..lib import clock, config, dml, ids, sql
 from ..lib.config import JobType
+from ..lib.dml import insert_row, standard_columns, update_query
 from ..lib.row_types import Columns, MovableJob, TypeAndOrganization
-from ..lib.rows import insert_row, standard_columns, update_query
 from ..status import JobStatus
 
 
@@ -242,4 +242,4 @@ def _update(condition: Criterion, values: Columns) -> bool:
 
 def forget(organization: str) -> None:
     """Delete the circuits of an organization that is deleted: another one may get its name."""
-    deletion.delete_rows(config.CIRCUIT, "organization", [organization])
+    dml.delete_rows(config.CIRCUIT, "organization", [organization])

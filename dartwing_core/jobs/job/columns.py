@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..lib import clock, ids, priorities
+from ..lib.dml import standard_columns
 from ..lib.row_types import Columns
-from ..lib.rows import standard_columns
 from ..status import JobStatus, LinePlace
 
 

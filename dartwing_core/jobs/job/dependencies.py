@@ -10,9 +10,8 @@ from pypika.functions import Coalesce, Max
 from pypika.queries import QueryBuilder
 
 from ..access import content, visibility
-from ..lib import canonical, clock, config, deletion, ids, inserts
-from ..lib.pieces import in_pieces
-from ..lib.rows import STANDARD, standard_values
+from ..lib import canonical, clock, config, dml, ids
+from ..lib.dml import STANDARD, in_pieces, standard_values
 from ..status import LIVE, JobStatus, LinePlace
 from . import find, record
 from .job_rows import JobRow
@@ -34,7 +33,7 @@ def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
     now = clock.site_time()
     for some in in_pieces(pairs, INSERT_ROWS):
         values = [(*standard_values(ids.time_ordered_id(), owner, now), *pair) for pair in some]
-        inserts.insert_rows(config.DEPENDENCY, (*STANDARD, "background_job", "depends_on"), values)
+        dml.insert_rows(config.DEPENDENCY, (*STANDARD, "background_job", "depends_on"), values)
 
 
 def parents_of(job: DependentJob) -> list[str]:
@@ -74,7 +73,7 @@ def forget(parents: Sequence[str]) -> None:
     """Drop dependencies on completed jobs before their rows are deleted: missing parents count as failed."""
     if not parents:
         return
-    deletion.delete_rows(config.DEPENDENCY, "depends_on", parents)
+    dml.delete_rows(config.DEPENDENCY, "depends_on", parents)
     pointing = _pointing_to(parents).run()
     for some in in_pieces(pointing, POINT_ROWS):
         record.set_parents(dict(some), [JobStatus.DEAD_LETTER])

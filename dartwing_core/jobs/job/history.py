@@ -9,9 +9,9 @@ from typing import Any, TypedDict
 
 import frappe
 
-from ..lib import clock, config, ids, inserts
+from ..lib import clock, config, dml, ids
+from ..lib.dml import STANDARD, standard_values
 from ..lib.row_types import fields_of
-from ..lib.rows import STANDARD, standard_values
 from ..status import JobStatus
 
 
@@ -70,7 +70,7 @@ def write(events: Sequence[Event], at: datetime | None = None) -> None:
     if not events:
         return
     now = at or clock.site_time()
-    inserts.insert_rows(config.LOG, (*STANDARD, "timestamp", *_FIELDS), [_row(event, now) for event in events])
+    dml.insert_rows(config.LOG, (*STANDARD, "timestamp", *_FIELDS), [_row(event, now) for event in events])
 
 
 def of_job(job_id: str) -> list[HistoryRow]:

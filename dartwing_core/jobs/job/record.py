@@ -15,12 +15,12 @@ from pypika import Case
 
 from ..access import content
 from ..errors import InvalidTransitionError
-from ..lib import clock, config, deletion, inserts, priorities, sql, transaction
+from ..lib import clock, config, dml, priorities, sql, transaction
 from ..lib.row_types import Columns
 from ..lib.texts import TEXT_LENGTH, text_for_storage
 from ..rq import doorbells, redis_queue
 from ..status import FINISHED, RETRYABLE, JobStatus, LinePlace, can_move
-from . import columns, event_jobs, events, find, history, job_owner, labels
+from . import columns, event_jobs, events, find, history, labels, notices
 from .find import LOCK_WAIT
 from .job_rows import ChildRow, DueRow, HolderRow, JobRow, NewJobRow
 from .outcome import Outcome
@@ -352,14 +352,14 @@ def _update(
 def _insert(rows: Sequence[NewJobRow]) -> None:
     batches = list(_by_size(rows))
     for batch in batches:
-        inserts.insert_rows(config.JOB, list(rows[0]), [tuple(row.values()) for row in batch])
+        dml.insert_rows(config.JOB, list(rows[0]), [tuple(row.values()) for row in batch])
     labels.remember_referring(row["reference_doctype"] for row in rows)
     try:
         for batch in batches:
             history.write([event for row in batch for event in _first_events(row)])
     except Exception as error:
         if not transaction.has_undone_transaction(error):
-            deletion.delete_named(config.JOB, [row["name"] for row in rows])
+            dml.delete_named(config.JOB, [row["name"] for row in rows])
         raise
 
 
@@ -406,7 +406,7 @@ def _tell(jobs: Sequence[Any], from_status: JobStatus, to_status: JobStatus, wri
     insert_untold(event_jobs.rows_for(jobs, from_status, to_status))
     events.announce(jobs, from_status, to_status, written)
     for job in jobs:
-        job_owner.notify_after_commit(job, to_status)
+        notices.notify_after_commit(job, to_status)
 
 
 def _ring_later(rows: Sequence[NewJobRow]) -> None:

@@ -17,9 +17,9 @@ from pypika.terms import Term, Values
 
 from ..access import content
 from ..errors import JobCanceledError
-from ..lib import clock, config, deletion, ids, inserts, server_errors, sql, transaction
+from ..lib import clock, config, dml, ids, server_errors, sql, transaction
+from ..lib.dml import standard_columns, update_query
 from ..lib.row_types import AttemptKey, Columns, fields_of
-from ..lib.rows import standard_columns, update_query
 from ..lib.texts import TEXT_LENGTH
 
 
@@ -159,7 +159,7 @@ def keep_parameters(job: str, attempt: int, parameters: str) -> None:
 def forget_state(job: str) -> None:
     """Drop the checkpoints of a job's attempts, by name: over the index, the gaps beside them would be locked."""
     run = frappe.qb.DocType(config.RUN)
-    if names := deletion.names_of(config.RUN, "background_job", [job]):
+    if names := dml.names_of(config.RUN, "background_job", [job]):
         query = frappe.qb.update(run).set(run.sealed_state, None).where(run.name.isin(sorted(names)))
         sql.run_update(query, by_name=True)
 
@@ -191,7 +191,7 @@ def _insert(run: str, values: Columns, lock_wait: int | None = None) -> None:
     if any(isinstance(value, Term) for value in row.values()):
         sql.run_update(frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()), lock_wait)
     else:
-        inserts.insert_rows(config.RUN, list(row), [tuple(row.values())], lock_wait)
+        dml.insert_rows(config.RUN, list(row), [tuple(row.values())], lock_wait)
 
 
 def _update(run: str, values: Columns, lock_wait: int | None = None, *, unless_canceled: bool = False) -> bool:

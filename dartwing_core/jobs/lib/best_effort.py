@@ -12,7 +12,7 @@ from typing import TypeVar
 import frappe
 
 from . import connection, sql
-from .outside_errors import BaseTimeoutException, RedisError
+from .server_errors import BaseTimeoutException, RedisError
 
 T = TypeVar("T")
 

@@ -16,8 +16,13 @@ from typing import Any
 import frappe
 
 from ..errors import JobCanceledError, JobError, PermanentError, TransientError
-from .outside_errors import BaseTimeoutException, RedisConnectionError, RedisLoadingError, RedisTimeoutError
-from .server_errors import database_code
+from .server_errors import (
+    BaseTimeoutException,
+    RedisConnectionError,
+    RedisLoadingError,
+    RedisTimeoutError,
+    database_code,
+)
 
 RETRYABLE_HTTP_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 

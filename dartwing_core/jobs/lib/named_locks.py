@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import frappe
 
 from . import server_errors
-from .pieces import in_pieces
+from .dml import in_pieces
 
 LONGEST_LOCK_NAME = 64
 AT_ONCE = 200

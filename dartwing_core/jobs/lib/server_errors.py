@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from redis.exceptions import BusyLoadingError as RedisLoadingError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from rq.timeouts import BaseTimeoutException
+
 DUPLICATE = 1062
 DEADLOCK = 1213
 LOCK_WAIT_TIMEOUT = 1205
@@ -44,3 +50,9 @@ def _driver_error(error: BaseException) -> BaseException | None:
         wrapped = seen.args[0] if seen.args and isinstance(seen.args[0], BaseException) else None
         seen = wrapped or seen.__cause__
     return None
+
+
+# Outside errors ------------------------------------------------------------------------------------------------------
+
+
+__all__ = ["BaseTimeoutException", "RedisConnectionError", "RedisError", "RedisLoadingError", "RedisTimeoutError"]

@@ -13,7 +13,7 @@ from pypika.queries import QueryBuilder
 from pypika.terms import CustomFunction, Function
 
 from . import server_errors
-from .outside_errors import BaseTimeoutException
+from .server_errors import BaseTimeoutException
 
 CONFLICT_TRIES = 3
 T = TypeVar("T")

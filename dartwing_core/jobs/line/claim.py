@@ -17,8 +17,7 @@ from ..lib import clock, connection, sql
 from ..status import JobStatus
 from . import claimed_job, limits, line_queries, queue_view
 from .claimed_job import ClaimedJob, LockedJob
-from .selection import Choice, Line
-from .turns import Turns
+from .turns import Choice, Line, Turns
 
 MARGIN = 30.0
 """Seconds that a process keeps before its forced end, for what follows a job."""

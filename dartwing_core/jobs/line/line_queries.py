@@ -17,7 +17,7 @@ from ..job.job_rows import CandidateRow, DueRow
 from ..lib import config
 from ..status import JobStatus, LinePlace
 from . import limits
-from .selection import Line
+from .turns import Line
 
 
 class HeadRow(TypedDict):

@@ -20,8 +20,7 @@ from ..lib.config import JobType
 from ..status import JobStatus, LinePlace
 from . import limits, line_queries, pauses
 from .limits import Key, SlotsRow
-from .selection import Choice, Line
-from .turns import Turns
+from .turns import Choice, Line, Turns
 
 SHARE = 20
 """A view is good for so many times as long as its reading took. So reading takes a twentieth of a worker's time."""

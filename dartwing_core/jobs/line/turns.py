@@ -5,11 +5,14 @@ They may be lost.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from operator import attrgetter
 from typing import Any
 
+from ..lib.priorities import HEAD_START_TURNS
 from ..rq import redis_queue
-from .selection import Line
 
 TURNS = "turns"
 KEPT_SECONDS = 3_600
@@ -60,3 +63,108 @@ class Turns:
             pipeline.hsetnx(self._key, name, str(value))
         pipeline.expire(self._key, KEPT_SECONDS)
         pipeline.execute()
+
+
+# Selection -----------------------------------------------------------------------------------------------------------
+
+
+_Turn = tuple[float, float, str]
+"""Pass less head start, then the first job's rank among equals, then the organization."""
+
+
+@dataclass(slots=True)
+class Line:
+    """The jobs in line of one queue, organization, type and priority."""
+
+    queue: str
+    organization: str
+    job_type: str
+    priority: str
+    rank: float
+    """The rank of its first job, or a lower one where that is not known any more."""
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """The four values by which lines differ."""
+        return self.queue, self.organization, self.job_type, self.priority
+
+
+class Choice:
+    """The lines from which a worker may claim, and whose turn it is."""
+
+    def __init__(self, lines: Iterable[Line], passes: Mapping[str, float], weights: Mapping[str, int]):
+        """`passes`: as kept. Organizations without a pass begin at the lowest of the others.
+
+        `weights`: turns of each organization in a round, 1 by default.
+        """
+        self._lines: dict[str, list[Line]] = {}
+        for line in lines:
+            self._lines.setdefault(line.organization, []).append(line)
+        start = min((passes[name] for name in self._lines if name in passes), default=0.0)
+        self.passes = {name: passes.get(name, start) for name in self._lines}
+        self._weights = weights
+        self._turns: list[_Turn] = []
+        self._turn_of: dict[str, _Turn] = {}
+        for name in self._lines:
+            self._line_up(name)
+
+    @property
+    def lines(self) -> list[Line]:
+        """All lines whose jobs may start."""
+        return [line for lines in self._lines.values() for line in lines]
+
+    def next(self) -> Line | None:
+        """The line whose turn it is. None if there is none."""
+        while self._turns:
+            turn = self._turns[0]
+            if self._turn_of.get(turn[2]) is turn:
+                return self._first(turn[2])
+            heappop(self._turns)
+        return None
+
+    def in_order(self) -> list[Line]:
+        """All lines whose jobs may start, in the order of their turns."""
+
+        def turn(line: Line) -> tuple[float, float]:
+            return self.passes[line.organization] - HEAD_START_TURNS.get(line.priority, 0.0), line.rank
+
+        return sorted(self.lines, key=turn)
+
+    def is_next(self, line: Line, rank: float) -> bool:
+        """Whether this line stays next of its organization, now that its first job's rank is known."""
+        if line.rank != rank:
+            line.rank = rank
+            self._line_up(line.organization)
+        return self._first(line.organization) is line
+
+    def charge_turn(self, line: Line) -> float:
+        """Charge a line's organization for a turn; returns the price. The next job's rank is unknown, but no lower."""
+        price = 1 / max(1, self._weights.get(line.organization, 1))
+        self.passes[line.organization] += price
+        self._line_up(line.organization)
+        return price
+
+    def drop(self, line: Line) -> None:
+        """Drop a line: none of its jobs can start."""
+        name = line.organization
+        self._lines[name] = [other for other in self._lines[name] if other is not line]
+        if self._lines[name]:
+            self._line_up(name)
+        else:
+            del self._lines[name], self.passes[name], self._turn_of[name]
+
+    def drop_capped(self, key: tuple[str | None, str | None]) -> None:
+        """Drop the lines of an organization, of a type, or of both (None stands for all)."""
+        organization, job_type = key
+        for line in self.lines:
+            if organization in (None, line.organization) and job_type in (None, line.job_type):
+                self.drop(line)
+
+    def _first(self, organization: str) -> Line:
+        return min(self._lines[organization], key=attrgetter("rank"))
+
+    def _line_up(self, organization: str) -> None:
+        first = self._first(organization)
+        turn = self.passes[organization] - HEAD_START_TURNS.get(first.priority, 0.0), first.rank, organization
+        self._turn_of[organization] = turn
+        heappush(self._turns, turn)

@@ -8,7 +8,7 @@ from ..job.job_rows import CandidateRow
 from ..lib import sql
 from ..lib.row_types import RungJob
 from ..rq import doorbells, redis_queue
-from . import line_queries, pauses, queue_view, selection
+from . import line_queries, pauses, queue_view, turns
 
 
 def wake_for(jobs: Sequence[RungJob]) -> int:
@@ -42,7 +42,7 @@ def admit_held() -> int:
     return len(entered)
 
 
-def _first_jobs(lines: Sequence[selection.Line], number: int) -> list[CandidateRow]:
+def _first_jobs(lines: Sequence[turns.Line], number: int) -> list[CandidateRow]:
     jobs: list[CandidateRow] = []
     for line in lines:
         if len(jobs) >= number:

@@ -24,9 +24,8 @@ from ..job import batch_store, record
 from ..job.batch_store import CALLBACKS, RUNNING, BatchRow
 from ..job.job_rows import MemberRow
 from ..lib import clock, config, ids
-from ..lib.pieces import in_pieces
+from ..lib.dml import in_pieces, standard_columns
 from ..lib.row_types import Columns
-from ..lib.rows import standard_columns
 from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
 from ..read import pages
 from ..status import LIVE, RETRYABLE

@@ -12,7 +12,7 @@ from pypika import Order
 from pypika.queries import QueryBuilder
 
 from ..access import visibility
-from ..after import circuit_breaker
+from ..after import after_settle
 from ..errors import CircuitNotFoundError, InvalidTransitionError
 from ..job import circuits
 from ..job.circuits import CircuitRow
@@ -56,7 +56,7 @@ def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
     if not circuits.close_by_hand(row["name"], frappe.session.user):
         text = _("The circuit of {0} for {1} is closed already.")
         raise InvalidTransitionError(text.format(row["job_type"], closed["organization_name"]))
-    after_commit().actions.append(partial(circuit_breaker.announce_change, row, circuits.CLOSED))
+    after_commit().actions.append(partial(after_settle.announce_change, row, circuits.CLOSED))
     after_commit().add_once(wake.wake_for_line)
     return closed
 

@@ -10,7 +10,7 @@ import frappe
 
 from ..job import labels
 from ..lib import best_effort, clock, config, sql
-from ..lib.rows import update_query
+from ..lib.dml import update_query
 
 if TYPE_CHECKING:
     from frappe.model.document import Document

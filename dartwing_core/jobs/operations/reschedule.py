@@ -12,7 +12,7 @@ from ..errors import InvalidJobError, InvalidTransitionError, JobChangedError
 from ..job import waiting
 from ..job.job_rows import JobRow
 from ..job.record import Job
-from ..lib import clock, due_times
+from ..lib import clock
 from ..read import visible_jobs
 from ..status import WAITING, JobStatus
 from ..submit import submission
@@ -30,7 +30,7 @@ def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float
     """
     if available_at is None or available_at == "":
         raise InvalidJobError(_("{0} is missing.").format("available_at"))
-    due = due_times.epoch_of(available_at)
+    due = clock.epoch_of(available_at)
     return visible_jobs.operate(job_id, lambda job: _reschedule(job, due))
 
 

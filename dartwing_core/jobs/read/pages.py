@@ -16,7 +16,7 @@ from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion
 
 from ..errors import InvalidJobError
-from ..lib import clock, due_times
+from ..lib import clock
 from ..lib.texts import cut
 
 MAX_LIMIT = 100
@@ -99,7 +99,7 @@ def boolean(value: Any, argument: str) -> bool:
 def moment(value: Any, argument: str) -> datetime:
     """A moment in the site's time."""
     with suppress(Exception):  # whatever Frappe's parser of dates raises
-        is_date = not isinstance(value, str) or due_times.is_readable(value)
+        is_date = not isinstance(value, str) or clock.is_readable(value)
         found = get_datetime(value) if is_date else None
         if found is not None:
             return clock.site_time(found.timestamp()) if found.tzinfo else found

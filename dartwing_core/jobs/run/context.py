@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import io
 import json
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,11 +17,10 @@ import frappe
 
 from ..errors import JobCanceledError, JobSnoozed
 from ..job.job_files import AttemptFiles, JobFile
+from ..lib import clock, config, ids
 from ..lib.secret_texts import spellings, without
 from ..lib.secret_values import Secret
 from ..lib.texts import text_for_storage
-from . import idempotency
-from .attempt_log import AttemptLog
 
 MESSAGE_LENGTH = 500
 MAX_SNOOZE = 365 * 86_400.0
@@ -98,7 +100,7 @@ class JobContext:
         """A key that is equal for all attempts of the job. Hand it to systems outside the database, which may see
         a job's work more than once. It does not tell the job's id.
         """
-        return idempotency.key_of(self.job_id)
+        return key_of(self.job_id)
 
     @property
     def parent_results(self) -> Mapping[str, Any]:
@@ -217,3 +219,59 @@ def shown(value: Any) -> str:
         return text_for_storage(value)
     except Exception:
         return type(value).__name__
+
+
+# Attempt log ---------------------------------------------------------------------------------------------------------
+
+
+MOST_LINES = 200
+LINE_LENGTH = 500
+LEVELS = {**{name: name for name in ("debug", "info", "warning", "error")}, "warn": "warning", "critical": "error"}
+"""The level of a line, by the word that the handler says. Python's `logging` knows these words."""
+
+
+class AttemptLog:
+    """The newest lines of an attempt. The handler's thread adds to them, and the heartbeat's reads them.
+
+    `number`: how many lines there have been. Older ones than the newest MOST_LINES are dropped.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._lines: tuple[dict[str, str], ...] = ()  # replaced as a whole: another thread may read it
+        self._now: Callable[[], str] | None = None
+
+    def add(self, text: str, level: Any) -> None:
+        """Add a line, cut to LINE_LENGTH characters. An unknown level is "info"."""
+        self._now = self._now or clock.iso_clock()
+        level = LEVELS.get(level.lower(), "info") if isinstance(level, str) else "info"
+        line = {"logged_at": self._now(), "level": level, "text": text[:LINE_LENGTH]}
+        self._lines = (*self._lines[1 - MOST_LINES :], line)
+        self.number += 1
+
+    def as_json(self) -> str | None:
+        """The lines as stored on the run row. None without lines."""
+        return json.dumps(self._lines) if self._lines else None
+
+
+# Idempotency ---------------------------------------------------------------------------------------------------------
+
+
+FIELD = "idempotency_secret"
+LENGTH = 32
+
+
+def key_of(job_id: str) -> str:
+    """A hash of the id with the site's secret. For a job older than the secret its id, as first attempts sent it."""
+    since, _space, secret = (frappe.get_cached_doc(config.SETTINGS).get(FIELD) or "").partition(" ")
+    if not secret or job_id < since:
+        return job_id
+    return hmac.new(secret.encode(), job_id.encode(), hashlib.sha256).hexdigest()[:LENGTH]
+
+
+def make_secret() -> None:
+    """Make the site's secret, if there is none. It is in the database, where all processes read one value."""
+    if not frappe.db.get_single_value(config.SETTINGS, FIELD):
+        secret = f"{ids.first_job_name(time.time())} {secrets.token_hex(32)}"
+        frappe.db.set_single_value(config.SETTINGS, FIELD, secret)
+        frappe.clear_document_cache(config.SETTINGS, config.SETTINGS)

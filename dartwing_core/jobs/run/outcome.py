@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import traceback
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, TypedDict
 
@@ -17,12 +18,11 @@ from ..job.job_rows import DoubtfulRow
 from ..job.outcome import Outcome
 from ..lib import canonical, classification, clock, config, plain_text, server_errors
 from ..lib.config import RetryPolicy
-from ..lib.outside_errors import BaseTimeoutException
 from ..lib.row_types import Columns, TypeAndOrganization
 from ..lib.secret_texts import without, without_in
+from ..lib.server_errors import BaseTimeoutException
 from ..lib.texts import text_for_storage
 from ..status import JobStatus
-from . import backoff
 from .context import MAX_SNOOZE, shown
 
 
@@ -204,7 +204,7 @@ def without_text(error: BaseException) -> BaseException:
 
 def _delay(number: int, policy: RetryPolicy, asked: float | None) -> float:
     settings = config.settings()
-    return backoff.next_delay(
+    return next_delay(
         number, delays=policy.delays, base_delay=settings.retry_base_delay, cap=settings.retry_delay_cap, at_least=asked
     )
 
@@ -227,3 +227,38 @@ def circuit_sample(job: TypeAndOrganization, end: Outcome) -> Columns:
         "circuit_epoch": clock.now_epoch(),
         "circuit_failure": int(not is_success),
     }
+
+
+# Backoff -------------------------------------------------------------------------------------------------------------
+
+
+JITTER = 0.2
+MAX_EXPONENT = 30
+
+
+def calculate_backoff(attempt: int, base_delay: float = 60, cap: float = 3_600) -> int:
+    """Seconds before retry number `attempt` (from 1): base, doubled for each further one, ±20 %.
+
+    A whole number of at least 1 and at most `cap`.
+    """
+    delay = min(base_delay * 2 ** min(max(attempt, 1) - 1, MAX_EXPONENT), cap)
+    return max(1, round(min(delay * random.uniform(1 - JITTER, 1 + JITTER), cap)))
+
+
+def next_delay(
+    retry_number: int,
+    *,
+    delays: Sequence[int],
+    base_delay: float,
+    cap: float,
+    at_least: float | None = None,
+) -> float:
+    """Seconds before retry `retry_number`: from the Job Type's `delays` (the last repeats) or by backoff.
+
+    `at_least` is what the failed peer asked for (Retry-After); it may exceed the cap, up to a day.
+    """
+    if delays:
+        delay: float = delays[min(retry_number, len(delays)) - 1]
+    else:
+        delay = calculate_backoff(retry_number, base_delay, cap)
+    return max(delay, min(at_least or 0, 86_400))

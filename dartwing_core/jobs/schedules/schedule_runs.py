@@ -18,7 +18,7 @@ from frappe.utils import escape_html
 
 from ..access import standing, tenancy, visibility
 from ..errors import InvalidJobError, JobBusyError, RateLimitError
-from ..job import columns, events, inbox, record
+from ..job import columns, events, notices, record
 from ..lib import best_effort, clock, config, plain_text, server_errors, sql
 from ..lib.row_types import Columns
 from ..lib.sealing import SealError
@@ -174,5 +174,5 @@ def _notify_refused(schedule: ScheduleRow) -> None:
             subject = _("Schedule {0} could not run", lang=get_user_lang(user))
             subject = subject.format(escape_html(schedule["title"] or schedule["name"]))
             about = {"document_type": config.SCHEDULE, "document_name": schedule["name"]}
-            sql.committed(partial(inbox.add_notice, user, subject, **about))
+            sql.committed(partial(notices.add_notice, user, subject, **about))
             events.publish_to_user(user, "notification", {})  # lights the bell

@@ -15,8 +15,8 @@ from pypika.queries import QueryBuilder
 
 from ..access import content
 from ..lib import clock, config, sql
+from ..lib.dml import update_query
 from ..lib.row_types import Columns, fields_of
-from ..lib.rows import update_query
 
 
 class ScheduleState(TypedDict):

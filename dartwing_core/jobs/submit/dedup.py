@@ -28,7 +28,7 @@ from ..errors import DuplicateJobError, JobBusyError
 from ..job import find, record
 from ..job.job_rows import HolderRow, JobRow
 from ..lib import clock, config, named_locks, sql
-from ..lib.pieces import in_pieces
+from ..lib.dml import in_pieces
 from ..lib.row_types import changed, fields_of
 from ..status import FINISHED, LIVE, NOT_BEGUN, JobStatus
 from .after_commit import after_commit

@@ -15,7 +15,7 @@ from ..access.standing import Standing
 from ..errors import InvalidJobError
 from ..job import columns, dependencies, find
 from ..job.job_rows import JobRow, NewJobRow
-from ..lib import canonical, clock, config, due_times, priorities, sealing, secret_values
+from ..lib import canonical, clock, config, priorities, sealing, secret_values
 from ..lib.config import JobType
 from ..lib.row_types import Columns
 from ..lib.texts import cut
@@ -89,7 +89,7 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
         text = _("Unknown priority {0}. Use one of: {1}.")
         raise InvalidJobError(text.format(cut(priority), ", ".join(priorities.PRIORITIES)))
     _check_choice("on_parent_failure", request.on_parent_failure, dependencies.POLICIES)
-    due = due_times.epoch_of(request.available_at)
+    due = clock.epoch_of(request.available_at)
     row = _row(request, job_type, user, parameters, priority) | columns.place(due, priority)
     return Prepared(request, cast(NewJobRow, row), allowed[asked].is_paused, standing.limits)
 

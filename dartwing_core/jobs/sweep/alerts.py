@@ -18,7 +18,7 @@ from frappe.utils.user import get_users_with_role
 from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
-from ..job import events, inbox
+from ..job import events, notices
 from ..lib import clock, config, named_locks, sql
 from ..line import line_queries
 from ..status import JobStatus, LinePlace
@@ -46,7 +46,7 @@ def _check() -> list[str]:
     new = [key for key in alarming if key not in raised]
     for user in _administrators() if new else ():
         for text, link in (alarming[key] for key in new):
-            inbox.add_notice(user, text, document_type=config.JOB, link=link)
+            notices.add_notice(user, text, document_type=config.JOB, link=link)
     if alarming.keys() != raised:
         frappe.db.set_single_value(config.SETTINGS, RAISED, "\n".join(sorted(alarming)), update_modified=False)
     return new

@@ -17,8 +17,8 @@ from frappe import _
 from ..access import visibility
 from ..after import cancel
 from ..job import circuits, find, record
-from ..lib import best_effort, clock, config, deletion, inserts, sql
-from ..lib.rows import standard_columns
+from ..lib import best_effort, clock, config, dml, sql
+from ..lib.dml import standard_columns
 from ..status import FINISHED, NOT_RUNNING, JobStatus
 from ..submit.after_commit import after_commit
 from . import retention
@@ -44,8 +44,8 @@ def begin(organization: str, name: str) -> None:
     user, now = frappe.session.user, clock.site_time()
     row = standard_columns(organization, user, now) | {"organization_name": name, "status": RUNNING}
     row |= {"removed_jobs": 0, "requested_epoch": clock.now_epoch()}
-    deletion.delete_rows(config.REMOVAL, "name", [organization])
-    inserts.insert_rows(config.REMOVAL, list(row), [tuple(row.values())])
+    dml.delete_rows(config.REMOVAL, "name", [organization])
+    dml.insert_rows(config.REMOVAL, list(row), [tuple(row.values())])
     after_commit().add_once(partial(go_on, organization))
 
 
@@ -141,4 +141,4 @@ def dismiss(organization: str) -> None:
 
 
 def _delete_all(doctype: str, organization: str) -> None:
-    retention.delete_documents(doctype, sorted(deletion.names_of(doctype, "organization", [organization])))
+    retention.delete_documents(doctype, sorted(dml.names_of(doctype, "organization", [organization])))

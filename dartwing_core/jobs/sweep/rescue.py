@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, cast
 
-from ..after import batch_end, circuit_breaker
+from ..after import after_settle, batch_end
 from ..errors import JobCanceledError, JobTimeoutError
 from ..job import find, runs
 from ..job.job_rows import DoubtfulRow, JobRow
@@ -139,7 +139,7 @@ def _outlived_its_limit(job: DoubtfulRow) -> bool:
 def _end_and_tell(job: DoubtfulRow, end: Outcome, *, by_force: bool = False) -> bool:
     has_ended = _end(job, end, by_force)
     if has_ended:
-        best_effort.run(partial(circuit_breaker.record_end, job, end, is_probe=False))
+        best_effort.run(partial(after_settle.record_end, job, end, is_probe=False))
     if has_ended and end.status in FINISHED:
         best_effort.run(partial(batch_end.follow_up_end, job))
     return has_ended

@@ -18,7 +18,7 @@ from pypika.queries import QueryBuilder
 from pypika.terms import ExistsCriterion
 
 from ..job import batch_store, circuits, dependencies, job_files
-from ..lib import best_effort, clock, config, deletion, sql
+from ..lib import best_effort, clock, config, dml, sql
 from ..status import FINISHED, LIVE, JobStatus
 
 DEFAULT_DAYS = 30
@@ -66,7 +66,7 @@ def clear_old_jobs(days: int) -> int:
 
 def committed(delete: Callable[[], int]) -> int:
     """Delete rows, and commit. Returns how many; 0 if another session keeps one locked: the next run tries again."""
-    with deletion.short_lock_waits():
+    with dml.short_lock_waits():
         return best_effort.run(partial(sql.committed, delete)) or 0
 
 
@@ -99,7 +99,7 @@ def delete_jobs(jobs: Mapping[str, str]) -> None:
 def delete_history(jobs: Sequence[str]) -> None:
     """Delete attempts, history and dependencies of these jobs."""
     for doctype in HISTORY:
-        deletion.delete_rows(doctype, "background_job", jobs)
+        dml.delete_rows(doctype, "background_job", jobs)
 
 
 def delete_documents(doctype: str, names: Sequence[str], **having: Sequence[str]) -> None:
@@ -114,7 +114,7 @@ def delete_documents(doctype: str, names: Sequence[str], **having: Sequence[str]
     for name in sorted(about):
         options = {"ignore_permissions": True, "ignore_on_trash": True, "delete_permanently": True}
         frappe.delete_doc(doctype, name, force=True, **options)
-    deletion.delete_named(doctype, names, **having)
+    dml.delete_named(doctype, names, **having)
 
 
 def deletable_query(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> QueryBuilder:

@@ -15,7 +15,7 @@ from dartwing_core.jobs import (
     manually_close_circuit,
     submit_job,
 )
-from dartwing_core.jobs.after import circuit_breaker
+from dartwing_core.jobs.after import after_settle
 from dartwing_core.jobs.job import circuits
 from dartwing_core.jobs.sweep import retention
 from tests.support import attempts, factory
@@ -107,7 +107,7 @@ def test_admins_hear_of_it_and_nobody_else(job_type, alice):
         opened(job_type)
         manually_close_circuit(job_type, factory.ALPHA)
         frappe.db.commit()
-    told = [(room, message) for event, room, message in heard.messages if event == circuit_breaker.CHANGED]
+    told = [(room, message) for event, room, message in heard.messages if event == after_settle.CHANGED]
     of_admin = [message["status"] for room, message in told if room == get_user_room(admin)]
     assert of_admin == ["Open", "Closed"]
     assert not {get_user_room(alice), get_user_room(other)} & {room for room, _message in told}

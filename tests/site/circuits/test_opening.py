@@ -6,7 +6,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, submit_job
-from dartwing_core.jobs.after import circuit_breaker
+from dartwing_core.jobs.after import after_settle
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, factory
@@ -62,7 +62,7 @@ def made(job_type: str, ending: str) -> None:
         cancel_job(job.name)
         frappe.db.commit()
         made_attempt.make()
-        circuit_breaker.record_end(made_attempt.job.row, made_attempt.end, is_probe=made_attempt.job.is_probe)
+        after_settle.record_end(made_attempt.job.row, made_attempt.end, is_probe=made_attempt.job.is_probe)
         assert status(job) == "Canceled"
     elif ending == "canceled in line":
         cancel_job(planned(job_type, "fail").name)
@@ -153,9 +153,9 @@ def test_many_failures_at_once_open_it_once(job_type):
     frappe.set_user("Administrator")
     with listening() as heard:
         found = in_parallel(
-            [lambda one=one: circuit_breaker.record_end(one.job.row, one.end, is_probe=False) for one in claimed]
+            [lambda one=one: after_settle.record_end(one.job.row, one.end, is_probe=False) for one in claimed]
         )
     assert [result for result in found if result is not None] == []
     assert frappe.db.count("Job Circuit", {"job_type": job_type}) == 1
-    rooms = [room for event, room, _message in heard.messages if event == circuit_breaker.CHANGED]
+    rooms = [room for event, room, _message in heard.messages if event == after_settle.CHANGED]
     assert len(rooms) == len(set(rooms)), "told once"

@@ -6,7 +6,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import executor, get_job_status, get_open_circuits, manually_close_circuit
-from dartwing_core.jobs.after import circuit_breaker
+from dartwing_core.jobs.after import after_settle
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.sweep import sweeper
@@ -91,7 +91,7 @@ def test_what_runs_when_it_opens_goes_on(job_type):
     running = attempts.begun(planned(job_type, "ok").name, 1)
     opened(job_type)
     running.make()
-    circuit_breaker.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
+    after_settle.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
     assert running.end.status == "Completed"
     assert state(job_type) == "Open", "it began before and proves nothing"
 

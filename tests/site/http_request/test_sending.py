@@ -11,7 +11,7 @@ import pytest
 from dartwing_core.jobs import get_job_details
 from dartwing_core.jobs.lib import clock, ids
 from dartwing_core.jobs.lib import config as engine_config
-from dartwing_core.jobs.run import idempotency
+from dartwing_core.jobs.run import context
 from tests.support import factory
 from tests.support.jobs import run
 from tests.support.outgoing import send, submitted
@@ -75,14 +75,14 @@ def test_the_idempotency_key_of_a_job_stays_what_its_first_attempt_has_sent(monk
     try:
         frappe.db.set_single_value("Job Engine Settings", "idempotency_secret", None)
         frappe.clear_document_cache(engine_config.SETTINGS, engine_config.SETTINGS)
-        assert idempotency.key_of(job) == job
-        idempotency.make_secret()
-        idempotency.make_secret()
+        assert context.key_of(job) == job
+        context.make_secret()
+        context.make_secret()
         since, secret = frappe.db.get_single_value("Job Engine Settings", "idempotency_secret").split()
         assert ids.job_name() > since
         assert len(secret) == 64
-        assert idempotency.key_of(job) == job, "it is older than the secret"
-        assert idempotency.key_of(later) != later
+        assert context.key_of(job) == job, "it is older than the secret"
+        assert context.key_of(later) != later
         manager = factory.user("manager", roles=("System Manager",))
         form = as_user(manager, frappe.get_doc, "Job Engine Settings")
         form.idempotency_secret = "mine"

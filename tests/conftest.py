@@ -44,7 +44,11 @@ def size(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     return lambda usual, full: full if is_full else usual
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--full"):
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
     items.sort(key=lambda item: "workers" in item.fixturenames)  # the other tests have no workers beside them
     for item in items:
         folder = Path(item.path).relative_to(Path(__file__).parent).parts[0]

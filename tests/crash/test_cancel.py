@@ -96,28 +96,3 @@ def test_the_stop_of_a_deaf_handler_is_repeated_until_its_process_is_gone(monkey
         until(lambda: sweep() and not processes.queue_client().exists(stopping), 15, "nothing left to stop")
         # Seen failing: told again while it cleared up, RQ's worker ended itself.
         assert all(worker.popen.poll() is None for worker in fleet.workers)
-
-
-@pytest.mark.timeout(3600)
-def test_cancel_against_completion_leaves_one_terminal_state(fleet: Fleet, size):
-    job_type = factory.job_type("row", "write_row")
-    frappe.db.commit()
-    fleet.hire(2)
-    rounds = size(40, 1000)
-    jobs = [submit_job(job_type, factory.ALPHA, {"n": n, "seconds": 0.05}) for n in range(rounds)]
-    frappe.db.commit()
-    accepted: set[str] = set()
-    for job in jobs:
-        try:
-            canceled(job)
-            accepted.add(job.name)
-        except frappe.ValidationError:
-            frappe.db.rollback()  # it has finished already
-    until(lambda: all(status(job) in ("Completed", "Canceled") for job in jobs), 60 + rounds, "all ends")
-    for job in jobs:
-        ends = [
-            e["to_status"] for e in get_job_history(job.name)["history"] if e["to_status"] in ("Completed", "Canceled")
-        ]
-        assert ends == (["Canceled"] if job.name in accepted else ["Completed"])
-        rows = frappe.db.count("Note", {"title": f"test {job.name}"})
-        assert rows == (1 if ends == ["Completed"] else 0)

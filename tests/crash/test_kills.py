@@ -6,14 +6,13 @@ guard of `record.Job` the worker that wakes late completes a job that is somebod
 
 from __future__ import annotations
 
-import random
 import signal
 import time
 
 import frappe
 import pytest
 
-from dartwing_core.jobs import get_job_history, get_job_status, submit_jobs
+from dartwing_core.jobs import get_job_history, get_job_status
 from tests.support import database, factory
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted
@@ -83,48 +82,3 @@ def test_a_worker_that_wakes_after_its_rescue_changes_nothing(fleet: Fleet, job_
     assert get_job_history(job.name) == before
     assert rows(job) == 1
     assert attempts(job) == [(1, "Failed"), (2, "Completed")]
-
-
-@pytest.mark.timeout(3600)
-def test_random_kills_lose_nothing_and_double_nothing(fleet: Fleet, job_type, size):
-    number_of_jobs, kills = size(300, 1000), size(10, 30)
-    seed = random.randrange(10**6)
-    print(f"seed {seed}")
-    dice = random.Random(seed)
-    jobs = submit_jobs(
-        {"job_type": job_type, "organization": factory.ALPHA, "parameters": {"seconds": dice.random() * 0.2, "n": n}}
-        for n in range(number_of_jobs)
-    )
-    frappe.db.commit()
-
-    def done() -> int:
-        return database.value(
-            "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Completed'", job_type
-        )
-
-    next_kill = time.monotonic()
-
-    def all_done() -> bool:
-        nonlocal next_kill
-        fleet.hire(3)
-        if fleet.kills < kills and time.monotonic() > next_kill and fleet.kill_one(dice):
-            next_kill = time.monotonic() + 0.5
-        return done() == number_of_jobs
-
-    until(all_done, size(240, 1200), "all jobs")
-    assert fleet.kills >= kills
-    notes = database.value("SELECT COUNT(*) FROM tabNote WHERE title LIKE 'test JOB-%%'")
-    assert (
-        notes
-        == database.value("SELECT COUNT(DISTINCT title) FROM tabNote WHERE title LIKE 'test JOB-%%'")
-        == number_of_jobs
-    )
-    attempts_made = database.value("SELECT SUM(attempt) FROM `tabBackground Job` WHERE job_type = %s", job_type)
-    assert attempts_made - number_of_jobs <= fleet.kills
-    runs = database.value(
-        "SELECT COUNT(*) FROM `tabBackground Job Run` r JOIN `tabBackground Job` j ON j.name = r.background_job"
-        " WHERE j.job_type = %s",
-        job_type,
-    )
-    assert runs == attempts_made, "each kill is visible as an attempt"
-    assert len(jobs) == number_of_jobs

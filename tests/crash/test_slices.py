@@ -6,16 +6,14 @@ The other tests of this folder kill them too; here jobs are so short that a proc
 from __future__ import annotations
 
 import random
-import signal
 import time
 
 import frappe
 import pytest
 
-from dartwing_core.jobs import get_job_status, submit_jobs
+from dartwing_core.jobs import submit_jobs
 from tests.support import database, factory
 from tests.support.fleet import Fleet
-from tests.support.settings import settings
 from tests.support.waiting import until
 from tests.support.watch import Watch
 
@@ -102,33 +100,3 @@ def test_killed_slices_exceed_no_cap_and_leak_no_slot(fleet: Fleet, size):
     assert watch.looks > 100
     assert watch.most == CAP
     assert [database.value(NOTES.format(distinct)) for distinct in ("", "DISTINCT")] == [jobs.number] * 2
-
-
-def test_a_worker_told_to_end_in_a_slice_finishes_its_job_and_takes_no_other(fleet: Fleet):
-    number = 6
-    job_type = factory.job_type("row", "write_row", max_retries=0)
-    with settings(slice_seconds=60):
-        Jobs(job_type, seconds=0.7).submit(number)
-        fleet.hire(1)
-        (worker,) = fleet.workers
-        until(lambda: database.value(IN_STATUS, job_type, "Completed") == 2, 20, "two jobs")
-        until(lambda: database.value(RUNNING, job_type), 5, "the third")
-        worker.signal(signal.SIGTERM)
-        until(lambda: worker.popen.poll() is not None, 10, "the worker's end")
-        assert database.value(IN_STATUS, job_type, "Completed") == 3
-        assert database.value(IN_STATUS, job_type, "Queued") == number - 3
-        assert database.value(PROCESSES, job_type) == 1
-        fleet.hire(1)
-        until(lambda: database.value(IN_STATUS, job_type, "Completed") == number, 20, "the others, by another worker")
-    attempts = database.value("SELECT SUM(attempt) FROM `tabBackground Job` WHERE job_type = %s", job_type)
-    assert attempts == number, "it cost none"
-
-
-def test_without_slices_each_job_has_a_process_of_its_own(fleet: Fleet):
-    job_type = factory.job_type("pid", f"{factory.REMAINS}.tells_process")
-    with settings(slice_seconds=0):
-        jobs = Jobs(job_type, seconds=0).submit(8)
-        fleet.hire(2)
-        until(lambda: database.value(IN_STATUS, job_type, "Completed") == len(jobs), 20, "all jobs")
-    frappe.db.rollback()
-    assert len({get_job_status(job.name)["result"]["pid"] for job in jobs}) == len(jobs)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections import defaultdict
 
 import frappe
 import pytest
 from frappe.database.database import Database
-from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import JobContext, executor, get_job_history, get_job_status
 from dartwing_core.jobs.job import runs
@@ -97,21 +95,6 @@ def test_a_handler_may_change_the_schema():
     assert notes() == 1
 
 
-def test_a_process_in_which_nothing_was_cached_yet_runs_jobs_too():
-    # Frappe 15 makes `request_cache` on demand. Seen failing (stuck in Running) without asking for it in `isolation`.
-    job = submitted(factory.job_type("plain"))
-    if hasattr(frappe.local, "request_cache"):
-        del frappe.local.request_cache
-    executor.execute_job(job.name, 1)
-    frappe.local.request_cache = defaultdict(dict)
-    assert get_job_status(job.name)["status"] == "Completed"
-
-
-def test_the_database_object_is_left_as_it_was():
-    run(submitted(factory.job_type("plain")))
-    assert "sql" not in vars(frappe.db)
-
-
 def test_an_exception_that_cant_be_looked_at_is_a_failure_like_another():
     after = run(submitted(factory.job_type("odd", "raises_something_odd")))
     assert (after["status"], after["error_message"]) == ("Failed", "OddError")
@@ -127,17 +110,11 @@ def test_a_failure_whose_rules_cant_be_read_is_retried(monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", ["inf", "1e300"])
-def test_a_snooze_is_a_year_at_most(seconds):
+def test_a_snooze_is_a_year_at_most_and_a_number(seconds):
     after = run(submitted(factory.job_type("snooze", "snoozes_for"), seconds=seconds))
     assert after["status"] == "Pending"
     assert "3.1536e+07 s" in get_job_history(after["job_id"])["history"][-1]["message"]
-
-
-def test_a_snooze_that_is_no_number_fails_the_job():
-    assert run(submitted(factory.job_type("snooze", "snoozes_for"), seconds="nan"))["status"] in (
-        "Failed",
-        "Dead Letter",
-    )
+    assert run(submitted(factory.job_type("snooze", "snoozes_for"), seconds="nan"))["status"] != "Pending"
 
 
 def once(monkeypatch, owner, name: str, error: BaseException, *, after: bool = False) -> None:
@@ -164,28 +141,12 @@ def deadlock() -> Exception:
     return __import__(driver).OperationalError(1213, "Deadlock found")
 
 
-def test_a_time_limit_that_strikes_while_a_failure_is_written_loses_nothing(monkeypatch):
-    job = submitted(factory.job_type("note", "add_note"), title="test note", then="fail")
-    once(monkeypatch, runs, "settle", JobTimeoutException("late"))
-    after = run(job)
-    assert (after["status"], after["error_message"]) == ("Failed", "asked to fail")
-
-
 @pytest.mark.parametrize("error", [gone, deadlock])
 def test_a_failure_is_written_although_the_database_was_away_for_a_moment(monkeypatch, error):
     monkeypatch.setattr(executor.connection, "PAUSES", (0, 0))
     once(monkeypatch, runs, "settle", error())
     after = run(submitted(factory.job_type("note", "add_note"), title="test note", then="fail"))
     assert (after["status"], after["retry_count"]) == ("Failed", 1)
-
-
-def test_a_callback_of_another_app_does_not_strand_the_attempt():
-    def fail():
-        raise RuntimeError("another app")
-
-    job = submitted(factory.job_type("note", "add_note"), title="test note")
-    frappe.db.after_commit.add(fail)
-    assert run(job)["status"] == "Completed"
 
 
 @pytest.mark.parametrize(("times", "ends"), [(1, ["Failed", "Completed"]), (3, ["Failed", "Failed", "Dead Letter"])])
@@ -219,9 +180,3 @@ def test_a_sweep_whose_snapshot_is_older_than_a_migration_takes_another():
     frappe.db.rollback()
     assert sql.committed(look_and_migrate) == 1
     assert len(looks) == 2
-
-
-def test_a_database_that_numbers_no_connections_runs_jobs_too(monkeypatch):
-    # As PostgreSQL's driver; the run row's column takes no NULL. Seen failing without `or 0` in `Settlement`.
-    monkeypatch.setattr(sql, "this_connection", lambda: None)
-    assert run(submitted(factory.job_type("note", "add_note"), title="test note"))["status"] == "Completed"

@@ -41,12 +41,6 @@ def test_the_log_is_kept_however_the_attempt_ends(alice, fails):
     assert {line["logged_at"][-6:] for line in lines} == {offset}
 
 
-def test_a_job_without_lines_has_an_empty_log():
-    job = submitted(logging(), lines=[])
-    run(job)
-    assert log_of(job) == []
-
-
 def test_the_newest_lines_are_kept_and_each_is_cut():
     most, length = context.MOST_LINES, context.LINE_LENGTH
     job = submitted(logging(), lines=[[f"line {number}"] for number in range(most + 5)] + [["x" * 2 * length]])
@@ -55,21 +49,16 @@ def test_the_newest_lines_are_kept_and_each_is_cut():
     assert (len(kept), kept[0], kept[-1]) == (most, "line 6", "x" * length)
 
 
-@pytest.mark.parametrize(
-    ("given", "kept"),
-    [("error", "error"), ("warn", "warning"), ("WARNING", "warning"), ("fatal", "info"), (None, "info"), ([], "info")],
-)
-def test_an_unknown_level_is_info(given, kept):
-    job = submitted(logging(), lines=[["text", given]])
+def test_any_level_and_any_text_can_be_logged():
+    levels = {"error": "error", "warn": "warning", "WARNING": "warning", "fatal": "info", None: "info"}
+    texts = [[{"rows": 3}], [None], [7]]
+    job = submitted(
+        logging(), lines=[*(["text", level] for level in levels), ["text", []], *([text] for text in texts)]
+    )
     run(job)
-    assert log_of(job)[0]["level"] == kept
-
-
-@pytest.mark.parametrize("text", [{"rows": 3}, None, 7])
-def test_what_is_no_text_is_logged_as_one(text):
-    job = submitted(logging(), lines=[[text]])
-    run(job)
-    assert texts_of(job) == [str(text)]
+    lines = log_of(job)
+    assert [line["level"] for line in lines] == [*levels.values(), *["info"] * 4]
+    assert [line["text"] for line in lines[-3:]] == [str(text) for (text,) in texts]
 
 
 def test_others_see_it_while_the_job_runs(tmp_path, monkeypatch):

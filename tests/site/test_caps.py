@@ -9,11 +9,11 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import executor, submit_job, submit_jobs
+from dartwing_core.jobs import submit_job, submit_jobs
 from dartwing_core.jobs.line import claim, queue_view
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory, processes
-from tests.support.jobs import lose, messages, set_columns, status, submitted
+from tests.support.jobs import messages, set_columns, status, submitted
 from tests.support.queues import listed
 from tests.support.sessions import in_parallel
 
@@ -129,15 +129,6 @@ def test_a_job_that_ends_frees_its_organizations_slot_in_other_queues_too():
     assert claim.Claimer([long.queue]).claim_next().name == long.name
 
 
-def test_a_full_organization_takes_no_turn_from_the_others():
-    cap_organization(1)
-    job_type = type_with()
-    jobs = [submitted(job_type, n=n) for n in range(3)]
-    other = queued(job_type, 1, factory.BETA)[0]
-    taken = [claim.Claimer().claim_next() for _number in range(3)]
-    assert [found and found.name for found in taken] == [jobs[0].name, other.name, None]
-
-
 def test_who_was_stopped_by_a_cap_has_saved_up_no_turns():
     # Broken by keeping the pass of the organization that could not go: Alpha had twenty turns in a row.
     capped, free = type_with(max_concurrent_per_organization=1), factory.job_type("plain")
@@ -165,32 +156,9 @@ def test_organizations_take_turns_under_a_cap_of_a_type(priority):
     assert order.count(factory.BETA) == 3, order
 
 
-def test_an_urgent_job_gets_the_slot_of_a_cap():
-    frappe.db.set_value("Organization", factory.ALPHA, "max_running", 1)
-    job_type = factory.job_type("plain")
-    queued(job_type, 6)
-    common = {"job_type": job_type, "organization": factory.ALPHA, "priority": "High"}
-    urgent = submit_jobs({**common, "parameters": {"urgent": n}} for n in range(3))
-    frappe.db.commit()
-    names = attempts.run_all(5)
-    assert names[:3] == [job.name for job in urgent]
-
-
 def run_next() -> str:
     """Make the attempt whose turn it is; its organization."""
     return frappe.db.get_value("Background Job", attempts.run_next(), "organization")
-
-
-def test_a_lost_attempt_leaves_no_slot_taken():
-    job_type = type_with(max_concurrent=1)
-    first, second = submitted(job_type, n=1), submitted(job_type, n=2)
-    assert attempts.taken(first.name, 1)
-    lose(first)
-    sweeper.sweep()
-    assert running() == 0
-    executor.execute_job(first.name, 2)
-    executor.execute_job(second.name, 1)
-    assert (status(first), status(second)) == ("Completed", "Completed")
 
 
 def test_a_cap_that_is_raised_or_taken_away_lets_those_go_that_wait():

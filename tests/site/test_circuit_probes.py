@@ -199,17 +199,6 @@ def test_a_circuit_closed_by_hand_stays_closed_whatever_the_probe_says(job_type,
     assert state(job_type) == "Closed"
 
 
-def test_two_queues_of_a_type_have_one_probe(job_type, times):
-    jobs = [planned(job_type, "ok")]
-    jobs.append(submit_job(job_type, factory.ALPHA, {"plan": ["ok"]}, priority="High"))
-    frappe.db.commit()
-    times.cool_down()
-    first, second = jobs
-    assert attempts.taken(first.name, 1)
-    assert attempts.taken(second.name, 1) is None
-    assert statuses(jobs) == ["Queued", "Running"]
-
-
 def test_a_job_in_a_queue_that_nobody_serves_keeps_no_other_queue_from_trying(site, times):
     name = breaking_type()
     unserved = submit_job(name, factory.ALPHA, {"plan": ["ok"]}, priority="Low")

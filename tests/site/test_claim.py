@@ -6,17 +6,14 @@ import frappe
 import pytest
 import redis
 
-from dartwing_core.jobs import get_job_history, submit_jobs
+from dartwing_core.jobs import submit_jobs
 from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.line import claim, queue_view
 from dartwing_core.jobs.rq import redis_queue
-from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
-from tests.support.jobs import set_columns, status, submitted
+from tests.support.jobs import submitted
 from tests.support.queues import age, one, type_of
-from tests.support.queues import submitted as submitted_with_priority
 from tests.support.sessions import in_parallel
-from tests.support.settings import settings
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
@@ -43,37 +40,7 @@ def organizations(names: list[str]) -> list[str]:
 # In line
 
 
-def test_a_job_that_waits_for_nothing_is_queued_by_its_own_insert(job_type):
-    job = submitted(job_type)
-    assert (status(job), job.status) == ("Queued", "Pending")
-    history = get_job_history(job.name)["history"]
-    assert [(row["from_status"], row["to_status"], row["message"]) for row in history] == [
-        (None, "Pending", "Job created"),
-        ("Pending", "Queued", "Job enqueued"),
-    ]
-
-
-def test_what_is_taken_runs_and_its_history_says_so(job_type):
-    job = submitted(job_type)
-    taken = claim.Claimer().claim_next()
-    assert (taken.name, taken.attempt) == (job.name, 1)
-    assert status(job) == "Running"
-    assert get_job_history(job.name)["history"][-1]["message"] == "Worker started execution, attempt 1"
-    assert claim.Claimer().claim_next() is None
-
-
 # Turns
-
-
-def test_organizations_take_turns_and_who_comes_late_is_next(job_type):
-    submit_many(job_type, 6)
-    claimer = claim.Claimer()
-    claim_all(claimer, 3)
-    submit_many(job_type, 2, factory.BETA)
-    assert organizations(claim_all(claim.Claimer())) in (
-        [factory.BETA, factory.ALPHA, factory.BETA, factory.ALPHA, factory.ALPHA],
-        [factory.ALPHA, factory.BETA, factory.ALPHA, factory.BETA, factory.ALPHA],
-    )
 
 
 def test_turns_go_on_from_one_process_to_the_next(job_type):
@@ -83,26 +50,6 @@ def test_turns_go_on_from_one_process_to_the_next(job_type):
     names = [name for _process in range(8) for name in claim_all(claim.Claimer(), 1)]
     found = organizations(names)
     assert found == [factory.ALPHA, factory.BETA] * 4
-
-
-def test_turns_may_be_lost(job_type):
-    submit_many(job_type, 2)
-    submit_many(job_type, 2, factory.BETA)
-    claim_all(claim.Claimer(), 2)
-    processes.queue_client().flushdb()
-    assert len(claim_all(claim.Claimer())) == 2
-
-
-def test_weights_share_out_the_turns(job_type):
-    frappe.db.set_value("Organization", factory.BETA, "weight", 3)
-    try:
-        submit_many(job_type, 20)
-        submit_many(job_type, 20, factory.BETA)
-        found = organizations(claim_all(claim.Claimer(), 20))
-        assert found.count(factory.BETA) in (14, 15, 16)
-    finally:
-        frappe.db.set_value("Organization", factory.BETA, "weight", 1)
-        frappe.db.commit()
 
 
 def test_who_had_nothing_in_line_has_saved_up_no_turns(job_type):
@@ -145,26 +92,12 @@ def test_turns_of_one_queue_are_not_held_against_an_organization_in_another():
 # Order
 
 
-def test_within_an_organization_rank_decides_over_types_and_queues():
-    first, second = type_of("first"), type_of("second", queue="long")
-    jobs = [one(first, "Normal"), one(second, "Normal"), one(first, "Normal"), one(second, "Normal")]
-    assert claim_all(claim.Claimer()) == [job.name for job in jobs]
-
-
 def test_priority_is_a_head_start_and_then_the_due_time_counts(job_type):
     jobs = {priority: one(job_type, priority) for priority in ("Low", "Normal", "High", "Critical")}
     old = one(job_type, "Normal")
     age(old, 7_200)
     expected = [jobs["Critical"], old, jobs["High"], jobs["Normal"], jobs["Low"]]
     assert claim_all(claim.Claimer()) == [job.name for job in expected]
-
-
-def test_an_urgent_job_goes_before_the_floods_of_others(job_type):
-    submit_many(job_type, 5)
-    claim_all(claim.Claimer(), 1)
-    submitted_with_priority(job_type, "Normal", factory.BETA, 3)
-    urgent = one(job_type, "Critical", factory.BETA)
-    assert claim_all(claim.Claimer(), 1) == [urgent.name]
 
 
 def test_a_worker_takes_from_the_queues_that_it_serves_alone():
@@ -197,48 +130,10 @@ def test_many_takers_at_once_take_each_job_once(job_type):
     assert database.value("SELECT MAX(attempt) FROM `tabBackground Job` WHERE job_type = %s", job_type) == 1
 
 
-def test_a_row_that_was_changed_by_hand_is_not_taken(job_type):
-    job = submitted(job_type)
-    set_columns(job, status="Canceled")
-    assert claim_all(claim.Claimer()) == []
-
-
 # Held
 
 
-def test_nobody_is_taken_while_all_is_paused_and_everybody_afterwards(job_type):
-    job = submitted(job_type)
-    with settings(is_paused=1):
-        assert claim_all(claim.Claimer()) == []
-        assert status(job) == "Queued"
-    assert claim_all(claim.Claimer()) == [job.name]
-
-
-@pytest.mark.parametrize("values", [{"status": "Suspended"}, {"status": "Inactive"}, {"is_paused": 1}])
-def test_jobs_of_an_organization_that_is_stopped_stay_in_line(job_type, values):
-    held, other = submitted(job_type), one(job_type, "Normal", factory.BETA)
-    frappe.db.set_value("Organization", factory.ALPHA, values)
-    frappe.db.commit()
-    try:
-        assert claim_all(claim.Claimer()) == [other.name]
-        assert status(held) == "Queued"
-    finally:
-        frappe.db.set_value("Organization", factory.ALPHA, {"status": "Active", "is_paused": 0})
-        frappe.db.commit()
-
-
 # What it costs
-
-
-def test_who_is_next_costs_a_taker_a_few_statements_however_many_organizations_wait(job_type):
-    submit_many(job_type, 3)
-    submit_many(job_type, 3, factory.BETA)
-    claim_all(claim.Claimer(), 1)
-    claimer = claim.Claimer()
-    with database.statements() as seen:
-        claimer.claim_next()
-    # Lines, limits, the first jobs of a line, the job, its owner's standing, its start, its history.
-    assert len(seen) <= 7, seen
 
 
 def test_a_look_serves_several_jobs(job_type, monkeypatch):
@@ -314,14 +209,6 @@ def test_passes_that_redis_does_not_answer_are_all_level(job_type, monkeypatch):
     port = processes.free_port()
     monkeypatch.setattr(redis_queue, "client", lambda: redis.Redis(port=port))
     assert len(claim_all(claim.Claimer())) == 2
-
-
-def test_a_sweep_lets_due_jobs_get_in_line(job_type):
-    job = submitted(job_type)
-    taken = claim.Claimer().claim_next()
-    set_columns(job, status="Failed", in_line=0, due_epoch=1, available_at="2020-01-01")
-    assert sweeper.sweep().queued == 1
-    assert (status(job), taken.name) == ("Queued", job.name)
 
 
 def test_each_turn_is_told_with_its_start_and_not_where_that_is_undone(job_type):

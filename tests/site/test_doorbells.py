@@ -21,15 +21,10 @@ from tests.support import database, factory, processes
 from tests.support.jobs import set_columns, status, submitted, submitted_with
 from tests.support.queues import listed, serve, take_out, type_of
 from tests.support.sessions import in_parallel
-from tests.support.settings import settings
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 QUEUE = "default"
-PAUSES = {
-    "all": lambda: settings(is_paused=1),
-    "queue": lambda: settings(paused_queues=QUEUE),
-}
 
 
 def submit_many(job_type: str, number: int, organization: str = factory.ALPHA) -> list[str]:
@@ -158,32 +153,6 @@ def test_who_waits_for_a_time_or_a_job_rings_for_nobody(job_type):
     assert listed(QUEUE) == []
 
 
-@pytest.mark.parametrize("what", PAUSES)
-def test_while_all_or_a_queue_is_paused_nobody_rings_and_then_who_is_in_line_does(job_type, what):
-    with PAUSES[what]():
-        job = submitted(job_type)
-        sweeper.sweep()
-        assert (status(job), entries()) == ("Queued", 0)
-    assert listed(QUEUE) == [job.name], "without a sweep"
-
-
-def test_who_may_not_start_does_not_ring_and_then_does(job_type):
-    paused = type_of("paused", is_paused=1)
-    frappe.db.set_value("Organization", factory.ALPHA, "is_paused", 1)
-    frappe.db.commit()
-    try:
-        jobs = [submitted(job_type), submitted(paused)]
-        sweeper.sweep()
-        assert [status(job) for job in jobs] == ["Queued", "Queued"]
-        assert entries() == 0
-    finally:
-        organization = frappe.get_doc("Organization", factory.ALPHA)
-        organization.is_paused = 0
-        organization.save(ignore_permissions=True)
-        frappe.db.commit()
-    assert listed(QUEUE) == [jobs[0].name], "without a sweep; the type is paused still"
-
-
 def test_who_is_under_a_full_cap_has_no_entry_made_by_the_sweep(job_type):
     # An entry that finds nobody to take would be made again by each sweep.
     capped = type_of("capped", max_concurrent=1)
@@ -222,18 +191,13 @@ def test_an_entry_that_was_begun_and_not_answered_is_made_again_after_a_while(jo
         assert sweeper.sweep().rung == rung, age
 
 
-def test_an_entry_that_somebody_has_deleted_is_made_again(job_type):
-    job = submitted(job_type)
-    entry_of(job).delete()
-    let_pass(doorbells.LISTED_SECONDS)
-    assert sweeper.sweep().rung == 1
-    assert listed(QUEUE) == [job.name]
-
-
-def test_an_entry_whose_record_is_gone_is_made_again_though_it_is_listed(job_type):
-    submitted(job_type)
-    client = processes.queue_client()
-    client.delete(*client.keys("rq:job:*"))
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_an_entry_that_somebody_has_deleted_is_made_again(job_type, is_listed):
+    job, client = submitted(job_type), processes.queue_client()
+    if is_listed:  # its record alone is gone
+        client.delete(*client.keys("rq:job:*"))
+    else:
+        entry_of(job).delete()
     let_pass(doorbells.LISTED_SECONDS)
     assert sweeper.sweep().rung == 1
     assert entries() == 1

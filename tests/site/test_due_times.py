@@ -100,14 +100,10 @@ def test_a_paused_scheduler_keeps_nothing_waiting(sites, start_scheduler, worker
     all_are_on_time()
 
 
-def test_a_disabled_scheduler_keeps_nothing_waiting(scheduler, workers):
-    with system_settings(enable_scheduler=0):
-        all_are_on_time()
-
-
-def test_a_dormant_site_keeps_nothing_waiting(scheduler, workers):
+@pytest.mark.parametrize("setting", [{"enable_scheduler": 0}, {"dormant_days": -1}], ids=["disabled", "dormant"])
+def test_a_scheduler_that_is_off_keeps_nothing_waiting(scheduler, workers, setting):
     # Frappe 15 takes each site for dormant then, 16 none that is not on Frappe Cloud.
-    with system_settings(dormant_days=-1):
+    with system_settings(**setting):
         all_are_on_time()
 
 
@@ -117,16 +113,6 @@ def test_beside_a_busy_worker_alone_what_is_due_starts_on_time(workers):
     until(lambda: status_of(busy) == "Running", 20, "a busy worker")
     all_are_on_time()
     assert status_of(busy) == "Running", "else nothing is shown by this"
-
-
-def test_beside_the_agent_what_is_due_starts_on_time(site, workers):
-    # Held at 789c3ef too.
-    agent = processes.start_agent()
-    try:
-        until(leader_now, 60, "the first look")
-        all_are_on_time()
-    finally:
-        agent.stop()
 
 
 def test_of_many_one_leads_and_another_one_follows_when_it_is_killed(scheduler, workers):

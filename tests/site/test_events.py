@@ -8,9 +8,8 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, submit_job
-from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
-from tests.support.jobs import lose, run, submitted, submitted_by
+from tests.support.jobs import run, submitted, submitted_by
 from tests.support.listener import Heard, listening
 
 STATUS, PROGRESS = "job_status_changed", "job_progress"
@@ -118,15 +117,6 @@ def test_who_has_left_the_organization_hears_nothing_of_how_their_job_ends(alice
     assert "error_message" not in heard.of(job, STATUS, doc_room(job))[-1]
 
 
-def test_a_lost_attempt_is_told_by_the_sweeper():
-    job = submitted(made("nothing"))
-    frappe.db.set_value("Background Job", job.name, {"status": "Running", "attempt": 1})
-    lose(job)
-    with listening() as heard:
-        sweeper.sweep()
-    assert moves(heard, job, doc_room(job)) == [("Running", "Failed"), ("Failed", "Queued")]
-
-
 def test_progress_is_told_at_most_once_a_second_and_always_the_last():
     # Broken by PROGRESS_INTERVAL = 0.
     with listening() as heard:
@@ -139,13 +129,6 @@ def test_progress_is_told_at_most_once_a_second_and_always_the_last():
     assert (told[-1]["progress"], told[-1]["progress_message"]) == (100, "Step 100")
     assert 0 < told[0]["progress"] < 60
     assert set(told[0]) == {"job_id", "status", "progress", "progress_message", "steps", "logged_lines", "updated_at"}
-
-
-def test_a_job_that_reports_no_progress_tells_none():
-    with listening() as heard:
-        job = submitted(made("nothing"))
-        run(job)
-    assert heard.of(job, PROGRESS, doc_room(job)) == []
 
 
 def test_steps_are_told_with_the_progress():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import frappe
 import pytest
 
@@ -106,23 +108,14 @@ def test_a_manual_retry_is_a_fresh_series():
     assert (status["status"], status["retry_count"], status["attempt"]) == ("Failed", 1, 3)
 
 
-@pytest.mark.parametrize("attempt", [0, 2, 7])
-def test_a_message_for_another_attempt_does_nothing(attempt):
+def test_a_message_for_another_attempt_a_second_one_and_one_for_a_job_that_is_gone_do_nothing():
     job = submitted(factory.job_type("note", "add_note"), title="test note")
-    assert run(job, attempt)["status"] == "Queued"
-    assert notes() == 0
-
-
-def test_a_doubled_message_runs_the_job_once():
-    job = submitted(factory.job_type("note", "add_note"), title="test note")
+    for attempt in (0, 2, 7):
+        assert run(job, attempt)["status"] == "Queued"
     run(job)
     before = get_job_history(job.name)
     run(job)
-    assert get_job_history(job.name) == before
-    assert notes() == 1
-
-
-def test_a_message_for_a_job_that_is_gone_does_nothing():
+    assert (get_job_history(job.name), notes()) == (before, 1)
     executor.execute_job("JOB-NOWHERE", 1)
 
 
@@ -232,8 +225,6 @@ def test_an_output_reference_that_does_not_fit_is_left_out_and_the_history_says_
 
 
 def _returning(monkeypatch, result: dict) -> dict:
-    from tests.support import handlers
-
     def returning(context):
         return result
 
@@ -268,49 +259,31 @@ def test_it_runs_in_its_owners_language_and_gives_the_workers_back():
     assert frappe.local.lang == before != "de"
 
 
-def test_an_owner_who_is_disabled_meanwhile_gets_no_run():
-    # I8. Broken, like the next two, by taking `permission.check_owner` out of `executor.Attempt._run_handler`.
-    user = factory.user("eve", factory.ALPHA)
-    job = submitted_by(user, factory.job_type("plain"))
-    frappe.db.set_value("User", user, "enabled", 0)
+STANDINGS: dict[str, Callable[[str, str], object]] = {
+    "disabled": lambda user, _type: frappe.db.set_value("User", user, "enabled", 0),
+    "not a member": lambda user, _type: frappe.db.delete("Org Member", {"user": user}),
+    "lacks the permission": lambda _user, job_type: frappe.db.set_value(
+        "Job Type", job_type, "requires_permission", "System Manager"
+    ),
+}
+"""What an owner may lose between submit and run, by the words that say so."""
+
+
+@pytest.mark.parametrize("words", STANDINGS)
+def test_an_owner_who_may_not_any_more_gets_no_run(words):
+    # I8. Broken by taking `permission.check_owner` out of the attempt.
+    user, job_type = factory.user("eve", factory.ALPHA), factory.job_type("plain")
+    job = submitted_by(user, job_type)
+    STANDINGS[words](user, job_type)
     frappe.db.commit()
+    frappe.clear_document_cache("Job Type", job_type)
     try:
         status = run(job)
     finally:
         frappe.db.set_value("User", user, "enabled", 1)
         frappe.db.commit()
     assert (status["status"], status["error_type"]) == ("Dead Letter", "Permanent")
-    assert "disabled" in status["error_message"]
-
-
-def test_an_owner_who_left_the_organization_gets_no_run():
-    user = factory.user("eve", factory.ALPHA)
-    job = submitted_by(user, factory.job_type("plain"))
-    frappe.db.delete("Org Member", {"user": user})
-    frappe.db.commit()
-    status = run(job)
-    assert status["status"] == "Dead Letter"
-    assert "not a member" in status["error_message"]
-
-
-def test_an_owner_who_lost_the_permission_gets_no_run(alice):
-    job_type = factory.job_type("plain")
-    job = submitted_by(alice, job_type)
-    frappe.db.set_value("Job Type", job_type, "requires_permission", "System Manager")
-    frappe.db.commit()
-    frappe.clear_document_cache("Job Type", job_type)
-    status = run(job)
-    assert status["status"] == "Dead Letter"
-    assert "lacks the permission" in status["error_message"]
-
-
-def test_jobs_of_a_suspended_organization_are_held_not_lost():
-    job = submitted(factory.job_type("plain"))
-    frappe.db.set_value("Organization", factory.ALPHA, "status", "Suspended")
-    frappe.db.commit()
-    status = run(job)
-    assert (status["status"], status["attempt"]) == ("Queued", 0)
-    assert status["waiting_reason"] == "The organization is suspended."
+    assert words in status["error_message"]
 
 
 def test_a_disabled_type_runs_the_jobs_it_has():
@@ -322,14 +295,21 @@ def test_a_disabled_type_runs_the_jobs_it_has():
     assert run(job)["status"] == "Completed"
 
 
-def test_from_queued_to_completed_costs_nine_statements_outside_of_a_worker(alice):
-    job_type = factory.job_type("plain")
-    frappe.db.commit()
-    submitted_by(alice, job_type)
-    job = submitted_by(alice, job_type)
-    run(job)
-    second = submitted_by(alice, job_type)
-    with database.statements() as seen:
-        executor.run_one(second.name, 1)
-    # In a worker six, and a look for many: `test_slices`.
-    assert len(seen) <= 9, seen
+def test_a_type_may_retry_what_is_permanent_and_the_reverse():
+    def ending(what: str, **rules: str) -> tuple[str, str]:
+        status = run(submitted(factory.job_type("ruled", "raises", **rules), what=what))
+        return status["status"], status["error_type"]
+
+    assert ending("key", retry_on="KeyError")[0] == "Failed"
+    assert ending("connection", never_retry_on="ConnectionError") == ("Dead Letter", "Permanent")
+    with pytest.raises(frappe.ValidationError, match="not the name of an exception"):
+        factory.job_type("ruled", "raises", retry_on="no name!")
+
+
+@pytest.mark.parametrize(("cleanup", "rows"), [("write_row", 1), ("raises", 0)])
+def test_the_clean_up_after_a_time_limit_is_best_effort(cleanup, rows, monkeypatch):
+    path = f"{factory.HANDLERS}.{cleanup}"
+    job = submitted(factory.job_type("cleans", "nothing", timeout_handler_method=path, max_retries=0), what="key")
+    monkeypatch.setattr("dartwing_core.jobs.run.context.JobContext.remaining_seconds", lambda self: 0.0)
+    assert run(job)["status"] == "Dead Letter"
+    assert database.value("SELECT COUNT(*) FROM tabNote WHERE title = %s", f"test {job.name}") == rows

@@ -14,16 +14,13 @@ from dartwing_core.jobs import executor, submit_job, submit_jobs
 from dartwing_core.jobs.line import queue_view, wake
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
-from tests.support.jobs import set_columns, status
+from tests.support.jobs import status
 from tests.support.settings import settings
 from tests.support.waiting import until
 
-DAY = 86_400
-GAMMA = "Test Gamma"
 WORKERS = 2
 SECONDS = 0.05
 DONE = "SELECT COUNT(*) FROM `tabBackground Job` WHERE status = 'Completed' AND organization = %s"
-LEFT = "SELECT COUNT(*) FROM `tabBackground Job` WHERE status <> 'Completed' AND job_type = %s AND priority = %s"
 DELAY = "SELECT TIMESTAMPDIFF(MICROSECOND, created_at, started_at) / 1e6 FROM `tabBackground Job` WHERE name = %s"
 OVERTAKEN_BY = """
     SELECT COUNT(*) FROM `tabBackground Job` a JOIN `tabBackground Job` b ON b.name = %s
@@ -121,20 +118,6 @@ def test_weights_share_out_the_workers(workers, job_type, heavy_beta):
 
 
 @pytest.mark.timeout(600)
-def test_three_organizations_share_the_workers_whoever_came_first(workers, job_type):
-    factory.organization(GAMMA)
-    frappe.db.commit()
-    everybody = (factory.ALPHA, factory.BETA, GAMMA)
-    with settings(is_paused=1):
-        for organization, number in zip(everybody, (200, 60, 60), strict=True):
-            submit_many(job_type, organization, number)
-    wake.wake_for_line()
-    until(lambda: database.value(DONE, GAMMA) >= 40, 120, "forty of Gamma's jobs")
-    done = [database.value(DONE, organization) for organization in everybody]
-    assert max(done) - min(done) <= 2 * WORKERS, done
-
-
-@pytest.mark.timeout(600)
 def test_a_normal_job_starts_soon_though_another_organization_floods_the_first_queue(workers, job_type):
     # Both workers serve `short` before `default`, and an urgent job is two turns ahead.
     submit_many(job_type, factory.ALPHA, 300, "High")
@@ -144,28 +127,6 @@ def test_a_normal_job_starts_soon_though_another_organization_floods_the_first_q
         print(priority, delay(job), others)
         assert others <= turns + 1 + WORKERS * (1 + WHILE_A_LOOK_IS_GOOD), priority
     assert database.value(DONE, factory.ALPHA) < 290, "others were in line all the time"
-
-
-@pytest.mark.timeout(600)
-def test_a_low_job_that_has_waited_for_long_goes_before_its_organizations_others(workers, job_type):
-    with settings(is_paused=1):
-        (job,) = submit_many(job_type, factory.ALPHA, 1, "Low")
-        set_columns(job, due_epoch=job.due_epoch - 2 * DAY, admission_rank=job.due_epoch - 2 * DAY + 3_600)
-        submit_many(job_type, factory.ALPHA, 200)
-    wake.wake_for_line()
-    until(lambda: delay(job) is not None, 30, "the start")
-    assert database.value(DONE, factory.ALPHA) <= WORKERS * (1 + WHILE_A_LOOK_IS_GOOD)
-
-
-@pytest.mark.timeout(600)
-def test_a_worker_takes_from_its_own_queues_alone_and_is_not_held_up_by_others(fleet, job_type):
-    submit_many(job_type, factory.ALPHA, 20, "High")
-    submit_many(job_type, factory.ALPHA, 20, "Low")
-    fleet.hire(1, queues="long")
-    until(lambda: not database.value(LEFT, job_type, "Low"), 30, "what its queue has")
-    assert database.value(LEFT, job_type, "High") == 20
-    fleet.hire(2, queues="short,default")
-    until(lambda: not database.value(LEFT, job_type, "High"), 30, "what the other queue has")
 
 
 @pytest.mark.timeout(600)

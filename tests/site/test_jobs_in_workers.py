@@ -7,8 +7,7 @@ import time
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, get_job_history, get_job_status, list_jobs, run_now
-from dartwing_core.jobs.sweep import sweeper
+from dartwing_core.jobs import get_job_history, get_job_status, run_now
 from tests.support import database, factory, processes
 from tests.support.jobs import submitted_with
 from tests.support.waiting import until
@@ -49,44 +48,6 @@ def test_a_job_that_is_to_run_now_starts_within_a_second(workers):
     assert wait_for(job)["status"] == "Completed"
 
 
-def test_a_worker_runs_a_job_as_its_owner(workers, alice):
-    job_type = factory.job_type("who", "whoami")
-    frappe.db.commit()
-    frappe.set_user(alice)
-    job = submitted_with(job_type)
-    frappe.set_user("Administrator")
-    assert wait_for(job)["result"]["user"] == alice
-
-
-def test_progress_is_seen_by_others_while_the_job_runs(workers):
-    # Regression 15: progress was written in the handler's transaction and unseen until its end.
-    job_type = factory.job_type("slow", "slow")
-    frappe.db.commit()
-    job = submitted_with(job_type, parameters={"seconds": 5})
-
-    def in_progress() -> dict | None:
-        frappe.db.rollback()
-        status = get_job_status(job.name)
-        return status if status["status"] == "Running" and 0 < status["progress"] < 100 else None
-
-    status = until(in_progress, 20, "progress of a running job")
-    assert status["progress_message"].startswith("Step ")
-    frappe.db.rollback()
-    listed = list_jobs(organization=factory.ALPHA)["jobs"][0]
-    assert 0 < listed["progress"] <= 100
-    assert wait_for(job)["progress"] == 100
-
-
-def test_a_time_limit_ends_the_attempt_and_frees_the_worker(workers):
-    job_type = factory.job_type("slow", "slow", default_timeout=1, max_retries=0)
-    frappe.db.commit()
-    job = submitted_with(job_type, parameters={"seconds": 30})
-    status = wait_for(job)
-    assert status["status"] == "Dead Letter"
-    assert "time limit" in status["error_message"]
-    assert wait_for(submitted_with("echo_job"))["status"] == "Completed"
-
-
 def test_a_swallowed_time_limit_is_timed_out_and_leaves_no_writes(workers):
     job_type = factory.job_type("deaf", "add_note", default_timeout=1, max_retries=1)
     frappe.db.commit()
@@ -105,36 +66,7 @@ def test_a_failed_job_is_retried_and_completes(workers):
     assert messages[-1] == "Job completed successfully"
 
 
-def test_a_running_job_stops_when_it_is_canceled(workers):
-    job = submitted_with("long_running_job", parameters={"duration": 60})
-    until(lambda: frappe.db.rollback() or get_job_status(job.name)["status"] == "Running", 20, "the start")
-    cancel_job(job.name)
-    frappe.db.commit()
-    assert wait_for(job, 10)["status"] == "Canceled"
-
-
-def test_an_exiting_handler_costs_the_worker_nothing(workers):
-    job_type = factory.job_type("raising", "raises", max_retries=0)
-    frappe.db.commit()
-    job = submitted_with(job_type, parameters={"what": "exit"})
-    assert wait_for(job)["status"] == "Dead Letter"
-    assert wait_for(submitted_with("echo_job"))["status"] == "Completed"
-
-
 def test_nothing_of_a_finished_job_stays_in_redis(workers):
     job = submitted_with("echo_job")
     wait_for(job)
     until(lambda: processes.queue_client().keys("rq:job:*JOB-*") == [], 10, "the entry's removal")
-
-
-def test_a_submit_with_redis_down_succeeds_and_the_job_runs_once_redis_is_back(redis_restarts):
-    processes.stop_redis()
-    job = submitted_with("echo_job", parameters={"while": "down"})
-    assert get_job_status(job.name)["status"] == "Queued"
-    redis_restarts()
-    worker = processes.start_worker()
-    try:
-        sweeper.sweep()
-        assert wait_for(job)["status"] == "Completed"
-    finally:
-        worker.stop()

@@ -171,16 +171,6 @@ def test_the_end_of_a_lost_job_is_told_once(alice):
     assert len(told(alice)) == 1
 
 
-def test_the_end_of_a_child_is_told(alice):
-    parent = submitted_by(alice, made(), title="test note", then="fail_for_good")
-    frappe.set_user(alice)
-    child = submitted_with(made("nothing"), depends_on=parent.name)
-    frappe.set_user("Administrator")
-    run(parent)
-    child_jobs.release_children([parent.name])
-    assert {row.document_name for row in told(alice)} == {parent.name, child.name}
-
-
 def test_who_may_be_told_is_asked_once_for_many_ends(alice):
     # Seen failing when each end asks: a thousand children of a job that failed cost a thousand statements.
     frappe.set_user(alice)

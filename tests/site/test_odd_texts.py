@@ -7,7 +7,6 @@ the SQL. A percent sign then lost the cancel or the end of an attempt, and a bac
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import frappe
 import pytest
@@ -24,21 +23,13 @@ from dartwing_core.jobs import (
     submit_jobs,
 )
 from dartwing_core.jobs.sweep import rescue, sweeper
-from tests.support import attempts, contents, database, factory
+from tests.support import attempts, contents, factory
 from tests.support.jobs import run, submitted
 from tests.support.settings import settings
-from tests.support.texts import MARK, ODD
+from tests.support.texts import ODD
 
 HANDLER = f"{factory.TEXTS}.says"
 ODD_NAME = 'Test O\'Neil 100% %s "Sons" \\ Co'
-
-
-@pytest.fixture(autouse=True)
-def statements_without_texts(site) -> Iterator[None]:
-    seen: list[str] = []
-    with database.watched(lambda query, _args: seen.append(query) if MARK in query else None):
-        yield
-    assert seen == []
 
 
 @pytest.fixture

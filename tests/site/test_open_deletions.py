@@ -82,7 +82,7 @@ TOO_MANY = 33_000
 """It scans the whole table for so many names in one statement, whatever it is told."""
 
 
-@pytest.mark.parametrize("number", [MANY, TOO_MANY])
+@pytest.mark.parametrize("number", [MANY, pytest.param(TOO_MANY, marks=pytest.mark.full)])
 def test_an_open_deletion_of_many_rows_keeps_no_submit_waiting(number):
     # Seen failing: all rows and gaps of the history were locked, and those of running jobs' attempts.
     job = submitted(factory.job_type("plain"))

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable
 from types import SimpleNamespace
 
-import frappe
 import pytest
 
-from dartwing_core.jobs import executor, get_job_status
+from dartwing_core.jobs import executor
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from tests.support import database, factory, processes
-from tests.support.jobs import status, submitted, submitted_by, submitted_for, submitted_with
+from tests.support.jobs import submitted, submitted_with
 from tests.support.queues import listed, type_of
 from tests.support.settings import settings
 from tests.support.slices import ENTRY, WORKER, run_slice, statuses
@@ -105,21 +104,6 @@ def test_a_time_limit_ends_its_job_alone(job_type):
     assert statuses(jobs) == ["Completed", "Dead Letter", "Completed"]
 
 
-@pytest.mark.parametrize("then", ["return", "callback", "fail"])
-def test_an_attempt_leaves_nothing_to_the_next_of_its_process(then):
-    mess = factory.job_type("mess", f"{factory.FAULTS}.leaves_a_mess", max_retries=0)
-    look = factory.job_type("look", f"{factory.FAULTS}.looks_around")
-    frappe.db.commit()
-    first, messy, second = submitted(look, n=1), submitted(mess, then=then), submitted(look, n=2)
-    frappe.db.rollback()  # the callbacks of a commit's own transaction go with it
-    run_slice(first)
-    assert status(messy) == ("Dead Letter" if then == "fail" else "Completed")
-    seen = [get_job_status(job.name)["result"] for job in (first, second)]
-    for surroundings in seen:
-        del surroundings["alarm"]  # which RQ sets for the first
-    assert seen[0] == seen[1]
-
-
 def test_a_callback_that_fails_behind_the_commit_hurts_nobody(job_type):
     leaves = factory.job_type("leaves", f"{factory.FAULTS}.leaves_to_the_commit")
     jobs = [submitted(leaves, fails=True), *(submitted(job_type, n=n) for n in range(2))]
@@ -171,17 +155,6 @@ def test_without_a_slice_a_process_waits_for_nobody(job_type, monkeypatch):
     with settings(slice_seconds=0):
         run_slice(submitted(job_type, n=1))
     assert pauses == []
-
-
-def test_each_job_runs_as_its_owner(alice, bob):
-    job_type = type_of("who", "whoami")
-    jobs = [
-        submitted_by(alice, job_type, n=1),
-        submitted_for(bob, factory.BETA, job_type, n=2),
-        submitted(job_type, n=3),
-    ]
-    run_slice(jobs[0])
-    assert [get_job_status(job.name)["result"]["user"] for job in jobs] == [alice, bob, "Administrator"]
 
 
 def test_a_slot_that_was_freed_is_offered_to_other_queues(job_type):

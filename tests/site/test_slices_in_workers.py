@@ -10,7 +10,7 @@ import frappe
 import psutil
 import pytest
 
-from dartwing_core.jobs import cancel_job, get_job_history, get_job_status
+from dartwing_core.jobs import cancel_job, get_job_history
 from dartwing_core.jobs.rq import leader, redis_queue
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
@@ -58,16 +58,6 @@ def entry(job) -> str:
     return database.value(ENTRY, job.name)
 
 
-def test_short_jobs_share_one_process(fleet: Fleet):
-    short = made("short")
-    jobs = [submitted(short, n=number) for number in range(10)]
-    fleet.hire(1)
-    all_ended(*jobs)
-    pids = {get_job_status(job.name)["result"]["pid"] for job in jobs}
-    assert len(pids) == 1
-    assert pids == {process(job) for job in jobs}, "the history says where"
-
-
 def test_a_job_that_may_be_tried_again_at_once_waits_for_no_sweep(site):
     # Seen failing (in test_jobs_in_workers, now and then: Failed for a minute): another worker had just swept.
     processes.queue_client().set(redis_queue.site_key(leader.LEADER), "somebody who does nothing")
@@ -91,33 +81,6 @@ def test_a_job_whose_limit_is_longer_than_the_entrys_runs_next(fleet: Fleet, que
     until(lambda: others.get_status(refresh=True) in (None, "finished"), 15, "the job of another app")
     made_entries = processes.queue_client().llen(redis_queue.list_key(queue))
     assert made_entries <= len(jobs), "each process has left at most one"
-
-
-def test_a_time_limit_in_a_slice_ends_its_job_and_others_go_on_in_a_new_process(fleet: Fleet):
-    # The limit is the engine's to set: RQ's own is that of the entry, which names the first job.
-    short, slow = made("short"), made("slow", default_timeout=1, max_retries=1)
-    before, late = submitted(short, n=1), submitted(slow, seconds=30)
-    after = [submitted(short, n=number) for number in (2, 3)]
-    fleet.hire(1)
-    all_ended(before, late, *after)
-    assert (status(late), get_job_status(late.name)["error_message"]) == ("Timed Out", "The time limit was reached.")
-    assert before.name in entry(late)
-    assert process(late) == process(before)
-    assert process(late) not in {process(job) for job in after}
-    assert [(status(job), starts(job)) for job in after] == [("Completed", 1)] * 2
-
-
-def test_a_job_whose_limit_is_longer_than_what_is_left_of_its_process_gets_an_entry_of_its_own(fleet: Fleet):
-    # RQ's parent ends a process a minute after the limit of the job that its entry names.
-    short, long = made("short", default_timeout=5), made("long", default_timeout=300)
-    before, job, after = submitted(short, n=1), submitted(long, n=2), submitted(short, n=3)
-    fleet.hire(1)
-    all_ended(before, job, after)
-    assert [status(each) for each in (before, job, after)] == ["Completed"] * 3
-    assert process(job) != process(before)
-    assert job.name in entry(job)
-    order = [frappe.db.get_value("Background Job", each.name, "started_at") for each in (before, job, after)]
-    assert order == sorted(order), "in front of all others"
 
 
 def test_a_type_may_ask_for_a_process_of_its_own(fleet: Fleet):

@@ -34,12 +34,6 @@ def serve(name: str, *queues: str) -> None:
         client.sadd(f"rq:workers:{generate_qname(queue)}", key)
 
 
-def serve_all() -> None:
-    """Two that serve all queues."""
-    serve("one", *ALL)
-    serve("two", *ALL)
-
-
 def submitted(job_type: str, priority: str, organization: str = factory.ALPHA, number: int = 1) -> list[Document]:
     """So many jobs, committed."""
     parameters = [{"n": n, "what": "long"} for n in range(number)]

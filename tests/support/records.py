@@ -58,11 +58,6 @@ def add(doctype: str, *rows: dict[str, Any]) -> None:
         frappe.db.bulk_insert(doctype, list(columns), values, chunk_size=500)
 
 
-def files_folder() -> Path:
-    """The folder of the site's private files."""
-    return Path(frappe.get_site_path("private", "files")).resolve()
-
-
 def export_files() -> list[str]:
     """The files of exports on the disk, by their own names."""
     return sorted(path.name for path in _exported())

@@ -59,13 +59,6 @@ def site_configuration(**values: Any) -> Iterator[None]:
 
 
 @contextmanager
-def common_configuration(**values: Any) -> Iterator[None]:
-    """These values in common_site_config.json while the block runs, for processes that start meanwhile."""
-    with _configuration(Path(os.environ["DW_SITES_PATH"]) / "common_site_config.json", values):
-        yield
-
-
-@contextmanager
 def _configuration(file: Path, values: dict[str, Any]) -> Iterator[None]:
     before = json.loads(file.read_text())
     _write(file, before | values)

@@ -5,6 +5,8 @@ What an account may see, it sees. All else answers as what does not exist, or is
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dartwing_core.api import endpoints, jobs
@@ -12,7 +14,7 @@ from dartwing_core.api import endpoints, jobs
 from .doors import CONTENT, DOORS, EXISTS, LABEL, NOTHING, READS, SHOWN, difference, seen
 from .holes import hole_of
 from .operations import OPERATIONS
-from .world import ACCOUNTS
+from .world import ACCOUNTS, NO_LOGIN
 
 
 def test_each_endpoint_has_a_row():
@@ -25,14 +27,20 @@ def test_each_endpoint_has_a_row():
 @pytest.mark.parametrize("account", ACCOUNTS)
 def test_nobody_sees_what_is_not_theirs(clients, world, account, door):
     way, kind, work = DOORS[door], ACCOUNTS[account], world.of(account)
-    missing = way.ask(clients[account], work["none"])
+    answers: dict[str, Any] = {}  # a list is asked for once
+
+    def ask(relation: str) -> Any:
+        asked = f"{work[relation].filled(way.path)}{work[relation].filled(way.arguments)}"
+        if asked not in answers:
+            answers[asked] = way.ask(clients[account], work[relation])
+        return answers[asked]
+
+    missing = ask("none")
     if "Failed to get method" in missing.text or "not a valid method" in missing.text:
         pytest.skip("this Frappe does not have it")
     wrong, holes = [], []
-    for relation in ("own", "mate", "far"):
-        if relation == "own" and account == "guest":
-            continue
-        answer = way.ask(clients[account], work[relation])
+    for relation in ("far",) if account in NO_LOGIN else ("own", "mate", "far"):
+        answer = ask(relation)
         shown, is_open = seen(way, answer, work[relation], missing, work["none"]), way.is_open(kind, relation)
         told = f"{SHOWN[shown]} of {relation}: {difference(answer, work[relation], missing, work['none'])}"
         if is_open and shown < way.shows:

@@ -8,11 +8,13 @@ Each text of it carries a word of its own, so that a plain search of any answer 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import frappe
+import pytest
 
 from dartwing_core.jobs import PermanentError, batch, cancel_job, executor, job, job_handler, submit_job
 from dartwing_core.jobs.lib import ids
@@ -54,27 +56,28 @@ class Account:
         return self.sees if self.is_manager or self.org_role == "Admin" else frozenset()
 
 
-def _accounts(organization: str) -> dict[str, Account]:
-    letter = organization[-5:].strip().lower()
-    own, mates = frozenset({"own"}), frozenset({"own", "mate"})
-    return {
-        f"{letter} member": Account(organization, sees=own),
-        f"{letter} member with Desk": Account(organization, roles=(ROLE,), sees=own),
-        f"{letter} org admin": Account(organization, "Admin", sees=mates),
-        f"{letter} user": Account(organization, roles=("Dartwing User",), sees=own),
-        f"{letter} admin": Account(organization, "Admin", ("Dartwing User", "Dartwing Admin"), mates),
-    }
-
-
+OWN, MATES = frozenset({"own"}), frozenset({"own", "mate"})
 ACCOUNTS = {
-    **_accounts(ALPHA),
-    **_accounts(BETA),
+    "alpha member": Account(ALPHA, sees=OWN),
+    "alpha member with Desk": Account(ALPHA, roles=(ROLE,), sees=OWN),
+    "alpha org admin": Account(ALPHA, "Admin", sees=MATES),
+    "alpha user": Account(ALPHA, roles=("Dartwing User",), sees=OWN),
+    "alpha admin": Account(ALPHA, "Admin", ("Dartwing User", "Dartwing Admin"), MATES),
+    "beta member": Account(BETA, sees=OWN),
+    "beta admin": Account(BETA, "Admin", ("Dartwing User", "Dartwing Admin"), MATES),
     "manager": Account(roles=("System Manager", "Dartwing User"), sees=frozenset({"own", "mate", "far"})),
     "guest": Account(),
     "former admin": Account(ALPHA, "Admin", ("Dartwing User", "Dartwing Admin")),
     "disabled": Account(ALPHA, roles=("Dartwing User",)),
 }
 NO_LOGIN = ("guest", "disabled")
+
+
+def accounts(*usual: str, of: Iterable[str] = ACCOUNTS) -> list[Any]:
+    """Accounts as parameters of a test: the usual ones, and the others with --full."""
+    return [name if name in usual else pytest.param(name, marks=pytest.mark.full) for name in of]
+
+
 MATES = {ALPHA: "alphamate", BETA: "betamate"}
 """The person whose work others want to know, by organization. A member with a role of ours."""
 

@@ -40,12 +40,6 @@ def test_a_failure_makes_its_callback_at_once_and_once(step):
     assert (state(found), callbacks(found).keys()) == ("Failed", {"on_failure", "on_complete"})
 
 
-def test_a_job_that_awaits_its_retry_keeps_the_batch_open(step):
-    found = made(step("a", "fail", "ok"))
-    run(members(found)["a"])
-    assert (state(found), callbacks(found)) == ("Running", {})
-
-
 def test_a_canceled_last_job_ends_the_batch(step):
     found = made(step("a"), step("b"))
     names = members(found)
@@ -158,8 +152,3 @@ def test_a_settle_without_a_batch_asks_nothing_about_batches(step):
     with statements() as member:
         executor.execute_job(members(found)["0"], 1)
     assert len([text for text in member if "Job Batch" in text]) == 1
-
-
-def test_the_state_of_a_batch_never_disagrees_with_a_store_constant():
-    options = frappe.get_meta("Job Batch").get_field("status").options.split("\n")
-    assert tuple(options) == batch_store.STATUSES

@@ -16,9 +16,7 @@ from dartwing_core.jobs import (
     retry_batch,
     retry_job,
 )
-from dartwing_core.jobs.errors import JobChangedError
-from dartwing_core.jobs.job import batch_store, find, history
-from dartwing_core.jobs.read import visible_jobs
+from dartwing_core.jobs.job import batch_store
 from tests.support import factory
 from tests.support.batches import callbacks, made, members, run, state, status_of, work
 from tests.support.database import statements
@@ -81,39 +79,6 @@ def test_a_retry_that_is_refused_leaves_its_batch_closed(step):
         assert len(retry()["skipped"]) == 1
         frappe.db.commit()
         assert state(found) == "Canceled"
-
-
-def test_a_retry_that_comes_too_late_leaves_its_batch_closed(step, monkeypatch):
-    # Seen failing: the caller could commit a batch that is open without a live member.
-    found = made(step("a", "dead"), callbacks=())
-    name = members(found)["a"]
-    run(name)
-    row = find.load(name)
-    frappe.db.set_value("Background Job", name, "status", "Running")
-    frappe.db.commit()
-    for look in ("visible_job", "visible_job_now"):
-        monkeypatch.setattr(visible_jobs, look, lambda _name: row)
-    with pytest.raises(JobChangedError):
-        retry_job(name)
-    frappe.db.commit()
-    assert state(found) == "Failed"
-
-
-def test_a_batch_retry_without_its_history_leaves_its_batch_closed(step, monkeypatch):
-    # Seen failing: the caller could commit jobs in line of which nobody was told.
-    found = made(step("a", "dead"), callbacks=())
-    run(members(found)["a"])
-    frappe.db.commit()
-
-    def fail(*_arguments, **_more) -> None:
-        raise frappe.ValidationError("no history")
-
-    monkeypatch.setattr(history, "write", fail)
-    for retry in (lambda: retry_batch(found.name), lambda: retry_job(members(found)["a"])):
-        with pytest.raises(frappe.ValidationError, match="no history"):
-            retry()
-        frappe.db.commit()
-        assert (state(found), status_of(members(found)["a"])) == ("Failed", "Dead Letter")
 
 
 def test_retrying_many_chains_asks_no_more_than_retrying_one(step):
@@ -182,15 +147,3 @@ def test_a_retry_leaves_out_what_was_submitted_again_meanwhile(step):
     assert newer.name in told["skipped"][names["1"]]
     keys = frappe.get_all("Background Job", {"job_type": once}, pluck="active_key")
     assert len(set(keys)) == 4
-
-
-def test_of_two_equal_members_one_is_retried(step):
-    once = factory.job_type("once", "scripted", deduplication_window=300)
-    found = made(step("a", "dead"), step("b", "dead"), callbacks=())
-    names = members(found)
-    for name in names.values():
-        run(name)
-        frappe.db.set_value("Background Job", name, {"job_type": once, "dedup_hash": "f" * 64})
-    frappe.db.commit()
-    told = retry_batch(found.name)
-    assert (told["retried"], len(told["skipped"])) == (1, 1)

@@ -130,20 +130,6 @@ def test_each_organization_and_type_has_a_circuit_of_its_own(job_type):
     assert state(job_type, factory.BETA) is None
 
 
-def test_failures_elsewhere_do_not_count(job_type):
-    fails(job_type)
-    elsewhere = submit_job(job_type, factory.BETA, {"plan": ["fail"]})
-    frappe.db.commit()
-    assert run(elsewhere)["status"] == "Failed"
-    assert frappe.db.count("Job Circuit", {"job_type": job_type}) == 0
-
-
-def test_a_type_without_breaker_has_no_circuit():
-    job_type = breaking_type(enable_circuit_breaker=0)
-    fails(job_type, 4)
-    assert state(job_type) is None
-
-
 def test_many_failures_at_once_open_it_once(job_type):
     change(job_type, circuit_breaker_min_samples=8)
     jobs = [planned(job_type, "fail") for _number in range(8)]

@@ -23,7 +23,7 @@ from tests.support.circuits import (
     state,
     succeeds,
 )
-from tests.support.jobs import messages, reason, status, submitted
+from tests.support.jobs import messages, reason, status
 from tests.support.queues import listed
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -94,16 +94,6 @@ def test_what_runs_when_it_opens_goes_on(job_type):
     after_settle.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
     assert running.end.status == "Completed"
     assert state(job_type) == "Open", "it began before and proves nothing"
-
-
-def test_others_go_on(job_type):
-    opened(job_type)
-    stopped = planned(job_type, "ok")
-    other = factory.job_type("plain")
-    frappe.db.commit()
-    beside = submitted(other)
-    assert attempts.run_all() == [beside.name]
-    assert status(stopped) == "Queued"
 
 
 @pytest.mark.parametrize("values", [{"enable_circuit_breaker": 0}, {"is_enabled": 0}])

@@ -1,4 +1,4 @@
-"""A site with a crowd of jobs, made once for all tests of this folder."""
+"""Sites with many jobs: each file of this folder makes its crowd once, for all of its tests."""
 
 from __future__ import annotations
 
@@ -7,28 +7,23 @@ from collections.abc import Iterator
 import frappe
 import pytest
 
-from tests.support import crowd, factory
-
-ROWS = 20_000
-ORGANIZATION = crowd.organization(7)
+from tests.support import factory
 
 
-@pytest.fixture(scope="package", autouse=True)
-def _crowd(_connected: None) -> Iterator[None]:
+@pytest.fixture(scope="module")
+def empty_site(_connected: None) -> Iterator[None]:
+    """No test jobs, before and after the tests of a file."""
     factory.wipe()
-    crowd.insert(ROWS)
+    factory.organization(factory.ALPHA)
+    factory.organization(factory.BETA)
+    frappe.db.commit()
     yield
     factory.wipe()
 
 
 @pytest.fixture
-def site() -> Iterator[None]:
+def site(empty_site: None) -> Iterator[None]:
     """Instead of the usual one, which begins by deleting the crowd."""
     yield
     frappe.set_user("Administrator")
     frappe.db.rollback()
-
-
-@pytest.fixture
-def admin() -> str:
-    return factory.user("crowd_admin", ORGANIZATION, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))

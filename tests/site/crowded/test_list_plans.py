@@ -1,22 +1,34 @@
-"""Lists and counts go along an index, and read whole rows only of the page they show."""
+"""Lists, counts and Desk's pages go along an index, and read whole rows only of the page they show."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import frappe
 import pytest
 from frappe.desk import reportview
 from pypika import Order
 
-from dartwing_core.jobs import list_jobs
+from dartwing_core.jobs import get_job_counts, get_job_details, get_job_type_overview, list_jobs, retry_dead_letters
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.lib import config
-from dartwing_core.jobs.read import jobs, pages
+from dartwing_core.jobs.operations import dead_letters
+from dartwing_core.jobs.read import figures, jobs, pages
 from tests.support import crowd, database, factory
 
-from .conftest import ORGANIZATION, ROWS
-
+ROWS, ORGANIZATION, FINGERPRINT = 20_000, crowd.organization(7), "0" * 20
 JOB = config.JOB
 NEWEST = ("creation", Order.desc)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _crowd(empty_site: None) -> None:
+    crowd.insert(ROWS)
+
+
+@pytest.fixture
+def admin() -> str:
+    return factory.user("crowd_admin", ORGANIZATION, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
 
 
 def condition(user: str, **filters: str):
@@ -92,3 +104,38 @@ def test_by_another_order_the_newest_are_sorted(admin, monkeypatch):
     assert {job["job_id"] for job in found} == newest
     due = [job["available_at"] for job in found]
     assert due == sorted(due)
+
+
+def job_of(organization: str) -> str:
+    return frappe.get_all(JOB, filters={"organization": organization}, limit=1, pluck="name")[0]
+
+
+CALLS: dict[str, Callable[[], object]] = {
+    "counts": get_job_counts,
+    "counts of an organization": lambda: get_job_counts(ORGANIZATION),
+    "details": lambda: get_job_details(job_of(ORGANIZATION)),
+    "type": lambda: get_job_type_overview("echo_job"),
+    "dead letters by error": dead_letters.dead_letters_by_error,
+    "retry of an error": lambda: retry_dead_letters([FINGERPRINT]),
+    "performance": figures.type_performance,
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_admin_reads_a_share_of_the_table(name, admin):
+    frappe.set_user(admin)
+    found = database.plans(CALLS[name], JOB)
+    assert found
+    for query, step in found:
+        assert step["type"] != "ALL", (query, step)
+        assert step["key"], (query, step)
+        assert int(step["rows"]) <= ROWS / 10, (query, step)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_who_sees_everything_reads_along_an_index(name):
+    found = database.plans(CALLS[name], JOB)
+    assert found
+    for query, step in found:
+        assert step["type"] != "ALL", (query, step)
+        assert step["key"], (query, step)

@@ -5,13 +5,19 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import DuplicateJobError, InvalidTransitionError, cancel_job, get_job_status, submit_job
+from dartwing_core.jobs import (
+    DuplicateJobError,
+    cancel_job,
+    get_job_status,
+    list_jobs,
+    submit_job,
+)
 from dartwing_core.jobs.job import runs
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.sweep import rescue
 from tests.support import attempts, database, factory
-from tests.support.jobs import messages, run, set_columns, submitted
+from tests.support.jobs import messages, run, set_columns, submitted, submitted_with
 from tests.support.lifecycle import made, running
 
 pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
@@ -60,24 +66,6 @@ def test_a_cancel_that_is_rolled_back_is_none():
     assert runs.cancel_request(f"{other.name}-1") is None
 
 
-def test_children_are_told_of_a_cancel():
-    job_type = made("nothing")
-    parent = submitted(job_type)
-    child = submit_job(job_type, factory.ALPHA, {"child": 1}, depends_on=parent.name)
-    frappe.db.commit()
-    cancel_job(parent.name)
-    frappe.db.commit()
-    assert get_job_status(child.name)["status"] == "Dead Letter"
-
-
-@pytest.mark.parametrize("status", ["Completed", "Canceled", "Dead Letter"])
-def test_a_finished_job_is_not_canceled(status):
-    job = submitted("echo_job")
-    frappe.db.set_value("Background Job", job.name, "status", status)
-    with pytest.raises(InvalidTransitionError):
-        cancel_job(job.name)
-
-
 def test_a_running_job_that_fails_after_the_request_is_canceled_not_retried():
     job = submitted(made("raises"), what="connection")
     claimed = attempts.taken(job.name, 1)
@@ -87,6 +75,7 @@ def test_a_running_job_that_fails_after_the_request_is_canceled_not_retried():
     status = get_job_status(job.name)
     assert status["status"] == "Canceled"
     assert messages(job)[-1] == "Job canceled while running: enough"
+    assert status["completed_at"], "seen failing: only its canceled_at was set"
     assert frappe.db.get_value("Background Job", job.name, "canceled_by") == "Administrator"
 
 
@@ -130,3 +119,21 @@ def test_an_attempt_that_goes_on_long_after_its_limit_is_stopped_and_timed_out(m
     set_columns(job, started_epoch=clock.now_epoch() - 95)
     assert rescue.sweep().stopped == 1
     assert (stopped, get_job_status(job.name)["status"]) == (["an entry"], "Timed Out")
+
+
+@pytest.mark.parametrize("policy", ["dead_letter", "cancel"])
+def test_a_job_that_ends_without_an_attempt_says_when(policy):
+    # Seen failing: completed_at was empty, so the newest ends came last in a list by completed_at.
+    job_type = made("nothing")
+    earlier = submitted(job_type)
+    run(earlier)
+    parent = submitted(job_type, n=1)
+    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name, on_parent_failure=policy)
+    assert get_job_status(parent.name)["completed_at"] is None
+    answer = cancel_job(parent.name)
+    frappe.db.commit()
+    assert answer.completed_at == answer.canceled_at is not None
+    for job in (parent, child):
+        assert get_job_status(job.name)["completed_at"], job.name
+    listed = list_jobs(factory.ALPHA, order_by="completed_at desc")["jobs"]
+    assert [job["job_id"] for job in listed] == [child.name, parent.name, earlier.name]

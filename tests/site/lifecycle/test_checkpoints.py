@@ -7,7 +7,6 @@ import json
 import frappe
 import pytest
 
-from dartwing_core.jobs import get_job_status
 from dartwing_core.jobs.job import find
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database
@@ -50,13 +49,6 @@ def test_snoozing_costs_no_retry_and_keeps_no_writes():
     assert run(job, 3)["status"] == "Completed"
     assert notes(job) == 0
     assert "Snoozed for 0 s" in messages(job)
-
-
-def test_a_snoozed_job_waits_for_its_time():
-    job = submitted(made("snoozes"), until=2, seconds=3600)
-    run(job)
-    sweeper.sweep()
-    assert get_job_status(job.name)["status"] == "Pending"
 
 
 def test_steps_are_kept_with_their_states():

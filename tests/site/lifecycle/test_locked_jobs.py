@@ -21,12 +21,20 @@ from dartwing_core.jobs import (
     run_now,
 )
 from dartwing_core.jobs.errors import JobBusyError
+from dartwing_core.jobs.job import find, record
 from tests.support import database, factory
 from tests.support.jobs import run, set_columns, status, submitted, submitted_with
 
-pytestmark = pytest.mark.usefixtures("no_sweeps")
+pytestmark = pytest.mark.usefixtures("no_sweeps", "short_wait")
 LONGEST = 10
 """Seconds: fewer than the server's 50, and more than a loaded machine needs for the engine's 2."""
+
+
+@pytest.fixture
+def short_wait(monkeypatch) -> None:
+    """The engine waits a second for a lock, not two."""
+    for module in (find, record):
+        monkeypatch.setattr(module, "LOCK_WAIT", 1)
 
 
 @contextmanager

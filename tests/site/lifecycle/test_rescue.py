@@ -12,18 +12,12 @@ from dartwing_core.jobs.job import runs
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.sweep import rescue, sweeper
 from tests.support import attempts, database, factory
-from tests.support.jobs import LONG_AGO, lose, lose_long_ago, messages, run, set_columns, submitted
+from tests.support.jobs import LONG_AGO, lose, lose_long_ago, messages, set_columns, submitted
 from tests.support.lifecycle import made, running
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
 
 pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
-
-
-def test_a_young_attempt_is_not_taken_for_lost():
-    job = running(made("nothing"))
-    assert rescue.sweep().rescued == 0
-    assert get_job_status(job.name)["status"] == "Running"
 
 
 def test_an_attempt_without_a_sign_of_life_is_tried_again_and_the_third_is_the_last():
@@ -89,16 +83,6 @@ def test_a_job_whose_worker_was_lost_has_its_old_place_in_line():
     assert attempts.run_all() == [job.name for job in (lost, *in_line)]
 
 
-def test_two_rescues_at_once_are_one(monkeypatch):
-    job = running(made("nothing"))
-    lose(job)
-    seen = rescue.doubtful()
-    assert rescue.sweep().rescued == 1
-    monkeypatch.setattr(rescue, "doubtful", lambda: seen)
-    assert rescue.sweep().rescued == 0
-    assert messages(job).count("Worker lost, to be tried again") == 1
-
-
 def rescued_late(connection_id: int | None = None, last_beat: float | None = None) -> tuple[str, int]:
     """How an attempt with a limit of 2 s ends, and the job's retries, if somebody looks after 10 s.
 
@@ -144,15 +128,6 @@ def test_an_attempt_that_died_before_its_time_limit_costs_no_retry_however_late_
     assert rescued_late(closed_connection(), last_beat) == end
 
 
-def test_a_lost_attempt_that_was_canceled_is_canceled():
-    job = running(made("nothing"))
-    cancel_job(job.name)
-    frappe.db.commit()
-    lose(job)
-    rescue.sweep()
-    assert get_job_status(job.name)["status"] == "Canceled"
-
-
 @pytest.mark.parametrize("has_row", [True, False])
 @pytest.mark.parametrize("limit", [2, 3600])
 def test_a_cancel_after_the_look_for_lost_attempts_wins(has_row, limit):
@@ -171,14 +146,6 @@ def test_a_cancel_after_the_look_for_lost_attempts_wins(has_row, limit):
     assert messages(job)[-1] == "Job canceled while running: enough"
     attempt = frappe.get_doc("Background Job Run", f"{job.name}-1")
     assert (attempt.outcome, attempt.error_message) == ("Canceled", None)
-
-
-def test_an_ending_in_between_counts_no_crash_in_a_row():
-    job = submitted(made("raises", retry_delays="0", max_retries=5), what="connection")
-    frappe.db.set_value("Background Job", job.name, "crash_count", 2)
-    frappe.db.commit()
-    run(job)
-    assert frappe.db.get_value("Background Job", job.name, "crash_count") == 0
 
 
 def test_the_lease_is_a_setting_with_a_floor():

@@ -29,6 +29,7 @@ def test_a_job_can_be_retried_with_other_parameters():
     job = dead("echo_job", text="old")
     retry_job(job.name, parameters={"text": "new"})
     frappe.db.commit()
+    assert get_job_status(job.name)["completed_at"] is None, "it has not ended"
     assert run(job, 3)["result"] == {"echo": {"text": "new"}}
 
 

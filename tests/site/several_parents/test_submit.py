@@ -29,14 +29,6 @@ def test_jobs_submitted_together_name_each_other_by_keys(job_type):
     assert status(last) == "Queued"
 
 
-def test_jobs_of_one_transaction_may_depend_on_each_other(job_type):
-    first = submit_job(job_type, factory.ALPHA, {"plan": ["ok"], "n": 1})
-    second = submit_job(job_type, factory.ALPHA, {"plan": ["ok"], "n": 2}, depends_on=[first.name])
-    frappe.db.commit()
-    executor.execute_job(first.name, 1)
-    assert status(second) == "Queued"
-
-
 @pytest.mark.parametrize(
     ("jobs", "reason"),
     [

@@ -21,8 +21,8 @@ from tests.support import database, factory, population
 ORGANIZATIONS, TYPES, JOBS = 100, 2, 10_000
 
 
-@pytest.fixture
-def crowd(site: None) -> str:
+@pytest.fixture(scope="module")
+def crowd(empty_site: None) -> str:
     name = factory.job_type("plain")
     factory.job_type("plain_other")
     population.line_up(name, JOBS, ORGANIZATIONS, TYPES)

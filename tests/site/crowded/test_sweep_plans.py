@@ -1,7 +1,8 @@
-"""What a sweep asks goes along indexes and stops at its limit, however many jobs there are.
+"""What a sweep and a batch ask goes along indexes and stops at its limit, however many jobs there are.
 
 Among 15,000 jobs: on a table of a few rows MariaDB would read all of it, and be right.
-Seen failing: without the index on in_line, status, waits_for, due_epoch; without that on the runs' background_job.
+Seen failing: without the index on in_line, status, waits_for, due_epoch; without that on the runs' background_job;
+without that on parent_batch, status.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs.job import dependencies, find
+from dartwing_core.jobs.job import batch_store, dependencies, find
 from dartwing_core.jobs.lib import clock, config
 from dartwing_core.jobs.status import WAITING
+from dartwing_core.jobs.sweep import retention
 from tests.support import database, factory, population
 
 LIMIT = 100
@@ -19,9 +21,24 @@ DIVISOR = 20
 DUE_INDEX = {"in_line", "status", "waits_for", "due_epoch"}
 
 
-@pytest.fixture
-def crowd(site: None) -> None:
+MEMBERS, MEMBER_INDEX = 2_000, "parent_batch_status_index"
+
+
+@pytest.fixture(scope="module")
+def crowd(empty_site: None) -> str:
+    """15,000 jobs, MEMBERS completed ones of them and one that is not in a batch; its name. 300 batches."""
     population.fill(factory.job_type("plain"), DIVISOR)
+    now = clock.site_time()
+    for number in range(300):
+        row = {"name": f"BATCH-{number:04}", "creation": now, "modified": now, "organization": factory.ALPHA}
+        batch_store.insert(row | {"owner_user": "Administrator", "status": "Running" if number < 20 else "Failed"})
+    frappe.db.sql(
+        "UPDATE `tabBackground Job` SET parent_batch = 'BATCH-0000' WHERE status = 'Completed' LIMIT %s", (MEMBERS,)
+    )
+    frappe.db.set_value(config.JOB, population.name("L", 1), "parent_batch", "BATCH-0000")
+    frappe.db.commit()
+    frappe.db.sql(f"ANALYZE TABLE `tab{config.JOB}`, `tab{config.BATCH}`")
+    return "BATCH-0000"
 
 
 def index_of(plan: dict) -> set[str]:
@@ -85,3 +102,30 @@ def test_only_doubtful_attempts_are_returned_and_only_running_ones_read(crowd):
     assert index_of(plans[f"tab{config.RUN}"]) == {"background_job"}, plans
     assert database.rows_read(query) <= 6 * (300 // DIVISOR)
     assert query.run() == ()
+
+
+def keys(query) -> set[str]:
+    return {plan["key"] for plan in database.explain(query)}
+
+
+def test_a_look_at_a_batch_reads_a_handful_of_rows(crowd):
+    query = batch_store.states_query([crowd])
+    assert keys(query) == {"PRIMARY", MEMBER_INDEX}
+    assert database.rows_read(query) <= 12
+    assert query.run(as_dict=True)[0]["is_live"] == 1
+
+
+def test_its_progress_reads_its_own_rows_alone(crowd):
+    query = batch_store.counts_query(crowd)
+    assert keys(query) == {MEMBER_INDEX}
+    assert database.rows_read(query) <= MEMBERS + 20
+
+
+def test_running_batches_and_members_are_found_in_order(crowd):
+    query = batch_store.running_query("BATCH-0004", 5)
+    plans = database.explain(query)
+    assert "filesort" not in (plans[0]["Extra"] or ""), plans
+    assert database.rows_read(query) <= 20
+    assert database.rows_read(retention.empty_batches_query(clock.site_time())) <= 20
+    plans = database.explain(batch_store.members_query(crowd, ["Completed"], 100, population.name("C", 500)))
+    assert ({plan["key"] for plan in plans}, plans[0]["type"]) == ({MEMBER_INDEX}, "range"), plans

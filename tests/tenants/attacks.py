@@ -176,7 +176,6 @@ ATTACKS: dict[str, list[Request]] = {
     "calendar": [get(f"{DESK}.calendar.get_events", doctype=JOB, start="2000-01-01", end="2099-01-01", filters="[]",
                      field_map={"start": "creation", "end": "modified", "title": "sealed_result"}, fields=["result"])],
     "tree": [get(f"{DESK}.treeview.get_children", doctype=JOB, parent="")],
-    "linked with": [get(f"{DESK}.form.linked_with.get", doctype=JOB, docname="<job>")],
     "shares": [post("frappe.share.add", doctype=JOB, name="<job>", user="<own_user>", read=1),
                read(f"{RESOURCE}/{JOB}/<job>")],
     "assignment": [post(f"{DESK}.form.assign_to.add", assign_to=json.dumps(["<own_user>"]), doctype=JOB, name="<job>"),
@@ -186,9 +185,6 @@ ATTACKS: dict[str, list[Request]] = {
               read(f"/printview?doctype={JOB}&name=<job>&format=Standard"),
               read(f"/api/method/frappe.utils.print_format.download_pdf?doctype={JOB}&name=<job>"),
               read(f"/api/method/frappe.utils.weasyprint.download_pdf?doctype={JOB}&name=<job>&print_format=Standard")],
-    "form": [get(f"{DESK}.form.load.getdoc", doctype=JOB, name="<job>"),
-             get(f"{DESK}.form.load.get_docinfo", doctype=JOB, name="<job>"),
-             get(f"{CLIENT}.get", doctype=JOB, name="<job>", filters={"name": "<job>"}, parent=JOB)],
     # Sealed texts of others in documents of one's own: none may open them
     "a token in a document": [
         post("frappe.www.printview.get_html_and_style", doc=json.dumps({**FORGED, **TOKEN})),

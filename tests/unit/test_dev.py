@@ -135,7 +135,7 @@ def test_the_fast_tests_are_in_two_halves_without_the_slow_ones():
     assert "tests/unit" in second
     assert not set(first) & set(second)
     assert "tests/site/test_submit.py" in {*first, *second}
-    assert "tests/site/test_line_plans.py" not in {*first, *second}
+    assert "tests/site/crowded/test_line_plans.py" not in {*first, *second}
 
 
 @pytest.mark.parametrize("selection", [["-k", "dedup", "-q"], ["--collect-only"]])

@@ -125,6 +125,7 @@ def test_the_history_says_who_moved_it_when_and_how_often_it_was_tried(database)
     values = database.updates[0][1]
     assert values["next_retry_at"] == values["available_at"] == NOW
     assert (values["due_epoch"], values["admission_rank"], values["retry_count"]) == (5.0, 5.0 - 3_600, 2)
+    assert values["crash_count"] == 0, "an ending in between counts no crash in a row"
     assert "completed_at" not in values
 
 

@@ -14,7 +14,7 @@ from dartwing_core.jobs.after import after_settle
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory, processes
-from tests.support.circuits import COOL_DOWN, Times, breaking_type, change, fails, opened, planned, row, state
+from tests.support.circuits import COOL_DOWN, breaking_type, change, fails, nobody_goes, opened, planned, row, state
 from tests.support.jobs import lose, status
 from tests.support.queues import listed
 from tests.support.sessions import in_parallel
@@ -22,11 +22,6 @@ from tests.support.sessions import in_parallel
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 TAKERS = 16
-
-
-@pytest.fixture
-def times(monkeypatch) -> Times:
-    return Times(monkeypatch)
 
 
 @pytest.fixture
@@ -39,10 +34,6 @@ def job_type(site, times) -> str:
 
 def statuses(jobs) -> list[str]:
     return sorted(status(job) for job in jobs)
-
-
-def nobody_goes() -> bool:
-    return claim.Claimer().claim_next() is None
 
 
 def test_before_the_cool_down_is_over_nobody_starts(job_type, times):

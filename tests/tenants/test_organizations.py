@@ -41,8 +41,8 @@ def test_an_organization_is_asked_for_by_its_name(clients, web):
         assert told[0] == told[1]
 
 
-@pytest.fixture
-def granted(site) -> Iterator[None]:
+@pytest.fixture(scope="module")
+def granted(world) -> Iterator[None]:
     """A System Manager has let both roles of this app write, make and delete both DocTypes."""
     for doctype, role in itertools.product((MEMBER, ORGANIZATION), ("Dartwing User", "Dartwing Admin")):
         for ptype in ("write", "create", "delete"):

@@ -52,9 +52,7 @@ def test_the_newest_lines_are_kept_and_each_is_cut():
 def test_any_level_and_any_text_can_be_logged():
     levels = {"error": "error", "warn": "warning", "WARNING": "warning", "fatal": "info", None: "info"}
     texts = [[{"rows": 3}], [None], [7]]
-    job = submitted(
-        logging(), lines=[*(["text", level] for level in levels), ["text", []], *([text] for text in texts)]
-    )
+    job = submitted(logging(), lines=[*(["text", level] for level in levels), ["text", []], *texts])
     run(job)
     lines = log_of(job)
     assert [line["level"] for line in lines] == [*levels.values(), *["info"] * 4]

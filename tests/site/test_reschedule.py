@@ -66,7 +66,7 @@ def last_entry(job) -> dict:
 
 def test_a_pending_job_gets_another_time_and_its_history_says_from_when_to_when_and_by_whom(job_type, alice):
     job = submitted_by(alice, job_type)
-    set_columns(job, status="Pending", in_line=0, **clock.due_columns(1_800_000_000))
+    set_columns(job, status="Pending", in_line=0, **columns.due(1_800_000_000, "Normal"))
     frappe.set_user(alice)
     document = committed(job.name, reschedule_job, datetime(2027, 6, 1, 12, tzinfo=timezone.utc))
     assert (document.status, due(job)) == ("Pending", datetime(2027, 6, 1, 12, tzinfo=timezone.utc).timestamp())

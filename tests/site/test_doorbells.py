@@ -68,15 +68,15 @@ def whose() -> str:
 # How many
 
 
-@pytest.mark.parametrize("workers", [0, 1, 3])
-def test_there_are_as_many_entries_as_workers_and_one_more(job_type, workers):
-    for number in range(workers):
+@pytest.mark.parametrize("serving", [0, 1, 3])
+def test_there_are_as_many_entries_as_workers_and_one_more(job_type, serving):
+    for number in range(serving):
         serve(f"worker-{number}", QUEUE)
     submit_many(job_type, 10)
-    assert entries() == len(listed(QUEUE)) == workers + 1
+    assert entries() == len(listed(QUEUE)) == serving + 1
     submitted(job_type, late=1)
     sweeper.sweep()
-    assert entries() == len(listed(QUEUE)) == workers + 1
+    assert entries() == len(listed(QUEUE)) == serving + 1
 
 
 def test_each_queue_has_entries_of_its_own(job_type):

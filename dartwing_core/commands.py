@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -19,6 +21,17 @@ from . import scheduler_sweeps, worker_preload
 
 worker_preload.in_a_worker()
 scheduler_sweeps.add_to(start_scheduler)
+
+
+@contextmanager
+def connected(context: Any) -> Iterator[None]:
+    """The command's site, connected."""
+    frappe.init(get_site(context))
+    frappe.connect()
+    try:
+        yield
+    finally:
+        frappe.destroy()
 
 
 @click.group("job-engine")
@@ -36,10 +49,9 @@ def agent(context: Any, interval: float) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_arguments: stop.set())
-    site = Site(context)
-    with site:
-        sites_path = os.path.abspath(frappe.local.sites_path)
-    loop.run(stop, lambda: [site.name], sites_path, interval)
+    with connected(context):
+        site, sites_path = frappe.local.site, os.path.abspath(frappe.local.sites_path)
+    loop.run(stop, lambda: [site], sites_path, interval)
 
 
 @job_engine.command("sweep")
@@ -48,7 +60,7 @@ def sweep(context: Any) -> None:
     """Make one sweep, as the agent does every second, and print its counts."""
     from dartwing_core.jobs.sweep import sweeper
 
-    with Site(context):
+    with connected(context):
         report = sweeper.sweep()
     for name in report.__dataclass_fields__:
         click.echo(f"{name.replace('_', ' ')}: {getattr(report, name)}")
@@ -59,7 +71,7 @@ def sweep(context: Any) -> None:
 @pass_context
 def types(context: Any, sync: bool) -> None:
     """List the Job Types, how the site differs from the code, and what is wrong in the hooks of events."""
-    with Site(context):
+    with connected(context):
         print_types(sync)
 
 
@@ -90,7 +102,7 @@ def default_organization(context: Any, organization: str) -> None:
     """
     from dartwing_core.dartwing_core.doctype.job_engine_settings.job_engine_settings import set_default_organization
 
-    with Site(context):
+    with connected(context):
         found = set_default_organization(organization)
         frappe.db.commit()
     click.echo(f"Default organization: {organization} ({found})")
@@ -100,24 +112,10 @@ def default_organization(context: Any, organization: str) -> None:
 @pass_context
 def openapi(context: Any) -> None:
     """Print the OpenAPI description of the REST API."""
-    with Site(context):
+    with connected(context):
         from dartwing_core.api import openapi
 
         click.echo(json.dumps(openapi.describe(), indent=1))
-
-
-class Site:
-    """The command's site, connected."""
-
-    def __init__(self, context: Any):
-        self.name = get_site(context)
-
-    def __enter__(self) -> None:
-        frappe.init(self.name)
-        frappe.connect()
-
-    def __exit__(self, *_error: Any) -> None:
-        frappe.destroy()
 
 
 commands = [job_engine]

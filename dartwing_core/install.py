@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import click
 import frappe
-from frappe.utils import cint
 
 from dartwing_core.dartwing_core.doctype.job_engine_settings.job_engine_settings import set_default_organization
 from dartwing_core.jobs.errors import InvalidJobError
@@ -16,10 +15,6 @@ from dartwing_core.jobs.types import declared_types, functions
 
 APP = "dartwing_core"
 ROLES = ("Dartwing User", "Dartwing Admin")
-# Frappe's fixes of open searches (its pull request 34995), unchecked counts (35657), field names of lists (32231) and
-# copies of private files (38984). The last is of April 2026; these are the first later releases known to us.
-FIXED_IN = {15: (15, 118, 0), 16: (16, 31, 0)}
-"""By major version: the release of Frappe in which the holes that we know of were closed."""
 
 
 def before_install() -> None:
@@ -32,7 +27,6 @@ def before_install() -> None:
 
 def after_install() -> None:
     """Make the app's own records, and the Default Organization that the site's configuration names."""
-    warn_about_frappe(frappe.__version__)
     seed()
     if name := frappe.conf.get("job_engine_default_organization"):
         try:
@@ -44,16 +38,6 @@ def after_install() -> None:
 def after_migrate() -> None:
     """Make records that a release has added since."""
     seed()
-
-
-def warn_about_frappe(version: str) -> None:
-    """Print that this release of Frappe has known holes, if it has."""
-    numbers = tuple(cint(part) for part in version.split(".")[:3])
-    fixed = FIXED_IN.get(numbers[0], ())
-    if numbers < fixed:
-        wanted = ".".join(map(str, fixed))
-        text = "Frappe {0} shows users names and counts that they may not see. Upgrade to {1} or later."
-        _print([f"{APP}: {text.format(version, wanted)}"])
 
 
 def seed() -> None:

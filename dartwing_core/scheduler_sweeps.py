@@ -18,7 +18,7 @@ import click
 
 START_DELAY = 1.0
 """Seconds. Frappe 16 ends a second `bench schedule` of a bench earlier, so that its thread never begins."""
-RESTART_DELAY = 10.0
+RESTART_DELAY = 60.0
 
 
 def add_to(command: click.Command) -> None:
@@ -43,9 +43,8 @@ def begin() -> None:
 
 
 def _keep_on(sites_path: str, stop: threading.Event) -> None:
-    """Run the loop, and begin it again after an error. Only the first error is logged."""
+    """Run the loop, and begin it again after an error."""
     stop.wait(START_DELAY)
-    is_logged = False
     while not stop.is_set():
         try:
             from frappe.utils import get_sites
@@ -54,9 +53,7 @@ def _keep_on(sites_path: str, stop: threading.Event) -> None:
 
             agent.run(stop, lambda: get_sites(sites_path), sites_path)
         except BaseException:  # an import may raise more than Exception, such as SystemExit
-            if not is_logged:
-                _log()
-            is_logged = True
+            _log()
             stop.wait(RESTART_DELAY)
 
 

@@ -27,6 +27,7 @@ from .run.heartbeat import HeartbeatThread
 from .status import JobStatus
 from .sweep import sweeper
 from .types import functions, handlers, parameters
+from .types.declaration import mark_of
 
 SAVEPOINT = "dartwing_core_commit"
 
@@ -215,7 +216,7 @@ def _name_of(job_type: str | Callable[..., Any]) -> tuple[str, str | None]:
         return job_type, None
     if declaration := handlers.declaration_of(job_type):
         return declaration.type_name, None
-    if handlers.is_marked(job_type):
+    if mark_of(job_type):
         raise TypeError(f"{job_type} declares no Job Type: name the type.")
     return functions.JOB_TYPE, functions.path_of(job_type)
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import frappe
 import pytest
 
-from dartwing_core import install
-from dartwing_core.jobs.access import desk_access
+from dartwing_core import hooks, install
 
 CONTRACT = {
     "sample_job": (60, "Normal", 3, 300),
@@ -74,20 +73,10 @@ def test_a_connections_number_has_room(doctype):
     assert column["Type"].startswith("bigint")
 
 
-@pytest.mark.parametrize("doctype", [*desk_access.DECIDING, "Job Type"])
+@pytest.mark.parametrize("doctype", [*hooks.has_permission, "Job Type"])
 def test_every_field_is_of_a_type_that_may_be_saved(doctype):
     allowed = frappe.get_meta("DocField").get_field("fieldtype").options.split("\n")
     assert [field.fieldname for field in frappe.get_meta(doctype).fields if field.fieldtype not in allowed] == []
-
-
-@pytest.mark.parametrize(
-    ("version", "is_old"),
-    [("15.117.9", True), ("15.118.0", False), ("16.9.0", True), ("16.31.2", False), ("17.0.0-dev", False)],
-)
-def test_an_install_names_the_release_of_frappe_that_has_no_known_holes(version, is_old, capsys):
-    install.warn_about_frappe(version)
-    said = capsys.readouterr().err
-    assert ("Upgrade to" in said) is is_old
 
 
 # Desk of Frappe 16, which reads files at the top of an app ------------------------------------------------------------
@@ -101,7 +90,7 @@ def test_the_sidebar_leads_to_all_that_people_open_each_with_its_icon():
     links = {item["link_to"]: item for item in LINKS if item["type"] == "Link"}
     assert all(frappe.db.exists(item["link_type"], name) for name, item in links.items())
     inner = {"Background Job Dependency"}
-    assert set(links) >= {*desk_access.DECIDING, "Job Type", "Job Engine Settings", *REPORTS} - inner
+    assert set(links) >= {*hooks.has_permission, "Job Type", "Job Engine Settings", *REPORTS} - inner
     icons = [item["icon"] for item in LINKS]
     assert all(icons)
     assert len(set(icons)) == len(icons)

@@ -22,15 +22,8 @@ HISTORY = (config.RUN, config.LOG, config.DEPENDENCY)
 ENGINE_DOCTYPES = (config.JOB, *HISTORY, config.BATCH, config.CIRCUIT, config.REMOVAL)
 """DocTypes that only the engine writes."""
 READING = frozenset({None, "read", "select", "print", "email", "report", "export"})
-DECIDING = {
-    config.JOB: visibility.DECIDING_FIELDS,
-    **dict.fromkeys(HISTORY, ("background_job",)),
-    **dict.fromkeys((config.BATCH, config.SCHEDULE), ("owner_user", "organization")),
-    config.CIRCUIT: ("organization",),
-    **dict.fromkeys((config.REMOVAL, ORGANIZATION), ("name",)),
-    MEMBER: ("user", "organization"),
-}
-"""The columns that decide who may see a row, of each DocType whose rows are not everybody's."""
+DECIDING = ("user", "background_job", *visibility.DECIDING_FIELDS)
+"""The fields that decide who may see a row. A DocType has some of them."""
 
 
 def conditions(user: str | None = None, doctype: str = config.JOB) -> str:
@@ -65,10 +58,12 @@ def has_permission(doc: Document, ptype: str | None = None, user: str | None = N
         return True
     rows = [doc]
     if isinstance(doc.name, str):
-        rows += frappe.db.get_values(doc.doctype, doc.name, DECIDING[doc.doctype], as_dict=True)
-    is_write = ptype not in READING and doc.doctype not in ENGINE_DOCTYPES
-    may = _may_write if is_write else may_see
-    return all(may(doc.doctype, row, viewer) for row in rows)
+        columns = ["name", *(field for field in DECIDING if doc.meta.has_field(field))]
+        rows += frappe.db.get_values(doc.doctype, doc.name, columns, as_dict=True)
+    if ptype in READING or doc.doctype in ENGINE_DOCTYPES:
+        return all(may_see(doc.doctype, row, viewer) for row in rows)
+    # Admins of the organization write, if a role lets them. An own membership would let a member become an admin.
+    return all(viewer.administers(row.get("name" if doc.doctype == ORGANIZATION else "organization")) for row in rows)
 
 
 def may_see(doctype: str, row: Any, viewer: Viewer) -> bool:
@@ -86,11 +81,6 @@ def may_see(doctype: str, row: Any, viewer: Viewer) -> bool:
     if doctype == MEMBER and viewer.is_enabled and row.get("user") == viewer.user:
         return True
     return doctype in (MEMBER, config.CIRCUIT) and viewer.administers(row.get("organization"))
-
-
-def _may_write(doctype: str, row: Any, viewer: Viewer) -> bool:
-    """Admins of the organization, if a role lets them. An own membership would let a member become an admin."""
-    return viewer.administers(row.get("name" if doctype == ORGANIZATION else "organization"))
 
 
 def throw_missing(doctype: str, name: Any) -> None:

@@ -14,8 +14,6 @@ from pypika.terms import Criterion
 from ..lib import clock, config, sql
 from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing, resolve_name
 
-DESK_USER = "System User"
-"""The user type of accounts that may use Desk. Others are Website Users."""
 _LIMITS = "org.status, org.is_paused, org.weight, org.max_running, org.max_waiting, org.on_queue_full"
 _IS_CURRENT = """member.status = 'Active'
     AND (member.start_date IS NULL OR member.start_date <= %(today)s)
@@ -45,8 +43,6 @@ class OrgMemberTenancy:
 
     All users of Desk are members of the site's Default Organization, without such a row.
     """
-
-    organization_doctype = "Organization"
 
     def standing(self, user: str, organization: str) -> Standing:
         """The organization's state and the user's role in it, in one statement. It may be given by name."""
@@ -91,7 +87,7 @@ class OrgMemberTenancy:
             query = role.select(sql.array(first))
         else:
             account = frappe.qb.DocType("User")
-            is_default = (job.organization == default) & (account.user_type == DESK_USER)
+            is_default = (job.organization == default) & (account.user_type == "System User")
             query = frappe.qb.from_(account).where(account.name == job.owner_user)
             query = query.select(sql.array(Coalesce(role.select(first), Case().when(is_default, MEMBER))))
         return {("organization_state", "is_paused"): own, ("owner_role",): query}

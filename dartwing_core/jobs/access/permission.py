@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import frappe
 from frappe import _
-from frappe.permissions import rights
 
 from ..errors import InvalidJobError, PermanentError
 from ..lib import config
 from ..lib.config import JobType
 from ..lib.texts import cut
 from . import tenancy, visibility
-from .standing import Standing
+from .standing import ACTIVE, Standing
 from .tenancy import Owner
-
-PERMISSION_TYPE = "Permission Type"
 
 
 def check_member(user: str, organization: str) -> Standing:
@@ -39,7 +36,7 @@ def check_submit(user: str, organization: str, job_type: JobType) -> Standing:
     shown = standing.name or cut(organization)
     if standing.state is None:
         raise InvalidJobError(_("Organization {0} not found.").format(shown))
-    if not standing.is_active:
+    if standing.state != ACTIVE:
         raise InvalidJobError(
             _("Organization {0} is {1} and takes no new jobs.").format(shown, _(standing.state).lower())
         )
@@ -58,7 +55,7 @@ def check_owner(owner: Owner, requirement: str | None) -> None:
     standing = owner.standing()
     if standing.state is None:
         raise PermanentError(_("Organization not found"))
-    if not standing.is_active:
+    if standing.state != ACTIVE:
         raise PermanentError(_("The organization is {0}.").format(_(standing.state).lower()))
     if not standing.is_member and not visibility.sees_everything(user):
         raise PermanentError(_("The owner of this job is not a member of the organization any more."))
@@ -81,11 +78,3 @@ def check_may_delete() -> None:
     """Raises PermissionError unless the user may delete jobs, which System Managers may."""
     if not frappe.has_permission(config.JOB, "delete"):
         raise frappe.PermissionError(_("Only a System Manager may delete jobs."))
-
-
-def permission_types(doctype: str) -> list[str]:
-    """The permissions that roles may have on documents of a DocType. Frappe 16 lets sites add their own."""
-    added: list[str] = []
-    if frappe.db.exists("DocType", PERMISSION_TYPE):
-        added = frappe.get_all(PERMISSION_TYPE, {"doc_type": doctype}, pluck="perm_type")
-    return [*rights, *added]

@@ -43,11 +43,6 @@ class Standing:
     """Its name for people."""
 
     @property
-    def is_active(self) -> bool:
-        """Whether the organization is there and Active."""
-        return self.state == ACTIVE
-
-    @property
     def is_member(self) -> bool:
         """Whether the user is a member or an admin."""
         return self.role is not None

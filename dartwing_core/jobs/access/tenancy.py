@@ -53,8 +53,6 @@ def _named(path: str) -> Any:
 class _FourFunctions:
     """What follows from the four functions that each adapter has, for the ones that it leaves out."""
 
-    organization_doctype = ORGANIZATION
-
     def __init__(self, of: Any) -> None:
         self._of = of
 

@@ -24,8 +24,6 @@ from .standing import NO_REACH, Reach, resolve_name
 
 RESULTS = ("result", "output_reference")
 """The fields with what a job has made."""
-RESULT_FIELDS = (*RESULTS, *(f"sealed_{field}" for field in RESULTS))
-TEXT_FIELDS = ("error_message", "sealed_error_message", "progress_message")
 DECIDING_FIELDS = ("owner_user", "organization", "job_type", "is_result_private")
 """The columns that `can_see_result` needs of a job."""
 OWNER_ONLY = "Owner Only"
@@ -135,8 +133,8 @@ class Viewer:
 
     def without_hidden_result(self, job: Row) -> Row:
         """The job's columns. Hidden result columns are None, and texts of jobs that tell apps of events."""
-        fields = RESULT_FIELDS + (TEXT_FIELDS if is_of_engine(job) else ())
-        found = [field for field in fields if field in job]
+        texts = ("error_message", "progress_message") if is_of_engine(job) else ()
+        found = [field for field in job if field.removeprefix("sealed_") in RESULTS + texts]
         return changed(job, dict.fromkeys(found)) if found and not self.can_see_result(job) else job
 
 

@@ -18,7 +18,7 @@ from ..submit import given_parameters, submission
 from ..submit.request import Prepared, Request
 from . import recurrence, schedule_store
 from .recurrence import Recurrence
-from .schedule_store import ScheduleRow, ScheduleWork
+from .schedule_store import ScheduleRow
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -80,7 +80,7 @@ def check_work(schedule: ScheduleRow) -> Prepared:
     return submission.prepare_all([request], owner)[0]
 
 
-def parameters_of(schedule: ScheduleWork) -> Any:
+def parameters_of(schedule: ScheduleRow) -> Any:
     """The parameters as a dict. Raises InvalidJobError if they are none, SealError if they can't be opened."""
     text = content.opened_schedule(schedule["name"], schedule["parameters"])
     if not isinstance(text, str):

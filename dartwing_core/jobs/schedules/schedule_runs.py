@@ -53,7 +53,7 @@ def sweep(limit: int) -> int:
     Reads at most `limit` schedules, and ends with the one whose jobs reach `limit`.
     """
     made = 0
-    for name in schedule_store.due_query(clock.now_epoch(), limit).run(pluck=True):
+    for name in schedule_store.due(clock.now_epoch(), limit):
         if made >= limit:
             break
         number = best_effort.run(partial(_run, name))

@@ -1,4 +1,4 @@
-"""All SQL on Job Schedule, and on jobs as made by one.
+"""The columns of Job Schedule, and the SQL on them.
 
 The sweep writes its columns of a schedule by SQL and leaves `modified` alone. So a form that is open meanwhile can
 still be saved.
@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, TypedDict
 
 import frappe
-from pypika.queries import QueryBuilder
 
 from ..access import content
 from ..lib import clock, config, sql
@@ -19,9 +18,24 @@ from ..lib.dml import update_query
 from ..lib.row_types import Columns, fields_of
 
 
-class ScheduleState(TypedDict):
-    """The engine's columns of a schedule, which only the engine writes."""
+class ScheduleRow(TypedDict):
+    """A schedule."""
 
+    name: str
+    title: str | None
+    organization: str
+    owner_user: str
+    job_type: str
+    priority: str | None
+    parameters: str | None
+    missed_runs: str
+    catch_up_limit: int
+    frequency: str
+    cron: str | None
+    every: int | None
+    every_unit: str | None
+    time_zone: str | None
+    enabled: int
     next_run: datetime | None
     last_run: datetime | None
     last_job: str | None
@@ -33,49 +47,21 @@ class ScheduleState(TypedDict):
     anchor_epoch: float | None
 
 
-class ScheduleTiming(TypedDict):
-    """The timing of a schedule."""
-
-    frequency: str
-    cron: str | None
-    every: int | None
-    every_unit: str | None
-    time_zone: str | None
-    enabled: int
-
-
-class ScheduleWork(TypedDict):
-    """The work of a schedule."""
-
-    name: str
-    job_type: str
-    priority: str | None
-    parameters: str | None
+WORK_FIELDS = ("job_type", "priority", "parameters")
+TIMING_FIELDS = ("frequency", "cron", "every", "every_unit", "time_zone", "enabled")
+STATE_FIELDS = (
+    *("next_run", "last_run", "last_job", "last_error", "last_error_at"),
+    *("refusals", "next_run_epoch", "look_at_epoch", "anchor_epoch"),
+)
+"""The fields that only the engine writes."""
+COLUMNS, STATE_COLUMNS = content.columns(fields_of(ScheduleRow)), content.columns(STATE_FIELDS)
 
 
-class ScheduleRow(ScheduleTiming, ScheduleWork, ScheduleState):
-    """A schedule."""
-
-    title: str | None
-    organization: str
-    owner_user: str
-    missed_runs: str
-    catch_up_limit: int
-
-
-WORK_FIELDS = fields_of(ScheduleWork, "name")
-TIMING_FIELDS = fields_of(ScheduleTiming)
-STATE_FIELDS = fields_of(ScheduleState)
-FIELDS = fields_of(ScheduleRow)
-COLUMNS, STATE_COLUMNS = content.columns(FIELDS), content.columns(STATE_FIELDS)
-
-
-def due_query(epoch: float, limit: int) -> QueryBuilder:
+def due(epoch: float, limit: int) -> list[str]:
     """The names of schedules that are due for a check by now, the longest due first."""
-    schedule = frappe.qb.DocType(config.SCHEDULE)
-    query = frappe.qb.from_(schedule).select(schedule.name)
-    query = query.where((schedule.enabled == 1) & (schedule.look_at_epoch <= epoch))
-    return query.orderby(schedule.look_at_epoch).limit(limit)
+    text = """
+        SELECT name FROM `tabJob Schedule` WHERE enabled = 1 AND look_at_epoch <= %s ORDER BY look_at_epoch LIMIT %s"""
+    return frappe.db.sql(text, (epoch, limit), pluck=True)
 
 
 def lock_due(name: str, epoch: float) -> ScheduleRow | None:
@@ -97,7 +83,7 @@ def lock_state(name: str) -> Columns | None:
 
 def load(name: str) -> ScheduleRow | None:
     """The schedule's fields, opened, but for the parameters: `schedule_form.parameters_of`."""
-    row: ScheduleRow | None = frappe.db.get_value(config.SCHEDULE, name, list(COLUMNS), as_dict=True)
+    row: ScheduleRow | None = frappe.db.get_value(config.SCHEDULE, name, COLUMNS, as_dict=True)
     return content.shown(row) if row else None
 
 

@@ -15,7 +15,6 @@ from frappe import _
 from frappe.query_builder.functions import Count
 from frappe.utils import escape_html, get_url_to_form, get_url_to_list
 from frappe.utils.user import get_users_with_role
-from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
 from ..job import events, notices
@@ -66,29 +65,19 @@ def _alarming(raised: set[str]) -> Iterator[tuple[str, str, str]]:
             text = _("More than {0} jobs wait in the queue {1}. Start workers for it, or see what stops it.")
             link = _list(status=str(JobStatus.QUEUED), queue=queue)
             yield f"queue {queue}", text.format(limit, escape_html(queue)), link
-    for name in stuck_query(settings.alert_overtime).run(pluck=True):
+    is_stuck = (job.status == str(JobStatus.RUNNING)) & (job.started_epoch > 0)
+    is_stuck &= job.started_epoch + job.timeout_seconds * settings.alert_overtime < clock.now_epoch()
+    for name in frappe.qb.from_(job).select(job.name).where(is_stuck).limit(MOST_STUCK).run(pluck=True):
         text = _("Job {0} has taken more than {1} times its time limit. Cancel it, or end its worker.")
         yield f"job {name}", text.format(escape_html(name), settings.alert_overtime), get_url_to_form(config.JOB, name)
 
 
 def _exceeds(condition: Criterion, limit: int, was_raised: bool) -> bool:
     """Whether more jobs meet the condition than the limit, which is lower for an alert that was raised."""
-    return count_query(condition, limit).run()[0][0] > (limit * IS_OVER if was_raised else limit)
-
-
-def count_query(condition: Criterion, limit: int) -> QueryBuilder:
-    """How many jobs meet the condition, counted up to `limit` + 1."""
     job = frappe.qb.DocType(config.JOB)
     some = frappe.qb.from_(job).select(job.name).where(condition).limit(limit + 1).as_("some")
-    return frappe.qb.from_(some).select(Count("*"))
-
-
-def stuck_query(times: int) -> QueryBuilder:
-    """The query for jobs that run longer than so many times their time limit."""
-    job = frappe.qb.DocType(config.JOB)
-    condition = (job.status == str(JobStatus.RUNNING)) & (job.started_epoch > 0)
-    condition &= job.started_epoch + job.timeout_seconds * times < clock.now_epoch()
-    return frappe.qb.from_(job).select(job.name).where(condition).limit(MOST_STUCK)
+    number = frappe.qb.from_(some).select(Count("*")).run()[0][0]
+    return bool(number > (limit * IS_OVER if was_raised else limit))
 
 
 def _administrators() -> list[str]:

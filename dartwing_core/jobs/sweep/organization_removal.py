@@ -54,12 +54,6 @@ def is_running(organization: str) -> bool:
     return bool(frappe.db.exists(config.REMOVAL, {"name": organization, "status": RUNNING}))
 
 
-def sizes(organization: str) -> dict[str, int]:
-    """The numbers of an organization's jobs, schedules and members."""
-    doctypes = {"jobs": config.JOB, "schedules": config.SCHEDULE, "members": MEMBER}
-    return {kind: frappe.db.count(doctype, {"organization": organization}) for kind, doctype in doctypes.items()}
-
-
 def sweep() -> int:
     """Go on with all removals. Returns how many jobs were removed. Commits. Issues one statement if there are none."""
     names = frappe.get_all(config.REMOVAL, {"status": RUNNING}, pluck="name", order_by="creation asc")

@@ -87,7 +87,7 @@ def _stop(job: DoubtfulRow, end: Outcome) -> bool:
     """
     run = ids.run_name(job["name"], job["attempt"])
     sql.commit()  # a fresh snapshot
-    if not runs.lock_unended(run) or not _is_current(job):
+    if not runs.lock_unended(run) or not _is_running(job):
         sql.rollback()
         return False
     if job["worker"] == claim.worker_name():  # the stand-in of a busy worker stops its own process, so last
@@ -105,12 +105,7 @@ def _stop_process(job: DoubtfulRow) -> None:
 
 
 def _is_running(job: DoubtfulRow) -> bool:
-    """Whether this attempt is running, as committed now."""
-    sql.commit()  # a fresh snapshot
-    return _is_current(job)
-
-
-def _is_current(job: DoubtfulRow) -> bool:
+    """Whether this attempt is running, as this transaction sees it."""
     now = find.load(job["name"], "status", "attempt")
     return now == {"status": str(JobStatus.RUNNING), "attempt": job["attempt"]}
 
@@ -155,7 +150,9 @@ def _end(job: DoubtfulRow, end: Outcome, by_force: bool) -> bool:
     except Exception as error:
         if not server_errors.is_conflict(error):
             raise
-        if not (by_force or _has_waited(job)) or not _is_running(job):
+        sql.commit()  # a fresh snapshot
+        has_waited = job["database_epoch"] > lease_end(job) + config.settings().lease_seconds / 4
+        if not (by_force or has_waited) or not _is_running(job):
             return False  # its own settle or a cancel holds the row; or its connection is another attempt's by now
         # Its own transaction may lock the row, and its connection outlive its machine. Its lease is over, so end it.
         sql.kill_connection(job["connection_id"], age(job))
@@ -173,11 +170,6 @@ def _settle(job: DoubtfulRow, end: Outcome) -> bool:
         return True
     sql.rollback()  # it has settled itself: what was just written to its row is not to stay
     return False
-
-
-def _has_waited(job: DoubtfulRow) -> bool:
-    """Whether the lease has been over for so long that no settle can be under way."""
-    return job["database_epoch"] > lease_end(job) + config.settings().lease_seconds / 4
 
 
 def _run_values(job: DoubtfulRow, end: Outcome) -> Columns:

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import frappe
-from pypika.functions import Coalesce
 from pypika.queries import QueryBuilder
 from pypika.terms import ExistsCriterion
 
@@ -36,6 +35,21 @@ REFERENCES = {
     "Document Follow": ("ref_doctype", "ref_docname"),
 }
 """The fields by which rows of these DocTypes refer to a document."""
+DELETABLE = """
+    SELECT job.name, job.status FROM `tabBackground Job` job FORCE INDEX (PRIMARY)
+    WHERE job.name IN %(names)s
+        AND (job.status IN %(ended)s AND job.modified < %(ended_before)s
+            OR job.status = 'Dead Letter' AND job.modified < %(dead_before)s)
+        AND COALESCE(job.dedup_until, %(ended_before)s) <= %(now)s
+        AND NOT EXISTS (SELECT 1 FROM `tabJob Batch` batch
+            WHERE batch.name = job.parent_batch AND batch.status = 'Running')
+        AND NOT EXISTS (SELECT 1 FROM `tabBackground Job` child
+            WHERE child.depends_on = job.name AND child.status IN %(live)s)
+        AND NOT EXISTS (SELECT 1 FROM `tabBackground Job Dependency` dependency
+            JOIN `tabBackground Job` child ON child.name = dependency.background_job
+            WHERE dependency.depends_on = job.name AND child.status IN %(live)s)
+    FOR UPDATE SKIP LOCKED"""
+"""Locks the jobs that may be deleted. Skips locked ones, such as one that is being retried."""
 
 
 def clear_old_jobs(days: int) -> int:
@@ -53,7 +67,7 @@ def clear_old_jobs(days: int) -> int:
     dead_before = now - timedelta(days=max(days, config.settings().dead_letter_days))
     deadline = time.monotonic() + MAX_SECONDS
     after, deleted = (datetime.min, ""), 0
-    while time.monotonic() < deadline and (page := old_query(after, ended_before).run()):
+    while time.monotonic() < deadline and (page := _old_jobs(after, ended_before)):
         after = page[-1]
         names = [name for _creation, name in page]
         deleted += committed(partial(_delete_old, names, ended_before, dead_before))
@@ -70,19 +84,28 @@ def committed(delete: Callable[[], int]) -> int:
         return best_effort.run(partial(sql.committed, delete)) or 0
 
 
-def old_query(after: tuple[datetime, str], before: datetime) -> QueryBuilder:
-    """The next jobs, by their creation, that are old enough to have ended before this moment."""
-    job = frappe.qb.DocType(config.JOB)
+def _old_jobs(after: tuple[datetime, str], before: datetime) -> Sequence[tuple[datetime, str]]:
+    """Creation and name of the next jobs that are old enough to have ended before this moment."""
+    text = """
+        SELECT creation, name FROM `tabBackground Job` FORCE INDEX (creation)
+        WHERE creation < %(before)s AND creation >= %(creation)s AND (creation > %(creation)s OR name > %(name)s)
+        ORDER BY creation, name LIMIT %(limit)s"""
     creation, name = after
-    query = frappe.qb.from_(job).force_index("creation").select(job.creation, job.name).where(job.creation < before)
-    if name:
-        query = query.where((job.creation > creation) | ((job.creation == creation) & (job.name > name)))
-        query = query.where(job.creation >= creation)
-    return query.orderby(job.creation).orderby(job.name).limit(BATCH)
+    values = {"before": before, "creation": creation, "name": name, "limit": BATCH}
+    found: Sequence[tuple[datetime, str]] = frappe.db.sql(text, values)
+    return found
 
 
 def _delete_old(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:
-    rows = sql.run_locking_read(deletable_query(names, ended_before, dead_before))
+    values = {
+        "names": tuple(names),
+        "ended": tuple(str(status) for status in FINISHED - {JobStatus.DEAD_LETTER}),
+        "live": tuple(str(status) for status in LIVE),
+        "ended_before": ended_before,
+        "dead_before": dead_before,
+        "now": clock.site_time(),
+    }
+    rows = frappe.db.sql(sql.as_of_now() + DELETABLE, values)
     delete_jobs(dict(rows))
     return len(rows)
 
@@ -115,27 +138,6 @@ def delete_documents(doctype: str, names: Sequence[str], **having: Sequence[str]
         options = {"ignore_permissions": True, "ignore_on_trash": True, "delete_permanently": True}
         frappe.delete_doc(doctype, name, force=True, **options)
     dml.delete_named(doctype, names, **having)
-
-
-def deletable_query(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> QueryBuilder:
-    """Lock the jobs that may be deleted. Skips locked ones, such as one that is being retried."""
-    job, child = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("child")
-    ended = [str(status) for status in FINISHED - {JobStatus.DEAD_LETTER}]
-    is_old = job.status.isin(ended) & (job.modified < ended_before)
-    is_dead = (job.status == str(JobStatus.DEAD_LETTER)) & (job.modified < dead_before)
-    live = [str(status) for status in LIVE]
-    children = frappe.qb.from_(child).select(1).where((child.depends_on == job.name) & child.status.isin(live))
-    dependency, other = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB).as_("other")
-    others = frappe.qb.from_(dependency).join(other).on(other.name == dependency.background_job).select(1)
-    others = others.where((dependency.depends_on == job.name) & other.status.isin(live))
-    query = frappe.qb.from_(job).force_index("PRIMARY").select(job.name, job.status)
-    query = query.where(job.name.isin(list(names)) & (is_old | is_dead))
-    batch = frappe.qb.DocType(config.BATCH)
-    is_running = (batch.name == job.parent_batch) & (batch.status == batch_store.RUNNING)
-    running = frappe.qb.from_(batch).select(1).where(is_running)
-    query = query.where(~ExistsCriterion(running))
-    query = query.where(Coalesce(job.dedup_until, ended_before) <= clock.site_time())
-    return query.where(~ExistsCriterion(children) & ~ExistsCriterion(others)).for_update(skip_locked=True)
 
 
 def _delete_batches(ended_before: datetime) -> int:

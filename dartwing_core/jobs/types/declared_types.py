@@ -153,12 +153,8 @@ def _default(job_type: Document, fieldname: str, said: Mapping[str, Any]) -> Any
 
 def _is_same(value: Any, other: Any) -> bool:
     """Whether two values of a field are the same: defaults are texts, and a number may be 0 or missing."""
-    return _as_text(value) == _as_text(other)
-
-
-def _as_text(value: Any) -> str:
-    text = str(value or "").strip()
-    return "" if text == "0" else text
+    first, second = (str(one or "").strip() for one in (value, other))
+    return first == second or {first, second} == {"", "0"}
 
 
 def _disable_missing(paths: Mapping[str, str], report: SyncReport) -> None:

@@ -85,16 +85,10 @@ def problems_of_events() -> Iterator[str]:
                 if event not in known:
                     yield _("Hook {0}: {1} is no event. Use one of: {2}.").format(hook, event, ", ".join(sorted(known)))
                 for path in paths if isinstance(paths, list) else [paths]:
-                    if problem := _problem_of(str(path)):
-                        yield _("Hook {0}: {1}").format(hook, problem)
-
-
-def _problem_of(path: str) -> str | None:
-    try:
-        resolve(path)
-    except UnknownHandlerError as error:
-        return str(error)
-    return None
+                    try:
+                        resolve(str(path))
+                    except UnknownHandlerError as error:
+                        yield _("Hook {0}: {1}").format(hook, error)
 
 
 # Dotted paths -------------------------------------------------------------------------------------------------------

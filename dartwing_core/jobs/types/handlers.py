@@ -54,7 +54,7 @@ def register(
     if options and not type_name:
         raise TypeError(_("Name the Job Type as well: @job_handler({0}, …)").format(f'"{function.__name__}"'))
     clean_up, told = options.get("on_timeout"), options.get("on_dead_letter")
-    if callable(clean_up) and not is_marked(clean_up):
+    if callable(clean_up) and not mark_of(clean_up):
         register(clean_up, None, None, {})
     if callable(told):
         functions.enqueueable(told)
@@ -129,7 +129,7 @@ def resolve(path: str) -> Handler:
     """
     path = (path or "").strip()
     function = find(path, HOOK)
-    if not (path in named_in(HOOK) or is_marked(function)):
+    if not (path in named_in(HOOK) or mark_of(function)):
         text = _("{0} is not a registered job handler: decorate it with @job_handler, or name it in the hook {1}.")
         raise UnknownHandlerError(text.format(path, HOOK))
     if problem := signature_problem(function):
@@ -154,11 +154,6 @@ def parameters_schema(path: str) -> dict[str, Any] | None:
     """The JSON Schema of the parameters that this path's handler declares. None if it declares nothing."""
     declared = declared_of(resolve(path), path)
     return declared.schema if declared else None
-
-
-def is_marked(function: Any) -> bool:
-    """Whether the decorator was applied to `function`."""
-    return mark_of(function) is not None
 
 
 def signature_problem(function: Any) -> str | None:

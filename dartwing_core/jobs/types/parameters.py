@@ -54,7 +54,8 @@ class Declared:
         settings = getattr(declared, "model_config", {})
         if settings.get("populate_by_name") or settings.get("validate_by_name"):
             properties = {**_opened(self.adapter.json_schema(by_alias=False))["properties"], **properties}
-        self._known = frozenset(properties)
+        self.known = frozenset(properties)
+        """The names of the parameters."""
         self._takes_more = bool(self.schema.setdefault("additionalProperties", False))
         self.secrets = frozenset(name for name, part in properties.items() if _is_secret(part))
         """The names of the parameters that are encrypted."""
@@ -64,7 +65,8 @@ class Declared:
 
         `text`: the parameters as stored, which is canonical JSON with sealed secrets.
         """
-        problems, value = self._unknown(parameters), None
+        unknown = [name for name in parameters if not self.takes(name)]
+        problems, value = [describe_unknown([name], self.known) for name in unknown[:MOST_PROBLEMS]], None
         try:
             value = self.adapter.validate_json(text, strict=True)
         except ValidationError as error:
@@ -74,32 +76,13 @@ class Declared:
             raise InvalidJobError(_("These parameters don't fit: {0}.").format("; ".join(problems[:MOST_PROBLEMS])))
         return value
 
-    def call(self, handler: Callable[..., Any], context: Any, text: str) -> Any:
-        """Call the handler with the context, and with the typed parameters. `text`: as stored.
-
-        Raises PermanentError if they no longer fit what the handler declares.
-        """
-        try:
-            value = self.check(canonical.load(text) or {}, text)
-        except InvalidJobError as error:
-            raise PermanentError(str(error)) from error
-        return handler(context, **vars(value)) if self.is_spread else handler(context, value)
-
     def names(self) -> list[str] | None:
         """The names of all parameters. None if the handler takes others, too."""
-        return None if self._takes_more else sorted(self._known)
-
-    def declares(self, name: str) -> bool:
-        """Whether the handler declares a parameter of this name."""
-        return name in self._known
+        return None if self._takes_more else sorted(self.known)
 
     def takes(self, name: str) -> bool:
         """Whether the handler takes a parameter of this name."""
-        return self._takes_more or self.declares(name)
-
-    def _unknown(self, parameters: Mapping[str, Any]) -> list[str]:
-        unknown = [name for name in parameters if not self.takes(name)]
-        return [describe_unknown([name], self._known) for name in unknown[:MOST_PROBLEMS]]
+        return self._takes_more or name in self.known
 
 
 # Calls --------------------------------------------------------------------------------------------------------------
@@ -112,8 +95,12 @@ def call(handler: Callable[..., Any], context: Any, text: str | None) -> Any:
     """
     if not further_arguments(handler):
         return handler(context)
-    declared = cast(Declared, declared_by(handler))
-    return declared.call(handler, context, text or "{}")
+    declared, text = cast(Declared, declared_by(handler)), text or "{}"
+    try:
+        value = declared.check(canonical.load(text) or {}, text)
+    except InvalidJobError as error:
+        raise PermanentError(str(error)) from error
+    return handler(context, **vars(value)) if declared.is_spread else handler(context, value)
 
 
 def secrets_of(handler: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Secret[str]]:
@@ -131,7 +118,7 @@ def secrets_of(handler: Callable[..., Any], parameters: Mapping[str, Any]) -> di
 def declares(handler: Callable[..., Any], name: str) -> bool:
     """Whether a handler declares a parameter of this name."""
     declared = declared_by(handler)
-    return declared is not None and declared.declares(name)
+    return declared is not None and name in declared.known
 
 
 def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:

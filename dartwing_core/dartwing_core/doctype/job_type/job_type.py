@@ -6,7 +6,6 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs.access import permission
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.rq import redis_queue
@@ -126,11 +125,8 @@ class JobType(Document):
 
     def _validate_permission(self) -> None:
         requirement = (self.requires_permission or "").strip()
-        doctype, colon, ptype = (part.strip() for part in requirement.partition(":"))
+        doctype, colon, _ptype = (part.strip() for part in requirement.partition(":"))
         exists = frappe.db.exists("DocType", doctype) or (not colon and frappe.db.exists("Role", requirement))
         if requirement and not exists:
             frappe.throw(_("Requires Permission: there is no DocType or role {0}.").format(doctype))
-        if ptype and ptype not in (known := permission.permission_types(doctype)):
-            text = _("Requires Permission: there is no permission {0}. Use one of: {1}.")
-            frappe.throw(text.format(ptype, ", ".join(known)))
         self.requires_permission = requirement

@@ -29,9 +29,7 @@ class OrgMember(OrganizationsDocument):
         """Let the change count at once within this request."""
         visibility.forget()
 
-    def on_trash(self) -> None:
-        """Let the end of the membership count at once within this request."""
-        visibility.forget()
+    on_trash = on_update
 
 
 def on_doctype_update() -> None:

@@ -46,13 +46,10 @@ class Organization(GuardedDocument):
 
     def on_trash(self) -> None:
         """Delete members before Frappe checks links and may refuse. `after_delete` removes the rest."""
-        self.flags.sizes = organization_removal.sizes(self.name)
         organization_removal.dismiss(self.name)
 
     def after_delete(self) -> None:
         """Begin to remove all that belongs to the organization, and say so."""
         organization_removal.begin(self.name, self.org_name)
-        sizes = (self.flags.sizes or {}).values()
-        if any(sizes):
-            text = _("All data of {0} are being removed for good: {1} jobs, {2} schedules, {3} members.")
-            frappe.msgprint(text.format(frappe.bold(escape_html(self.org_name)), *sizes))
+        name = frappe.bold(escape_html(self.org_name))
+        frappe.msgprint(_("All data of {0} are being removed for good.").format(name))

@@ -14,8 +14,8 @@ before_install = "dartwing_core.install.before_install"
 after_install = "dartwing_core.install.after_install"
 after_migrate = "dartwing_core.install.after_migrate"
 after_app_install = "dartwing_core.install.after_app_install"
-before_uninstall = "dartwing_core.uninstall.before_uninstall"
-after_uninstall = "dartwing_core.uninstall.after_uninstall"
+before_uninstall = "dartwing_core.install.before_uninstall"
+after_uninstall = "dartwing_core.install.after_uninstall"
 
 # Desk
 # ----

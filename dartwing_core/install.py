@@ -1,14 +1,16 @@
-"""Hooks of install and migrate. Records are inserted only where they are missing."""
+"""Hooks of install, migrate and uninstall. Records are inserted only where they are missing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import click
 import frappe
 
 from dartwing_core.dartwing_core.doctype.job_engine_settings.job_engine_settings import set_default_organization
 from dartwing_core.jobs.errors import InvalidJobError
+from dartwing_core.jobs.job import job_files
 from dartwing_core.jobs.lib import sealing
 from dartwing_core.jobs.run import context
 from dartwing_core.jobs.types import declared_types, functions
@@ -27,7 +29,7 @@ def before_install() -> None:
 
 def after_install() -> None:
     """Make the app's own records, and the Default Organization that the site's configuration names."""
-    seed()
+    after_migrate()
     if name := frappe.conf.get("job_engine_default_organization"):
         try:
             set_default_organization(name)
@@ -36,12 +38,7 @@ def after_install() -> None:
 
 
 def after_migrate() -> None:
-    """Make records that a release has added since."""
-    seed()
-
-
-def seed() -> None:
-    """Insert missing roles, and sync the Job Types that code declares. Changes of the site stay."""
+    """Hook: insert missing roles, and sync the Job Types that code declares. Changes of the site stay."""
     for role in ROLES:
         if not frappe.db.exists("Role", role):
             values = {"doctype": "Role", "role_name": role, "desk_access": 1}
@@ -74,3 +71,32 @@ def after_app_install(app: str) -> None:
     """Hook: another app may declare Job Types, and name functions in hooks."""
     if app != APP:
         sync_types()
+
+
+def before_uninstall() -> None:
+    """Hook: delete what Frappe would leave, and what would fail afterwards. Does not commit: a dry run calls it, too.
+
+    Frappe itself deletes the app's DocTypes with their tables, and what belongs to its module, such as its reports.
+    """
+    _delete("Scheduled Job Type", {"method": ["like", f"{APP}.%"]})
+    for doctype in ("Desktop Icon", "Workspace Sidebar"):
+        # Without on_trash, which would also delete the app's file in developer mode.
+        _delete(doctype, {"app": APP}, ignore_on_trash=True)
+    for doctype in ("Has Role", "Custom DocPerm"):
+        frappe.db.delete(doctype, {"role": ["in", ROLES]})
+    _delete("Role", {"name": ["in", ROLES]})
+    own = frappe.get_all("DocType", {"module": "Dartwing Core"}, pluck="name")
+    frappe.db.delete("Property Setter", {"doc_type": ["in", own]})  # with one, Frappe would look for our tables
+
+
+def after_uninstall() -> None:
+    """Hook: delete the files of jobs. A dry run calls it, too, and the app is still there."""
+    if APP not in frappe.get_installed_apps():
+        job_files.delete_all()
+
+
+def _delete(doctype: str, filters: Mapping[str, Any], **options: Any) -> None:
+    """Delete these documents by Frappe's function. Frappe 15 lacks some of the DocTypes."""
+    if frappe.db.table_exists(doctype):
+        for name in frappe.get_all(doctype, filters=filters, pluck="name"):
+            frappe.delete_doc(doctype, name, force=True, ignore_permissions=True, **options)

@@ -53,12 +53,9 @@ def _keep_on(sites_path: str, stop: threading.Event) -> None:
 
             agent.run(stop, lambda: get_sites(sites_path), sites_path)
         except BaseException:  # an import may raise more than Exception, such as SystemExit
-            _log()
+            with contextlib.suppress(Exception):
+                import frappe
+
+                logger = frappe.logger("dartwing_core", allow_site=False)
+                logger.exception("The sweeps have ended by an error; they begin anew")
             stop.wait(RESTART_DELAY)
-
-
-def _log() -> None:
-    with contextlib.suppress(Exception):
-        import frappe
-
-        frappe.logger("dartwing_core", allow_site=False).exception("The sweeps have ended by an error; they begin anew")

@@ -90,13 +90,7 @@ class CheckedAdapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *arguments: Any, **named: Any) -> Any:
         """The pool for a request, whose connections keep the limits."""
-        return self._limited(super().get_connection_with_tls_context(*arguments, **named))
-
-    def get_connection(self, *arguments: Any, **named: Any) -> Any:
-        """The same, as `requests` before 2.32 asks for it."""
-        return self._limited(super().get_connection(*arguments, **named))
-
-    def _limited(self, pool: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*arguments, **named)
         pool.ConnectionCls = partial(_HTTPSConnection if pool.scheme == "https" else _HTTPConnection, self._limits)
         return pool
 

@@ -280,4 +280,5 @@ def test_its_queries_go_along_indexes():
     now, names = clock.site_time(), ("JOB-1", "JOB-2")
     values = {"names": names, "ended": names, "live": names, "ended_before": now, "dead_before": now, "now": now}
     plan = frappe.db.sql(f"EXPLAIN {retention.DELETABLE}", values, as_dict=True)
-    assert (plan[0]["key"], {row["table"]: row["key"] for row in plan}.get("child")) == ("PRIMARY", "PRIMARY")
+    assert (plan[0]["table"], plan[0]["key"]) == ("job", "PRIMARY")
+    assert all(row["key"] for row in plan if row["table"] is not None)

@@ -8,7 +8,7 @@ import frappe
 import pytest
 from frappe.custom.doctype.property_setter.property_setter import make_property_setter
 
-from dartwing_core import uninstall
+from dartwing_core import install
 from tests.support import files
 from tests.support.jobs import submitted
 
@@ -56,8 +56,8 @@ def test_no_link_to_another_apps_doctype_is_left(site):
 def test_files_of_jobs_stay_in_a_dry_run_and_go_with_the_app(site, job_type, monkeypatch):
     # Seen failing: the results of all jobs stayed on the disk.
     job = files.given(submitted(job_type))
-    uninstall.after_uninstall()  # as a dry run calls it
+    install.after_uninstall()  # as a dry run calls it
     assert files.on_disk(job)
     monkeypatch.setattr(frappe, "get_installed_apps", lambda *_arguments, **_named: ["frappe"])
-    uninstall.after_uninstall()
+    install.after_uninstall()
     assert not files.on_disk(job)

@@ -107,11 +107,8 @@ class Recurrence:
 
     def _epochs(self, wall: datetime) -> list[float]:
         first, second = (wall.replace(tzinfo=self.zone, fold=fold).timestamp() for fold in (0, 1))
-        # In a gap the second is the earlier one.
-        return [first, second] if second > first and self._is_each_hour() else [first]
-
-    def _is_each_hour(self) -> bool:
-        return bool(croniter.expand(self.cron)[0][HOUR_FIELD] == ["*"])
+        is_each_hour = second > first and croniter.expand(self.cron)[0][HOUR_FIELD] == ["*"]
+        return [first, second] if is_each_hour else [first]  # in a gap the second is the earlier one
 
     def _wall(self, epoch: float) -> datetime:
         return datetime.fromtimestamp(math.floor(epoch), self.zone).replace(tzinfo=None, fold=0)
@@ -172,12 +169,8 @@ def _checked_cron(text: Any) -> str:
     try:
         croniter.expand(cron)
     except Exception as error:  # of many kinds, by croniter's release
-        raise InvalidJobError(_refusal(cron, str(error))) from None
+        reason = str(error)
+        if not reason or "\n" in reason:  # a stack trace, with paths of the server
+            raise InvalidJobError(_("{0} is no cron expression.").format(cut(cron))) from None
+        raise InvalidJobError(_("{0} is no cron expression: {1}").format(cut(cron), cut(reason))) from None
     return cron
-
-
-def _refusal(cron: str, reason: str) -> str:
-    """The text for an invalid expression. Some of croniter's reasons are stack traces, with paths of the server."""
-    if not reason or "\n" in reason or "Traceback" in reason:
-        return _("{0} is no cron expression.").format(cut(cron))
-    return _("{0} is no cron expression: {1}").format(cut(cron), cut(reason))

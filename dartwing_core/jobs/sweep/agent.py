@@ -59,7 +59,9 @@ class Site:
             self._failures = 0
         except Exception:
             if not self._failures:
-                self._log()
+                with contextlib.suppress(Exception):  # in the bench's log: the site may be gone
+                    logger = frappe.logger(APP, allow_site=False)
+                    logger.exception(f"Could not check site {self.name}; it is tried again, and logged once")
             self._failures += 1
             self._has_app = False  # it may have been uninstalled
             pause = max(min(2.0**self._failures / 2, LONGEST_PAUSE), REST * (time.monotonic() - began))
@@ -84,9 +86,8 @@ class Site:
         if not self._has_app:
             return SELDOM
         self._candidate = self._candidate or leader.Candidate()
-        return self._sweep_if_due() if self._candidate.leads() else self._interval
-
-    def _sweep_if_due(self) -> float:
+        if not self._candidate.leads():
+            return self._interval
         now, outlook = clock.now_epoch(), find.outlook()
         patience = WITH_DEPENDENTS if outlook.has_dependents else ANYWAY
         is_time = time.monotonic() - self._swept_at >= patience
@@ -101,11 +102,6 @@ class Site:
         if self._candidate:
             with contextlib.suppress(Exception):
                 self._candidate.resign()
-
-    def _log(self) -> None:
-        with contextlib.suppress(Exception):  # in the bench's log: the site may be gone
-            logger = frappe.logger(APP, allow_site=False)
-            logger.exception(f"Could not look at site {self.name}; it is tried again, and not logged until it succeeds")
 
 
 def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: str, interval: float = INTERVAL) -> None:

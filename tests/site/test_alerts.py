@@ -156,5 +156,5 @@ def test_counting_stops_at_the_threshold_and_goes_along_an_index():
         found = database.plans(alerts.check_alerts, config.JOB)
     assert len(found) == 3  # of dead letters, of a queue, of what runs too long
     for query, step in found:
-        assert step["key"], query
         assert "LIMIT" in query
+        assert step["key"] or "status" not in query, query

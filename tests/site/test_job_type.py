@@ -117,7 +117,7 @@ def test_only_managers_may_write_types(alice):
         ("dartwing_core.handlers.samples.no_function", "has no attribute 'no_function'"),
         (
             "dartwing_core.install.after_app_install",
-            "dartwing_core.install.after_app_install is not a registered job handler: decorate it",
+            "dartwing_core.install.sync_types is not a registered job handler: decorate it",
         ),
     ],
 )

@@ -26,7 +26,6 @@ from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing
 
 HOOK = "background_job_tenancy"
 ORGANIZATION = "Organization"
-LONGEST_ID = 140
 _DEFAULT = OrgMemberTenancy()
 
 
@@ -100,8 +99,6 @@ def is_default() -> bool:
 
 def standing(user: str, organization: str) -> Standing:
     """The standing of `user` in `organization`, given by id or name, from the site's adapter."""
-    if len(organization) > LONGEST_ID:
-        return Standing(None, None, organization=organization)
     ask = _offered("standing")
     found: Standing = ask(user, organization)
     if not found.organization:  # it knows ids alone
@@ -112,8 +109,6 @@ def standing(user: str, organization: str) -> Standing:
 
 def resolve(user: str, organization: str) -> str:
     """The id of an organization that is given by id or name. Other texts stay as they are."""
-    if len(organization) > LONGEST_ID:
-        return organization
     return _offered("resolve")(user, organization) or organization
 
 

@@ -199,10 +199,8 @@ def _set_next(schedule: Document, found: Recurrence, now: float) -> None:
     before = schedule.get_doc_before_save()
     if before and not _differs(schedule, before, schedule_store.TIMING_FIELDS):
         return
-    anchor = float(int(now))
-    schedule.anchor_epoch = anchor
-    due = found.next_after(now) if schedule.enabled else None
-    schedule.update(schedule_store.next_columns(due))
+    schedule.anchor_epoch = float(int(now))
+    schedule.update(schedule_store.next_columns(found.next_after(now) if schedule.enabled else None))
     schedule.update({"refusals": 0, content.column("last_error"): None, "last_error_at": None})
     content.keep(schedule, {})
 

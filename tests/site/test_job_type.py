@@ -115,10 +115,7 @@ def test_only_managers_may_write_types(alice):
         ("not_there.jobs.send", "the app not_there is not installed. Install it, or name not_there.jobs"),
         ("dartwing_core.no_module.send", "can't be found: AttributeError: module 'dartwing_core' has no attribute"),
         ("dartwing_core.handlers.samples.no_function", "has no attribute 'no_function'"),
-        (
-            "dartwing_core.install.after_app_install",
-            "dartwing_core.install.sync_types is not a registered job handler: decorate it",
-        ),
+        ("dartwing_core.install.sync_types", "install.sync_types is not a registered job handler: decorate it"),
     ],
 )
 def test_each_wrong_handler_is_told_what_is_wrong_and_what_to_do(path, text):

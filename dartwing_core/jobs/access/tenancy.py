@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import frappe
 from frappe import _
@@ -126,26 +126,22 @@ def name_of(organization: str) -> str:
 
 def reach_of(user: str) -> Reach:
     """The organizations of a user. None of them if the user is disabled."""
-    found: Reach = _offered("reach_of")(user)
-    return found
+    return cast(Reach, _offered("reach_of")(user))
 
 
 def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
     """The limits of each organization."""
-    found: dict[str, Limits] = _offered("limits_of")(organizations)
-    return found
+    return cast(dict[str, Limits], _offered("limits_of")(organizations))
 
 
 def admins_of(organization: str) -> list[str]:
     """The users who administer an organization. Empty if the adapter can't tell."""
-    found: list[str] = _offered("admins_of")(organization)
-    return found
+    return cast(list[str], _offered("admins_of")(organization))
 
 
 def standing_arrays(job: Table) -> dict[tuple[str, ...], QueryBuilder]:
     """Columns of a query on Background Job (`job`) with the owner's standing. The keys name the content of each."""
-    found: dict[tuple[str, ...], QueryBuilder] = _offered("standing_arrays")(job)
-    return found
+    return cast(dict[tuple[str, ...], QueryBuilder], _offered("standing_arrays")(job))
 
 
 def seen_standing(columns: Mapping[str, Any]) -> Standing | None:

@@ -113,7 +113,7 @@ def find(path: str, hook: str, *, is_named: bool = False) -> Any:
     try:
         return attribute_of(path)
     except Exception as error:  # an app's module may raise anything
-        text = _("{0} can't be found: {1}: {2}")
+        text = _("{0} can't be found. Check its name. {1}: {2}")
         raise UnknownHandlerError(text.format(path, type(error).__name__, error)) from error
 
 

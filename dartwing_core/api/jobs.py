@@ -28,7 +28,7 @@ from dartwing_core.jobs.operations import batches
 from dartwing_core.jobs.read import details, waiting_reason
 from dartwing_core.jobs.status import FINISHED, JobStatus
 
-from . import answers, job_answers, openapi, rate_limits
+from . import answers, openapi, rate_limits
 from .answers import BatchStatus, Frequency, Priority, Status, Unit
 from .arguments import (
     JSON,
@@ -66,7 +66,7 @@ PAUSE = 0.25
 @endpoint(
     "POST",
     "submit",
-    job_answers.Submitted,
+    answers.Submitted,
     SubmitJob,
     headers={REPEATABLE: "A key of this request, for a client that may repeat it"},
 )
@@ -85,7 +85,7 @@ def submit_job(**job: Any) -> dict[str, Any]:
     return _told(engine.submit_job(**job), _("Job submitted successfully"))
 
 
-@endpoint("POST", "submit", job_answers.SubmittedJobs, SubmitJobs)
+@endpoint("POST", "submit", answers.SubmittedJobs, SubmitJobs)
 def submit_jobs(jobs: list[dict[str, Any]]) -> dict[str, Any]:
     """Submit several jobs, all or none."""
     _refuse_repeatable(_("Give each job a dedup_key instead."))
@@ -115,7 +115,7 @@ def submit_batch(
     return _batch_told(batch, _("Batch submitted successfully"))
 
 
-@endpoint("POST", "submit", job_answers.Submitted)
+@endpoint("POST", "submit", answers.Submitted)
 def run_schedule_now(schedule_id: ScheduleId) -> dict[str, Any]:
     """Submit the job of a schedule once more, beside its due times."""
     _refuse_repeatable(_("Leave it out."))
@@ -143,7 +143,7 @@ def _batch_told(batch: Any, message: str) -> dict[str, Any]:
 # Change --------------------------------------------------------------------------------------------------------------
 
 
-@endpoint("POST", "cancel", job_answers.Submitted)
+@endpoint("POST", "cancel", answers.Submitted)
 def cancel_job(job_id: JobId, reason: Reason = None) -> dict[str, Any]:
     """Cancel a waiting job, or ask a running one to stop."""
     job = engine.cancel_job(job_id, reason=reason)
@@ -151,7 +151,7 @@ def cancel_job(job_id: JobId, reason: Reason = None) -> dict[str, Any]:
     return _told(job, _("Job canceled successfully") if is_over else _("The job is being canceled."))
 
 
-@endpoint("POST", "cancel", job_answers.Bulk)
+@endpoint("POST", "cancel", answers.Bulk)
 def cancel_jobs(job_ids: JobIds, reason: Reason = None) -> dict[str, Any]:
     """Cancel several jobs. A job that can't be canceled stops none of the others."""
     rate_limits.count_jobs("cancel", len(job_ids))
@@ -164,13 +164,13 @@ def cancel_batch(batch_id: BatchId, reason: Reason = None) -> dict[str, Any]:
     return _batch_told(engine.cancel_batch(batch_id, reason=reason), _("Batch is being canceled"))
 
 
-@endpoint("POST", "submit", job_answers.Submitted)
+@endpoint("POST", "submit", answers.Submitted)
 def retry_job(job_id: JobId, parameters: Parameters = None) -> dict[str, Any]:
     """Start a fresh series of attempts of a failed job, perhaps with other parameters."""
     return _told(engine.retry_job(job_id, parameters=parameters), _("Job re-queued for execution"))
 
 
-@endpoint("POST", "submit", job_answers.Bulk)
+@endpoint("POST", "submit", answers.Bulk)
 def retry_jobs(job_ids: JobIds) -> dict[str, Any]:
     """Start a fresh series of attempts of several failed jobs. A job that can't be retried stops none of the others."""
     rate_limits.count_jobs("submit", len(job_ids))
@@ -185,7 +185,7 @@ def retry_batch(batch_id: BatchId) -> dict[str, Any]:
     return found
 
 
-@endpoint("POST", "submit", job_answers.RetriedByError)
+@endpoint("POST", "submit", answers.RetriedByError)
 def retry_dead_letters(
     fingerprints: Annotated[list[Text], JSON, about("Of errors, as the report Dead Letters by Error has them")],
     organization: OrganizationName | None = None,
@@ -197,7 +197,7 @@ def retry_dead_letters(
     return found
 
 
-@endpoint("POST", "submit", job_answers.BulkRetry)
+@endpoint("POST", "submit", answers.BulkRetry)
 def bulk_retry_dead_letter(
     organization: OrganizationName | None = None, job_type: JobTypeName | None = None, limit: Limit = 50
 ) -> dict[str, Any]:
@@ -207,13 +207,13 @@ def bulk_retry_dead_letter(
     return found
 
 
-@endpoint("POST", "submit", job_answers.DueAgain)
+@endpoint("POST", "submit", answers.DueAgain)
 def reschedule_job(job_id: JobId, available_at: AvailableAt) -> dict[str, Any]:
     """Let a pending job start at another time."""
     return _due_again(engine.reschedule_job(job_id, available_at), _("Job rescheduled"))
 
 
-@endpoint("POST", "submit", job_answers.DueAgain)
+@endpoint("POST", "submit", answers.DueAgain)
 def run_now(job_id: JobId) -> dict[str, Any]:
     """Skip the wait of a job for its time or its retry. The job may still wait for another reason."""
     return _due_again(engine.run_now(job_id), _("Job is due now"))
@@ -225,14 +225,14 @@ def _due_again(job: Any, done: str) -> dict[str, Any]:
     return {**told, "available_at": clock.iso(job.due_epoch), "waiting_reason": reason}
 
 
-@endpoint("POST", "cancel", job_answers.Bulk)
+@endpoint("POST", "cancel", answers.Bulk)
 def delete_jobs(job_ids: JobIds) -> dict[str, Any]:
     """Delete several jobs that are over, with their history. System Manager only."""
     rate_limits.count_jobs("cancel", len(job_ids))
     return engine.delete_jobs(job_ids)
 
 
-@endpoint("POST", "cancel", job_answers.Deleted)
+@endpoint("POST", "cancel", answers.Deleted)
 def delete_dead_letter_job(job_id: JobId) -> dict[str, Any]:
     """Delete a Dead Letter job with its history; System Manager only."""
     engine.delete_dead_letter_job(job_id)
@@ -250,13 +250,13 @@ def manually_close_circuit(job_type: JobTypeName, organization: OrganizationName
 # One job, batch or schedule ------------------------------------------------------------------------------------------
 
 
-@endpoint("GET", "status", job_answers.JobStatusAnswer)
+@endpoint("GET", "status", answers.JobStatusAnswer)
 def get_job_status(job_id: JobId) -> dict[str, Any]:
     """State, progress and outcome of a job."""
     return engine.get_job_status(job_id)
 
 
-@endpoint("GET", "status", job_answers.JobStatusAnswer)
+@endpoint("GET", "status", answers.JobStatusAnswer)
 def wait_for_job(job_id: JobId, seconds: Annotated[int, about("At most 20")] = MOST_SECONDS) -> dict[str, Any]:
     """State, progress and outcome of a job once it has ended, or after so many seconds.
 
@@ -285,13 +285,13 @@ def _place_to_wait(user: str) -> Iterator[None]:
         yield
 
 
-@endpoint("GET", "status", job_answers.JobDetails)
+@endpoint("GET", "status", answers.JobDetails)
 def get_job_details(job_id: JobId) -> dict[str, Any]:
     """All details of a job: state, parameters, attempts, relatives, history and allowed operations."""
     return engine.get_job_details(job_id)
 
 
-@endpoint("GET", "status", job_answers.History)
+@endpoint("GET", "status", answers.History)
 def get_job_history(job_id: JobId) -> dict[str, Any]:
     """Every status change of a job, oldest first."""
     return engine.get_job_history(job_id)
@@ -337,7 +337,7 @@ def preview_schedule(
     return {"next_runs": engine.preview_schedule(frequency, cron, every, every_unit, time_zone)}
 
 
-@endpoint("GET", "status", job_answers.JobTypeOverview)
+@endpoint("GET", "status", answers.JobTypeOverview)
 def get_job_type_overview(job_type: JobTypeName, hours: Hours = 24) -> dict[str, Any]:
     """Figures of a type's jobs, the newest ten, and the JSON Schema of their parameters."""
     return engine.get_job_type_overview(job_type, hours)
@@ -346,7 +346,7 @@ def get_job_type_overview(job_type: JobTypeName, hours: Hours = 24) -> dict[str,
 # Lists ---------------------------------------------------------------------------------------------------------------
 
 
-@endpoint("GET", "list", job_answers.JobList)
+@endpoint("GET", "list", answers.JobList)
 def list_jobs(
     organization: OrganizationName | None = None,
     status: Status | None = None,
@@ -374,7 +374,7 @@ def list_jobs(
     return engine.list_jobs(organization, status, job_type, limit, offset, *filters)
 
 
-@endpoint("GET", "list", job_answers.DeadLetters)
+@endpoint("GET", "list", answers.DeadLetters)
 def get_dead_letter_jobs(organization: OrganizationName | None = None, limit: Limit = 100) -> dict[str, Any]:
     """Dead Letter jobs that you may see, newest first."""
     return {"jobs": engine.get_dead_letter_jobs(organization, limit)}

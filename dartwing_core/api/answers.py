@@ -24,7 +24,8 @@ class Answer(BaseModel):
 
 def _answer(name: str, base: type[Answer] = Answer, **fields: Any) -> type[Answer]:
     """A model of which no other is made."""
-    return create_model(name, __base__=base, **{field: (kind, ...) for field, kind in fields.items()})
+    required: dict[str, Any] = {field: (kind, ...) for field, kind in fields.items()}
+    return create_model(name, __base__=base, **required)
 
 
 class Page(Answer):
@@ -423,6 +424,10 @@ ScheduleList = _answer("ScheduleList", Page, schedules=list[ListedSchedule])
 OpenCircuits = _answer("OpenCircuits", circuits=list[OpenCircuit])
 ManuallyClosed = _answer(
     "ManuallyClosed",
-    **dict.fromkeys(("circuit_id", "job_type", "organization", "organization_name", "message"), str),
+    circuit_id=str,
+    job_type=str,
+    organization=str,
+    organization_name=str,
     status=Literal["Open", "Half Open", "Closed"],
+    message=str,
 )

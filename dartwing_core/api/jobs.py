@@ -50,10 +50,8 @@ from .arguments import (
     Text,
     about,
 )
-from .endpoints import endpoint
+from .endpoints import REPEATABLE, endpoint
 
-REPEATABLE = "Idempotency-Key"
-"""The header with the key of a request that its client may repeat."""
 MOST_SECONDS = 20
 CALLS_AT_ONCE = 2
 """Calls of one user that may wait. Each holds a web process."""
@@ -63,20 +61,14 @@ PAUSE = 0.25
 # Submit --------------------------------------------------------------------------------------------------------------
 
 
-@endpoint(
-    "POST",
-    "submit",
-    answers.Submitted,
-    SubmitJob,
-    headers={REPEATABLE: "A key of this request, for a client that may repeat it"},
-)
+@endpoint("POST", "submit", answers.Submitted, SubmitJob)
 def submit_job(**job: Any) -> dict[str, Any]:
     """Submit a job.
 
     If an equal job exists: answer 409, return that job, or replace its parameters until its first attempt. The header
     Idempotency-Key is a `dedup_key` for a client that repeats its request: the answer is that of the first one.
     """
-    if "dedup_key" not in job and (key := _header(REPEATABLE)):
+    if "dedup_key" not in job and (key := _repeatable()):
         # Clients of other users may choose the same key. The first job may have ended.
         own = hashlib.sha256(f"{frappe.session.user}\n{key}".encode()).hexdigest()
         job |= {"dedup_key": own, "deduplication": "within_window"}
@@ -122,13 +114,13 @@ def run_schedule_now(schedule_id: ScheduleId) -> dict[str, Any]:
     return _told(engine.run_schedule_now(schedule_id), _("Job submitted successfully"))
 
 
-def _header(name: str) -> str | None:
+def _repeatable() -> str | None:
     request = getattr(frappe.local, "request", None)
-    return request.headers.get(name) if request else None
+    return request.headers.get(REPEATABLE) if request else None
 
 
 def _refuse_repeatable(advice: str) -> None:
-    if _header(REPEATABLE):
+    if _repeatable():
         raise InvalidJobError(f"{_('{0} counts for submit_job alone.').format(REPEATABLE)} {advice}")
 
 

@@ -55,7 +55,7 @@ def endpoint(
             return _serve(found, sent) if getattr(frappe.local, "request", None) else function(**sent)
 
         # Not functools.wraps: Frappe would see the function's signature, and drop what it does not know.
-        serve.__module__, serve.__doc__ = function.__module__, function.__doc__
+        serve.__module__, serve.__doc__ = PREFIXES[0][:-1], function.__doc__
         serve.__name__ = serve.__qualname__ = function.__name__
         ENDPOINTS[function.__name__] = found
         return frappe.whitelist(methods=[method])(serve)

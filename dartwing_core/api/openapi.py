@@ -106,6 +106,7 @@ def describe() -> dict[str, Any]:
 def _operation(name: str, item: Endpoint, arguments: dict[str, Any]) -> dict[str, Any]:
     summary, _, more = inspect.cleandoc(item.function.__doc__ or name).partition("\n\n")
     operation: dict[str, Any] = {"operationId": name, "summary": " ".join(summary.split())}
+    more, _, _errors_in_python = more.partition("Raises ")
     if more:
         operation["description"] = " ".join(more.split())
     properties, required = arguments.get("properties", {}), arguments.get("required", [])

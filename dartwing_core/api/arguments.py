@@ -80,6 +80,7 @@ def _problem(found: Mapping[str, Any], model: type[Arguments]) -> str:
         "literal_error": _("{0} must be one of: {1}").replace("{1}", choices),
         "string_type": _("{0} must be text"),
         "string_too_long": _("{0} is longer than {1} characters").replace("{1}", str(context.get("max_length", ""))),
+        "string_unicode": _("{0} is no text"),
         "list_type": _("{0} must be a list"),
         "dict_type": _("{0} must be an object"),
         "model_type": _("{0} must be an object"),

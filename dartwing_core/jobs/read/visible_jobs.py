@@ -54,12 +54,6 @@ def visible_names(job_ids: Collection[str]) -> list[str]:
     return query.where(viewer().can_see_condition(job)).run(pluck=True)
 
 
-def visible_job_now(name: str) -> JobRow | None:
-    """The light columns of a job that `visible_job` has found, as committed right now. None if it is gone."""
-    job = find.load_now(name)
-    return viewer().without_hidden_result(job) if job else None
-
-
 def operate(job_id: Any, operation: Callable[[JobRow], T]) -> T:
     """Call `operation` with the columns of a visible job. Repeat it if the job changes meanwhile. An error undoes it.
 
@@ -71,7 +65,7 @@ def operate(job_id: Any, operation: Callable[[JobRow], T]) -> T:
     job = visible_job(job_id)
     refusal: InvalidTransitionError = JobChangedError(job["name"])
     for number in range(TRIES):
-        now = visible_job_now(job["name"])
+        now = find.load_now(job["name"])
         is_newer = now is not None and now["modified"] > job["modified"]  # or this transaction itself has changed it
         if number and not is_newer:
             break

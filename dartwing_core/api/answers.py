@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 """A time, as ISO 8601 with offset."""
@@ -22,12 +22,24 @@ class Answer(BaseModel):
     model_config = ConfigDict(defer_build=True)  # only the description needs the schemas
 
 
+def _answer(name: str, base: type[Answer] = Answer, **fields: Any) -> type[Answer]:
+    """A model of which no other is made."""
+    required: dict[str, Any] = {field: (kind, ...) for field, kind in fields.items()}
+    return create_model(name, __base__=base, **required)
+
+
 class Page(Answer):
     """Rows of a list, newest first. `total`: the number of all matching rows, up to 10,000."""
 
     total: int
     limit: int
     offset: int
+
+
+class Owned(Answer):
+    organization: str
+    organization_name: str
+    owner_user: str
 
 
 class Error(Answer):
@@ -62,24 +74,173 @@ class RateError(Error):
     retry_after: int
 
 
-class BatchIdAndStatus(Answer):
-    """A batch that was submitted or is being canceled."""
+# Jobs ----------------------------------------------------------------------------------------------------------------
 
-    batch_id: str
-    status: BatchStatus
-    size: int
+
+class JobAndStatus(Answer):
+    job_id: str
+    status: Status
+
+
+class Submitted(JobAndStatus):
     message: str
 
 
-class ListedBatch(Answer):
-    """A batch in a list; `size` is the number of jobs that were submitted with it."""
+class Step(Answer):
+    """A step of a running job that its handler has named."""
 
+    name: str
+    state: Literal["done", "active", "pending"]
+
+
+class ListedJob(JobAndStatus, Owned):
+    """A job in a list. Times are ISO 8601 with offset.
+
+    `title`: a name that tells the job from others of its type. `reference_doctype` and `reference_name`: the document
+    that it is about. `waiting_reason`: why the job is not running yet. `cancel_requested`: whether the running job was
+    asked to stop. `output_url`: the address on this site of the file that is the job's outcome.
+    """
+
+    title: str | None
+    tags: list[str]
+    reference_doctype: str | None
+    reference_name: str | None
+    job_type: str
+    priority: Priority
+    progress: float
+    progress_message: str | None
+    attempt: int
+    created_at: Moment
+    available_at: Moment | None
+    started_at: Moment | None
+    completed_at: Moment | None
+    retry_count: int
+    max_retries: int
+    next_retry_at: Moment | None
+    output_reference: str | None
+    error_message: str | None
+    error_type: Literal["Transient", "Permanent"] | None
+    steps: list[Step]
+    waiting_reason: str | None
+    cancel_requested: bool
+    can_cancel: bool
+    can_retry: bool
+    can_reschedule: bool
+    can_run_now: bool
+    output_url: str | None
+
+
+class JobStatusAnswer(ListedJob):
+    """State, progress and outcome of a job. `result_is_hidden`: you may see the job, but not its result and files."""
+
+    canceled_at: Moment | None
+    canceled_by: str | None
+    cancel_reason: str | None
+    result: Any
+    depends_on: str | None
+    parents: list[str]
+    on_parent_failure: OnParentFailure | None
+    key: str | None
+    schedule: str | None
+    parent_batch: str | None
+    result_is_hidden: bool
+
+
+class Event(Answer):
+    """One change of a job's status. `retry_attempt`: the retries so far. `worker`: only for System Managers."""
+
+    from_status: Status | None
+    to_status: Status
+    timestamp: Moment
+    actor: str
+    message: str | None
+    retry_attempt: int
+    duration: float | None
+    worker: str | None
+
+
+class Relative(Answer):
+    """Another job. Type and status are null if you may not see the job, or if it is deleted."""
+
+    job_id: str
+    job_type: str | None
+    status: Status | None
+
+
+class Relatives(Answer):
+    """The jobs that this one depends on, and those that depend on it."""
+
+    parents: list[Relative]
+    children: list[Relative]
+    has_more_children: bool
+
+
+class LogLine(Answer):
+    logged_at: Moment
+    level: Literal["debug", "info", "warning", "error"]
+    text: str
+
+
+class Attempt(Answer):
+    """One attempt of a job. `outcome`: the status with which it ended. `traceback` is only for administrators, `worker`
+    only for System Managers. `parameters`: those it ran with, if the job was retried with others since, else null.
+    """
+
+    attempt: int
+    outcome: Status | None
+    worker: str | None
+    started_at: Moment | None
+    ended_at: Moment | None
+    duration: float | None
+    error_message: str | None
+    traceback: str | None
+    log: list[LogLine]
+    parameters: Any
+
+
+class BatchName(Answer):
     batch_id: str
-    organization: str
-    organization_name: str
-    owner_user: str
     description: str | None
     status: BatchStatus
+
+
+class File(Answer):
+    """A file that a job has made. `size`: bytes. `type`: the MIME type. `file_url`: its address on this site."""
+
+    name: str
+    size: int
+    type: str
+    file_url: str
+
+
+class JobDetails(JobStatusAnswer):
+    """All details of a job, and allowed operations. `files` are empty for those who may not see the result."""
+
+    queue: str | None
+    callback_of: str | None
+    parameters: Any
+    files: list[File]
+    attempts: list[Attempt]
+    relatives: Relatives
+    batch: BatchName | None
+    history: list[Event]
+    can_edit: bool
+    can_delete: bool
+
+
+class Bulk(Answer):
+    """`done`: jobs that were changed. `refused`: the reason for each of the others."""
+
+    done: list[str]
+    refused: dict[str, str]
+
+
+# Batches, schedules and circuits -------------------------------------------------------------------------------------
+
+
+class ListedBatch(BatchName, Owned):
+    """A batch in a list; `size` is the number of jobs that were submitted with it."""
+
     size: int
     created_at: Moment
     completed_at: Moment | None
@@ -97,28 +258,11 @@ class BatchStatusAnswer(ListedBatch):
     progress: float
 
 
-class BatchList(Page):
-    """One page. `total`: the number of matching batches, up to 10,000."""
-
-    batches: list[ListedBatch]
-
-
-class BatchRetry(Answer):
-    """`retried`: the number of jobs. `skipped`: the reason for each of the others."""
-
-    batch_id: str
-    retried: int
-    skipped: dict[str, str]
-
-
-class ListedSchedule(Answer):
+class ListedSchedule(Owned):
     """A schedule in a list. `last_error`: why a due time got no job. `refusals`: due times without a job in a row."""
 
     schedule_id: str
     title: str
-    organization: str
-    organization_name: str
-    owner_user: str
     enabled: bool
     frequency: Frequency
     cron: str | None
@@ -137,21 +281,14 @@ class ListedSchedule(Answer):
     refusals: int
 
 
-class ScheduleAnswer(ListedSchedule):
+class NextRuns(Answer):
+    next_runs: list[Moment]
+
+
+class ScheduleAnswer(ListedSchedule, NextRuns):
     """A schedule with its next due times, by its own time zone."""
 
     parameters: dict[str, Any] | None
-    next_runs: list[Moment]
-
-
-class ScheduleList(Page):
-    """One page. `total`: the number of matching schedules, up to 10,000."""
-
-    schedules: list[ListedSchedule]
-
-
-class NextRuns(Answer):
-    next_runs: list[Moment]
 
 
 class OpenCircuit(Answer):
@@ -172,19 +309,62 @@ class OpenCircuit(Answer):
     probe_job: str | None
 
 
-class OpenCircuits(Answer):
-    circuits: list[OpenCircuit]
+# Job Types and figures -----------------------------------------------------------------------------------------------
 
 
-class ManuallyClosed(Answer):
-    """A circuit that was closed."""
-
-    circuit_id: str
+class TypeName(Answer):
     job_type: str
-    organization: str
-    organization_name: str
-    status: Literal["Open", "Half Open", "Closed"]
-    message: str
+    display_name: str
+    is_paused: bool
+    parameter_schema: dict[str, Any] | None = Field(alias="schema")
+
+
+class JobType(TypeName):
+    """A Job Type. `schema`: the JSON Schema of the parameters, if it is known."""
+
+    description: str
+    priority: Priority
+    timeout_seconds: int
+    max_retries: int
+
+
+class ProcessingTime(Answer):
+    average_seconds: float | None
+    p95_seconds: float | None
+
+
+class TypeFigures(ProcessingTime):
+    """`count`: ended jobs among those submitted in the last `hours`. Times are of completed jobs.
+
+    `failure_rate` (0 to 1): the share of failed jobs among completed and failed ones. Jobs that await a retry count as
+    failed.
+    """
+
+    running: int
+    waiting: int
+    dead_letter: int
+    count: int
+    failure_rate: float | None
+    hours: int
+
+
+class DifferenceFromCode(Answer):
+    """A field of a Job Type: its value on the site, and the one that code declares."""
+
+    label: str
+    here: str
+    code: str
+
+
+class JobTypeOverview(TypeName):
+    """Figures of a type's jobs that you may see. `schema`: the JSON Schema of their parameters, if it is known."""
+
+    can_run: bool
+    can_change: bool
+    differences_from_code: list[DifferenceFromCode]
+    figures: TypeFigures
+    circuits: list[OpenCircuit]
+    recent: list[ListedJob]
 
 
 class JobCounts(Answer):
@@ -197,28 +377,6 @@ class JobCounts(Answer):
     dead_letter: int
     today: Moment
     day_ago: Moment
-
-
-class JobType(Answer):
-    """A Job Type. `schema`: the JSON Schema of the parameters, if it is known."""
-
-    job_type: str
-    display_name: str
-    description: str
-    parameter_schema: dict[str, Any] | None = Field(alias="schema")
-    priority: Priority
-    timeout_seconds: int
-    max_retries: int
-    is_paused: bool
-
-
-class JobTypes(Answer):
-    job_types: list[JobType]
-
-
-class ProcessingTime(Answer):
-    average_seconds: float | None
-    p95_seconds: float | None
 
 
 class Metrics(Answer):
@@ -239,15 +397,37 @@ class ExecutionTimes(ProcessingTime):
     max_seconds: float | None
 
 
-class SlowJob(Answer):
+class SlowJob(Owned):
     job_id: str
     job_type: str
-    organization: str
-    organization_name: str
-    owner_user: str
     completed_at: Moment
     seconds: float
 
 
-class SlowJobs(Answer):
-    jobs: list[SlowJob]
+# Answers of one endpoint ---------------------------------------------------------------------------------------------
+
+
+SubmittedJobs = _answer("SubmittedJobs", jobs=list[JobAndStatus], message=str)
+DueAgain = _answer("DueAgain", Submitted, available_at=Moment, waiting_reason=str | None)
+Deleted = _answer("Deleted", job_id=str, message=str)
+BulkRetry = _answer("BulkRetry", retried=list[str], skipped=dict[str, str])
+RetriedByError = _answer("RetriedByError", Bulk, left=int)
+History = _answer("History", job_id=str, history=list[Event])
+JobList = _answer("JobList", Page, jobs=list[ListedJob])
+DeadLetters = _answer("DeadLetters", jobs=list[ListedJob])
+SlowJobs = _answer("SlowJobs", jobs=list[SlowJob])
+JobTypes = _answer("JobTypes", job_types=list[JobType])
+BatchIdAndStatus = _answer("BatchIdAndStatus", batch_id=str, status=BatchStatus, size=int, message=str)
+BatchRetry = _answer("BatchRetry", batch_id=str, retried=int, skipped=dict[str, str])
+BatchList = _answer("BatchList", Page, batches=list[ListedBatch])
+ScheduleList = _answer("ScheduleList", Page, schedules=list[ListedSchedule])
+OpenCircuits = _answer("OpenCircuits", circuits=list[OpenCircuit])
+ManuallyClosed = _answer(
+    "ManuallyClosed",
+    circuit_id=str,
+    job_type=str,
+    organization=str,
+    organization_name=str,
+    status=Literal["Open", "Half Open", "Closed"],
+    message=str,
+)

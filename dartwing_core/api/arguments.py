@@ -47,31 +47,22 @@ class Arguments(BaseModel):
             return sent
         return {name: value for name, value in sent.items() if name not in TRANSPORT and value not in (None, "")}
 
-    def given(self) -> dict[str, Any]:
-        """The given arguments by name, as plain values."""
-        return {name: _plain(getattr(self, name)) for name in self.model_fields_set}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return value.given() if isinstance(value, Arguments) else value
-
 
 def model_of(function: Callable[..., Any]) -> type[Arguments]:
-    """The model of a function's arguments, which are annotated with their types."""
-    hints = get_type_hints(function, include_extras=True)
-    fields: dict[str, Any] = {
-        name: (hints[name], ... if argument.default is inspect.Parameter.empty else argument.default)
-        for name, argument in inspect.signature(function).parameters.items()
-    }
+    """The model of a function's arguments: of those that mean the same everywhere by name, else by annotation."""
+    hints, fields = get_type_hints(function, include_extras=True), dict[str, Any]()
+    for name, argument in inspect.signature(function).parameters.items():
+        kind = hints[name]
+        if name in NAMED:
+            kind = NAMED[name] | None if argument.default is None else NAMED[name]
+        fields[name] = (kind, ... if argument.default is argument.empty else argument.default)
     return create_model(function.__name__, __base__=Arguments, **fields)
 
 
 def read(model: type[Arguments], sent: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a request by name. Raises InvalidJobError that says what is wrong with each."""
+    """The given arguments of a request by name. Raises InvalidJobError that says what is wrong with each."""
     try:
-        return model.model_validate(dict(sent)).given()
+        return model.model_validate(dict(sent)).model_dump(exclude_unset=True)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)[:MOST_PROBLEMS]
         problems = "; ".join(_problem(one, model) for one in found)
@@ -150,10 +141,7 @@ JSON = BeforeValidator(parsed)
 LIST = BeforeValidator(_list_parsed)
 """A list is JSON text in a form field. Other text is no list."""
 Text = Annotated[str, StringConstraints(max_length=10_000)]
-JobId = Annotated[Text, about("Id of a job, such as JOB-1K11R5XW3ZB0000ABCDE")]
 JobIds = Annotated[list[Text], JSON, about("Ids of at most 500 jobs")]
-BatchId = Annotated[Text, about("Id of a batch, such as BATCH-1K11R5XW3ZB0000ABCDE")]
-ScheduleId = Annotated[Text, about("Id of a schedule, such as SCHEDULE-1K11R5XW3ZB0000ABCDE")]
 JobTypeName = Annotated[Text, about("Name of a Job Type")]
 OrganizationName = Annotated[Text, about("Id or exact name of one of your organizations")]
 Parameters = Annotated[dict[str, Any] | None, JSON, about("An object that the handler gets")]
@@ -165,9 +153,17 @@ Callback = Annotated[
     about("A job (job_type, parameters, priority, title) made then, with batch_id among its parameters"),
 ]
 Reason = Annotated[Text | None, about("Kept with what is canceled")]
-Limit = Annotated[int, about("The largest number of rows; the server may lower it")]
-Offset = Annotated[int, about("The number of rows to skip")]
-Hours = Annotated[int, about("Counts jobs that were submitted within this number of hours")]
+NAMED: dict[str, Any] = {
+    "job_id": Annotated[Text, about("Id of a job, such as JOB-1K11R5XW3ZB0000ABCDE")],
+    "batch_id": Annotated[Text, about("Id of a batch, such as BATCH-1K11R5XW3ZB0000ABCDE")],
+    "schedule_id": Annotated[Text, about("Id of a schedule, such as SCHEDULE-1K11R5XW3ZB0000ABCDE")],
+    "job_type": JobTypeName,
+    "organization": OrganizationName,
+    "limit": Annotated[int, about("The largest number of rows; the server may lower it")],
+    "offset": Annotated[int, about("The number of rows to skip")],
+    "hours": Annotated[int, about("Counts jobs that were submitted within this number of hours")],
+}
+"""Arguments that mean the same for each endpoint."""
 
 
 class Reference(Arguments):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +18,8 @@ from .answers import Answer
 
 PREFIXES = ("dartwing_core.api.jobs.", "dartwing.dartwing_core.api.jobs.")
 """The second prefix belongs to the original app. See `override_whitelisted_methods` in hooks.py."""
+REPEATABLE = "Idempotency-Key"
+"""The header of submit_job with the key of a request that its client may repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,6 @@ class Endpoint:
     answer: type[Answer | dict[str, Any] | bytes]
     """What is in `message`. A dict or bytes are the whole answer."""
     arguments: type[arguments.Arguments]
-    headers: Mapping[str, str]
-    """Those of a request that it reads, and what each is for."""
 
 
 ENDPOINTS: dict[str, Endpoint] = {}
@@ -42,7 +42,6 @@ def endpoint(
     limit: str,
     answer: type[Answer | dict[str, Any] | bytes],
     model: type[arguments.Arguments] | None = None,
-    headers: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Whitelist a function for one HTTP method, count it against a limit, and answer its errors as documented.
 
@@ -50,13 +49,13 @@ def endpoint(
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        found = Endpoint(function, method, limit, answer, model or arguments.model_of(function), headers or {})
+        found = Endpoint(function, method, limit, answer, model or arguments.model_of(function))
 
         def serve(**sent: Any) -> Any:
             return _serve(found, sent) if getattr(frappe.local, "request", None) else function(**sent)
 
         # Not functools.wraps: Frappe would see the function's signature, and drop what it does not know.
-        serve.__module__, serve.__doc__ = function.__module__, function.__doc__
+        serve.__module__, serve.__doc__ = PREFIXES[0][:-1], function.__doc__
         serve.__name__ = serve.__qualname__ = function.__name__
         ENDPOINTS[function.__name__] = found
         return frappe.whitelist(methods=[method])(serve)

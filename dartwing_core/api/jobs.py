@@ -1,7 +1,7 @@
 """The endpoints, under the address of all: `/api/method/dartwing_core.api.jobs.<name>`.
 
 An endpoint calls an operation of `dartwing_core.jobs`, and answers. Its decorator reads the arguments of a request, by
-the annotations of the function. `docs/openapi.json` is made from the same.
+their names and annotations. `docs/openapi.json` is made from the same.
 """
 
 from __future__ import annotations
@@ -28,55 +28,53 @@ from dartwing_core.jobs.operations import batches
 from dartwing_core.jobs.read import details, waiting_reason
 from dartwing_core.jobs.status import FINISHED, JobStatus
 
-from . import answers, job_answers, openapi, rate_limits
+from . import answers, openapi, rate_limits
 from .answers import BatchStatus, Frequency, Priority, Status, Unit
 from .arguments import (
     JSON,
     AvailableAt,
-    BatchId,
     Callback,
-    Hours,
-    JobId,
     JobIds,
-    JobTypeName,
-    Limit,
-    Offset,
-    OrganizationName,
     Parameters,
     Reason,
-    ScheduleId,
     SubmitJob,
     SubmitJobs,
     Text,
     about,
 )
-from .endpoints import endpoint
+from .endpoints import REPEATABLE, endpoint
 
-REPEATABLE = "Idempotency-Key"
-"""The header with the key of a request that its client may repeat."""
 MOST_SECONDS = 20
 CALLS_AT_ONCE = 2
 """Calls of one user that may wait. Each holds a web process."""
 PAUSE = 0.25
 
 
+# Operations of the engine that answer as they are -------------------------------------------------------------------
+
+get_job_status = endpoint("GET", "status", answers.JobStatusAnswer)(engine.get_job_status)
+get_job_details = endpoint("GET", "status", answers.JobDetails)(engine.get_job_details)
+get_job_history = endpoint("GET", "status", answers.History)(engine.get_job_history)
+get_batch_status = endpoint("GET", "status", answers.BatchStatusAnswer)(engine.get_batch_status)
+get_schedule = endpoint("GET", "status", answers.ScheduleAnswer)(engine.get_schedule)
+get_job_type_overview = endpoint("GET", "status", answers.JobTypeOverview)(engine.get_job_type_overview)
+list_schedules = endpoint("GET", "list", answers.ScheduleList)(engine.list_schedules)
+list_job_types = endpoint("GET", "list", answers.JobTypes)(engine.list_job_types)
+get_job_counts = endpoint("GET", "list", answers.JobCounts)(engine.get_job_counts)
+get_execution_time_stats = endpoint("GET", "metrics", answers.ExecutionTimes)(engine.get_execution_time_stats)
+
+
 # Submit --------------------------------------------------------------------------------------------------------------
 
 
-@endpoint(
-    "POST",
-    "submit",
-    job_answers.Submitted,
-    SubmitJob,
-    headers={REPEATABLE: "A key of this request, for a client that may repeat it"},
-)
+@endpoint("POST", "submit", answers.Submitted, SubmitJob)
 def submit_job(**job: Any) -> dict[str, Any]:
     """Submit a job.
 
     If an equal job exists: answer 409, return that job, or replace its parameters until its first attempt. The header
     Idempotency-Key is a `dedup_key` for a client that repeats its request: the answer is that of the first one.
     """
-    if "dedup_key" not in job and (key := _header(REPEATABLE)):
+    if "dedup_key" not in job and (key := _repeatable()):
         # Clients of other users may choose the same key. The first job may have ended.
         own = hashlib.sha256(f"{frappe.session.user}\n{key}".encode()).hexdigest()
         job |= {"dedup_key": own, "deduplication": "within_window"}
@@ -85,7 +83,7 @@ def submit_job(**job: Any) -> dict[str, Any]:
     return _told(engine.submit_job(**job), _("Job submitted successfully"))
 
 
-@endpoint("POST", "submit", job_answers.SubmittedJobs, SubmitJobs)
+@endpoint("POST", "submit", answers.SubmittedJobs, SubmitJobs)
 def submit_jobs(jobs: list[dict[str, Any]]) -> dict[str, Any]:
     """Submit several jobs, all or none."""
     _refuse_repeatable(_("Give each job a dedup_key instead."))
@@ -102,7 +100,7 @@ def submit_batch(
     jobs: Annotated[
         list[dict[str, Any]], JSON, about('Jobs as of submit_jobs, {"chain": [part, …]} or {"group": [part, …]}')
     ],
-    organization: OrganizationName | None = None,
+    organization: str | None = None,
     on_complete: Callback = None,
     on_success: Callback = None,
     on_failure: Callback = None,
@@ -115,20 +113,20 @@ def submit_batch(
     return _batch_told(batch, _("Batch submitted successfully"))
 
 
-@endpoint("POST", "submit", job_answers.Submitted)
-def run_schedule_now(schedule_id: ScheduleId) -> dict[str, Any]:
+@endpoint("POST", "submit", answers.Submitted)
+def run_schedule_now(schedule_id: str) -> dict[str, Any]:
     """Submit the job of a schedule once more, beside its due times."""
     _refuse_repeatable(_("Leave it out."))
     return _told(engine.run_schedule_now(schedule_id), _("Job submitted successfully"))
 
 
-def _header(name: str) -> str | None:
+def _repeatable() -> str | None:
     request = getattr(frappe.local, "request", None)
-    return request.headers.get(name) if request else None
+    return request.headers.get(REPEATABLE) if request else None
 
 
 def _refuse_repeatable(advice: str) -> None:
-    if _header(REPEATABLE):
+    if _repeatable():
         raise InvalidJobError(f"{_('{0} counts for submit_job alone.').format(REPEATABLE)} {advice}")
 
 
@@ -143,15 +141,15 @@ def _batch_told(batch: Any, message: str) -> dict[str, Any]:
 # Change --------------------------------------------------------------------------------------------------------------
 
 
-@endpoint("POST", "cancel", job_answers.Submitted)
-def cancel_job(job_id: JobId, reason: Reason = None) -> dict[str, Any]:
+@endpoint("POST", "cancel", answers.Submitted)
+def cancel_job(job_id: str, reason: Reason = None) -> dict[str, Any]:
     """Cancel a waiting job, or ask a running one to stop."""
     job = engine.cancel_job(job_id, reason=reason)
     is_over = job.status == JobStatus.CANCELED
     return _told(job, _("Job canceled successfully") if is_over else _("The job is being canceled."))
 
 
-@endpoint("POST", "cancel", job_answers.Bulk)
+@endpoint("POST", "cancel", answers.Bulk)
 def cancel_jobs(job_ids: JobIds, reason: Reason = None) -> dict[str, Any]:
     """Cancel several jobs. A job that can't be canceled stops none of the others."""
     rate_limits.count_jobs("cancel", len(job_ids))
@@ -159,18 +157,18 @@ def cancel_jobs(job_ids: JobIds, reason: Reason = None) -> dict[str, Any]:
 
 
 @endpoint("POST", "cancel", answers.BatchIdAndStatus)
-def cancel_batch(batch_id: BatchId, reason: Reason = None) -> dict[str, Any]:
+def cancel_batch(batch_id: str, reason: Reason = None) -> dict[str, Any]:
     """Cancel the waiting jobs of a batch, and ask the running ones to stop."""
     return _batch_told(engine.cancel_batch(batch_id, reason=reason), _("Batch is being canceled"))
 
 
-@endpoint("POST", "submit", job_answers.Submitted)
-def retry_job(job_id: JobId, parameters: Parameters = None) -> dict[str, Any]:
+@endpoint("POST", "submit", answers.Submitted)
+def retry_job(job_id: str, parameters: Parameters = None) -> dict[str, Any]:
     """Start a fresh series of attempts of a failed job, perhaps with other parameters."""
     return _told(engine.retry_job(job_id, parameters=parameters), _("Job re-queued for execution"))
 
 
-@endpoint("POST", "submit", job_answers.Bulk)
+@endpoint("POST", "submit", answers.Bulk)
 def retry_jobs(job_ids: JobIds) -> dict[str, Any]:
     """Start a fresh series of attempts of several failed jobs. A job that can't be retried stops none of the others."""
     rate_limits.count_jobs("submit", len(job_ids))
@@ -178,18 +176,18 @@ def retry_jobs(job_ids: JobIds) -> dict[str, Any]:
 
 
 @endpoint("POST", "submit", answers.BatchRetry)
-def retry_batch(batch_id: BatchId) -> dict[str, Any]:
+def retry_batch(batch_id: str) -> dict[str, Any]:
     """Start a fresh series of attempts of all jobs of a batch that have failed."""
     found = engine.retry_batch(batch_id)
     rate_limits.count_retried(found["retried"] + len(found["skipped"]))
     return found
 
 
-@endpoint("POST", "submit", job_answers.RetriedByError)
+@endpoint("POST", "submit", answers.RetriedByError)
 def retry_dead_letters(
     fingerprints: Annotated[list[Text], JSON, about("Of errors, as the report Dead Letters by Error has them")],
-    organization: OrganizationName | None = None,
-    job_type: JobTypeName | None = None,
+    organization: str | None = None,
+    job_type: str | None = None,
 ) -> dict[str, Any]:
     """Retry the Dead Letter jobs that you may see with these kinds of errors, the oldest 500."""
     found = engine.retry_dead_letters(fingerprints, organization, job_type)
@@ -197,9 +195,9 @@ def retry_dead_letters(
     return found
 
 
-@endpoint("POST", "submit", job_answers.BulkRetry)
+@endpoint("POST", "submit", answers.BulkRetry)
 def bulk_retry_dead_letter(
-    organization: OrganizationName | None = None, job_type: JobTypeName | None = None, limit: Limit = 50
+    organization: str | None = None, job_type: str | None = None, limit: int = 50
 ) -> dict[str, Any]:
     """Retry Dead Letter jobs that you may see, oldest first."""
     found = engine.bulk_retry_dead_letter(organization, job_type, limit)
@@ -207,14 +205,14 @@ def bulk_retry_dead_letter(
     return found
 
 
-@endpoint("POST", "submit", job_answers.DueAgain)
-def reschedule_job(job_id: JobId, available_at: AvailableAt) -> dict[str, Any]:
+@endpoint("POST", "submit", answers.DueAgain)
+def reschedule_job(job_id: str, available_at: AvailableAt) -> dict[str, Any]:
     """Let a pending job start at another time."""
     return _due_again(engine.reschedule_job(job_id, available_at), _("Job rescheduled"))
 
 
-@endpoint("POST", "submit", job_answers.DueAgain)
-def run_now(job_id: JobId) -> dict[str, Any]:
+@endpoint("POST", "submit", answers.DueAgain)
+def run_now(job_id: str) -> dict[str, Any]:
     """Skip the wait of a job for its time or its retry. The job may still wait for another reason."""
     return _due_again(engine.run_now(job_id), _("Job is due now"))
 
@@ -225,22 +223,22 @@ def _due_again(job: Any, done: str) -> dict[str, Any]:
     return {**told, "available_at": clock.iso(job.due_epoch), "waiting_reason": reason}
 
 
-@endpoint("POST", "cancel", job_answers.Bulk)
+@endpoint("POST", "cancel", answers.Bulk)
 def delete_jobs(job_ids: JobIds) -> dict[str, Any]:
     """Delete several jobs that are over, with their history. System Manager only."""
     rate_limits.count_jobs("cancel", len(job_ids))
     return engine.delete_jobs(job_ids)
 
 
-@endpoint("POST", "cancel", job_answers.Deleted)
-def delete_dead_letter_job(job_id: JobId) -> dict[str, Any]:
+@endpoint("POST", "cancel", answers.Deleted)
+def delete_dead_letter_job(job_id: str) -> dict[str, Any]:
     """Delete a Dead Letter job with its history; System Manager only."""
     engine.delete_dead_letter_job(job_id)
     return {"job_id": job_id, "message": _("Job deleted")}
 
 
 @endpoint("POST", "cancel", answers.ManuallyClosed)
-def manually_close_circuit(job_type: JobTypeName, organization: OrganizationName) -> dict[str, Any]:
+def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
     """Close a circuit by hand: its jobs may start before the cool-down is over."""
     closed = engine.manually_close_circuit(job_type, organization)
     told = {key: closed[key] for key in ("circuit_id", "job_type", "organization", "organization_name", "status")}
@@ -250,14 +248,8 @@ def manually_close_circuit(job_type: JobTypeName, organization: OrganizationName
 # One job, batch or schedule ------------------------------------------------------------------------------------------
 
 
-@endpoint("GET", "status", job_answers.JobStatusAnswer)
-def get_job_status(job_id: JobId) -> dict[str, Any]:
-    """State, progress and outcome of a job."""
-    return engine.get_job_status(job_id)
-
-
-@endpoint("GET", "status", job_answers.JobStatusAnswer)
-def wait_for_job(job_id: JobId, seconds: Annotated[int, about("At most 20")] = MOST_SECONDS) -> dict[str, Any]:
+@endpoint("GET", "status", answers.JobStatusAnswer)
+def wait_for_job(job_id: str, seconds: Annotated[int, about("At most 20")] = MOST_SECONDS) -> dict[str, Any]:
     """State, progress and outcome of a job once it has ended, or after so many seconds.
 
     Two calls of a user may wait at once.
@@ -285,20 +277,8 @@ def _place_to_wait(user: str) -> Iterator[None]:
         yield
 
 
-@endpoint("GET", "status", job_answers.JobDetails)
-def get_job_details(job_id: JobId) -> dict[str, Any]:
-    """All details of a job: state, parameters, attempts, relatives, history and allowed operations."""
-    return engine.get_job_details(job_id)
-
-
-@endpoint("GET", "status", job_answers.History)
-def get_job_history(job_id: JobId) -> dict[str, Any]:
-    """Every status change of a job, oldest first."""
-    return engine.get_job_history(job_id)
-
-
 @endpoint("GET", "status", bytes)
-def download_file(job_id: JobId, name: Annotated[Text, about("As get_job_details lists it")]) -> Response:
+def download_file(job_id: str, name: Annotated[Text, about("As get_job_details lists it")]) -> Response:
     """The bytes of a file that a job has made, not in `message`.
 
     For users who may see the job's result. The answer says to save the file, and not to show it.
@@ -313,18 +293,6 @@ def download_file(job_id: JobId, name: Annotated[Text, about("As get_job_details
     return made
 
 
-@endpoint("GET", "status", answers.BatchStatusAnswer)
-def get_batch_status(batch_id: BatchId) -> dict[str, Any]:
-    """State and progress of a batch, with the number of its jobs in each status."""
-    return engine.get_batch_status(batch_id)
-
-
-@endpoint("GET", "status", answers.ScheduleAnswer)
-def get_schedule(schedule_id: ScheduleId) -> dict[str, Any]:
-    """A schedule with its next due times."""
-    return engine.get_schedule(schedule_id)
-
-
 @endpoint("GET", "status", answers.NextRuns)
 def preview_schedule(
     frequency: Frequency = "Cron",
@@ -337,22 +305,16 @@ def preview_schedule(
     return {"next_runs": engine.preview_schedule(frequency, cron, every, every_unit, time_zone)}
 
 
-@endpoint("GET", "status", job_answers.JobTypeOverview)
-def get_job_type_overview(job_type: JobTypeName, hours: Hours = 24) -> dict[str, Any]:
-    """Figures of a type's jobs, the newest ten, and the JSON Schema of their parameters."""
-    return engine.get_job_type_overview(job_type, hours)
-
-
 # Lists ---------------------------------------------------------------------------------------------------------------
 
 
-@endpoint("GET", "list", job_answers.JobList)
+@endpoint("GET", "list", answers.JobList)
 def list_jobs(
-    organization: OrganizationName | None = None,
+    organization: str | None = None,
     status: Status | None = None,
-    job_type: JobTypeName | None = None,
-    limit: Limit = 20,
-    offset: Offset = 0,
+    job_type: str | None = None,
+    limit: int = 20,
+    offset: int = 0,
     priority: Priority | None = None,
     owner_user: Annotated[Text | None, about("Only jobs of this user")] = None,
     from_date: Annotated[Text | None, about("Made at this time (ISO 8601) or later")] = None,
@@ -374,42 +336,25 @@ def list_jobs(
     return engine.list_jobs(organization, status, job_type, limit, offset, *filters)
 
 
-@endpoint("GET", "list", job_answers.DeadLetters)
-def get_dead_letter_jobs(organization: OrganizationName | None = None, limit: Limit = 100) -> dict[str, Any]:
+@endpoint("GET", "list", answers.DeadLetters)
+def get_dead_letter_jobs(organization: str | None = None, limit: int = 100) -> dict[str, Any]:
     """Dead Letter jobs that you may see, newest first."""
     return {"jobs": engine.get_dead_letter_jobs(organization, limit)}
 
 
 @endpoint("GET", "list", answers.BatchList)
 def list_batches(
-    organization: OrganizationName | None = None,
+    organization: str | None = None,
     status: BatchStatus | None = None,
-    limit: Limit = 20,
-    offset: Offset = 0,
+    limit: int = 20,
+    offset: int = 0,
 ) -> dict[str, Any]:
     """Batches that you may see, newest first."""
     return engine.list_batches(organization, status, limit, offset)
 
 
-@endpoint("GET", "list", answers.ScheduleList)
-def list_schedules(
-    organization: OrganizationName | None = None,
-    enabled: Annotated[bool | None, about("Only enabled schedules, or only disabled ones")] = None,
-    limit: Limit = 20,
-    offset: Offset = 0,
-) -> dict[str, Any]:
-    """Schedules that you may see, newest first."""
-    return engine.list_schedules(organization, enabled, limit, offset)
-
-
-@endpoint("GET", "list", answers.JobTypes)
-def list_job_types(organization: OrganizationName | None = None) -> dict[str, Any]:
-    """The Job Types whose jobs you may submit for an organization, with the JSON Schema of their parameters."""
-    return engine.list_job_types(organization)
-
-
 @endpoint("GET", "list", answers.OpenCircuits)
-def get_open_circuits(organization: OrganizationName | None = None) -> dict[str, Any]:
+def get_open_circuits(organization: str | None = None) -> dict[str, Any]:
     """Circuits that stop jobs, in organizations that you administer, newest first."""
     return {"circuits": engine.get_open_circuits(organization)}
 
@@ -423,32 +368,18 @@ def get_openapi() -> Response:
 # Figures -------------------------------------------------------------------------------------------------------------
 
 
-@endpoint("GET", "list", answers.JobCounts)
-def get_job_counts(organization: OrganizationName | None = None) -> dict[str, Any]:
-    """Counts of jobs that run, wait, have failed today or are dead letters."""
-    return engine.get_job_counts(organization)
-
-
 @endpoint("GET", "metrics", answers.Metrics)
-def get_job_metrics(organization: OrganizationName | None = None, hours: Hours = 24) -> dict[str, Any]:
+def get_job_metrics(organization: str | None = None, hours: int = 24) -> dict[str, Any]:
     """Counts of jobs by status and of waiting jobs, processing times and failure rates."""
     return engine.get_metrics(organization, hours)
 
 
-@endpoint("GET", "metrics", answers.ExecutionTimes)
-def get_execution_time_stats(
-    organization: OrganizationName | None = None, job_type: JobTypeName | None = None, hours: Hours = 24
-) -> dict[str, Any]:
-    """Execution times of completed jobs."""
-    return engine.get_execution_time_stats(organization, job_type, hours)
-
-
 @endpoint("GET", "metrics", answers.SlowJobs)
 def get_slowest_jobs(
-    organization: OrganizationName | None = None,
-    job_type: JobTypeName | None = None,
-    hours: Hours = 24,
-    limit: Limit = 10,
+    organization: str | None = None,
+    job_type: str | None = None,
+    hours: int = 24,
+    limit: int = 10,
 ) -> dict[str, Any]:
     """The completed jobs with the longest execution times."""
     return {"jobs": engine.get_slowest_jobs(organization, job_type, hours, limit)}

@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from dartwing_core import __version__
 
 from .answers import DuplicateError, Error, RateError
-from .endpoints import ENDPOINTS, PREFIXES, Endpoint
+from .endpoints import ENDPOINTS, PREFIXES, REPEATABLE, Endpoint
 
 REFERENCE = "#/components/schemas/{model}"
 ERRORS = {
@@ -24,6 +24,13 @@ ERRORS = {
     "409": ("An equal job exists already", DuplicateError),
     "429": ("Too many requests", RateError),
     "503": ("Busy; try again", Error),
+}
+KEY = {
+    "name": REPEATABLE,
+    "in": "header",
+    "required": False,
+    "description": "A key of this request, for a client that may repeat it",
+    "schema": {"type": "string"},
 }
 DUPLICATES = ("submit_job", "submit_jobs", "submit_batch")
 SECURITY = {
@@ -99,10 +106,11 @@ def describe() -> dict[str, Any]:
 def _operation(name: str, item: Endpoint, arguments: dict[str, Any]) -> dict[str, Any]:
     summary, _, more = inspect.cleandoc(item.function.__doc__ or name).partition("\n\n")
     operation: dict[str, Any] = {"operationId": name, "summary": " ".join(summary.split())}
+    more, _, _errors_in_python = more.partition("Raises ")
     if more:
         operation["description"] = " ".join(more.split())
     properties, required = arguments.get("properties", {}), arguments.get("required", [])
-    parameters = [_header(header, text) for header, text in item.headers.items()]
+    parameters = [KEY] if name == "submit_job" else []
     if item.method == "GET":
         parameters += [_query(argument, schema, argument in required) for argument, schema in properties.items()]
     else:
@@ -128,10 +136,6 @@ def _content(item: Endpoint) -> dict[str, Any]:
 
 def _reference(model: Any) -> dict[str, str]:
     return {"$ref": REFERENCE.format(model=model.__name__)}
-
-
-def _header(name: str, text: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
 
 
 def _query(name: str, schema: dict[str, Any], is_required: bool) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import pytest
 
 from dartwing_core.jobs import (
     DuplicateJobError,
-    InvalidJobError,
     JobBusyError,
     cancel_jobs,
     delete_jobs,
@@ -267,20 +266,6 @@ def test_what_one_can_not_see_costs_one_statement_together(mixed, bob, operation
     assert answer["done"] == []
     assert list(answer["refused"]) == names
     assert {text.replace(name, "$") for name, text in answer["refused"].items()} == {"Background job $ not found."}
-
-
-@pytest.mark.parametrize("names", [None, "JOB-1", [1], [""], {"a": 1}, ["x"] * (bulk.MAX_JOBS + 1)])
-def test_odd_names_are_refused(names):
-    with pytest.raises(InvalidJobError):
-        cancel_jobs(names)
-
-
-def test_half_a_character_is_the_name_of_no_job(mixed, alice):
-    # Seen failing: an error of the server, which can't be asked for it.
-    frappe.set_user(alice)
-    answer = cancel_jobs(["\ud800", mixed["waiting"].name])
-    assert answer["done"] == [mixed["waiting"].name]
-    assert len(answer["refused"]) == 1
 
 
 def test_no_jobs_are_no_error():

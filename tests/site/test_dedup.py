@@ -140,8 +140,8 @@ def test_a_refused_retry_keeps_the_checkpoint(alice, monkeypatch):
     row = find.load(job.name)
     runs.write(ids.run_name(job.name, row["attempt"]), {"state": "7"})
     change_behind_snapshot(job, status="Running")
-    for look in ("visible_job", "visible_job_now"):
-        monkeypatch.setattr(visible_jobs, look, lambda _name: row)
+    monkeypatch.setattr(visible_jobs, "visible_job", lambda _name: row)
+    monkeypatch.setattr(visible_jobs.find, "load_now", lambda _name: row)
     with pytest.raises(JobChangedError):
         as_user(alice, retry_job, job.name, {"title": "test other"})
     frappe.db.commit()

@@ -10,7 +10,7 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core.jobs import InvalidJobError, chain, group, submit_batch
+from dartwing_core.jobs import InvalidJobError, chain, submit_batch
 from tests.support import contents, factory
 from tests.support import submitting_handlers as own
 from tests.support.jobs import run
@@ -119,9 +119,3 @@ def test_jobs_of_handlers_make_a_batch():
     frappe.db.commit()
     jobs = frappe.get_all("Background Job", {"parent_batch": batch.name}, ["job_type", "priority"], order_by="name")
     assert [(job.job_type, job.priority) for job in jobs] == [("test_dated", "Normal"), ("test_untyped", "High")]
-
-
-@pytest.mark.parametrize("part", [own.dated.job("C", JANUARY), chain(), group()])
-def test_a_part_of_a_batch_says_that_it_needs_one(part):
-    with pytest.raises(TypeError, match="Put it into a batch"):
-        part.submit(factory.ALPHA)

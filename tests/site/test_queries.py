@@ -221,8 +221,6 @@ def test_filters(alice, bob):
     [
         {"status": "Sleeping"},
         {"priority": "Urgent"},
-        {"limit": "many"},
-        {"offset": []},
         {"order_by": "creation; DROP TABLE tabUser"},
         {"order_by": "input_parameters desc"},
         {"from_date": "yesterday-ish"},

@@ -55,16 +55,13 @@ def delete_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
     return _each(names, lambda name: frappe.delete_doc(config.JOB, name), refused)
 
 
-def _visible(job_ids: Any) -> tuple[list[str], dict[str, str]]:
+def _visible(job_ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """These jobs, each once, and the refusals of those that the user may not see.
 
-    Raises InvalidJobError for anything but a list of at most MAX_JOBS ids.
+    Raises InvalidJobError for more than MAX_JOBS ids.
     """
-    is_list = isinstance(job_ids, list | tuple)
-    if is_list and len(job_ids) > MAX_JOBS:
+    if len(job_ids) > MAX_JOBS:
         raise InvalidJobError(_("At most {0} jobs at once.").format(MAX_JOBS))
-    if not is_list or not all(isinstance(name, str) and name for name in job_ids):
-        raise InvalidJobError(_("{0} must be a list of job ids.").format("job_ids"))
     asked = list(dict.fromkeys(job_ids))
     visible = set(visible_jobs.visible_names(asked))
     refused = {cut(name): plain_text.of_error(visible_jobs.not_found(name)) for name in asked if name not in visible}

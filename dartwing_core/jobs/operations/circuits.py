@@ -39,7 +39,7 @@ def open_query(viewer: visibility.Viewer, organization: str | None) -> QueryBuil
     """The query for the open circuits that this viewer administers, newest first."""
     circuit, job_type = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB_TYPE)
     query = frappe.qb.from_(circuit).join(job_type).on(job_type.name == circuit.job_type)
-    query = query.select(*(circuit[name] for name in (*circuits.PUBLIC_FIELDS, *circuits.PROBE_FIELDS)))
+    query = query.select(*(circuit[name] for name in (*circuits.PUBLIC_FIELDS, "probe_job")))
     query = query.where(viewer.administered(circuit, organization) & circuit.status.isin(circuits.NOT_CLOSED))
     query = query.where((job_type.enable_circuit_breaker == 1) & (job_type.is_enabled == 1))
     return query.orderby(circuit.opened_at, order=Order.desc).orderby(circuit.name).limit(MAX_LISTED)
@@ -61,13 +61,12 @@ def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
     return closed
 
 
-def _visible(job_type: Any, organization: Any) -> CircuitRow:
-    """The error for a missing or invisible circuit."""
+def _visible(job_type: str, organization: str) -> CircuitRow:
     row: CircuitRow | None = None
     viewer = visibility.viewer()
-    found = viewer.id_of(organization) if isinstance(organization, str) else None
-    if isinstance(job_type, str) and found and viewer.administers(found):
-        fields = [*circuits.PUBLIC_FIELDS, *circuits.PROBE_FIELDS]
+    found = viewer.id_of(organization)
+    if found and viewer.administers(found):
+        fields = [*circuits.PUBLIC_FIELDS, "probe_job"]
         filters = {"job_type": job_type, "organization": found}
         row = frappe.db.get_value(config.CIRCUIT, filters, fields, as_dict=True)
     if not row:
@@ -77,6 +76,5 @@ def _visible(job_type: Any, organization: Any) -> CircuitRow:
 
 
 def _public(rows: Sequence[CircuitRow]) -> list[dict[str, Any]]:
-    shown = [{key: value for key, value in row.items() if key != "probe_attempt"} for row in rows]
-    found = visibility.viewer().with_organization_names([pages.public(row) for row in shown])
+    found = visibility.viewer().with_organization_names([pages.public(row) for row in rows])
     return [{"circuit_id": row.pop("name"), **row} for row in found]

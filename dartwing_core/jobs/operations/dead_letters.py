@@ -20,7 +20,6 @@ from . import bulk
 
 MAX_LIMIT = 1_000
 GROUPS = 500
-LONGEST_FINGERPRINT = 64
 PATTERN_LENGTH = 200
 VARIABLE = r"[0-9a-fA-F]{8}[0-9a-fA-F-]*|[0-9]+"
 """Parts that differ between errors of one cause: numbers, and ids in hexadecimal digits."""
@@ -53,7 +52,7 @@ def bulk_retry_dead_letter(
 ) -> dict[str, Any]:
     """Retry Dead Letter jobs that the user may see, oldest first: `{retried: [job ids], skipped: {job id: reason}}`."""
     job, condition = _dead_letters(organization, job_type)
-    answer = bulk.retry_visible(_oldest(job, condition, pages.bounded(limit, 1, MAX_LIMIT, "limit")))
+    answer = bulk.retry_visible(_oldest(job, condition, pages.bounded(limit, 1, MAX_LIMIT)))
     return {"retried": answer["done"], "skipped": answer["refused"]}
 
 
@@ -84,13 +83,10 @@ def retry_dead_letters(
 ) -> dict[str, Any]:
     """Retry the dead letters with these kinds of errors, the oldest 500: `{done, refused, left}`.
 
-    `left`: how many such jobs there are besides. Raises InvalidJobError for a value that is no list of fingerprints.
+    `left`: how many such jobs there are besides. Raises InvalidJobError for more than 500 fingerprints.
     """
-    if isinstance(fingerprints, list) and len(fingerprints) > GROUPS:
+    if len(fingerprints) > GROUPS:
         raise InvalidJobError(_("{0}: at most {1} at once.").format("fingerprints", GROUPS))
-    is_list = isinstance(fingerprints, list) and all(isinstance(text, str) for text in fingerprints)
-    if not is_list or any(len(text) > LONGEST_FINGERPRINT for text in fingerprints):
-        raise InvalidJobError(_("{0} must be a list of texts.").format("fingerprints"))
     if not fingerprints:
         return {"done": [], "refused": {}, "left": 0}
     job, condition = _dead_letters(organization, job_type)

@@ -85,11 +85,7 @@ def enqueue(
 def _check_arguments(function: Callable[..., Any], path: str, arguments: Mapping[str, Any]) -> None:
     """Raises InvalidJobError for arguments with which a worker could not call the function."""
     try:
-        signature = inspect.signature(function, follow_wrapped=False)  # the worker calls the wrapper
-    except Exception:  # of a function that is not written in Python, or annotations that can't be read
-        return
-    try:
-        signature.bind(**arguments)
+        inspect.signature(function, follow_wrapped=False).bind(**arguments)  # the worker calls the wrapper
     except TypeError as error:
         raise InvalidJobError(_("{0} can't be called with these arguments: {1}.").format(path, error)) from None
     for name, value in arguments.items():

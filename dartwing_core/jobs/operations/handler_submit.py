@@ -26,11 +26,8 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     R = TypeVar("R", covariant=True)
 
-    class JobHandler(Protocol[P, R]):
-        """A handler that declares its Job Type."""
-
-        def __call__(self, context: JobContext, *arguments: P.args, **named: P.kwargs) -> R:
-            """Run it, as the engine does."""
+    class Submitter(Protocol[P]):
+        """Submits jobs of a Job Type, perhaps with further arguments of `submit_job`."""
 
         def submit(self, organization: str | None = None, *arguments: P.args, **named: P.kwargs) -> Document:
             """Submit a job of the type with these parameters. Returns and raises what `submit_job` does."""
@@ -38,17 +35,14 @@ if TYPE_CHECKING:
         def job(self, *arguments: P.args, **named: P.kwargs) -> dict[str, Any]:
             """A job of the type, to be submitted with others: see `chain`, `group` and `submit_batch`."""
 
+    class JobHandler(Submitter[P], Protocol[P, R]):
+        """A handler that declares its Job Type."""
+
+        def __call__(self, context: JobContext, *arguments: P.args, **named: P.kwargs) -> R:
+            """Run it, as the engine does."""
+
         def with_options(self, **options: Unpack[SubmitOptions]) -> Submitter[P]:
             """This handler with further arguments of `submit_job`: `send.with_options(priority="High").submit(…)`."""
-
-    class Submitter(Protocol[P]):
-        """A handler's Job Type with further arguments of `submit_job`."""
-
-        def submit(self, organization: str | None = None, *arguments: P.args, **named: P.kwargs) -> Document:
-            """Submit a job."""
-
-        def job(self, *arguments: P.args, **named: P.kwargs) -> dict[str, Any]:
-            """A job that is submitted with others."""
 
 
 class SubmitOptions(TypedDict, total=False):

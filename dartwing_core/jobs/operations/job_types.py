@@ -9,7 +9,6 @@ from frappe import _
 
 from ..access import permission, visibility
 from ..errors import InvalidJobError, UnknownHandlerError
-from ..job.circuits import has_breaker
 from ..lib import config
 from ..lib.config import JobType
 from ..lib.texts import cut
@@ -41,9 +40,9 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
         "can_run": bool(found.is_enabled) and permission.has_required(frappe.session.user, found.requires_permission),
         "can_change": can_change,
         "differences_from_code": _differences(found) if can_change else [],
-        "schema": schema_of(found),
+        "schema": _schema_of(found),
         "figures": figures.get_type_figures(found.name, hours),
-        "circuits": _circuits(found),
+        "circuits": [one for one in circuits.get_open_circuits() if one["job_type"] == found.name],
         "recent": jobs.list_jobs(job_type=found.name, limit=RECENT)["jobs"],
     }
 
@@ -74,7 +73,7 @@ def _described(job_type: JobType) -> dict[str, Any]:
         "job_type": job_type.name,
         "display_name": job_type.display_name,
         "description": job_type.get("description") or "",
-        "schema": schema_of(job_type),
+        "schema": _schema_of(job_type),
         "priority": job_type.default_priority or "Normal",
         "timeout_seconds": job_type.default_timeout or config.DEFAULT_TIMEOUT,
         "max_retries": job_type.max_retries or 0,
@@ -97,15 +96,7 @@ def _differences(job_type: JobType) -> list[dict[str, str]]:
     ]
 
 
-def _circuits(job_type: JobType) -> list[dict[str, Any]]:
-    """The circuits of this type that are not closed, in organizations that the user administers."""
-    if not has_breaker(job_type):
-        return []
-    return [circuit for circuit in circuits.get_open_circuits() if circuit["job_type"] == job_type.name]
-
-
-def schema_of(job_type: JobType) -> dict[str, Any] | None:
-    """The JSON Schema of the parameters of this type's jobs. None if none is declared."""
+def _schema_of(job_type: JobType) -> dict[str, Any] | None:
     own = frappe.parse_json(job_type.get("parameters_schema") or None)
     if own:
         return own

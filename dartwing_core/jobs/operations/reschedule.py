@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from frappe import _
 
 from ..after import batch_end
-from ..errors import InvalidJobError, InvalidTransitionError, JobChangedError
+from ..errors import InvalidTransitionError, JobChangedError
 from ..job import waiting
 from ..job.job_rows import JobRow
 from ..job.record import Job
@@ -22,14 +22,12 @@ if TYPE_CHECKING:
     from frappe.model.document import Document
 
 
-def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float | None) -> Document:
+def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float) -> Document:
     """Let a job that has not begun start at another time, given as for `submit_job`. Returns its document.
 
     Raises InvalidTransitionError if it has begun, JobNotFoundError if it can't be seen, InvalidJobError for a value
     that is no time, JobBusyError if another transaction is just changing the job.
     """
-    if available_at is None or available_at == "":
-        raise InvalidJobError(_("{0} is missing.").format("available_at"))
     due = clock.epoch_of(available_at)
     return visible_jobs.operate(job_id, lambda job: _reschedule(job, due))
 

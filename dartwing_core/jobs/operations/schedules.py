@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import frappe
 from frappe import _
@@ -13,12 +12,13 @@ from frappe.utils import get_system_timezone
 
 from .. import engine
 from ..access import content, visibility
-from ..errors import InvalidJobError, ScheduleNotFoundError
+from ..errors import ScheduleNotFoundError
 from ..job import history, record
 from ..lib import clock, config
 from ..lib.texts import cut
 from ..read import pages
 from ..schedules import recurrence, schedule_form, schedule_runs, schedule_store
+from ..schedules.recurrence import Recurrence
 from ..schedules.schedule_store import ScheduleRow
 from ..status import JobStatus
 from ..submit import given_parameters, quota, submission
@@ -33,13 +33,13 @@ _HIDDEN = frozenset({"name", "next_run_epoch", "look_at_epoch", "anchor_epoch", 
 
 
 def list_schedules(
-    organization: str | None = None, enabled: Any = None, limit: int = 20, offset: int = 0
+    organization: str | None = None, enabled: bool | None = None, limit: int = 20, offset: int = 0
 ) -> dict[str, Any]:
     """Schedules that the user may see, newest first: `{schedules, total, limit, offset}`, bounded like `list_jobs`."""
     table = frappe.qb.DocType(config.SCHEDULE)
     condition = visibility.viewer().visible(table, pages.text(organization, "organization"))
-    if enabled not in (None, ""):
-        condition &= table.enabled == int(pages.boolean(enabled, "enabled"))
+    if enabled is not None:
+        condition &= table.enabled == int(enabled)
     page = pages.newest_page(table, schedule_store.COLUMNS, condition, limit, offset)
     return {"schedules": _public([content.shown(row) for row in page.pop("rows")]), **page}
 
@@ -49,11 +49,11 @@ def get_schedule(schedule_id: str) -> dict[str, Any]:
 
     Raises ScheduleNotFoundError for a missing or invisible one.
     """
-    found = visible_schedule(schedule_id)
+    found, now = visible_schedule(schedule_id), clock.now_epoch()
     return {
         **_public([found])[0],
         "parameters": given_parameters.shown(found["job_type"], schedule_form.parameters_of(found)),
-        "next_runs": _next_runs(found) if found["enabled"] else [],
+        "next_runs": _next_runs(schedule_form.recurrence_of(found, now), now) if found["enabled"] else [],
     }
 
 
@@ -66,8 +66,7 @@ def preview_schedule(
 ) -> list[str]:
     """The next due times of a schedule with these fields, if it was saved now. Raises InvalidJobError for bad ones."""
     now, zone = clock.now_epoch(), time_zone or get_system_timezone()
-    found = recurrence.parse(frequency, cron, every, every_unit, zone, now, now)
-    return _iso(found.following(now, NEXT), found.zone)
+    return _next_runs(recurrence.parse(frequency, cron, every, every_unit, zone, now, now), now)
 
 
 def run_schedule_now(schedule_id: str) -> Document:
@@ -102,17 +101,8 @@ def visible_schedule(schedule_id: Any) -> ScheduleRow:
     return found
 
 
-def _next_runs(schedule: ScheduleRow) -> list[str]:
-    now = clock.now_epoch()
-    try:
-        found = schedule_form.recurrence_of(schedule, now)
-    except InvalidJobError:
-        return []
-    return _iso(found.following(now, NEXT), found.zone)
-
-
-def _iso(due: list[float], zone: ZoneInfo) -> list[str]:
-    return [datetime.fromtimestamp(moment, zone).isoformat() for moment in due]
+def _next_runs(found: Recurrence, now: float) -> list[str]:
+    return [datetime.fromtimestamp(moment, found.zone).isoformat() for moment in found.following(now, NEXT)]
 
 
 def _public(rows: Sequence[ScheduleRow]) -> list[dict[str, Any]]:

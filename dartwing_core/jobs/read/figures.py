@@ -49,7 +49,7 @@ def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, A
         "job_count_by_status": {status.value: by_status.get(status.value, 0) for status in JobStatus},
         "queue_depth_by_priority": {priority: depths.get(priority, 0) for priority in priorities.PRIORITIES},
         "processing_time": {name: times[name] for name in ("average_seconds", "p95_seconds")},
-        "failure_rate_by_type": {row["job_type"]: round(_failure_rate(row) or 0, 4) for row in types},
+        "failure_rate_by_type": {row["job_type"]: round(row["failure_rate"] or 0, 4) for row in types},
         "processing_time_by_type": {row["job_type"]: _rounded(row["average_seconds"]) for row in types},
         "p95_seconds_by_type": {row["job_type"]: _rounded(row["p95_seconds"]) for row in types},
         "timestamp": clock.isoformat(clock.site_time()),
@@ -95,18 +95,16 @@ def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
     """
     job, visible = _visible(None)
     visible &= job.job_type == job_type
-    none: dict[str, Any] = {"completed": 0, "failed": 0, "dead_letters": 0}
-    found = next(iter(_by_type(job, visible & _since(job, hours))), none)
-    rate = _failure_rate(found)
+    found = next(iter(_by_type(job, visible & _since(job, hours))), {})
     return {
         "running": _number(job, visible, [JobStatus.RUNNING]),
         "waiting": _number(job, visible, NOT_BEGUN),
         "dead_letter": _number(job, visible, [JobStatus.DEAD_LETTER]),
-        "count": found["completed"] + found["dead_letters"],
-        "failure_rate": None if rate is None else round(rate, 4),
+        "count": found.get("completed", 0) + found.get("dead_letters", 0),
+        "failure_rate": _rounded(found.get("failure_rate"), 4),
         "average_seconds": _rounded(found.get("average_seconds")),
         "p95_seconds": _rounded(found.get("p95_seconds")),
-        "hours": _hours(hours),
+        "hours": pages.bounded(hours, 1, MAX_HOURS),
     }
 
 
@@ -119,7 +117,7 @@ def get_slowest_jobs(
     seconds = _run_seconds(job)
     fields = (job.name.as_("job_id"), job.job_type, job.organization, job.owner_user, job.completed_at)
     query = frappe.qb.from_(job).select(*fields, seconds.as_("seconds")).where(condition)
-    query = query.orderby(seconds, order=Order.desc).limit(pages.bounded(limit, 1, pages.MAX_LIMIT, "limit"))
+    query = query.orderby(seconds, order=Order.desc).limit(pages.bounded(limit, 1, pages.MAX_LIMIT))
     rows = visibility.viewer().with_organization_names(query.run(as_dict=True))
     return [{**pages.public(row), "seconds": _rounded(row["seconds"])} for row in rows]
 
@@ -133,7 +131,7 @@ def type_performance(organization: str | None = None, hours: int = 24) -> list[d
     job, visible = _visible(organization)
     rows = _by_type(job, visible & _since(job, hours))
     for row in rows:
-        rate = _failure_rate(row)
+        rate = row["failure_rate"]
         row |= {
             "live": row["jobs"] - row["completed"] - row["failed"] - row["canceled"],
             "failure_rate": None if rate is None else round(100 * rate, 1),
@@ -152,15 +150,11 @@ def _visible(organization: str | None) -> tuple[Table, Criterion]:
 
 def _since(job: Table, hours: Any) -> Criterion:
     """The condition for jobs submitted in so many last hours."""
-    return job.name >= ids.first_job_name(clock.now_epoch() - 3600 * _hours(hours))
-
-
-def _hours(hours: Any) -> int:
-    return pages.bounded(hours, 1, MAX_HOURS, "hours")
+    return job.name >= ids.first_job_name(clock.now_epoch() - 3600 * pages.bounded(hours, 1, MAX_HOURS))
 
 
 def _completed(job: Table) -> Criterion:
-    return (job.status == JobStatus.COMPLETED.value) & job.started_at.isnotnull() & job.completed_at.isnotnull()
+    return job.status == JobStatus.COMPLETED.value
 
 
 def _run_seconds(job: Table) -> Term:
@@ -178,7 +172,10 @@ def _counts(job: Table, column: Term, condition: Criterion) -> dict[str, int]:
 
 
 def _by_type(job: Table, condition: Criterion) -> list[dict[str, Any]]:
-    """Counts of the jobs of each type, and times of its completed ones, the type with the most jobs first."""
+    """Counts of the jobs of each type, and times of its completed ones, the type with the most jobs first.
+
+    `failure_rate`: the share of the failed ones among those that have completed or failed.
+    """
     columns = (job.job_type, job.status, Count("*"), Sum(job.retry_count), Avg(_run_seconds(job)))
     found = frappe.qb.from_(job).select(*columns).where(condition).groupby(job.job_type, job.status).run()
     done = frappe.qb.from_(job).select(job.job_type, _run_seconds(job).as_("seconds"))
@@ -189,7 +186,7 @@ def _by_type(job: Table, condition: Criterion) -> list[dict[str, Any]]:
         numbers[name][status] = number
         retries[name] += int(retried or 0)
         averages[name, status] = average
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "job_type": name,
             "jobs": by_status.total(),
@@ -203,13 +200,10 @@ def _by_type(job: Table, condition: Criterion) -> list[dict[str, Any]]:
         }
         for name, by_status in numbers.items()
     ]
+    for row in rows:
+        ended = row["completed"] + row["failed"]
+        row["failure_rate"] = row["failed"] / ended if ended else None
     return sorted(rows, key=lambda row: (-row["jobs"], row["job_type"]))
-
-
-def _failure_rate(row: dict[str, Any]) -> float | None:
-    """The share of the jobs of a type that have failed among those that have completed or failed."""
-    ended = row["completed"] + row["failed"]
-    return row["failed"] / ended if ended else None
 
 
 def _times(job: Table, condition: Criterion) -> dict[str, Any]:

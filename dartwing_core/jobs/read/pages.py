@@ -21,7 +21,6 @@ from ..lib.texts import cut
 
 MAX_LIMIT = 100
 MAX_TOTAL = 10_000
-BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 SORTABLE = ("creation", "modified", "status", "priority", "available_at", "started_at", "completed_at")
 
 
@@ -39,7 +38,7 @@ def page(
 
     `query_of`: makes the query of a page from its bounded limit and offset.
     """
-    limit, offset = bounded(limit, 1, MAX_LIMIT, "limit"), bounded(offset, 0, 10**9, "offset")
+    limit, offset = bounded(limit, 1, MAX_LIMIT), bounded(offset, 0, 10**9)
     rows = query_of(limit, offset).run(as_dict=True)
     return {"rows": rows, "total": total_query(condition, table).run()[0][0], "limit": limit, "offset": offset}
 
@@ -60,6 +59,7 @@ def public(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def text(value: Any, argument: str) -> str | None:
     """A text. None for an empty one."""
+    # The query builder writes the values of a list, which a report's filter may be, into the statement.
     if value and not isinstance(value, str):
         raise InvalidJobError(_("{0} must be text.").format(argument))
     return value or None
@@ -79,29 +79,16 @@ def check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:
         raise InvalidJobError(_("Unknown {0}: {1}. Use one of: {2}.").format(argument, cut(value), ", ".join(choices)))
 
 
-def bounded(value: Any, lowest: int, highest: int, argument: str) -> int:
-    """A whole number, cut to the bounds."""
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidJobError(_("{0} must be a whole number.").format(argument)) from None
-    return min(max(number, lowest), highest)
-
-
-def boolean(value: Any, argument: str) -> bool:
-    """A boolean, as JSON, forms or the addresses of requests spell it."""
-    spelled = str(value).strip().lower()
-    if spelled not in BOOLEANS:
-        raise InvalidJobError(_("{0} must be true or false.").format(argument))
-    return BOOLEANS[spelled]
+def bounded(value: Any, lowest: int, highest: int) -> int:
+    """A whole number, cut to the bounds. Raises ValueError for other text."""
+    return min(max(int(value), lowest), highest)
 
 
 def moment(value: Any, argument: str) -> datetime:
     """A moment in the site's time."""
     with suppress(Exception):  # whatever Frappe's parser of dates raises
-        is_date = not isinstance(value, str) or clock.is_readable(value)
-        found = get_datetime(value) if is_date else None
-        if found is not None:
+        if not isinstance(value, str) or clock.is_readable(value):
+            found = get_datetime(value)
             return clock.site_time(found.timestamp()) if found.tzinfo else found
     raise InvalidJobError(_("{0} is no date: {1}.").format(argument, cut(value)))
 

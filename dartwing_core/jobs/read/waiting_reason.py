@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import TypedDict
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import frappe
 from frappe import _
@@ -200,7 +200,4 @@ def zone() -> ZoneInfo:
     """The user's time zone, else the site's, as Desk does it."""
     user = frappe.session.user
     name = frappe.get_cached_value("User", user, "time_zone") if user != "Guest" else None
-    try:
-        return ZoneInfo(name or get_system_timezone())
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo(get_system_timezone())
+    return ZoneInfo(name or get_system_timezone())

@@ -287,7 +287,7 @@ def check_separation(jobs: dict[str, Planned], of_bob: str) -> None:
             seen, answer = list_jobs()["total"], answer_for(foreign)
         name = user.partition("@")[0].title()
         say(f"{name} sees {plural(seen, 'job')}, and gets no answer for a job of the other company.")
-        check(seen == own and answer is None, f"{name} sees the own jobs, and none of the other company.")
+        check(seen == own and answer is None, f"{name} sees their own jobs, and none of the other company.")
 
 
 def answer_for(job: str) -> str | None:

@@ -272,7 +272,9 @@ def test_a_migration_tells_what_is_wrong_in_the_hooks(hooks, capsys):
     frappe.db.rollback()
     told = capsys.readouterr().err.splitlines()
     assert told[0].startswith("Hook background_job_events: done is no event. Use one of: canceled, completed, dead_")
-    assert told[1].startswith(f"Hook background_job_events: {__name__}.gone can't be found. Check its name. AttributeError")
+    assert told[1].startswith(
+        f"Hook background_job_events: {__name__}.gone can't be found. Check its name. AttributeError"
+    )
     assert told[2:] == ["Hook background_job_events: [] must be a dict of events and functions."]
 
 

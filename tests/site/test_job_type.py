@@ -113,7 +113,10 @@ def test_only_managers_may_write_types(alice):
         ("", "An empty name is not a dotted path: write it like your_app.jobs.send_statement."),
         ("send", "send is not a dotted path"),
         ("not_there.jobs.send", "the app not_there is not installed. Install it, or name not_there.jobs"),
-        ("dartwing_core.no_module.send", "can't be found. Check its name. AttributeError: module 'dartwing_core' has no attribute"),
+        (
+            "dartwing_core.no_module.send",
+            "can't be found. Check its name. AttributeError: module 'dartwing_core' has no attribute",
+        ),
         ("dartwing_core.handlers.samples.no_function", "has no attribute 'no_function'"),
         ("dartwing_core.install.sync_types", "install.sync_types is not a registered job handler: decorate it"),
     ],

@@ -22,7 +22,7 @@ from ..rq import doorbells, redis_queue
 from ..status import FINISHED, RETRYABLE, JobStatus, LinePlace, can_move
 from . import columns, event_jobs, events, find, history, labels, notices
 from .find import LOCK_WAIT
-from .job_rows import ChildRow, DueRow, HolderRow, JobRow, NewJobRow
+from .job_rows import HolderRow, JobRow, NewJobRow, WaitingRow
 from .outcome import Outcome
 
 CREATED, ENTERED, ENTERED_AGAIN = "Job created", "Job enqueued", "Job enqueued for retry"
@@ -33,7 +33,7 @@ REPLACEABLE = (
     *("job_title", "reference_doctype", "reference_name", "job_tags"),
 )
 """The columns that a newer request for an equal job replaces."""
-Child = TypeVar("Child", bound=ChildRow)
+Child = TypeVar("Child", bound=WaitingRow)
 
 
 class Job:
@@ -225,7 +225,7 @@ def retry_all(jobs: Sequence[Child], active_key: str | None) -> list[Child]:
     return _move_all(jobs, status, RETRIED, written, frappe.session.user, clock.site_time())
 
 
-def put_in_line(rows: Sequence[DueRow]) -> list[DueRow]:
+def put_in_line(rows: Sequence[WaitingRow]) -> list[WaitingRow]:
     """Queue due jobs that this transaction has locked."""
     now = clock.site_time()
     for status in sorted({row["status"] for row in rows}):
@@ -315,7 +315,7 @@ def _canceled(user: str | None, reason: str | None, now: datetime) -> Columns:
     return {"canceled_at": now, "canceled_by": user, "cancel_reason": said, "next_retry_at": None}
 
 
-def _fresh(job: ChildRow) -> Columns:
+def _fresh(job: WaitingRow) -> Columns:
     """The columns that begin a fresh series of attempts, without `waits_for`."""
     written = {
         **columns.place(clock.now_epoch(), job["priority"], job["waits_for"]),

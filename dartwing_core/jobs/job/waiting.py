@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from ..lib import clock
 from ..status import WAITING, JobStatus
 from . import find, record
-from .job_rows import DueRow, JobRow
+from .job_rows import JobRow, WaitingRow
 
 
 def wait_on(waits_for: Mapping[str, str], waited_for: str) -> int:
@@ -25,13 +25,13 @@ def wait_on(waits_for: Mapping[str, str], waited_for: str) -> int:
 # Into the line ---------------------------------------------------------------------------------------------------
 
 
-def enter_due(limit: int) -> list[DueRow]:
+def enter_due(limit: int) -> list[WaitingRow]:
     """Put due jobs in line, the longest due of each state first. Returns those that got in. Does not commit."""
     now = clock.now_epoch()
-    return [job for status in WAITING for job in enter_line([row["name"] for row in find.due(status, now, limit)])]
+    return [job for status in WAITING for job in enter_line(find.due(status, now, limit))]
 
 
-def enter_line(names: Sequence[str]) -> list[DueRow]:
+def enter_line(names: Sequence[str]) -> list[WaitingRow]:
     """Put jobs in line that are due and wait for no other one. Returns those that got in.
 
     Skips locked jobs. Does not commit.
@@ -40,7 +40,7 @@ def enter_line(names: Sequence[str]) -> list[DueRow]:
     return record.put_in_line([row for row in find.lock_waiting(names, None) if row["due_epoch"] <= now])
 
 
-def release(names: Sequence[str], waited_for: str) -> tuple[int, list[DueRow]]:
+def release(names: Sequence[str], waited_for: str) -> tuple[int, list[WaitingRow]]:
     """Release jobs that have waited for `waited_for`, and put the due ones in line. Does not commit.
 
     Returns how many were released, and those that are in line now."""

@@ -9,7 +9,7 @@ import frappe
 
 from ..access import tenancy
 from ..job import find, record
-from ..job.job_rows import DueRow
+from ..job.job_rows import WaitingRow
 from ..lib import config
 from ..lib.row_types import RungJob
 from ..status import LinePlace
@@ -78,7 +78,7 @@ def _first(columns: str, line: Mapping[str, Any], limit: int, place: LinePlace =
 # Held jobs ------------------------------------------------------------------------------------------------------------
 
 
-def admit_held() -> list[DueRow]:
+def admit_held() -> list[WaitingRow]:
     """Put held jobs in line where their organizations' waiting caps have room again. Returns those jobs.
 
     Does not commit.
@@ -86,14 +86,14 @@ def admit_held() -> list[DueRow]:
     return admit_held_of([head for head in heads() if head["in_line"] == LinePlace.HELD])
 
 
-def admit_held_of(held: Sequence[HeadRow]) -> list[DueRow]:
+def admit_held_of(held: Sequence[HeadRow]) -> list[WaitingRow]:
     """Put held jobs in line, of these lines of held jobs. Returns those that got in. Does not commit."""
     room = {}
     for name, limits_of in tenancy.limits_of(sorted({head["organization"] for head in held})).items():
         is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"
         free = limits.count_free_places(name, limits_of.max_waiting) if is_capped else ADMITTED_AT_ONCE
         room[name] = min(ADMITTED_AT_ONCE, free)
-    entered: list[DueRow] = []
+    entered: list[WaitingRow] = []
     for head in sorted(held, key=lambda head: head["rank"]):
         organization = head["organization"]
         if room[organization] > 0:

@@ -99,4 +99,4 @@ def test_a_look_at_many_lines_is_good_for_many_jobs(crowd):
 
 def test_jobs_that_are_in_line_cost_the_search_for_due_ones_nothing(crowd):
     for status in waiting.WAITING:
-        assert database.rows_read(find.due_query(status, clock.now_epoch(), 100)) <= 5
+        assert database.rows_read(partial(find.due, status, clock.now_epoch(), 100)) <= 5

@@ -13,7 +13,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs.job import batch_store, dependencies, find
-from dartwing_core.jobs.lib import clock, config
+from dartwing_core.jobs.lib import clock, config, dml
 from dartwing_core.jobs.status import WAITING
 from dartwing_core.jobs.sweep import retention
 from tests.support import database, factory, population
@@ -33,7 +33,9 @@ def crowd(empty_site: None) -> str:
     now = clock.site_time()
     for number in range(300):
         row = {"name": f"BATCH-{number:04}", "creation": now, "modified": now, "organization": factory.ALPHA}
-        batch_store.insert(row | {"owner_user": "Administrator", "status": "Running" if number < 20 else "Failed"})
+        dml.insert_row(
+            config.BATCH, row | {"owner_user": "Administrator", "status": "Running" if number < 20 else "Failed"}
+        )
     frappe.db.sql(
         "UPDATE `tabBackground Job` SET parent_batch = 'BATCH-0000' WHERE status = 'Completed' LIMIT %s", (MEMBERS,)
     )
@@ -111,23 +113,23 @@ def keys(query) -> set[str]:
 
 
 def test_a_look_at_a_batch_reads_a_handful_of_rows(crowd):
-    query = batch_store.states_query([crowd])
+    query = partial(batch_store.states, [crowd])
     assert keys(query) == {"PRIMARY", MEMBER_INDEX}
     assert database.rows_read(query) <= 12
-    assert query.run(as_dict=True)[0]["is_live"] == 1
+    assert query()[0]["is_live"] == 1
 
 
 def test_its_progress_reads_its_own_rows_alone(crowd):
-    query = batch_store.counts_query(crowd)
+    query = partial(batch_store.counts, crowd)
     assert keys(query) == {MEMBER_INDEX}
     assert database.rows_read(query) <= MEMBERS + 20
 
 
 def test_running_batches_and_members_are_found_in_order(crowd):
-    query = batch_store.running_query("BATCH-0004", 5)
+    query = partial(batch_store.running, "BATCH-0004", 5)
     plans = database.explain(query)
     assert "filesort" not in (plans[0]["Extra"] or ""), plans
     assert database.rows_read(query) <= 20
     assert database.rows_read(retention.empty_batches_query(clock.site_time())) <= 20
-    plans = database.explain(batch_store.members_query(crowd, ["Completed"], 100, population.name("C", 500)))
+    plans = database.explain(partial(batch_store.members, crowd, ["Completed"], 100, population.name("C", 500)))
     assert ({plan["key"] for plan in plans}, plans[0]["type"]) == ({MEMBER_INDEX}, "range"), plans

@@ -23,18 +23,8 @@ from ..line import wake
 from . import child_jobs
 
 CALLBACK_COLUMNS = (
-    "job_type",
-    "priority",
-    "queue",
-    "sealed_input_parameters",
-    "job_hash",
-    "job_title",
-    "reference_doctype",
-    "reference_name",
-    "job_tags",
-    "timeout_seconds",
-    "max_retries",
-    "is_result_private",
+    *("job_type", "priority", "queue", "sealed_input_parameters", "job_hash", "timeout_seconds", "max_retries"),
+    *("job_title", "reference_doctype", "reference_name", "job_tags", "is_result_private"),
 )
 """The columns kept of a callback until it is made, as they were when it was submitted and checked."""
 

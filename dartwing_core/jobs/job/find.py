@@ -115,7 +115,8 @@ def due(status: JobStatus, epoch: float, limit: int) -> list[str]:
     """Due jobs of one waiting state that wait for no other job, the longest due first."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name)
-    query = query.where(_is_outside(job, status) & job.waits_for.isnull() & is_due(job, epoch))
+    # By seconds: `available_at`, for people, is in the site's time zone, which may change.
+    query = query.where(_is_outside(job, status) & job.waits_for.isnull() & (job.due_epoch <= epoch))
     return query.orderby(job.due_epoch).limit(limit).run(pluck=True)
 
 
@@ -215,14 +216,6 @@ def doubtful(limit: int) -> list[DoubtfulRow]:
 def _is_outside(job: Table, status: JobStatus) -> Criterion:
     """Query builder condition: the job is in this state and has no place in line, as the index begins."""
     return (job.in_line == LinePlace.OUTSIDE) & (job.status == str(status))
-
-
-def is_due(job: Table, epoch: float) -> Criterion:
-    """Query builder condition: the job's time has come.
-
-    Compares seconds: `available_at`, for people, is in the site's time zone, which may change.
-    """
-    return job.due_epoch <= epoch
 
 
 def to_be_stopped(field: str, value: str) -> list[str]:

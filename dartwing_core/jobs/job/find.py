@@ -31,19 +31,19 @@ OVERTIME = 60
 """Seconds after its time limit at which an attempt is ended by force. RQ waits for as long."""
 WAITING_FIELDS = fields_of(WaitingRow)
 Child = TypeVar("Child", bound=WaitingRow)
-_JOBS, _OUTSIDE = f"FROM `tab{config.JOB}` WHERE", f"in_line = {LinePlace.OUTSIDE:d}"
-_OUTLOOK = (
-    f"SELECT (SELECT 0 {_JOBS} status = '{JobStatus.RUNNING}' LIMIT 1),"
-    f" (SELECT 0 {_JOBS} in_line > {LinePlace.OUTSIDE:d} LIMIT 1),"
-    + "".join(
-        f" (SELECT due_epoch {_JOBS} {_OUTSIDE} AND status = '{status}' AND waits_for IS NULL"
-        " ORDER BY due_epoch LIMIT 1),"
-        for status in WAITING
-    )
-    + f" (SELECT look_at_epoch FROM `tab{config.SCHEDULE}` WHERE enabled = 1 ORDER BY look_at_epoch LIMIT 1),"
-    f" (SELECT 1 FROM `tab{config.BATCH}` WHERE status = 'Running' LIMIT 1),"
-    f" (SELECT 1 {_JOBS} {_OUTSIDE} AND status = '{JobStatus.PENDING}' AND waits_for > '' LIMIT 1)"
+_OUTSIDE = f"FROM `tab{config.JOB}` WHERE in_line = {LinePlace.OUTSIDE:d}"
+_FIRST_DUE = ", ".join(
+    f"(SELECT due_epoch {_OUTSIDE} AND status = '{status}' AND waits_for IS NULL ORDER BY due_epoch LIMIT 1)"
+    for status in WAITING
 )
+_OUTLOOK = f"""SELECT
+    (SELECT 0 FROM `tab{config.JOB}` WHERE status = 'Running' LIMIT 1),
+    (SELECT 0 FROM `tab{config.JOB}` WHERE in_line > {LinePlace.OUTSIDE:d} LIMIT 1),
+    {_FIRST_DUE},
+    (SELECT look_at_epoch FROM `tab{config.SCHEDULE}` WHERE enabled = 1 ORDER BY look_at_epoch LIMIT 1),
+    (SELECT 1 FROM `tab{config.BATCH}` WHERE status = 'Running' LIMIT 1),
+    (SELECT 1 {_OUTSIDE} AND status = 'Pending' AND waits_for > '' LIMIT 1)
+"""
 
 
 # One job --------------------------------------------------------------------------------------------------------------

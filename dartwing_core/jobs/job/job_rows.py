@@ -96,45 +96,18 @@ class NewJobRow(WaitingRow):
     in_line: int
 
 
-class JobRow(WaitingRow):
-    """All columns of a job, without the sealed ones unless they are asked for.
+class JobRow(NewJobRow):
+    """All columns of a job. A read gets those that it names, by default all but the sealed ones."""
 
-    A read that names its fields gets only those.
-    """
-
-    creation: datetime
-    modified: datetime
-    owner: str
-    modified_by: str
-    progress: float | None
     progress_message: str | None
-    is_result_private: int
     error_type: str | None
     error_message: str | None
-    created_at: datetime
-    available_at: datetime | None
-    queued_at: datetime | None
     started_at: datetime | None
     completed_at: datetime | None
     next_retry_at: datetime | None
     canceled_at: datetime | None
     canceled_by: str | None
-    max_retries: int
-    crash_count: int
-    depends_on: str | None
-    job_key: str | None
-    job_title: str | None
-    reference_doctype: str | None
-    reference_name: str | None
-    job_tags: str | None
-    callback_of: str | None
     schedule_run: str | None
-    job_hash: str | None
-    dedup_hash: str | None
-    dedup_until: datetime | None
-    active_key: str | None
-    admission_rank: float
-    in_line: int
     started_epoch: float | None
     connection_id: int | None
     rq_job_id: str | None

@@ -245,7 +245,8 @@ def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
 
     Waits at most LOCK_WAIT seconds for the row. The error is then the database's.
     """
-    status, written = JobStatus(found["status"]), replaceable(row)
+    status = JobStatus(found["status"])
+    written: Columns = {column: value for column, value in row.items() if column in REPLACEABLE}
     also = "admission_rank = due_epoch - %(head_start)s"
     head_start = {"head_start": priorities.HEAD_START_SECONDS[row["priority"]]}
     if not _update([found["name"]], written, status, 0, LOCK_WAIT, also=also, values=head_start):
@@ -254,12 +255,6 @@ def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
     text = "Parameters replaced by a newer request"
     history.write([history.event_of(replaced, status, status, text, row["owner"])])
     return True
-
-
-def replaceable(row: NewJobRow) -> Columns:
-    """The columns that a newer request replaces."""
-    stored: Columns = {**row}
-    return {column: stored[column] for column in REPLACEABLE}
 
 
 def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatus]) -> int:

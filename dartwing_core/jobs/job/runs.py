@@ -26,7 +26,7 @@ from ..lib.texts import TEXT_LENGTH
 class ProgressColumns(TypedDict):
     """A job's progress, from its own row or its attempt's."""
 
-    progress: float | None
+    progress: float
     progress_message: str | None
 
 

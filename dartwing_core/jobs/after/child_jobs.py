@@ -14,12 +14,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from ..job import dependencies, find, record, waiting
+from ..job import dependencies, find, record
 from ..job.find import RUN_ANYWAY
 from ..job.job_rows import WaitingRow
-from ..lib import best_effort, config, sql
+from ..lib import best_effort, clock, config, sql
 from ..line import wake
-from ..status import LIVE, JobStatus
+from ..status import LIVE, WAITING, JobStatus
 
 AT_ONCE = 500  # in one transaction
 END_LIMIT = 10_000
@@ -104,11 +104,13 @@ def _release_some(parent: str, status: str | None, limit: int) -> Released:
     if status != JobStatus.COMPLETED:
         released.ended = _end([job for job in children if job["on_parent_failure"] != RUN_ANYWAY], parent, status)
         children = [job for job in children if job["on_parent_failure"] == RUN_ANYWAY]
-    free = [job for job in children if not job["next_parent"]]
-    waits_for = {job["name"]: job["next_parent"] for job in children if job["next_parent"]}
-    released.went_on, released.in_line = waiting.release([job["name"] for job in free], parent)
-    released.went_on += waiting.wait_on(waits_for, parent)
-    released.next_parents = set(waits_for.values())
+    next_parents = {job["name"]: job["next_parent"] for job in children}
+    going_on, now = find.lock_waiting(list(next_parents), parent), clock.now_epoch()
+    record.set_parents({job["name"]: next_parents[job["name"]] for job in going_on}, WAITING)
+    free = [job for job in going_on if not next_parents[job["name"]]]
+    released.went_on = len(going_on)
+    released.in_line = record.put_in_line([job for job in free if job["due_epoch"] <= now])
+    released.next_parents = {name for name in next_parents.values() if name}
     return released
 
 

@@ -1,4 +1,4 @@
-"""All SQL on Job Batch, and on jobs as members of one.
+"""SQL on Job Batch, and on jobs as members of one.
 
 A batch's progress is read from its members' rows. The batch itself keeps nothing about them.
 """

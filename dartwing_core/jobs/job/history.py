@@ -4,30 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 import frappe
 
 from ..lib import clock, config, dml, ids
 from ..lib.dml import STANDARD, standard_values
-from ..lib.row_types import MovableJob, fields_of
+from ..lib.row_types import MovableJob
 from ..status import JobStatus
 
-
-class HistoryRow(TypedDict):
-    """A change of a job's status, as people read it."""
-
-    from_status: str | None
-    to_status: str
-    timestamp: datetime
-    actor: str
-    message: str
-    retry_attempt: int
-    duration: float
-    worker: str | None
-
-
 MESSAGE_LENGTH = 500
+PUBLIC_FIELDS = ("from_status", "to_status", "timestamp", "actor", "message", "retry_attempt", "duration", "worker")
 
 
 class Event(NamedTuple):
@@ -62,8 +49,8 @@ def write(events: Sequence[Event], at: datetime | None = None) -> None:
     dml.insert_rows(config.LOG, (*STANDARD, "timestamp", *Event._fields), rows)
 
 
-def of_job(job_id: str) -> list[HistoryRow]:
+def of_job(job_id: str) -> list[dict[str, Any]]:
     """The events of a job, oldest first (names are in the order of their making)."""
     log = frappe.qb.DocType(config.LOG)
-    query = frappe.qb.from_(log).select(*(log[field] for field in fields_of(HistoryRow)))
+    query = frappe.qb.from_(log).select(*(log[field] for field in PUBLIC_FIELDS))
     return query.where(log.background_job == job_id).orderby(log.name).run(as_dict=True)

@@ -125,11 +125,6 @@ def cancel_request(name: str, doctype: str = config.RUN) -> CancelRequest | None
     return content.shown(row) if row and row["cancel_requested"] else None
 
 
-def save_state(run: str, state: str, files: str | None, start: RunStart) -> None:
-    """Keep a handler's checkpoint and the index of its files, in the handler's transaction."""
-    write(run, {**start, "state": state, "sealed_files": files})
-
-
 def latest_state(job: str) -> str | None:
     """The last checkpoint of the job's attempts, as JSON."""
     run = frappe.qb.DocType(config.RUN)

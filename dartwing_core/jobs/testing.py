@@ -18,8 +18,9 @@ from pypika.queries import QueryBuilder
 from . import executor
 from .access import content
 from .job import find, job_files, record, waiting
-from .job.job_rows import CandidateRow, NewJobRow
+from .job.job_rows import NewJobRow
 from .lib import clock, config, connection, secret_values, sql
+from .lib.row_types import AttemptKey
 from .line import line_queries, queue_view
 from .rq import doorbells
 from .run.context import JobContext
@@ -88,7 +89,7 @@ Attempted = tuple[str, int]
 
 
 def _make_attempts(
-    find_next: Callable[[Collection[Attempted]], CandidateRow | None], limit: int, raising: bool
+    find_next: Callable[[Collection[Attempted]], AttemptKey | None], limit: int, raising: bool
 ) -> Collection[Attempted]:
     """Make one attempt after another of the job that `find_next` finds. Returns them in their order."""
     made: dict[Attempted, None] = {}
@@ -129,7 +130,7 @@ def _noting_new_rows() -> Iterator[dict[str, None]]:
         yield names
 
 
-def _next_of(names: Collection[str], made: Collection[Attempted]) -> CandidateRow | None:
+def _next_of(names: Collection[str], made: Collection[Attempted]) -> AttemptKey | None:
     """The first of these jobs that may start. `made`: names and attempts that were tried; some jobs may not start."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name, job.attempt).where(job.name.isin(list(names)))
@@ -138,7 +139,7 @@ def _next_of(names: Collection[str], made: Collection[Attempted]) -> CandidateRo
     return next((by_name[name] for name in names if name in by_name), None)
 
 
-def _next() -> CandidateRow | None:
+def _next() -> AttemptKey | None:
     """The job whose turn it is, after a sweep."""
     sweeper.sweep()
     line = queue_view.read_view().choice.next()

@@ -154,7 +154,7 @@ def check_relations(world: World) -> None:
     moves = moves_of(world.job_type)
     for name, job in jobs.items():
         start = next((at for at, to in moves[name] if to == "Running"), None)
-        for parent in dependencies.parents_of(job) if start else ():
+        for parent in dependencies.parents_of(job["name"], job["depends_on"]) if start else ():
             before = [to for at, to in moves.get(parent, ()) if at < start]  # none: it was deleted, so it was over
             allowed = {"Completed", "Canceled", "Dead Letter"} if job["on_parent_failure"] == "run" else {"Completed"}
             # Over at some time: a parent may be retried once it has let the job go.

@@ -49,14 +49,14 @@ def test_others_see_work_and_completion_at_the_same_time(monkeypatch):
     # I5. Broken by a commit before `_settle` in `executor.Attempt._succeed`.
     job = submitted(factory.job_type("note", "add_note"), title="test note")
     seen = []
-    finish = runs_module.finish
+    settle = runs_module.settle
 
-    def look_and_finish(*args, **kwargs):
+    def look_and_settle(*args, **kwargs):
         state = database.value("SELECT status FROM `tabBackground Job` WHERE name = %s", job.name)
         seen.append((state, notes()))
-        return finish(*args, **kwargs)
+        return settle(*args, **kwargs)
 
-    monkeypatch.setattr(runs_module, "finish", look_and_finish)
+    monkeypatch.setattr(runs_module, "settle", look_and_settle)
     assert run(job)["status"] == "Completed"
     assert seen == [("Running", 0)]
     assert notes() == 1

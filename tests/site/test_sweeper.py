@@ -101,9 +101,9 @@ def test_in_the_hour_that_repeats_the_seconds_decide(job_type, monkeypatch):
     job = submitted_with(job_type, available_at=3600)
     set_columns(job, available_at=clock.site_time(due), due_epoch=due)
     monkeypatch.setattr(clock, "now_epoch", lambda: due - 20 * 60)
-    assert job.name not in [row["name"] for row in find.due(JobStatus.PENDING, clock.now_epoch(), 10)]
+    assert job.name not in find.due(JobStatus.PENDING, clock.now_epoch(), 10)
     monkeypatch.setattr(clock, "now_epoch", lambda: due + 1)
-    assert job.name in [row["name"] for row in find.due(JobStatus.PENDING, clock.now_epoch(), 10)]
+    assert job.name in find.due(JobStatus.PENDING, clock.now_epoch(), 10)
 
 
 def test_another_time_zone_of_the_site_moves_no_due_time(job_type, monkeypatch):
@@ -113,7 +113,7 @@ def test_another_time_zone_of_the_site_moves_no_due_time(job_type, monkeypatch):
     for zone in ("America/New_York", "Pacific/Kiritimati"):
         monkeypatch.setattr(clock, "site_zone", lambda zone=zone: ZoneInfo(zone))
         due = find.due(JobStatus.PENDING, job.due_epoch + 1, 10)
-        assert [row["name"] for row in due] == [job.name], later
+        assert due == [job.name], later
         assert find.due(JobStatus.PENDING, job.due_epoch - 1, 10) == []
 
 

@@ -81,9 +81,15 @@ def plans(call: Callable[[], object], doctype: str) -> list[tuple[str, dict[str,
     return found
 
 
-def explain(query: QueryBuilder) -> list[dict[str, Any]]:
-    """The plan of a query builder query."""
-    return _steps(*query.walk())
+def explain(query: QueryBuilder | Callable[[], object]) -> list[dict[str, Any]]:
+    """The plan of a query builder query, or the plans of the SELECTs of a call."""
+    if isinstance(query, QueryBuilder):
+        return _steps(*query.walk())
+    seen: list[tuple[str, Any]] = []
+    with watched(lambda statement, args: seen.append((statement, args))):
+        query()
+    selects = [one for one in seen if one[0].lstrip().upper().startswith("SELECT")]
+    return [step for statement, args in selects for step in _steps(statement, args)]
 
 
 def _steps(query: str, args: Any) -> list[dict[str, Any]]:
@@ -92,9 +98,9 @@ def _steps(query: str, args: Any) -> list[dict[str, Any]]:
     return [{**step, "rows": str(step["rows"]).split()[0]} for step in steps]
 
 
-def rows_read(query: QueryBuilder) -> int:
-    """How many rows and index entries the server reads to answer a query builder query."""
-    return rows_read_by(query.run)
+def rows_read(query: QueryBuilder | Callable[[], object]) -> int:
+    """How many rows and index entries the server reads to answer a query builder query, or a call's statements."""
+    return rows_read_by(query.run if isinstance(query, QueryBuilder) else query)
 
 
 def rows_read_by(call: Callable[[], object]) -> int:

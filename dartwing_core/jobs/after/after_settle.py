@@ -31,7 +31,7 @@ def follow_up(attempt: Attempt) -> None:
         run_step(partial(record_end, job.row, end, is_probe=job.is_probe))
     batch = job.row["parent_batch"]
     if job.has_children or time.monotonic() - attempt.started > QUICK_SECONDS:
-        run_step(partial(batch_end.follow_up_end, job.row))
+        run_step(partial(batch_end.release_and_close, [job.name], [batch]))
     elif batch:
         run_step(partial(batch_end.close_ended, [batch]))
 
@@ -78,16 +78,12 @@ def _record_failure(job: MovableJob, job_type: JobType) -> None:
     if seen.status == circuits.HALF_OPEN and (seen.probe_job, seen.probe_attempt) == (job["name"], job["attempt"]):
         has_opened = sql.committed(partial(circuits.reopen, job, until))
     else:
-        is_due = seen.status not in circuits.NOT_CLOSED and must_open(seen, job_type)
+        is_enough = seen.samples >= max(1, job_type.circuit_breaker_min_samples or 0)
+        must_open = is_enough and seen.failures >= (job_type.circuit_breaker_failure_threshold or 1) * seen.samples
+        is_due = must_open and seen.status not in circuits.NOT_CLOSED
         has_opened = is_due and sql.committed(partial(circuits.open_anew, job, seen, until))
     if has_opened:
         announce_change(job, circuits.OPEN, until)
-
-
-def must_open(seen: circuits.Tally, job_type: JobType) -> bool:
-    """Whether the tally has enough failures to open a circuit of this type."""
-    is_enough = seen.samples >= max(1, job_type.circuit_breaker_min_samples or 0)
-    return is_enough and seen.failures >= (job_type.circuit_breaker_failure_threshold or 1) * seen.samples
 
 
 def announce_change(job: TypeAndOrganization, status: str, until: float | None = None) -> None:

@@ -6,12 +6,11 @@ The request stays on the batch's row until no member is live. So a sweep goes on
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from functools import partial
 
-from ..job import batch_store, find, record
+from ..job import batch_store, find, record, runs
 from ..job.job_rows import MemberRow
-from ..lib import best_effort, sql
+from ..lib import best_effort, config, sql
 from ..lib.dml import in_pieces
 from ..line import wake
 from ..rq import leader
@@ -45,7 +44,7 @@ def drain(name: str, limit: int = ALL) -> int:
 
     Returns how many were canceled."""
     sql.commit()  # a fresh snapshot
-    request = batch_store.cancel_request(name)
+    request = runs.cancel_request(name, config.BATCH)
     if not request:
         return 0
     user, reason = request["canceled_by"], request["cancel_reason"]
@@ -72,12 +71,8 @@ def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None,
     last = None
     while (left := limit - len(canceled)) and (jobs := batch_store.members(name, [status], min(AT_ONCE, left), last)):
         last = jobs[-1]["name"]
-        moved = sql.committed(partial(_cancel, jobs, user, reason))
+        moved = sql.committed(partial(record.cancel_all, jobs, user, reason))
         canceled += moved
         if status == JobStatus.QUEUED and moved:
             best_effort.run(wake.admit_held)
     return canceled
-
-
-def _cancel(jobs: Sequence[MemberRow], user: str, reason: str | None) -> list[MemberRow]:
-    return record.cancel_all(jobs, user, reason)

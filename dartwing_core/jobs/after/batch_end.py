@@ -10,50 +10,30 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from functools import partial
-from typing import TypedDict, cast
+from typing import cast
+
+import frappe
 
 from ..job import batch_store, columns, event_jobs, record
 from ..job.batch_store import ON_COMPLETE, ON_FAILURE, ON_SUCCESS, BatchState
 from ..job.job_rows import NewJobRow
-from ..lib import best_effort, clock, sql
+from ..lib import best_effort, clock, config, sql
 from ..lib.row_types import Columns
 from ..line import wake
 from . import child_jobs
 
-
-class EndedJob(TypedDict):
-    """An ended job, by which its children and its batch are found."""
-
-    name: str
-    parent_batch: str | None
-
-
 CALLBACK_COLUMNS = (
-    "job_type",
-    "priority",
-    "queue",
-    "sealed_input_parameters",
-    "job_hash",
-    "job_title",
-    "reference_doctype",
-    "reference_name",
-    "job_tags",
-    "timeout_seconds",
-    "max_retries",
-    "is_result_private",
+    *("job_type", "priority", "queue", "sealed_input_parameters", "job_hash", "timeout_seconds", "max_retries"),
+    *("job_title", "reference_doctype", "reference_name", "job_tags", "is_result_private"),
 )
 """The columns kept of a callback until it is made, as they were when it was submitted and checked."""
-
-
-def follow_up_end(job: EndedJob) -> None:
-    """Release the children of a job that has ended, and close its batch if it is over. Commits."""
-    release_and_close([job["name"]], {job["parent_batch"]})
 
 
 def release_and_close(parents: Collection[str], batches: Collection[str | None] = ()) -> None:
     """Release the children of those jobs that are over. Then close these batches, and those of children that ended.
 
-    Commits."""
+    Commits.
+    """
     released = child_jobs.release_children(parents)
     concerned = [*batches, *(child["parent_batch"] for child in released.ended)]
     close_ended({batch for batch in concerned if batch is not None})
@@ -95,7 +75,8 @@ def _write(name: str) -> list[NewJobRow] | None:
     if not batch_store.lock(name):
         return None
     state = batch_store.states([name])[0]
-    batch: Columns | None = batch_store.load_whole(name)
+    fields = [*batch_store.PUBLIC_FIELDS, *batch_store.CALLBACKS]
+    batch: Columns | None = frappe.db.get_value(config.BATCH, name, fields, as_dict=True)
     if not batch or not _is_news(state):
         return None
     due = [ON_FAILURE] if state["has_failed"] else []

@@ -38,14 +38,14 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
     status, user = JobStatus(job["status"]), frappe.session.user
     if status == JobStatus.RUNNING:
         _ask_to_stop(job, user, reason)
-        after_commit().actions.append(partial(_tell_heartbeat, job))
+        after_commit().actions.append(partial(rq_attempts.flag_stop, job["name"], job["attempt"]))
         return job
     if not can_move(status, JobStatus.CANCELED):
         raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
     canceled = Job(job)
     if not canceled.cancel(user, reason, LOCK_WAIT):
         raise JobChangedError(job["name"])
-    after_commit().actions.append(lambda: batch_end.follow_up_end(job))
+    after_commit().actions.append(partial(batch_end.release_and_close, [job["name"]], [job["parent_batch"]]))
     if status == JobStatus.QUEUED:
         after_commit().add_once(wake.admit_held)
     return canceled.row
@@ -66,10 +66,6 @@ def _ask_to_stop(job: JobRow, user: str, reason: str | None) -> None:
         raise JobChangedError(job["name"])
 
 
-def _tell_heartbeat(job: JobRow) -> None:
-    rq_attempts.flag_stop(job["name"], job["attempt"])
-
-
 def cancel_now(name: str, user: str, reason: str | None) -> None:
     """Cancel a job in whatever live state it is, in transactions of its own. Does nothing once it has ended."""
     for _try in range(TRIES):
@@ -80,18 +76,11 @@ def cancel_now(name: str, user: str, reason: str | None) -> None:
         try:
             if job["status"] == JobStatus.RUNNING:
                 sql.committed(partial(_ask_to_stop, job, user, reason))
-                best_effort.run(partial(_tell_heartbeat, job))
+                best_effort.run(partial(rq_attempts.flag_stop, name, job["attempt"]))
                 return
         except JobChangedError:
             continue
-        if _cancel_waiting(job, user, reason):
+        if sql.committed(partial(Job(job).cancel, user, reason)):
+            batch_end.release_and_close([name], [job["parent_batch"]])
+            wake.admit_held()
             return
-
-
-def _cancel_waiting(job: JobRow, user: str, reason: str | None) -> bool:
-    """Cancel a job that still waits. Returns whether it did."""
-    is_canceled = sql.committed(lambda: Job(job).cancel(user, reason))
-    if is_canceled:
-        batch_end.follow_up_end(job)
-        wake.admit_held()
-    return is_canceled

@@ -14,12 +14,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from ..job import dependencies, find, record, waiting
+from ..job import dependencies, find, record
 from ..job.find import RUN_ANYWAY
-from ..job.job_rows import ChildRow, DueRow
-from ..lib import best_effort, config, sql
+from ..job.job_rows import WaitingRow
+from ..lib import best_effort, clock, config, sql
 from ..line import wake
-from ..status import LIVE, JobStatus
+from ..status import LIVE, WAITING, JobStatus
 
 AT_ONCE = 500  # in one transaction
 END_LIMIT = 10_000
@@ -32,8 +32,8 @@ class Released:
 
     went_on: int = 0
     """How many wait now only for their time, or for another parent."""
-    ended: list[ChildRow] = field(default_factory=list)
-    in_line: list[DueRow] = field(default_factory=list)
+    ended: list[WaitingRow] = field(default_factory=list)
+    in_line: list[WaitingRow] = field(default_factory=list)
     """Children that are in line now."""
     next_parents: set[str] = field(default_factory=set)
 
@@ -104,27 +104,29 @@ def _release_some(parent: str, status: str | None, limit: int) -> Released:
     if status != JobStatus.COMPLETED:
         released.ended = _end([job for job in children if job["on_parent_failure"] != RUN_ANYWAY], parent, status)
         children = [job for job in children if job["on_parent_failure"] == RUN_ANYWAY]
-    free = [job for job in children if not job["next_parent"]]
-    waits_for = {job["name"]: job["next_parent"] for job in children if job["next_parent"]}
-    released.went_on, released.in_line = waiting.release([job["name"] for job in free], parent)
-    released.went_on += waiting.wait_on(waits_for, parent)
-    released.next_parents = set(waits_for.values())
+    next_parents = {job["name"]: job["next_parent"] for job in children}
+    going_on, now = find.lock_waiting(list(next_parents), parent), clock.now_epoch()
+    record.set_parents({job["name"]: next_parents[job["name"]] for job in going_on}, WAITING)
+    free = [job for job in going_on if not next_parents[job["name"]]]
+    released.went_on = len(going_on)
+    released.in_line = record.put_in_line([job for job in free if job["due_epoch"] <= now])
+    released.next_parents = {name for name in next_parents.values() if name}
     return released
 
 
-def _end_others(failed: Mapping[str, str | None], limit: int) -> list[ChildRow]:
+def _end_others(failed: Mapping[str, str | None], limit: int) -> list[WaitingRow]:
     """End jobs that depend on failed ones but wait for others. Those may take long, and the wait would be in vain."""
-    by_parent: dict[str, dict[str, ChildRow]] = {}
+    by_parent: dict[str, dict[str, WaitingRow]] = {}
     for job in find.other_children(sorted(failed), limit):
         by_parent.setdefault(job["parent"], {})[job["name"]] = job
-    ended: dict[str, ChildRow] = {}
+    ended: dict[str, WaitingRow] = {}
     for parent, jobs in by_parent.items():
         left = [job for name, job in jobs.items() if name not in ended]
         ended |= {job["name"]: job for job in _end(left, parent, failed[parent])}
     return list(ended.values())
 
 
-def _end(jobs: Sequence[ChildRow], parent: str, status: str | None) -> list[ChildRow]:
+def _end(jobs: Sequence[WaitingRow], parent: str, status: str | None) -> list[WaitingRow]:
     """End the jobs whose rows are not locked, each by its own policy, and log the reason."""
     message = f"The job it depends on, {parent}, {f'is {status}' if status else 'was deleted'}"
     to_cancel = [job for job in jobs if job["on_parent_failure"] == dependencies.CANCEL]

@@ -1,4 +1,4 @@
-"""All SQL on Job Batch, and on jobs as members of one.
+"""SQL on Job Batch, and on jobs as members of one.
 
 A batch's progress is read from its members' rows. The batch itself keeps nothing about them.
 """
@@ -16,12 +16,11 @@ from pypika.queries import QueryBuilder, Table
 
 from ..access import content
 from ..lib import clock, config, sql
-from ..lib.dml import insert_row, update_query
+from ..lib.dml import update_query
 from ..lib.row_types import Columns, fields_of
 from ..status import LIVE, JobStatus
 from . import find
 from .job_rows import MemberRow
-from .runs import CancelRequest
 
 
 class BatchRow(TypedDict):
@@ -60,29 +59,11 @@ RUNNING, COMPLETED, FAILED, CANCELED = STATUSES = ("Running", "Completed", "Fail
 ENDED = STATUSES[1:]
 ON_COMPLETE, ON_SUCCESS, ON_FAILURE = CALLBACKS = ("on_complete", "on_success", "on_failure")
 PUBLIC_FIELDS = fields_of(BatchRow)
-MEMBER_FIELDS = fields_of(MemberRow)
-
-
-def insert(row: Columns) -> None:
-    """Insert a batch."""
-    insert_row(config.BATCH, row)
 
 
 def load(name: str) -> BatchRow | None:
     """The columns of a batch for people."""
     return frappe.db.get_value(config.BATCH, name, list(PUBLIC_FIELDS), as_dict=True)
-
-
-def load_whole(name: str) -> Columns | None:
-    """The columns of a batch for people, and its callbacks as submitted."""
-    return frappe.db.get_value(config.BATCH, name, [*PUBLIC_FIELDS, *CALLBACKS], as_dict=True)
-
-
-def cancel_request(name: str) -> CancelRequest | None:
-    """The request of a cancel that has not come to its end. None if there is none."""
-    fields = content.columns(fields_of(CancelRequest))
-    row: CancelRequest | None = frappe.db.get_value(config.BATCH, name, fields, as_dict=True)
-    return content.shown(row) if row and row["cancel_requested"] else None
 
 
 def update(name: str, values: Columns, status: str | None = None) -> bool:
@@ -116,36 +97,23 @@ def lock(name: str) -> bool:
     return bool(sql.run_locking_read(query.for_update(skip_locked=True)))
 
 
-def is_running(name: str) -> bool:
-    """Whether the batch has not ended. False if there is none."""
-    return bool(frappe.db.get_value(config.BATCH, name, "status") == RUNNING)
-
-
 def running(after: str, limit: int) -> list[str]:
     """Batches that have not ended, by name and behind the one named `after`."""
-    return running_query(after, limit).run(pluck=True)
-
-
-def running_query(after: str, limit: int) -> QueryBuilder:
-    """The query of `running`."""
     batch = frappe.qb.DocType(config.BATCH)
     query = frappe.qb.from_(batch).select(batch.name).where((batch.status == RUNNING) & (batch.name > after))
-    return query.orderby(batch.name).limit(limit)
+    return query.orderby(batch.name).limit(limit).run(pluck=True)
 
 
 def states(names: Sequence[str]) -> list[BatchState]:
     """The states of the running ones of these batches."""
-    return states_query(names).run(as_dict=True) if names else []
-
-
-def states_query(names: Sequence[str]) -> QueryBuilder:
-    """The query of `states`."""
+    if not names:
+        return []
     batch = frappe.qb.DocType(config.BATCH)
     awaits_failure = Case().when(batch.on_failure.isnotnull() & batch.on_failure_job.isnull(), 1).else_(0)
     query = frappe.qb.from_(batch).select(batch.name, batch.cancel_requested, batch.canceled_by)
     query = query.select(awaits_failure.as_("awaits_failure"))
     query = query.select(_a_member(batch, LIVE).as_("is_live"), _a_member(batch, find.BAD_ENDS).as_("has_failed"))
-    return query.where(batch.name.isin(list(names)) & (batch.status == RUNNING))
+    return query.where(batch.name.isin(list(names)) & (batch.status == RUNNING)).run(as_dict=True)
 
 
 def _a_member(batch: Table, statuses: Iterable[str]) -> QueryBuilder:
@@ -156,29 +124,24 @@ def _a_member(batch: Table, statuses: Iterable[str]) -> QueryBuilder:
 
 def counts(name: str) -> dict[str, int]:
     """How many members there are in each status."""
-    return dict(counts_query(name).run())
-
-
-def counts_query(name: str) -> QueryBuilder:
-    """The query of `counts`."""
     job = frappe.qb.DocType(config.JOB)
-    return frappe.qb.from_(job).select(job.status, Count("*")).where(job.parent_batch == name).groupby(job.status)
+    query = frappe.qb.from_(job).select(job.status, Count("*")).where(job.parent_batch == name)
+    return dict(query.groupby(job.status).run())
 
 
 def members(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> list[MemberRow]:
     """Members in one of these states, the youngest first. Only those older than the one named `before`."""
-    return members_query(name, statuses, limit, before).run(as_dict=True)
+    return _members(name, statuses, limit, before).run(as_dict=True)
 
 
 def members_now(name: str, statuses: Iterable[JobStatus], limit: int) -> list[MemberRow]:
     """Members as committed right now, for a transaction whose snapshot may be older than their changes."""
-    return cast(list[MemberRow], sql.rows_outside_transaction(members_query(name, statuses, limit)))
+    return cast(list[MemberRow], sql.rows_outside_transaction(_members(name, statuses, limit)))
 
 
-def members_query(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> QueryBuilder:
-    """The query of `members`."""
+def _members(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(*(job[field] for field in MEMBER_FIELDS)).where(job.parent_batch == name)
-    query = query.where(job.status.isin([str(status) for status in statuses]))
+    query = frappe.qb.from_(job).select(*(job[field] for field in fields_of(MemberRow)))
+    query = query.where((job.parent_batch == name) & job.status.isin([str(status) for status in statuses]))
     query = query.where(job.name < before) if before else query
     return query.orderby(job.name, order=Order.desc).limit(limit)

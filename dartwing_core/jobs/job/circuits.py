@@ -17,7 +17,7 @@ import frappe
 from frappe.query_builder.functions import Max, Sum
 from pypika import Case, Order
 from pypika.functions import Coalesce
-from pypika.queries import QueryBuilder, Table
+from pypika.queries import Table
 from pypika.terms import Criterion
 
 from ..lib import clock, config, dml, ids, sql
@@ -76,8 +76,8 @@ class Circuit:
     open_until_epoch: float
     probe_job: str | None
     probe_attempt: int
-    is_probed: bool
-    """Whether the attempt noted as its probe is running."""
+    is_probed: int
+    """1 while the attempt noted as its probe is running, else 0."""
 
     @property
     def is_cooling(self) -> bool:
@@ -87,7 +87,7 @@ class Circuit:
     @property
     def stops_jobs(self) -> bool:
         """Whether no job may start now."""
-        return self.is_cooling or (self.status == HALF_OPEN and self.is_probed)
+        return self.is_cooling or (self.status == HALF_OPEN and bool(self.is_probed))
 
     def is_probe(self, job: str, attempt: int) -> bool:
         """Whether this attempt is noted as the probe."""
@@ -96,21 +96,15 @@ class Circuit:
 
 def of_types(job_types: Iterable[str], organizations: Iterable[str] | None = None) -> dict[Pair, Circuit]:
     """The circuits of these Job Types that are not closed, in one statement. Of all organizations or only of some."""
-    rows = of_types_query(job_types, organizations).run(as_dict=True)
-    return {
-        (row["organization"], row["job_type"]): Circuit(**{**row, "is_probed": bool(row["is_probed"])}) for row in rows
-    }
-
-
-def of_types_query(job_types: Iterable[str], organizations: Iterable[str] | None = None) -> QueryBuilder:
-    """The query of `of_types`."""
     circuit, probe = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB).as_("probe")
     running = frappe.qb.from_(probe).select(1).where(probe.name == circuit.probe_job)
     running = running.where((probe.attempt == circuit.probe_attempt) & (probe.status == str(JobStatus.RUNNING)))
     columns = (circuit[name] for name in Circuit.__dataclass_fields__ if name != "is_probed")
     query = frappe.qb.from_(circuit).select(*columns, Coalesce(running, 0).as_("is_probed"))
     query = query.where(circuit.status.isin(NOT_CLOSED) & circuit.job_type.isin(sorted(job_types)))
-    return query.where(circuit.organization.isin(sorted(organizations))) if organizations is not None else query
+    if organizations is not None:
+        query = query.where(circuit.organization.isin(sorted(organizations)))
+    return {(row["organization"], row["job_type"]): Circuit(**row) for row in query.run(as_dict=True)}
 
 
 # The ends of attempts -----------------------------------------------------------------------------------------------
@@ -130,27 +124,17 @@ class Tally:
 def tally(job: TypeAndOrganization, job_type: JobType) -> Tally:
     """Count the attempts within the window and since the circuit was last closed. Issues one statement."""
     since = clock.now_epoch() - 60 * (job_type.circuit_breaker_window_minutes or 0)
-    row = tally_query(job, since, max(LATEST, job_type.circuit_breaker_min_samples or 0)).run(as_dict=True)[0]
-    return Tally(
-        int(row["samples"] or 0), int(row["failures"] or 0), *(row[name] for name in ("status", *PROBE_FIELDS))
-    )
-
-
-def tally_query(job: TypeAndOrganization, since: float, limit: int) -> QueryBuilder:
-    """The query of `tally`. `since`: seconds since the epoch."""
+    limit = max(LATEST, job_type.circuit_breaker_min_samples or 0)
     run, circuit = frappe.qb.DocType(config.RUN), frappe.qb.DocType(config.CIRCUIT)
     latest = frappe.qb.from_(run).select(run.circuit_epoch, run.circuit_failure)
     latest = latest.where((run.circuit_key == key(job)) & (run.circuit_epoch >= since))
     found = latest.orderby(run.circuit_epoch, order=Order.desc).limit(limit).as_("latest")
     counts = Case().when(found.circuit_epoch > Coalesce(circuit.closed_epoch, 0), 1).else_(0)
     is_its = (circuit.job_type == job["job_type"]) & (circuit.organization == job["organization"])
-    return (
-        frappe.qb.from_(found)
-        .left_join(circuit)
-        .on(is_its)
-        .select(Sum(counts).as_("samples"), Sum(counts * found.circuit_failure).as_("failures"))
-        .select(*(Max(circuit[name]).as_(name) for name in ("status", *PROBE_FIELDS)))
-    )
+    query = frappe.qb.from_(found).left_join(circuit).on(is_its)
+    query = query.select(Sum(counts), Sum(counts * found.circuit_failure))
+    samples, failures, *row = query.select(*(Max(circuit[name]) for name in ("status", *PROBE_FIELDS))).run()[0]
+    return Tally(int(samples or 0), int(failures or 0), *row)
 
 
 # Moves: each a guarded write, of which one of several at once succeeds ---------------------------------------------

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 import frappe
 from pypika.functions import Coalesce, Max
-from pypika.queries import QueryBuilder
 
 from ..access import content, visibility
 from ..lib import canonical, clock, config, dml, ids
@@ -15,14 +14,6 @@ from ..lib.dml import STANDARD, in_pieces, standard_values
 from ..status import LIVE, JobStatus, LinePlace
 from . import find, record
 from .job_rows import JobRow
-
-
-class DependentJob(TypedDict):
-    """A job and one of those that it depends on."""
-
-    name: str
-    depends_on: str | None
-
 
 INSERT_ROWS = 5_000
 POINT_ROWS = 500
@@ -36,17 +27,13 @@ def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
         dml.insert_rows(config.DEPENDENCY, (*STANDARD, "background_job", "depends_on"), values)
 
 
-def parents_of(job: DependentJob) -> list[str]:
-    """The ids of the jobs that a job depends on."""
-    if not job["depends_on"]:
+def parents_of(name: str, depends_on: str | None) -> list[str]:
+    """The ids of the jobs on which a job depends. `depends_on`: of its row."""
+    if not depends_on:
         return []
-    return _several(job["name"]).run(pluck=True) or [job["depends_on"]]
-
-
-def _several(name: str) -> QueryBuilder:
     dependency = frappe.qb.DocType(config.DEPENDENCY)
-    query = frappe.qb.from_(dependency).select(dependency.depends_on)
-    return query.where(dependency.background_job == name).orderby(dependency.depends_on)
+    query = frappe.qb.from_(dependency).select(dependency.depends_on).where(dependency.background_job == name)
+    return query.orderby(dependency.depends_on).run(pluck=True) or [depends_on]
 
 
 def awaited_by(parent: str, status: str) -> str | None:
@@ -61,12 +48,8 @@ def awaited_by(parent: str, status: str) -> str | None:
         needs_it = job.waits_for.isnotnull() & (job.status == str(JobStatus.PENDING))
     only = frappe.qb.from_(job).select(job.name).where(needs_it & (job.depends_on == parent))
     several = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job).select(job.name)
-    return _first(only) or _first(several.where(needs_it & (dependency.depends_on == parent)))
-
-
-def _first(query: QueryBuilder) -> str | None:
-    found = query.limit(1).run()
-    return found[0][0] if found else None
+    several = several.where(needs_it & (dependency.depends_on == parent))
+    return next((name for query in (only, several) for name in query.limit(1).run(pluck=True)), None)
 
 
 def forget(parents: Sequence[str]) -> None:
@@ -74,19 +57,14 @@ def forget(parents: Sequence[str]) -> None:
     if not parents:
         return
     dml.delete_rows(config.DEPENDENCY, "depends_on", parents)
-    pointing = _pointing_to(parents).run()
-    for some in in_pieces(pointing, POINT_ROWS):
-        record.set_parents(dict(some), [JobStatus.DEAD_LETTER])
-
-
-def _pointing_to(parents: Sequence[str]) -> QueryBuilder:
-    """Jobs that ended while they waited for one of these, and the parent for which a retry of them waits next."""
+    # The jobs that ended while they waited for one of these, and the parent for which a retry of them waits next.
     job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
     following = frappe.qb.from_(dependency).select(Max(dependency.depends_on))
     following = following.where((dependency.background_job == job.name) & (dependency.depends_on < job.waits_for))
     query = frappe.qb.from_(job).select(job.name, following.as_("following"))
     query = query.where((job.in_line == LinePlace.OUTSIDE) & (job.status == str(JobStatus.DEAD_LETTER)))
-    return query.where(job.waits_for.isin(list(parents)))
+    for some in in_pieces(query.where(job.waits_for.isin(list(parents))).run(), POINT_ROWS):
+        record.set_parents(dict(some), [JobStatus.DEAD_LETTER])
 
 
 class Results(dict[str, Any]):
@@ -112,22 +90,17 @@ def results(job: JobRow) -> Results:
     if not job["depends_on"]:
         return Results({}, {})
     viewer = visibility.viewer(job["owner_user"])
-    found = results_query(job, viewer).run(as_dict=True)
-    rows = [content.opened(row) for row in found if viewer.can_see_result(row)]
-    keys = {row["job_key"]: row["name"] for row in rows if row["job_key"]}
-    return Results({row["name"]: canonical.load(row["result"]) for row in rows}, keys)
-
-
-def results_query(job: JobRow, viewer: visibility.Viewer) -> QueryBuilder:
-    """The query of `results`, from the child to each parent. For an OR of both kinds the server reads all jobs."""
     child, dependency = frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY)
     parent = frappe.qb.DocType(config.JOB)
+    # From the child to each parent: for an OR of both kinds the server reads all jobs.
     query = frappe.qb.from_(child).left_join(dependency).on(dependency.background_job == child.name)
     query = query.join(parent).on(parent.name == Coalesce(dependency.depends_on, child.depends_on))
     fields = ("name", "job_key", "sealed_result", *visibility.DECIDING_FIELDS)
     query = query.select(*(parent[field] for field in fields)).where(child.name == job["name"])
     query = query.where(parent.status == str(JobStatus.COMPLETED)).where(viewer.can_see_condition(parent))
-    return query.orderby(parent.name)
+    rows = [content.opened(row) for row in query.orderby(parent.name).run(as_dict=True) if viewer.can_see_result(row)]
+    keys = {row["job_key"]: row["name"] for row in rows if row["job_key"]}
+    return Results({row["name"]: canonical.load(row["result"]) for row in rows}, keys)
 
 
 CANCEL, DEAD_LETTER = "cancel", "dead_letter"

@@ -1,10 +1,9 @@
 """Jobs that tell other apps what has happened: inserted with the change, so they exist exactly if it is committed.
 
 The hook `background_job_events` names functions by Job Type ("*" for all) and event, `job_batch_events` by event. A Job
-Type may name one for its dead letters. Each
-call is a job of its own, of the Job Type `enqueued_function`. So it is as durable as what it tells, is retried, and
-keeps no request, worker or sweep waiting. It runs as Administrator, like functions of the scheduler: an owner may have
-left. Jobs of that type have no events.
+Type may name one for its dead letters. Each call is a job of its own, of the Job Type `enqueued_function`. So it is as
+durable as what it tells, is retried, and keeps no request, worker or sweep waiting. It runs as Administrator, like
+functions of the scheduler: an owner may have left. Jobs of that type have no events.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from ..lib import canonical, clock, config, priorities
-from ..lib.row_types import Columns, OwnedJob
+from ..lib.row_types import OwnedJob
 from ..lib.texts import is_path
 from ..rq import redis_queue
 from ..status import RETRYABLE, JobStatus
@@ -52,8 +51,11 @@ def rows_for(
 
     `shared`: the columns of rows with which they are inserted.
     """
-    event = _event_of(from_status, to_status)
-    by_type = (_declared(HOOK) or {}) if event else {}
+    if from_status is None:
+        event = SUBMITTED
+    else:
+        event = _OF_STATUS.get(to_status) or (RETRIED if from_status in RETRYABLE else "")
+    by_type = _declared(HOOK) if event else {}
     if not event or not (by_type or event == DEAD_LETTER):
         return []
     calls = []
@@ -84,21 +86,15 @@ def rows_for_batch(batch: str, organization: str, owner: str, status: str) -> li
 
 def named_functions() -> set[str]:
     """The dotted paths of all functions that the hooks name."""
-    by_type = _declared(HOOK) or {}
+    by_type = _declared(HOOK)
     events = [by_event for by_event in (*by_type.values(), _declared(BATCH_HOOK)) if isinstance(by_event, Mapping)]
     return {path for by_event in events for event in by_event for path in _paths(by_event, event)}
 
 
-def _event_of(from_status: JobStatus | None, to_status: JobStatus) -> str | None:
-    if from_status is None:
-        return SUBMITTED
-    return _OF_STATUS.get(to_status) or (RETRIED if from_status in RETRYABLE else None)
-
-
-def _declared(hook: str) -> Mapping[str, Any] | None:
+def _declared(hook: str) -> Mapping[str, Any]:
     """The declarations of apps in a hook. A list in its place names no event."""
     found = config.hook(hook)
-    return found if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _paths(by_event: Any, event: str) -> list[str]:
@@ -123,15 +119,13 @@ def _rows(calls: Sequence[Call], wanted: tuple[str, ...] = ()) -> list[NewJobRow
         "max_retries": job_type.max_retries or 0 if job_type else 0,
         "is_result_private": 1,
     }
-    rows = [_row(call, now) | shared for call in calls]
-    return cast(list[NewJobRow], [{column: row.get(column) for column in wanted or row} for row in rows])
-
-
-def _row(call: Call, now: float) -> Columns:
-    arguments = {**call.details, "organization": call.organization, "owner_user": call.owner}
-    parameters = canonical.canonical_json({"method": call.path, "arguments": arguments})
-    return columns.new_row(config.ENGINE, call.organization, now) | {
-        "job_title": call.path.rpartition(".")[2],
-        "sealed_input_parameters": parameters,  # ids alone; and a change must not fail because the site's key is gone
-        "job_hash": canonical.hash_of(config.ENQUEUED, call.organization, parameters),
-    }
+    rows = []
+    for call in calls:
+        arguments = {**call.details, "organization": call.organization, "owner_user": call.owner}
+        parameters = canonical.canonical_json({"method": call.path, "arguments": arguments})
+        row = columns.new_row(config.ENGINE, call.organization, now) | shared
+        row["job_title"] = call.path.rpartition(".")[2]
+        row["sealed_input_parameters"] = parameters  # ids alone, and a change must not fail for want of the site's key
+        row["job_hash"] = canonical.hash_of(config.ENQUEUED, call.organization, parameters)
+        rows.append(cast(NewJobRow, {column: row.get(column) for column in wanted or row}))
+    return rows

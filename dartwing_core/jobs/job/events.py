@@ -11,7 +11,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import frappe
 from frappe.realtime import get_doc_room, get_user_room
@@ -30,17 +30,8 @@ Step = Callable[[Any], "Callable[[list[Any]], None] | None"]
 _TOLD_WITH_STATUS = ("output_reference", "error_message")
 _BRIEF = {"progress_message": None, "steps": None}
 """A job's own room hears no texts: somebody may still listen there who has left the organization since they joined."""
-
-
 Message = tuple[str, dict[str, Any], str, str]
 """Event, its message, room and site."""
-
-
-class Change(NamedTuple):
-    """A job's change of status, and the message about it."""
-
-    job: OwnedJob
-    message: dict[str, Any]
 
 
 class Announcement:
@@ -49,7 +40,8 @@ class Announcement:
     is_for_any_commit = True
 
     def __init__(self) -> None:
-        self.changes: list[Change] = []
+        self.changes: list[tuple[OwnedJob, dict[str, Any]]] = []
+        """Each with its message."""
         self.along: list[Step] = []
 
     def __call__(self) -> None:
@@ -66,7 +58,7 @@ def announce(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobSta
     """
     told = {key: values[key] for key in _TOLD_WITH_STATUS if values.get(key)}
     message = {"from_status": str(from_status), "to_status": str(to_status), **told}
-    changes = [Change(job, {"job_id": job["name"], **message}) for job in jobs]
+    changes = [(job, {"job_id": job["name"], **message}) for job in jobs]
     if changes:
         sql.callback_of_transaction(Announcement).changes.extend(changes)
 
@@ -115,40 +107,27 @@ class ProgressPublisher:
             "updated_at": self._now(),
         }
         with contextlib.suppress(RedisError):  # the next one, or the row, says it
-            _publish(
-                [
-                    (PROGRESS, message, self._owner_room, self._site),
-                    (PROGRESS, message | _BRIEF, self._job_room, self._site),
-                ],
-                self._client,
-            )
+            of_owner = PROGRESS, message, self._owner_room, self._site
+            of_job = PROGRESS, message | _BRIEF, self._job_room, self._site
+            _publish([of_owner, of_job], self._client)
 
 
-def _messages(changes: Sequence[Change]) -> list[Message]:
+def _messages(changes: Sequence[tuple[OwnedJob, dict[str, Any]]]) -> list[Message]:
     now, site = clock.iso_clock()(), frappe.local.site
     messages: list[Message] = []
-    have_left: dict[tuple[str, str], bool] = {}
-    for change in changes:
-        job, message = change.job, change.message | {"updated_at": now}
+    has_left: dict[tuple[str, str], bool] = {}
+    for job, told in changes:
+        owner, organization = job["owner_user"], job["organization"]
+        message = told | {"updated_at": now}
         brief = {key: value for key, value in message.items() if key not in _TOLD_WITH_STATUS}
         messages.append((STATUS_CHANGED, brief, get_doc_room(config.JOB, job["name"]), site))
-        if "output_reference" in message and not _is_active(job["organization"]):
+        if "output_reference" in message and tenancy.limits_of([organization])[organization].state != standing.ACTIVE:
             del message["output_reference"]  # results of a suspended organization are hidden
-        pair = job["owner_user"], job["organization"]
-        if message != brief and pair not in have_left:
-            have_left[pair] = _has_left(*pair)
-        if not have_left.get(pair):  # an owner who has left may still have a socket
-            messages.append((STATUS_CHANGED, message, get_user_room(job["owner_user"]), site))
+        if message != brief and (owner, organization) not in has_left:
+            has_left[owner, organization] = not visibility.can_see(owner, owner, organization)
+        if not has_left.get((owner, organization)):  # an owner who has left may still have a socket
+            messages.append((STATUS_CHANGED, message, get_user_room(owner), site))
     return messages
-
-
-def _has_left(owner: str, organization: str) -> bool:
-    """Whether the owner of a job may not see it any more."""
-    return not visibility.can_see(owner, owner, organization)
-
-
-def _is_active(organization: str) -> bool:
-    return tenancy.limits_of([organization])[organization].state == standing.ACTIVE
 
 
 def _publish(messages: Sequence[Message], client: Any, along: Sequence[Step] = ()) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import frappe
@@ -21,34 +20,30 @@ from ..access import content
 from ..lib import config, sql
 from ..lib.row_types import fields_of
 from ..status import ENDED_BADLY, FINISHED, LIVE, WAITING, JobStatus, LinePlace
-from .job_rows import (
-    AwaitedRow,
-    CandidateRow,
-    ChildRow,
-    ConcernedRow,
-    DoubtfulRow,
-    DueRow,
-    JobRow,
-    LiveColumns,
-    ReleasedRow,
-    RunningRow,
-)
+from .job_rows import ConcernedRow, DoubtfulRow, JobRow, ReleasedRow, WaitingRow
 
 LOCK_WAIT = 2
 """Seconds to wait for a row that another transaction has locked, in operations: that may be a web request."""
 RUN_ANYWAY = "run"
 """`on_parent_failure` of a job that runs however its parents end."""
 BAD_ENDS = tuple(str(status) for status in ENDED_BADLY)
-CANDIDATE_FIELDS = fields_of(CandidateRow)
-CHILD_FIELDS = fields_of(ChildRow)
-RUNNING_FIELDS = fields_of(RunningRow)
 OVERTIME = 60
 """Seconds after its time limit at which an attempt is ended by force. RQ waits for as long."""
-LIVE_FIELDS = content.columns(fields_of(LiveColumns))
-
-
-DUE_FIELDS = fields_of(DueRow)
-Child = TypeVar("Child", bound=ChildRow)
+WAITING_FIELDS = fields_of(WaitingRow)
+Child = TypeVar("Child", bound=WaitingRow)
+_OUTSIDE = f"FROM `tab{config.JOB}` WHERE in_line = {LinePlace.OUTSIDE:d}"
+_FIRST_DUE = ", ".join(
+    f"(SELECT due_epoch {_OUTSIDE} AND status = '{status}' AND waits_for IS NULL ORDER BY due_epoch LIMIT 1)"
+    for status in WAITING
+)
+_OUTLOOK = f"""SELECT
+    (SELECT 0 FROM `tab{config.JOB}` WHERE status = 'Running' LIMIT 1),
+    (SELECT 0 FROM `tab{config.JOB}` WHERE in_line > {LinePlace.OUTSIDE:d} LIMIT 1),
+    {_FIRST_DUE},
+    (SELECT look_at_epoch FROM `tab{config.SCHEDULE}` WHERE enabled = 1 ORDER BY look_at_epoch LIMIT 1),
+    (SELECT 1 FROM `tab{config.BATCH}` WHERE status = 'Running' LIMIT 1),
+    (SELECT 1 {_OUTSIDE} AND status = 'Pending' AND waits_for > '' LIMIT 1)
+"""
 
 
 # One job --------------------------------------------------------------------------------------------------------------
@@ -111,64 +106,26 @@ class Outlook:
 
 def outlook() -> Outlook:
     """Issue one statement, which reads the first entry of some ranges of indexes."""
-    *due, batch, child = frappe.db.sql(_outlook_text(frappe.db.db_type))[0]
+    *due, batch, child = frappe.db.sql(_OUTLOOK)[0]
     earliest = min((epoch for epoch in due if epoch is not None), default=float("inf"))
     return Outlook(earliest, bool(batch or child))
 
 
-@lru_cache
-def _outlook_text(_db_type: str) -> str:
-    """The text of `outlook_query`, which takes longer to make than to run."""
-    return outlook_query().get_sql()
-
-
-def outlook_query() -> QueryBuilder:
-    """The query of `outlook`."""
-    job = frappe.qb.DocType(config.JOB)
-    schedule, batch = frappe.qb.DocType(config.SCHEDULE), frappe.qb.DocType(config.BATCH)
-    jobs, waiting = frappe.qb.from_(job), (job.in_line == LinePlace.OUTSIDE) & job.waits_for.isnull()
-    due = jobs.select(job.due_epoch).orderby(job.due_epoch).limit(1)
-    look_at = frappe.qb.from_(schedule).select(schedule.look_at_epoch).where(schedule.enabled == 1)
-    running = frappe.qb.from_(batch).select(1).where(batch.status == "Running")
-    children = jobs.select(1).where(_is_outside(job, JobStatus.PENDING) & (job.waits_for > ""))
-    return frappe.qb.select(
-        jobs.select(0).where(job.status == str(JobStatus.RUNNING)).limit(1),
-        jobs.select(0).where(job.in_line > LinePlace.OUTSIDE).limit(1),
-        *(due.where(waiting & (job.status == str(status))) for status in WAITING),
-        look_at.orderby(schedule.look_at_epoch).limit(1),
-        running.limit(1),
-        children.limit(1),
-    )
-
-
-def due(status: JobStatus, epoch: float, limit: int) -> list[CandidateRow]:
+def due(status: JobStatus, epoch: float, limit: int) -> list[str]:
     """Due jobs of one waiting state that wait for no other job, the longest due first."""
-    return due_query(status, epoch, limit).run(as_dict=True)
-
-
-def due_query(status: JobStatus, epoch: float, limit: int) -> QueryBuilder:
-    """The query of `due`."""
     job = frappe.qb.DocType(config.JOB)
-    return (
-        frappe.qb.from_(job)
-        .select(*(job[field] for field in CANDIDATE_FIELDS))
-        .where(_is_outside(job, status) & job.waits_for.isnull() & is_due(job, epoch))
-        .orderby(job.due_epoch)
-        .limit(limit)
-    )
+    query = frappe.qb.from_(job).select(job.name)
+    # By seconds: `available_at`, for people, is in the site's time zone, which may change.
+    query = query.where(_is_outside(job, status) & job.waits_for.isnull() & (job.due_epoch <= epoch))
+    return query.orderby(job.due_epoch).limit(limit).run(pluck=True)
 
 
 def children(parent: str, limit: int) -> list[ReleasedRow]:
     """Jobs that wait for `parent`, the longest due first."""
-    return children_query(parent, limit).run(as_dict=True)
-
-
-def children_query(parent: str, limit: int) -> QueryBuilder:
-    """The query of `children`."""
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(*(job[field] for field in CHILD_FIELDS), _next_parent(job, parent))
+    query = frappe.qb.from_(job).select(*(job[field] for field in WAITING_FIELDS), _next_parent(job, parent))
     query = query.where(_is_outside(job, JobStatus.PENDING) & (job.waits_for == parent))
-    return query.orderby(job.due_epoch).limit(limit)
+    return query.orderby(job.due_epoch).limit(limit).run(as_dict=True)
 
 
 def _next_parent(job: Table, parent: str) -> QueryBuilder:
@@ -190,17 +147,12 @@ def _minds_failure(job: Table) -> Criterion:
 
 def other_children(parents: Sequence[str], limit: int) -> list[ConcernedRow]:
     """Jobs that would end with one of these too, but wait for another one at the moment."""
-    return other_children_query(parents, limit).run(as_dict=True)
-
-
-def other_children_query(parents: Sequence[str], limit: int) -> QueryBuilder:
-    """The query of `other_children`."""
     dependency, job = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job)
-    query = query.select(*(job[field] for field in CHILD_FIELDS), dependency.depends_on.as_("parent"))
+    query = query.select(*(job[field] for field in WAITING_FIELDS), dependency.depends_on.as_("parent"))
     query = query.where(dependency.depends_on.isin(list(parents)) & (job.status == str(JobStatus.PENDING)))
     query = query.where(job.waits_for.isnotnull() & (job.waits_for != dependency.depends_on))
-    return query.where(_minds_failure(job)).limit(limit)
+    return query.where(_minds_failure(job)).limit(limit).run(as_dict=True)
 
 
 def awaited(names: Sequence[str]) -> set[str]:
@@ -220,19 +172,17 @@ def statuses(names: Sequence[str]) -> dict[str, str]:
     return dict(frappe.qb.from_(job).select(job.name, job.status).where(job.name.isin(list(names))).run())
 
 
-def parents(after: str, limit: int) -> list[AwaitedRow]:
-    """The jobs for which others wait, by name and behind the one named `after`."""
-    return parents_query(after, limit).run(as_dict=True)
+def parents(after: str, limit: int) -> list[tuple[str, str | None]]:
+    """The jobs for which others wait, by name and behind the one named `after`, each with its status.
 
-
-def parents_query(after: str, limit: int) -> QueryBuilder:
-    """The query of `parents`."""
+    The status of one that is gone is None.
+    """
     child, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
     condition = _is_outside(child, JobStatus.PENDING) & (child.waits_for > after)
     names = frappe.qb.from_(child).select(child.waits_for.as_("name")).where(condition)
     window = names.groupby(child.waits_for).orderby(child.waits_for).limit(limit).as_("window")
     query = frappe.qb.from_(window).left_join(parent).on(parent.name == window.name)
-    return query.select(window.name, parent.status).orderby(window.name)
+    return query.select(window.name, parent.status).orderby(window.name).run()
 
 
 def doubtful(limit: int) -> list[DoubtfulRow]:
@@ -240,17 +190,15 @@ def doubtful(limit: int) -> list[DoubtfulRow]:
 
     They have no lease (or none yet), were asked to stop, or run long after their time limit.
     """
-    return [content.shown(row) for row in doubtful_query(limit).run(as_dict=True)]
-
-
-def doubtful_query(limit: int) -> QueryBuilder:
-    """The query of `doubtful`."""
     job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
-    return (
+    of_request = ("cancel_requested", "cancel_requested_epoch", "canceled_by", "cancel_reason")
+    of_run = ("lease_expires_epoch", "worker", *of_request)
+    of_job = fields_of(DoubtfulRow, *of_run, "connection_id", "database_epoch")
+    query = (
         frappe.qb.from_(job)
         .left_join(run)
         .on((run.background_job == job.name) & (run.attempt == job.attempt))
-        .select(*(job[field] for field in RUNNING_FIELDS), *(run[field] for field in LIVE_FIELDS))
+        .select(*(job[field] for field in of_job), *(run[field] for field in content.columns(of_run)))
         .select(Coalesce(NullIf(run.connection_id, 0), job.connection_id).as_("connection_id"))
         .select(sql.database_epoch().as_("database_epoch"))
         .where(job.status == str(JobStatus.RUNNING))
@@ -262,19 +210,12 @@ def doubtful_query(limit: int) -> QueryBuilder:
         .orderby(job.started_at)
         .limit(limit)
     )
+    return [content.shown(row) for row in query.run(as_dict=True)]
 
 
 def _is_outside(job: Table, status: JobStatus) -> Criterion:
     """Query builder condition: the job is in this state and has no place in line, as the index begins."""
     return (job.in_line == LinePlace.OUTSIDE) & (job.status == str(status))
-
-
-def is_due(job: Table, epoch: float) -> Criterion:
-    """Query builder condition: the job's time has come.
-
-    Compares seconds: `available_at`, for people, is in the site's time zone, which may change.
-    """
-    return job.due_epoch <= epoch
 
 
 def to_be_stopped(field: str, value: str) -> list[str]:
@@ -285,12 +226,12 @@ def to_be_stopped(field: str, value: str) -> list[str]:
     return query.where(run.name.isnull() | (run.cancel_requested == 0)).select(job.name).run(pluck=True)
 
 
-def of_organization_query(organization: str, statuses: Iterable[JobStatus], limit: int) -> QueryBuilder:
+def of_organization(organization: str, statuses: Iterable[JobStatus], limit: int) -> list[WaitingRow]:
     """Jobs of an organization in these states."""
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(*(job[field] for field in CHILD_FIELDS))
+    query = frappe.qb.from_(job).select(*(job[field] for field in WAITING_FIELDS))
     states = sorted(str(status) for status in statuses)
-    return query.where((job.organization == organization) & job.status.isin(states)).limit(limit)
+    return query.where((job.organization == organization) & job.status.isin(states)).limit(limit).run(as_dict=True)
 
 
 # Locks of jobs that are about to be moved -----------------------------------------------------------------------------
@@ -304,12 +245,14 @@ def is_current(name: str, attempt: int) -> bool:
     return bool(found) and found[0] == (str(JobStatus.RUNNING), attempt)
 
 
-def lock_waiting(names: Sequence[str], waited_for: str | None, place: LinePlace = LinePlace.OUTSIDE) -> list[DueRow]:
+def lock_waiting(
+    names: Sequence[str], waited_for: str | None, place: LinePlace = LinePlace.OUTSIDE
+) -> list[WaitingRow]:
     """Lock the jobs that still wait for `waited_for`, until the commit. Skips locked jobs."""
     job = frappe.qb.DocType(config.JOB)
     is_waiting = (job.in_line == place) & job.status.isin([str(status) for status in WAITING])
     is_waiting &= job.waits_for == waited_for if waited_for else job.waits_for.isnull()
-    found: dict[str, DueRow] = {row["name"]: row for row in _lock(names, is_waiting, DUE_FIELDS)}
+    found: dict[str, WaitingRow] = {row["name"]: row for row in _lock(names, is_waiting, WAITING_FIELDS)}
     return [found[name] for name in names if name in found]
 
 

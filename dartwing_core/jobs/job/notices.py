@@ -27,17 +27,15 @@ NEVER, ALWAYS = "Never", "Always"
 PER_HOUR = 10
 """Ends of an owner's jobs, of one type and status, that get a notice each."""
 HOUR = 3_600
-_TOLD = frozenset({JobStatus.COMPLETED, JobStatus.DEAD_LETTER})
 
 
 class End(NamedTuple):
-    """The end of a job. Ends that differ only in their jobs are alike."""
+    """What ends have in common that are alike."""
 
     owner: str
     organization: str
     job_type: str
     status: JobStatus
-    job_id: str
 
 
 class Notices:
@@ -46,91 +44,64 @@ class Notices:
     is_for_any_commit = True
 
     def __init__(self) -> None:
-        self.ends: list[End] = []
+        self.jobs: dict[End, list[str]] = {}
 
     def __call__(self) -> None:
-        """Write the notices, one for ends that are alike."""
-        ends, self.ends = self.ends, []
-        alike: dict[tuple[str, ...], list[End]] = {}
-        for end in ends:
-            alike.setdefault(end[:-1], []).append(end)
-        for some in alike.values():
-            best_effort.run(partial(_notify_alike, some))
+        """Write the notices."""
+        ends, self.jobs = self.jobs, {}
+        for end, jobs in ends.items():
+            best_effort.run(partial(_notify_alike, end, jobs))
 
 
 def notify_after_commit(job: OwnedJob, to_status: JobStatus) -> None:
     """Tell the owner of this end once the transaction is committed, if the Job Type says so."""
-    if to_status not in _TOLD or not _is_wanted(job["job_type"], to_status):
+    if to_status not in (JobStatus.COMPLETED, JobStatus.DEAD_LETTER):
         return
-    end = End(job["owner_user"], job["organization"], job["job_type"], to_status, job["name"])
-    sql.callback_of_transaction(Notices).ends.append(end)
+    job_type = config.job_type(job["job_type"])
+    choice = job_type.notify_on if job_type else None
+    if choice == ALWAYS or (choice != NEVER and to_status == JobStatus.DEAD_LETTER):
+        end = End(job["owner_user"], job["organization"], job["job_type"], to_status)
+        sql.callback_of_transaction(Notices).jobs.setdefault(end, []).append(job["name"])
 
 
-def _is_wanted(job_type: str, status: JobStatus) -> bool:
-    found = config.job_type(job_type)
-    choice = found.notify_on if found else None
-    return choice == ALWAYS or (choice != NEVER and status == JobStatus.DEAD_LETTER)
-
-
-def _notify_alike(ends: Sequence[End]) -> None:
-    """Notify of the first of some ends that are alike: ten thousand jobs may end with one parent."""
-    owner, organization, job_type, status, _job = ends[0]
-    if not visibility.can_see(owner, owner, organization):
+def _notify_alike(end: End, jobs: Sequence[str]) -> None:
+    """Notify of the first of these jobs: ten thousand may end with one parent."""
+    if not visibility.can_see(end.owner, end.owner, end.organization):
         return
-    kind = f"told:{owner}:{job_type}:{status}"
-    for end in ends[: PER_HOUR + 1]:
+    kind = f"told:{end.owner}:{end.job_type}:{end.status}"
+    for job in jobs[: PER_HOUR + 1]:
         is_too_much = bool(redis_queue.count_within(kind, 1, PER_HOUR, HOUR))
         if is_too_much and redis_queue.count_within(f"{kind}:more", 1, 1, HOUR):
             return
-        best_effort.run(partial(_notify, end, is_too_much))
+        best_effort.run(partial(_notify, end, job, is_too_much))
 
 
-def _notify(end: End, is_too_much: bool) -> None:
-    owner = end.owner
-    subject = _subject(end, is_too_much, frappe.db.get_value(config.JOB, end.job_id, "job_title"))
-    if frappe.db.get_value("Notification Settings", owner, "enabled") != 0:  # None: never saved
-        sql.committed(lambda: add_notice(owner, subject, **_where(end)))
-    events.publish_to_user(owner, "notification", {})  # lights the bell
-    events.publish_to_user(owner, "msgprint", _toast(end, subject))
-
-
-def _where(end: End) -> dict[str, Any]:
-    """The notice's columns for its target. Without `link` that is the document in Desk."""
-    owner, job_id = end.owner, end.job_id
-    document = {"document_type": config.JOB, "document_name": job_id}
-    return document if links.has_desk(owner) else document | {"link": links.to_job(owner, job_id)}
-
-
-def _toast(end: End, subject: str) -> dict[str, Any]:
-    address = links.to_job(end.owner, end.job_id)
-    link = f'<a href="{escape_html(address)}">{subject}</a>'
-    return {"message": link, "alert": 1, "indicator": "green" if end.status == JobStatus.COMPLETED else "red"}
-
-
-def _subject(end: End, is_too_much: bool, title: str | None) -> str:
-    """The text as HTML for Notification Log and toast, in the owner's language."""
-    lang = get_user_lang(end.owner)
-    name = escape_html(title or end.job_type)
-    if end.status == JobStatus.COMPLETED:
-        text = _("Job {0} is done", lang=lang).format(name)
-    else:
-        text = _("Job {0} has failed", lang=lang).format(name)
+def _notify(end: End, job: str, is_too_much: bool) -> None:
+    owner, lang = end.owner, get_user_lang(end.owner)
+    is_done = end.status == JobStatus.COMPLETED
+    text = _("Job {0} is done", lang=lang) if is_done else _("Job {0} has failed", lang=lang)
+    subject = text.format(escape_html(frappe.db.get_value(config.JOB, job, "job_title") or end.job_type))
     if is_too_much:
-        text += ". " + _("Further such jobs of this hour are only in the list.", lang=lang)
-    return text
+        subject += ". " + _("Further such jobs of this hour are only in the list.", lang=lang)
+    address = links.to_job(owner, job)
+    if frappe.db.get_value("Notification Settings", owner, "enabled") != 0:  # None: never saved
+        target = {"document_type": config.JOB, "document_name": job}  # without a link: the document in Desk
+        target |= {} if links.has_desk(owner) else {"link": address}
+        sql.committed(lambda: add_notice(owner, subject, **target))
+    events.publish_to_user(owner, "notification", {})  # lights the bell
+    toast = f'<a href="{escape_html(address)}">{subject}</a>'
+    color = "green" if is_done else "red"
+    events.publish_to_user(owner, "msgprint", {"message": toast, "alert": 1, "indicator": color})
 
 
 # Inbox ---------------------------------------------------------------------------------------------------------------
 
 
-LOG = "Notification Log"
-
-
 def add_notice(user: str, subject: str, **values: Any) -> None:
     """Leave a notice with this subject (HTML) for a user. Does not commit."""
-    kind = {"doctype": LOG, "type": "Alert", "for_user": user}
+    kind = {"doctype": "Notification Log", "type": "Alert", "for_user": user}
     notice = frappe.get_doc({**kind, "subject": subject, **values})
     notice.flags.notify_update = False  # else Frappe tells all users with an open list of notices
     notice.insert(ignore_permissions=True)
     # Frappe writes and shows the user who is logged in: in a sweep, perhaps one of another organization.
-    frappe.db.set_value(LOG, notice.name, {"owner": user, "modified_by": user}, update_modified=False)
+    frappe.db.set_value(notice.doctype, notice.name, {"owner": user, "modified_by": user}, update_modified=False)

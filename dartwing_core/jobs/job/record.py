@@ -22,7 +22,7 @@ from ..rq import doorbells, redis_queue
 from ..status import FINISHED, RETRYABLE, JobStatus, LinePlace, can_move
 from . import columns, event_jobs, events, find, history, labels, notices
 from .find import LOCK_WAIT
-from .job_rows import ChildRow, DueRow, HolderRow, JobRow, NewJobRow
+from .job_rows import HolderRow, JobRow, NewJobRow, WaitingRow
 from .outcome import Outcome
 
 CREATED, ENTERED, ENTERED_AGAIN = "Job created", "Job enqueued", "Job enqueued for retry"
@@ -33,7 +33,7 @@ REPLACEABLE = (
     *("job_title", "reference_doctype", "reference_name", "job_tags"),
 )
 """The columns that a newer request for an equal job replaces."""
-Child = TypeVar("Child", bound=ChildRow)
+Child = TypeVar("Child", bound=WaitingRow)
 
 
 class Job:
@@ -225,7 +225,7 @@ def retry_all(jobs: Sequence[Child], active_key: str | None) -> list[Child]:
     return _move_all(jobs, status, RETRIED, written, frappe.session.user, clock.site_time())
 
 
-def put_in_line(rows: Sequence[DueRow]) -> list[DueRow]:
+def put_in_line(rows: Sequence[WaitingRow]) -> list[WaitingRow]:
     """Queue due jobs that this transaction has locked."""
     now = clock.site_time()
     for status in sorted({row["status"] for row in rows}):
@@ -245,7 +245,8 @@ def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
 
     Waits at most LOCK_WAIT seconds for the row. The error is then the database's.
     """
-    status, written = JobStatus(found["status"]), replaceable(row)
+    status = JobStatus(found["status"])
+    written: Columns = {column: value for column, value in row.items() if column in REPLACEABLE}
     also = "admission_rank = due_epoch - %(head_start)s"
     head_start = {"head_start": priorities.HEAD_START_SECONDS[row["priority"]]}
     if not _update([found["name"]], written, status, 0, LOCK_WAIT, also=also, values=head_start):
@@ -254,12 +255,6 @@ def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
     text = "Parameters replaced by a newer request"
     history.write([history.event_of(replaced, status, status, text, row["owner"])])
     return True
-
-
-def replaceable(row: NewJobRow) -> Columns:
-    """The columns that a newer request replaces."""
-    stored: Columns = {**row}
-    return {column: stored[column] for column in REPLACEABLE}
 
 
 def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatus]) -> int:
@@ -315,7 +310,7 @@ def _canceled(user: str | None, reason: str | None, now: datetime) -> Columns:
     return {"canceled_at": now, "canceled_by": user, "cancel_reason": said, "next_retry_at": None}
 
 
-def _fresh(job: ChildRow) -> Columns:
+def _fresh(job: WaitingRow) -> Columns:
     """The columns that begin a fresh series of attempts, without `waits_for`."""
     written = {
         **columns.place(clock.now_epoch(), job["priority"], job["waits_for"]),

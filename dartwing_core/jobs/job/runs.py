@@ -13,7 +13,7 @@ from typing import TypedDict
 import frappe
 from frappe import _
 from pypika import Order
-from pypika.terms import Term, Values
+from pypika.terms import Values
 
 from ..access import content
 from ..errors import JobCanceledError
@@ -26,7 +26,7 @@ from ..lib.texts import TEXT_LENGTH
 class ProgressColumns(TypedDict):
     """A job's progress, from its own row or its attempt's."""
 
-    progress: float | None
+    progress: float
     progress_message: str | None
 
 
@@ -76,28 +76,18 @@ def write(run: str, values: Columns, lock_wait: int | None = None) -> None:
 def settle(run: str, values: Columns, is_canceled: bool, *, exists: bool, lock_wait: int) -> None:
     """Write an attempt's end, in the transaction of its settle.
 
-    Raises JobCanceledError if the attempt was asked to stop and this end is not a cancel. For `exists` see `finish`.
+    Raises JobCanceledError if the attempt was asked to stop and this end is not a cancel. A later request waits for the
+    settle's commit, and finds that the attempt is over. `exists`: whether the attempt's heartbeat has made the row.
+    Otherwise a request or a checkpoint may have.
     """
-    if is_canceled:
-        write(run, values, lock_wait)
-    elif not finish(run, values, exists=exists, lock_wait=lock_wait):
-        raise JobCanceledError(_("The job was canceled."))
-
-
-def finish(run: str, values: Columns, *, exists: bool, lock_wait: int) -> bool:
-    """Write an attempt's end, in the transaction of its settle. False if the attempt was asked to stop.
-
-    `exists`: whether the attempt's heartbeat has made the row. Otherwise a request or a checkpoint may have. A later
-    request waits for the settle's commit, and finds that the attempt is over.
-    """
-    if not exists and _inserted(run, values, lock_wait):
-        return True
-    if _update(run, values, lock_wait, unless_canceled=True):
-        return True
-    if sql.latest(config.RUN, run, "cancel_requested"):
-        return False
+    if not is_canceled:
+        if not exists and _inserted(run, values, lock_wait):
+            return
+        if _update(run, values, lock_wait, unless_canceled=True):
+            return
+        if sql.latest(config.RUN, run, "cancel_requested"):
+            raise JobCanceledError(_("The job was canceled."))
     write(run, values, lock_wait)
-    return True
 
 
 def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> bool:
@@ -128,16 +118,11 @@ def lock_unended(run: str) -> bool:
     return bool(sql.run_locking_read(query.for_update(skip_locked=True)))
 
 
-def cancel_request(run: str) -> CancelRequest | None:
-    """The request to stop the attempt, with user and reason. None if there is none."""
+def cancel_request(name: str, doctype: str = config.RUN) -> CancelRequest | None:
+    """The request to stop this attempt (or batch), with user and reason. None if there is none."""
     fields = content.columns(fields_of(CancelRequest))
-    row: CancelRequest | None = frappe.db.get_value(config.RUN, run, fields, as_dict=True)
+    row: CancelRequest | None = frappe.db.get_value(doctype, name, fields, as_dict=True)
     return content.shown(row) if row and row["cancel_requested"] else None
-
-
-def save_state(run: str, state: str, files: str | None, start: RunStart) -> None:
-    """Keep a handler's checkpoint and the index of its files, in the handler's transaction."""
-    write(run, {**start, "state": state, "sealed_files": files})
 
 
 def latest_state(job: str) -> str | None:
@@ -175,23 +160,16 @@ def live_progress(jobs: Sequence[AttemptKey]) -> dict[str, RunRow]:
     return {row.background_job: row for row in query.run(as_dict=True)}
 
 
-def _inserted(run: str, values: Columns, lock_wait: int | None) -> bool:
+def _inserted(run: str, values: Columns, lock_wait: int) -> bool:
     """Whether there was no row. Runs as of now: with snapshot isolation a new row would raise error 1020."""
+    row = {column: value for column, value in {**_standard(run), **content.sealed(values)}.items() if value is not None}
     try:
-        _insert(run, values, lock_wait)
+        dml.insert_rows(config.RUN, list(row), [tuple(row.values())], lock_wait)
     except Exception as error:
         if not frappe.db.is_primary_key_violation(error):
             raise
         return False
     return True
-
-
-def _insert(run: str, values: Columns, lock_wait: int | None = None) -> None:
-    row = {column: value for column, value in {**_standard(run), **content.sealed(values)}.items() if value is not None}
-    if any(isinstance(value, Term) for value in row.values()):
-        sql.run_update(frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values()), lock_wait)
-    else:
-        dml.insert_rows(config.RUN, list(row), [tuple(row.values())], lock_wait)
 
 
 def _update(run: str, values: Columns, lock_wait: int | None = None, *, unless_canceled: bool = False) -> bool:

@@ -7,46 +7,27 @@ Once it waits for nothing it is in line: Queued, and the next free worker may cl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ..lib import clock
 from ..status import WAITING, JobStatus
 from . import find, record
-from .job_rows import DueRow, JobRow
+from .job_rows import JobRow, WaitingRow
 
 
-def wait_on(waits_for: Mapping[str, str], waited_for: str) -> int:
-    """Let jobs wait for another parent, by job name, instead of `waited_for`. Returns how many. Does not commit."""
-    return record.set_parents(
-        {row["name"]: waits_for[row["name"]] for row in find.lock_waiting(list(waits_for), waited_for)}, WAITING
-    )
-
-
-# Into the line ---------------------------------------------------------------------------------------------------
-
-
-def enter_due(limit: int) -> list[DueRow]:
+def enter_due(limit: int) -> list[WaitingRow]:
     """Put due jobs in line, the longest due of each state first. Returns those that got in. Does not commit."""
     now = clock.now_epoch()
-    return [job for status in WAITING for job in enter_line([row["name"] for row in find.due(status, now, limit)])]
+    return [job for status in WAITING for job in enter_line(find.due(status, now, limit))]
 
 
-def enter_line(names: Sequence[str]) -> list[DueRow]:
+def enter_line(names: Sequence[str]) -> list[WaitingRow]:
     """Put jobs in line that are due and wait for no other one. Returns those that got in.
 
     Skips locked jobs. Does not commit.
     """
     now = clock.now_epoch()
     return record.put_in_line([row for row in find.lock_waiting(names, None) if row["due_epoch"] <= now])
-
-
-def release(names: Sequence[str], waited_for: str) -> tuple[int, list[DueRow]]:
-    """Release jobs that have waited for `waited_for`, and put the due ones in line. Does not commit.
-
-    Returns how many were released, and those that are in line now."""
-    rows, now = find.lock_waiting(names, waited_for), clock.now_epoch()
-    record.set_parents({row["name"]: None for row in rows}, WAITING)
-    return len(rows), record.put_in_line([row for row in rows if row["due_epoch"] <= now])
 
 
 def may_be_rescheduled(job: JobRow) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 
 from ..job import circuits, events, find, history
 from ..job.job_rows import JobRow
@@ -29,12 +29,7 @@ TRIES = 3
 
 def worker_name() -> str:
     """The name of this process for people: host and process id."""
-    return _worker_name(os.getpid())
-
-
-@lru_cache
-def _worker_name(pid: int) -> str:
-    return f"{socket.gethostname()}:{pid}"
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 @dataclass(slots=True)

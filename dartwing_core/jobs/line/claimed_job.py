@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, cast
 
 import frappe
-from pypika.queries import QueryBuilder
 from pypika.terms import Parameter
 
 from ..access import tenancy
@@ -79,7 +78,7 @@ def lock(name: str) -> LockedJob | None:
     Other rows are read as of the transaction's snapshot.
     """
     default = config.settings().default_organization
-    standing_names, text = _lock_text(frappe.db.db_type, tenancy.adapter(), clock.site_time().date(), default)
+    standing_names, text = _lock_text(tenancy.adapter(), clock.site_time().date(), default)
     rows = frappe.db.sql(sql.as_of_now() + text, {"name": name})
     if not rows:
         return None
@@ -101,17 +100,11 @@ def _by_name(names: Sequence[tuple[str, ...]], arrays: Sequence[str | None]) -> 
 
 
 @lru_cache(maxsize=8)
-def _lock_text(_db_type: str, _adapter: Any, _today: Any, _default: str | None) -> tuple[list[tuple[str, ...]], str]:
-    """The text of `lock_query`, which takes longer to make than to run. It names this day and default organization."""
-    names, query = lock_query(Parameter("%(name)s"))
-    return names, query.get_sql()
+def _lock_text(_adapter: Any, _today: Any, _default: str | None) -> tuple[list[tuple[str, ...]], str]:
+    """The statement of `lock`, and the names in its arrays of the owner's standing.
 
-
-def lock_query(name: Any) -> tuple[list[tuple[str, ...]], QueryBuilder]:
-    """The query of `lock`, and the names in its arrays of the owner's standing.
-
-    Its columns are JSON arrays and the job's parameters: the driver takes longer to read twenty columns than the
-    server takes to find the row.
+    Kept, since it takes longer to make than to run: it names this day and default organization. Its columns are JSON
+    arrays and the job's parameters: the driver takes longer to read twenty columns than the server to find the row.
     """
     job, user = frappe.qb.DocType(config.JOB), frappe.qb.DocType("User")
     children = (frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY).as_("another"))
@@ -124,4 +117,5 @@ def lock_query(name: Any) -> tuple[list[tuple[str, ...]], QueryBuilder]:
     query = frappe.qb.from_(job).force_index("PRIMARY").for_update(skip_locked=True)
     query = query.select(sql.array(*(job[field] for field in FIELDS), first, another), account)
     query = query.select(*standing.values(), job.sealed_input_parameters)
-    return list(standing), query.where((job.name == name) & (job.status == str(JobStatus.QUEUED)))
+    query = query.where((job.name == Parameter("%(name)s")) & (job.status == str(JobStatus.QUEUED)))
+    return list(standing), query.get_sql()

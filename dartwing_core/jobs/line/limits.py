@@ -69,8 +69,7 @@ def caps_of(limits: Limits, job_type_doc: JobType | None, organization: str, job
 def lock_caps(caps: Iterable[Key]) -> Iterator[bool]:
     """Let only this process start jobs under these caps while entered. Yields False if the locks take too long.
 
-    All claimers lock in one order, so no two can wait for each other. Without named locks (Galera), jobs that start in
-    the same moment may exceed a cap.
+    All claimers lock in one order, so no two can wait for each other.
     """
     names = sorted(hashlib.sha1(repr(key).encode(), usedforsecurity=False).hexdigest()[:16] for key in caps)
     with ExitStack() as stack:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
 import frappe
-from frappe.query_builder.functions import Min
-from pypika.queries import QueryBuilder
-from pypika.terms import Parameter
 
 from ..access import tenancy
 from ..job import find, record
-from ..job.job_rows import CandidateRow, DueRow
+from ..job.job_rows import WaitingRow
 from ..lib import config
-from ..status import JobStatus, LinePlace
+from ..lib.row_types import RungJob
+from ..status import LinePlace
 from . import limits
 from .turns import Line
+
+ADMITTED_AT_ONCE = 500  # held jobs of an organization in one call
+LINE = ("queue", "organization", "job_type", "priority")
+"""The columns that the jobs of one line have in common."""
+_KEY = ", ".join(LINE)
+_HEADS = (
+    f"SELECT in_line, {_KEY}, MIN(admission_rank) AS `rank` FROM `tab{config.JOB}`"
+    f" WHERE in_line >= {LinePlace.IN_LINE:d} GROUP BY in_line, {_KEY}"
+)
+_OF_LINE = " AND ".join(f"{column} = %({column})s" for column in LINE)
 
 
 class HeadRow(TypedDict):
@@ -31,52 +38,6 @@ class HeadRow(TypedDict):
     rank: float
 
 
-ADMITTED_AT_ONCE = 500  # held jobs of an organization in one call
-
-LINE = ("queue", "organization", "job_type", "priority")
-"""The columns that the jobs of one line have in common."""
-
-
-def admit_held() -> list[DueRow]:
-    """Put held jobs in line where their organizations' waiting caps have room again. Returns those jobs.
-
-    Does not commit.
-    """
-    return admit_held_of([head for head in heads() if head["in_line"] == LinePlace.HELD])
-
-
-def admit_held_of(held: Sequence[HeadRow]) -> list[DueRow]:
-    """Put held jobs in line, of these lines of held jobs. Returns those that got in. Does not commit."""
-    room = {}
-    for name, limits_of in tenancy.limits_of(sorted({head["organization"] for head in held})).items():
-        is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"
-        room[name] = min(
-            ADMITTED_AT_ONCE, limits.count_free_places(name, limits_of.max_waiting) if is_capped else ADMITTED_AT_ONCE
-        )
-    entered: list[DueRow] = []
-    for head in sorted(held, key=lambda head: head["rank"]):
-        organization = head["organization"]
-        if room[organization] > 0:
-            names = _held_query(head, room[organization]).run(pluck=True)
-            rows = find.lock_waiting(names, None, LinePlace.HELD)
-            room[organization] -= len(rows)
-            entered += record.put_in_line(rows)
-    return entered
-
-
-def _held_query(head: HeadRow, limit: int) -> QueryBuilder:
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.name).where(job.in_line == LinePlace.HELD)
-    for column, value in head.items():
-        if column in LINE:
-            query = query.where(job[column] == value)
-    query = query.where(job.status == str(JobStatus.PENDING))  # somebody may have changed `in_line` by hand
-    return query.orderby(job.admission_rank).limit(limit)
-
-
-PLACE_FIELDS = ("name", "admission_rank")
-
-
 class Place(NamedTuple):
     """The place of a job in its line."""
 
@@ -84,58 +45,60 @@ class Place(NamedTuple):
     rank: float
 
 
-def first_places(line: Line, limit: int) -> list[Place]:
-    """The places of a line's first jobs. Reads without locks, and only the line's index."""
-    text = _first_text(frappe.db.db_type, PLACE_FIELDS, limit)
-    return [Place(*row) for row in frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)))]
-
-
-def first_jobs(line: Line, limit: int) -> list[CandidateRow]:
-    """The rows of a line's first jobs, with CANDIDATE_FIELDS."""
-    text = _first_text(frappe.db.db_type, find.CANDIDATE_FIELDS, limit)
-    return frappe.db.sql(text, dict(zip(LINE, line.key, strict=True)), as_dict=True)
-
-
-@lru_cache
-def _first_text(_db_type: str, fields: tuple[str, ...], limit: int) -> str:
-    return first_query([Parameter(f"%({column})s") for column in LINE], fields, limit).get_sql()
-
-
-def first_query(key: Sequence[Any], fields: Sequence[str], limit: int) -> QueryBuilder:
-    """The query for the first jobs of one line. `key`: a value for each column of LINE."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(*(job[field] for field in fields)).where(job.in_line == LinePlace.IN_LINE)
-    for column, value in zip(LINE, key, strict=True):
-        query = query.where(job[column] == value)
-    return query.orderby(job.admission_rank).limit(limit)
+def heads() -> list[HeadRow]:
+    """The lines of all queues, also those of held jobs. For one queue, the server would read all of its entries."""
+    return frappe.db.sql(_HEADS, as_dict=True)
 
 
 def queues() -> list[str]:
     """The queues that have jobs in line or held jobs."""
-    return sorted({queue for _state, queue in queues_query().run()})
-
-
-def queues_query() -> QueryBuilder:
-    """The query of `queues`."""
     # For a range, the server reads only each group's first entry. For `DISTINCT queue` it would read all entries.
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.in_line, job.queue).where(job.in_line >= LinePlace.IN_LINE)
-    return query.groupby(job.in_line, job.queue)
+    query = frappe.qb.from_(job).select(job.queue).where(job.in_line >= LinePlace.IN_LINE)
+    return sorted(set(query.groupby(job.in_line, job.queue).run(pluck=True)))
 
 
-def heads() -> list[HeadRow]:
-    """The lines of all queues, also those of held jobs."""
-    return frappe.db.sql(_heads_text(frappe.db.db_type), as_dict=True)
+def first_places(line: Line, limit: int) -> list[Place]:
+    """The places of a line's first jobs. Reads without locks, and only the line's index."""
+    rows = _first("name, admission_rank AS `rank`", dict(zip(LINE, line.key, strict=True)), limit)
+    return [Place(**row) for row in rows]
 
 
-@lru_cache
-def _heads_text(_db_type: str) -> str:
-    return heads_query().get_sql()
+def first_jobs(line: Line, limit: int) -> list[RungJob]:
+    """The line's first jobs, with the columns for waking workers."""
+    return _first("name, attempt, queue, timeout_seconds", dict(zip(LINE, line.key, strict=True)), limit)
 
 
-def heads_query() -> QueryBuilder:
-    """The query of `heads`. It covers all queues: for one queue, the server would read all of its entries."""
-    job = frappe.qb.DocType(config.JOB)
-    keys = (job.in_line, *(job[column] for column in LINE))
-    query = frappe.qb.from_(job).select(*keys, Min(job.admission_rank).as_("rank"))
-    return query.where(job.in_line >= LinePlace.IN_LINE).groupby(*keys)
+def _first(columns: str, line: Mapping[str, Any], limit: int, place: LinePlace = LinePlace.IN_LINE) -> list[Any]:
+    """These columns of the first jobs of a line, whose key is among `line`."""
+    text = f"SELECT {columns} FROM `tab{config.JOB}` WHERE in_line = {place:d} AND {_OF_LINE}"
+    return frappe.db.sql(f"{text} ORDER BY admission_rank LIMIT {limit:d}", line, as_dict=True)
+
+
+# Held jobs ------------------------------------------------------------------------------------------------------------
+
+
+def admit_held() -> list[WaitingRow]:
+    """Put held jobs in line where their organizations' waiting caps have room again. Returns those jobs.
+
+    Does not commit.
+    """
+    return admit_held_of([head for head in heads() if head["in_line"] == LinePlace.HELD])
+
+
+def admit_held_of(held: Sequence[HeadRow]) -> list[WaitingRow]:
+    """Put held jobs in line, of these lines of held jobs. Returns those that got in. Does not commit."""
+    room = {}
+    for name, limits_of in tenancy.limits_of(sorted({head["organization"] for head in held})).items():
+        is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"
+        free = limits.count_free_places(name, limits_of.max_waiting) if is_capped else ADMITTED_AT_ONCE
+        room[name] = min(ADMITTED_AT_ONCE, free)
+    entered: list[WaitingRow] = []
+    for head in sorted(held, key=lambda head: head["rank"]):
+        organization = head["organization"]
+        if room[organization] > 0:
+            names = [row["name"] for row in _first("name", head, room[organization], LinePlace.HELD)]
+            rows = find.lock_waiting(names, None, LinePlace.HELD)
+            room[organization] -= len(rows)
+            entered += record.put_in_line(rows)
+    return entered

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypedDict, TypeVar
 
 import frappe
 
 from ..lib import config
+from ..lib.row_types import Row
 
 MAINTENANCE, EVERYTHING, QUEUE = "maintenance", "everything", "queue"
 
@@ -15,15 +15,6 @@ MAINTENANCE, EVERYTHING, QUEUE = "maintenance", "everything", "queue"
 def is_paused(queue: str | None = None) -> bool:
     """Whether no job of this queue may start. Without a queue: whether no job at all may start."""
     return pause_in_force(queue) is not None
-
-
-class Queued(TypedDict):
-    """A row of a job, or of a line of jobs."""
-
-    queue: str
-
-
-Row = TypeVar("Row", bound=Queued)
 
 
 def not_paused(rows: Iterable[Row]) -> list[Row]:

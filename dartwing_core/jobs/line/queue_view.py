@@ -10,7 +10,6 @@ from functools import partial
 
 import frappe
 from frappe.query_builder.functions import Count
-from pypika.queries import QueryBuilder
 
 from ..access import tenancy
 from ..access.standing import Limits
@@ -186,11 +185,7 @@ def _under_caps(lines: list[Line], limits_of: Mapping[str, Limits], types: Mappi
 
 def count_running() -> list[SlotsRow]:
     """How many jobs run, by organization and type. Counted from the rows, so no slot leaks."""
-    return running_query().run(as_dict=True)
-
-
-def running_query() -> QueryBuilder:
-    """The query of `count_running`."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.organization, job.job_type, Count("*").as_("number"))
-    return query.where(job.status == str(JobStatus.RUNNING)).groupby(job.organization, job.job_type)
+    query = query.where(job.status == str(JobStatus.RUNNING)).groupby(job.organization, job.job_type)
+    return query.run(as_dict=True)

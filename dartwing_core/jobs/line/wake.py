@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..job.job_rows import CandidateRow
 from ..lib import sql
 from ..lib.row_types import RungJob
 from ..rq import doorbells, redis_queue
-from . import line_queries, pauses, queue_view, turns
+from . import line_queries, pauses, queue_view
 
 
 def wake_for(jobs: Sequence[RungJob]) -> int:
@@ -27,11 +26,13 @@ def wake_for_line() -> int:
     """
     lines = queue_view.read_view().choice.in_order()
     queues = sorted({line.queue for line in lines})
-    if not queues:
-        return 0
     made = 0
-    for queue, room in doorbells.rooms(queues).items():
-        made += doorbells.ring(_first_jobs([line for line in lines if line.queue == queue], room))
+    for queue, room in (doorbells.rooms(queues) if queues else {}).items():
+        jobs: list[RungJob] = []
+        for line in lines:
+            if line.queue == queue and len(jobs) < room:
+                jobs += line_queries.first_jobs(line, room - len(jobs))
+        made += doorbells.ring(jobs)
     return made
 
 
@@ -40,12 +41,3 @@ def admit_held() -> int:
     entered = sql.committed(line_queries.admit_held)
     wake_for(entered)
     return len(entered)
-
-
-def _first_jobs(lines: Sequence[turns.Line], number: int) -> list[CandidateRow]:
-    jobs: list[CandidateRow] = []
-    for line in lines:
-        if len(jobs) >= number:
-            break
-        jobs += line_queries.first_jobs(line, number - len(jobs))
-    return jobs

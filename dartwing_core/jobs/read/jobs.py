@@ -49,7 +49,11 @@ def get_job_status(job_id: str) -> dict[str, Any]:
     """
     viewer = visibility.viewer()
     job = visible_jobs.visible_job(job_id, *_STATUS_FIELDS, *_INNER_FIELDS, looking=viewer)
-    shown: dict[str, Any] = {**job, "parents": dependencies.parents_of(job), "result": canonical.load(job["result"])}
+    shown: dict[str, Any] = {
+        **job,
+        "parents": dependencies.parents_of(job["name"], job["depends_on"]),
+        "result": canonical.load(job["result"]),
+    }
     shown["key"] = shown.pop("job_key")
     shown["schedule"] = schedule_store.schedule_of(shown.pop("schedule_run"))
     return {**_public([cast(JobRow, shown)], viewer)[0], "result_is_hidden": not viewer.can_see_result(job)}

@@ -38,7 +38,7 @@ class Job(TypedDict):
     priority: str
     waits_for: str | None
     in_line: int
-    due_epoch: float | None
+    due_epoch: float
     retry_count: int
     max_retries: int
 

@@ -170,7 +170,7 @@ class Attempt:
             raise PermanentError(_("A checkpoint can't hold a secret parameter."))
         if self.context.remaining_seconds() <= 0:
             raise JobTimeoutError(_("The time limit was reached."))
-        runs.save_state(self.run, text, self.context.files.index(), self._start)
+        runs.write(self.run, {**self._start, "state": text, "sealed_files": self.context.files.index()})
         if not find.is_current(self.job.name, self.job.attempt):
             raise JobCanceledError(_("This attempt was overtaken by another one."))
         self.context.files.keep()  # before the commit: an error in it may hide that it is done

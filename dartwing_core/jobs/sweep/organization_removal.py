@@ -99,13 +99,13 @@ def _delete_batches(organization: str) -> int:
 
 def _end_waiting(organization: str, status: JobStatus, user: str) -> int:
     """End waiting jobs, as an attempt ends jobs of a missing organization."""
-    jobs = find.of_organization_query(organization, [status], AT_ONCE).run(as_dict=True)
+    jobs = find.of_organization(organization, [status], AT_ONCE)
     return len(record.end_all(jobs, JobStatus.DEAD_LETTER, MESSAGE, user))
 
 
 def _delete_jobs(organization: str) -> int:
     """Delete ended jobs. Skips locked ones."""
-    found = find.of_organization_query(organization, FINISHED, AT_ONCE).run(as_dict=True)
+    found = find.of_organization(organization, FINISHED, AT_ONCE)
     rows = find.lock_finished([row["name"] for row in found])
     retention.delete_jobs(rows)
     removal = frappe.qb.DocType(config.REMOVAL)

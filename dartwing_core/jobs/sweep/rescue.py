@@ -136,7 +136,7 @@ def _end_and_tell(job: DoubtfulRow, end: Outcome, *, by_force: bool = False) -> 
     if has_ended:
         best_effort.run(partial(after_settle.record_end, job, end, is_probe=False))
     if has_ended and end.status in FINISHED:
-        best_effort.run(partial(batch_end.follow_up_end, job))
+        best_effort.run(partial(batch_end.release_and_close, [job["name"]], [job["parent_batch"]]))
     return has_ended
 
 

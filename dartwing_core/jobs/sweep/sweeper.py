@@ -86,13 +86,13 @@ def release_children(limit: int) -> int:
     window = limit * PARENTS_PER_JOB
     with leader.cursor(SEEN_PARENTS) as seen:
         parents = find.parents(seen.after, window)
-        for parent in parents:
-            if parent["status"] not in LIVE:
-                some = partial(child_jobs.release_some, parent["name"], parent["status"], limit - released.number)
+        for parent, status in parents:
+            if status not in LIVE:
+                some = partial(child_jobs.release_some, parent, status, limit - released.number)
                 released.add(best_effort.run(some) or child_jobs.Released())
             if released.number >= limit:
                 break  # this parent may have more children
-            seen.after = parent["name"]
+            seen.after = parent
         else:
             seen.after = seen.after if len(parents) == window else ""
     ended = released.ended

@@ -1,7 +1,7 @@
 """After the cool-down one attempt tries, and one alone: the probe. What becomes of it decides.
 
 Seen failing: without the guard in `circuits.claim_probe` several of sixteen claimers succeed; without the probe's row
-in `circuits.of_types_query` a probe whose worker died keeps all others waiting for ever.
+in `circuits.of_types` a probe whose worker died keeps all others waiting for ever.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ Seen failing: without the index on circuit_key, circuit_epoch, circuit_failure e
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from types import SimpleNamespace
 
 import frappe
 import pytest
@@ -18,6 +20,7 @@ from dartwing_core.jobs.operations import circuits as circuit_operations
 from tests.support import database, factory
 
 ATTEMPTS, LATEST = 20_000, 100
+BREAKER = SimpleNamespace(circuit_breaker_window_minutes=60, circuit_breaker_min_samples=10)
 PAIR = {"job_type": "test_plain", "organization": factory.ALPHA}
 OTHERS = (
     "INSERT INTO `tabBackground Job Run` (name, creation, background_job, circuit_key, circuit_epoch, circuit_failure)"
@@ -44,21 +47,22 @@ def _crowd(empty_site: None) -> Iterator[None]:
     frappe.db.commit()
 
 
-def test_a_failure_reads_the_latest_of_its_own_attempts_from_the_index_alone():
-    query = circuits.tally_query(PAIR, clock.now_epoch() - 3600, LATEST)
+def test_a_failure_reads_the_latest_of_its_own_attempts_from_the_index_alone(monkeypatch):
+    monkeypatch.setattr(circuits, "LATEST", LATEST)
+    query = partial(circuits.tally, PAIR, BREAKER)
     plans = database.explain(query)
     (of_runs,) = [plan for plan in plans if plan["key"] and "circuit_key" in plan["key"]]
     assert "Using index" in of_runs["Extra"], plans
     assert "filesort" not in of_runs["Extra"], plans
     assert database.rows_read(query) <= 3 * LATEST
-    assert query.run(as_dict=True)[0]["samples"] == LATEST
+    assert query().samples == LATEST
 
 
 def test_a_pass_reads_the_open_circuits_of_its_types():
-    query = circuits.of_types_query(["test_0", "test_10"])
+    query = partial(circuits.of_types, ["test_0", "test_10"])
     assert database.explain(query)[0]["key"] != "PRIMARY"
     assert database.rows_read(query) <= 100
-    assert len(query.run()) == 40
+    assert len(query()) == 40
 
 
 def test_who_lists_open_circuits_reads_no_closed_ones():

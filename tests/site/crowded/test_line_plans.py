@@ -1,7 +1,7 @@
 """What a worker asks when it looks who is next reads as many rows as there are lines, however many jobs wait.
 
 Seen failing: without the index on in_line, queue, organization, job_type, priority, admission_rank; with `in_line = 1`
-and one queue in `line_queries.heads_query` instead of a range over all: MariaDB then reads all entries, 100 ms with
+and one queue in `line_queries.heads` instead of a range over all: MariaDB then reads all entries, 100 ms with
 100,000.
 """
 
@@ -38,21 +38,18 @@ def set_running(job_type: str, number: int) -> None:
 
 
 def test_the_heads_of_lines_are_read_from_group_to_group(crowd):
-    query = line_queries.heads_query()
-    (plan,) = database.explain(query)
+    (plan,) = database.explain(line_queries.heads)
     assert "Using index for group-by" in plan["Extra"], plan
-    assert len(query.run()) == ORGANIZATIONS * TYPES
-    assert database.rows_read(query) <= 5 * ORGANIZATIONS * TYPES
+    assert len(line_queries.heads()) == ORGANIZATIONS * TYPES
+    assert database.rows_read(line_queries.heads) <= 5 * ORGANIZATIONS * TYPES
 
 
 def test_the_first_of_a_line_are_read_in_their_order_and_no_others(crowd):
     line = Line("default", "Test Line 7", crowd, "Normal", 0.0)
-    for fields in (line_queries.PLACE_FIELDS, find.CANDIDATE_FIELDS):
-        query = line_queries.first_query(line.key, fields, 9)
-        (plan,) = database.explain(query)
+    for read in (line_queries.first_jobs, line_queries.first_places):
+        (plan,) = database.explain(partial(read, line, 9))
         assert "filesort" not in (plan["Extra"] or ""), plan
-        assert database.rows_read(query) <= 12
-    (plan,) = database.explain(line_queries.first_query(line.key, line_queries.PLACE_FIELDS, 9))
+        assert database.rows_read(partial(read, line, 9)) <= 12
     assert "Using index" in plan["Extra"], plan
     places = line_queries.first_places(line, 9)
     assert [place.rank for place in places] == sorted(place.rank for place in places)
@@ -61,14 +58,14 @@ def test_the_first_of_a_line_are_read_in_their_order_and_no_others(crowd):
 
 
 def test_queues_with_a_line_are_read_from_group_to_group(crowd):
-    (plan,) = database.explain(line_queries.queues_query())
+    (plan,) = database.explain(line_queries.queues)
     assert "Using index for group-by" in plan["Extra"], plan
     assert line_queries.queues() == ["default"]
 
 
 def test_what_runs_is_counted_from_the_running_ones_alone(crowd):
     set_running(crowd, 9)
-    assert database.rows_read(queue_view.running_query()) <= 60
+    assert database.rows_read(queue_view.count_running) <= 60
     assert sum(row["number"] for row in queue_view.count_running()) == 9
     for key in (("Test Line 7", None), (None, crowd), ("Test Line 7", crowd)):
         assert database.rows_read_by(partial(limits.count_running, key)) <= 60
@@ -102,4 +99,4 @@ def test_a_look_at_many_lines_is_good_for_many_jobs(crowd):
 
 def test_jobs_that_are_in_line_cost_the_search_for_due_ones_nothing(crowd):
     for status in waiting.WAITING:
-        assert database.rows_read(find.due_query(status, clock.now_epoch(), 100)) <= 5
+        assert database.rows_read(partial(find.due, status, clock.now_epoch(), 100)) <= 5

@@ -7,11 +7,13 @@ without that on parent_batch, status.
 
 from __future__ import annotations
 
+from functools import partial
+
 import frappe
 import pytest
 
 from dartwing_core.jobs.job import batch_store, dependencies, find
-from dartwing_core.jobs.lib import clock, config
+from dartwing_core.jobs.lib import clock, config, dml
 from dartwing_core.jobs.status import WAITING
 from dartwing_core.jobs.sweep import retention
 from tests.support import database, factory, population
@@ -31,7 +33,9 @@ def crowd(empty_site: None) -> str:
     now = clock.site_time()
     for number in range(300):
         row = {"name": f"BATCH-{number:04}", "creation": now, "modified": now, "organization": factory.ALPHA}
-        batch_store.insert(row | {"owner_user": "Administrator", "status": "Running" if number < 20 else "Failed"})
+        dml.insert_row(
+            config.BATCH, row | {"owner_user": "Administrator", "status": "Running" if number < 20 else "Failed"}
+        )
     frappe.db.sql(
         "UPDATE `tabBackground Job` SET parent_batch = 'BATCH-0000' WHERE status = 'Completed' LIMIT %s", (MEMBERS,)
     )
@@ -61,16 +65,16 @@ def check(query, columns: set[str], reads: int) -> None:
 def test_the_sweeps_queries_use_indexes(crowd):
     now = clock.now_epoch()
     for status in WAITING:
-        check(find.due_query(status, now, LIMIT), DUE_INDEX, 5)  # 1,000 are due, but wait for others
-        check(find.due_query(status, now + 10 * 86_400, LIMIT), DUE_INDEX, LIMIT + 5)
+        check(partial(find.due, status, now, LIMIT), DUE_INDEX, 5)  # 1,000 are due, but wait for others
+        check(partial(find.due, status, now + 10 * 86_400, LIMIT), DUE_INDEX, LIMIT + 5)
     parent = population.name("L", 2)
-    check(find.children_query(parent, LIMIT), DUE_INDEX, 8)  # two children, and whether they have other parents
-    check(find.parents_query("", LIMIT), DUE_INDEX, 7 * LIMIT)  # two children each, their parent, a temporary table
-    check(find.parents_query(parent, LIMIT), DUE_INDEX, 7 * LIMIT)
+    check(partial(find.children, parent, LIMIT), DUE_INDEX, 8)  # two children, and whether they have other parents
+    check(partial(find.parents, "", LIMIT), DUE_INDEX, 7 * LIMIT)  # two children each, their parent, a temporary table
+    check(partial(find.parents, parent, LIMIT), DUE_INDEX, 7 * LIMIT)
 
 
 def test_the_look_before_a_sweep_reads_a_row_of_each_kind(crowd):
-    query = find.outlook_query()
+    query = find.outlook
     plans = database.explain(query)
     assert all(plan["type"] != "ALL" and "filesort" not in (plan["Extra"] or "") for plan in plans), plans
     assert database.rows_read(query) <= 10, plans
@@ -82,26 +86,26 @@ def test_a_child_goes_on_to_its_next_parent_by_an_index(crowd):
     child = population.name("W", 2)
     dependencies.insert([(child, name) for name in (*done, live, failed)], "Administrator")
     frappe.db.set_value(config.JOB, child, {"waits_for": live, "on_parent_failure": "dead_letter"})
-    query = find.children_query(live, LIMIT)
-    assert [row["next_parent"] for row in query.run(as_dict=True) if row["name"] == child] == [failed]
+    query = partial(find.children, live, LIMIT)
+    assert [row["next_parent"] for row in query() if row["name"] == child] == [failed]
     assert database.rows_read(query) <= 20, "only the parents up to the next one that is not over"
     frappe.db.set_value(config.JOB, child, "waits_for", last)
-    query = find.children_query(last, LIMIT)
-    assert [row["next_parent"] for row in query.run(as_dict=True)] == [None]
+    query = partial(find.children, last, LIMIT)
+    assert [row["next_parent"] for row in query()] == [None]
     assert database.rows_read(query) <= 2 * len(done) + 20
-    query = find.other_children_query([failed], LIMIT)
+    query = partial(find.other_children, [failed], LIMIT)
     plans = database.explain(query)
     assert {plan["type"] for plan in plans} <= {"ref", "eq_ref", "range"}, plans
     assert database.rows_read(query) <= 5
 
 
 def test_only_doubtful_attempts_are_returned_and_only_running_ones_read(crowd):
-    query = find.doubtful_query(LIMIT)
+    query = partial(find.doubtful, LIMIT)
     plans = {plan["table"]: plan for plan in database.explain(query)}
     assert "status" in index_of(plans[f"tab{config.JOB}"]), plans
     assert index_of(plans[f"tab{config.RUN}"]) == {"background_job"}, plans
     assert database.rows_read(query) <= 6 * (300 // DIVISOR)
-    assert query.run() == ()
+    assert query() == []
 
 
 def keys(query) -> set[str]:
@@ -109,23 +113,23 @@ def keys(query) -> set[str]:
 
 
 def test_a_look_at_a_batch_reads_a_handful_of_rows(crowd):
-    query = batch_store.states_query([crowd])
+    query = partial(batch_store.states, [crowd])
     assert keys(query) == {"PRIMARY", MEMBER_INDEX}
     assert database.rows_read(query) <= 12
-    assert query.run(as_dict=True)[0]["is_live"] == 1
+    assert query()[0]["is_live"] == 1
 
 
 def test_its_progress_reads_its_own_rows_alone(crowd):
-    query = batch_store.counts_query(crowd)
+    query = partial(batch_store.counts, crowd)
     assert keys(query) == {MEMBER_INDEX}
     assert database.rows_read(query) <= MEMBERS + 20
 
 
 def test_running_batches_and_members_are_found_in_order(crowd):
-    query = batch_store.running_query("BATCH-0004", 5)
+    query = partial(batch_store.running, "BATCH-0004", 5)
     plans = database.explain(query)
     assert "filesort" not in (plans[0]["Extra"] or ""), plans
     assert database.rows_read(query) <= 20
     assert database.rows_read(retention.empty_batches_query(clock.site_time())) <= 20
-    plans = database.explain(batch_store.members_query(crowd, ["Completed"], 100, population.name("C", 500)))
+    plans = database.explain(partial(batch_store.members, crowd, ["Completed"], 100, population.name("C", 500)))
     assert ({plan["key"] for plan in plans}, plans[0]["type"]) == ({MEMBER_INDEX}, "range"), plans

@@ -82,14 +82,14 @@ def test_a_parent_that_ends_while_its_child_goes_on_to_it_lets_it_go(job_type, m
     # Between the reading of the parents and the commit. Seen failing when `release_children` does not go round again.
     parents = parents_of(job_type, 2)
     child = child_of(job_type, parents)
-    wait_on = child_jobs.waiting.wait_on
+    lock_waiting = child_jobs.find.lock_waiting
 
     def meanwhile(*arguments):
         with database.another_connection() as other, other.cursor() as cursor:
             cursor.execute("UPDATE `tabBackground Job` SET status = 'Completed' WHERE name = %s", (parents[0].name,))
-        return wait_on(*arguments)
+        return lock_waiting(*arguments)
 
-    monkeypatch.setattr(child_jobs.waiting, "wait_on", meanwhile)
+    monkeypatch.setattr(child_jobs.find, "lock_waiting", meanwhile)
     executor.execute_job(parents[1].name, 1)
     assert status(child) == "Queued"
 

@@ -28,7 +28,7 @@ class BackgroundJob(EngineDocument, SealedDocument):
         status = sql.latest(config.JOB, self.name, "status") or self.status  # a retry may have just been committed
         if status not in FINISHED:
             frappe.throw(_("Job {0} is {1}. Cancel it before you delete it.").format(self.name, _(status)))
-        if self.parent_batch and batch_store.is_running(self.parent_batch):
+        if frappe.db.get_value(config.BATCH, self.parent_batch, "status") == batch_store.RUNNING:
             frappe.throw(
                 _("Batch {0}, to which job {1} belongs, is still running.").format(self.parent_batch, self.name)
             )

@@ -139,14 +139,10 @@ _thread = _OfThread()
 KEPT_SECONDS = 0.25
 
 
-def keep() -> None:
-    """Drop the kept documents, so that they are read again. Within `keeping`."""
-    _thread.kept = {}
-
-
-def is_keeping() -> bool:
-    """Whether `keeping` is entered in this thread."""
-    return _thread.kept is not None
+def read_anew() -> None:
+    """Drop what is kept, so that it is read again."""
+    if _thread.kept is not None:
+        _thread.kept = {}
 
 
 @contextmanager
@@ -157,7 +153,7 @@ def keeping() -> Iterator[None]:
     """
     before = _thread.kept
     if before is None:
-        keep()
+        _thread.kept = {}
     try:
         yield
     finally:

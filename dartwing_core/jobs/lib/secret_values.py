@@ -71,10 +71,8 @@ def veiled(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, A
     """
     found = {name: _veiled(value) if name in names else value for name, value in parameters.items()}
     for name, value in found.items():
-        if isinstance(value, Secret) and DOTS in value.get_secret_value():
+        if isinstance(value, Secret) and DOTS in canonical.plain(value.get_secret_value(), name):
             raise _dots(name)
-        if isinstance(value, Secret) and value.get_secret_value() != _as_unicode(value):
-            raise InvalidJobError(_("{0} holds text that is not valid Unicode.").format(name))
         if isinstance(value, Mapping) and MARK in value:
             raise InvalidJobError(_("{0}: an encrypted value can't be given. Give the secret itself.").format(name))
     return found
@@ -84,10 +82,6 @@ def _veiled(value: Any) -> Any:
     if isinstance(value, GIVEN_AS_SECRET):
         return Secret(str(value.get_secret_value()))
     return Secret(value) if isinstance(value, str) else value
-
-
-def _as_unicode(secret: Secret[str]) -> str:
-    return secret.get_secret_value().encode("utf-8", "replace").decode()
 
 
 def sealed(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
@@ -123,13 +117,6 @@ def opened(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, A
             except sealing.SealError as error:
                 raise InvalidJobError(f"{name}: {error}") from error
     return found
-
-
-def revealed(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Veiled parameters with secrets as texts."""
-    return {
-        name: value.get_secret_value() if isinstance(value, Secret) else value for name, value in parameters.items()
-    }
 
 
 def masked(parameters: Any, names: Collection[str] = ()) -> Any:

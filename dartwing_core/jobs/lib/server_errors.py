@@ -34,6 +34,11 @@ def _is_about_lost_savepoint(error: BaseException) -> bool:
     return error.args[0] == DOES_NOT_EXIST and str(error.args[-1]).startswith("SAVEPOINT ")
 
 
+def has_undone_transaction(error: BaseException) -> bool:
+    """Whether the server has undone the whole transaction of a statement that failed."""
+    return database_code(error) in UNDOING
+
+
 def database_code(error: BaseException) -> int | None:
     """The driver's error number, also behind Frappe's wrappers. None if it is no error of the database."""
     found = _driver_error(error)

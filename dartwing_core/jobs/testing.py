@@ -181,7 +181,7 @@ class Trap:
         `job_type`: its name, or the handler that declares it. Or a function that was enqueued, with its arguments.
         """
         name, method = _name_of(job_type)
-        found = [job for job in self.jobs if job.job_type == name and _has(_arguments(job, method), wanted)]
+        found = self._find(name, method, wanted)
         if len(found) != 1:
             about = f"{len(found)} jobs {method or name} with {wanted} were submitted, not one."
             raise AssertionError(f"{about} {self._all()}")
@@ -189,9 +189,17 @@ class Trap:
 
     def assert_nothing_submitted(self, job_type: str | Callable[..., Any] | None = None) -> None:
         """No job, or none of this type or function, was submitted."""
-        name, method = _name_of(job_type) if job_type is not None else (None, None)
-        if any(name is None or (job.job_type == name and _has(_arguments(job, method), {})) for job in self.jobs):
+        found = self.jobs if job_type is None else self._find(*_name_of(job_type), {})
+        if found:
             raise AssertionError(self._all())
+
+    def _find(self, name: str, method: str | None, wanted: Mapping[str, Any]) -> list[TrappedJob]:
+        """The jobs of this type, or the calls of this enqueued function, with these parameters among others."""
+        found = [job for job in self.jobs if job.job_type == name]
+        if method is not None:
+            found = [job for job in found if job.parameters["method"] == method]
+            return [job for job in found if wanted.items() <= job.parameters["arguments"].items()]
+        return [job for job in found if wanted.items() <= job.parameters.items()]
 
     def _all(self) -> str:
         lines = [f"{job.job_type} {json.dumps(job.parameters)}" for job in self.jobs]
@@ -219,17 +227,6 @@ def _name_of(job_type: str | Callable[..., Any]) -> tuple[str, str | None]:
     if mark_of(job_type):
         raise TypeError(f"{job_type} declares no Job Type: name the type.")
     return functions.JOB_TYPE, functions.path_of(job_type)
-
-
-def _arguments(job: TrappedJob, method: str | None) -> Mapping[str, Any] | None:
-    """The parameters of a job; of an enqueued function, its arguments. None if it is the call of another function."""
-    if method is None:
-        return job.parameters
-    return job.parameters["arguments"] if job.parameters["method"] == method else None
-
-
-def _has(given: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
-    return given is not None and all(name in given and given[name] == value for name, value in wanted.items())
 
 
 @contextmanager

@@ -64,8 +64,6 @@ class JobType(Protocol):
     name: str
     display_name: str
     handler_method: str
-    timeout_handler_method: str | None
-    dead_letter_handler_method: str | None
     is_enabled: int
     is_paused: int
     own_process: int

@@ -17,8 +17,6 @@ PAUSES = (0.1, 1, 2, 4)
 """Seconds between tries while the database is away, in sum less than a lease."""
 T = TypeVar("T")
 _LOADED = time.monotonic()  # before any reopened connection: a server that started later knows none of them
-LOST = frozenset({0, 1040, 1053, 1927, 2002, 2003, 2006, 2013, 2055})
-"""Error numbers of a connection that is gone or can't be opened. PyMySQL says 0 for one that it closed itself."""
 
 
 def discard() -> None:
@@ -56,7 +54,7 @@ def retried(action: Callable[[], T], *, undo_first: bool = False) -> T:
 
 def is_lost(error: BaseException) -> bool:
     """Whether the error says that the connection is gone."""
-    return server_errors.database_code(error) in LOST or type(error).__name__ == "InterfaceError"
+    return server_errors.database_code(error) in server_errors.LOST or type(error).__name__ == "InterfaceError"
 
 
 def renew() -> None:

@@ -11,7 +11,6 @@ import frappe
 from . import server_errors
 from .dml import in_pieces
 
-LONGEST_LOCK_NAME = 64
 AT_ONCE = 200
 """Locks in one statement."""
 
@@ -50,6 +49,5 @@ def release_locks(names: Sequence[str]) -> None:
 
 
 def lock_name(name: str) -> str:
-    """A lock's name in the server, which may serve other sites. A hash if the name is too long for the server."""
-    full = f"{frappe.conf.db_name}:{name}"
-    return full if len(full) <= LONGEST_LOCK_NAME else hashlib.sha256(full.encode()).hexdigest()
+    """A lock's name in the server, which may serve other sites: a hash, since names are limited to 64 characters."""
+    return hashlib.sha256(f"{frappe.conf.db_name}:{name}".encode()).hexdigest()

@@ -14,6 +14,7 @@ from pydantic_core import core_schema
 
 from ..errors import InvalidJobError
 from . import canonical, sealing
+from .texts import text_for_storage
 
 MARK = "$secret"
 """The only key of an encrypted value. No parameter of a caller's may hold it."""
@@ -71,8 +72,10 @@ def veiled(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, A
     """
     found = {name: _veiled(value) if name in names else value for name, value in parameters.items()}
     for name, value in found.items():
-        if isinstance(value, Secret) and DOTS in canonical.plain(value.get_secret_value(), name):
+        if isinstance(value, Secret) and DOTS in value.get_secret_value():
             raise _dots(name)
+        if isinstance(value, Secret) and text_for_storage(value.get_secret_value()) != value.get_secret_value():
+            raise InvalidJobError(_("{0} holds text that is not valid Unicode.").format(name))
         if isinstance(value, Mapping) and MARK in value:
             raise InvalidJobError(_("{0}: an encrypted value can't be given. Give the secret itself.").format(name))
     return found

@@ -206,19 +206,10 @@ def accept_entry() -> Entry | None:
     )
 
 
-def forget_lost(queues: Iterable[str]) -> int:
-    """Free the places of entries that died with their workers or were deleted. Returns how many.
-
-    Raises redis.exceptions.RedisError.
-    """
-    return sum(_forget_lost(queue) for queue in queues)
-
-
-def _forget_lost(queue: str) -> int:
+def forget_lost(queue: str) -> None:
+    """Free the places of entries that died with their workers or were deleted. Raises redis.exceptions.RedisError."""
     client, key, now = redis_queue.client(), bells_key(queue), clock.now_epoch()
     old: Any = client.zrangebyscore(key, "-inf", now - LISTED_SECONDS)
-    if not old:
-        return 0
     pipeline = client.pipeline(transaction=False)
     for entry in old:
         pipeline.lpos(redis_queue.list_key(queue), entry)
@@ -231,7 +222,6 @@ def _forget_lost(queue: str) -> int:
     ]
     if lost:
         client.zrem(key, *lost)
-    return len(lost)
 
 
 def _is_being_answered(status: bytes, started_at: bytes | None, now: float) -> bool:

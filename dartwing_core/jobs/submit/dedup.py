@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
@@ -226,13 +226,6 @@ def _duplicate_error(found: HolderRow, user: str) -> DuplicateJobError:
 # A retry -------------------------------------------------------------------------------------------------------------
 
 
-class DeduplicatedJob(TypedDict):
-    """A job and its content's hash, if it is deduplicated."""
-
-    name: str
-    dedup_hash: str | None
-
-
 def reclaim_content(job: JobRow, content: str | None) -> str | None:
     """The `active_key` for running an ended job again. Raises DuplicateJobError if a newer job holds its content."""
     keys, refused = reclaim_contents([{"name": job["name"], "dedup_hash": content}])
@@ -242,9 +235,12 @@ def reclaim_content(job: JobRow, content: str | None) -> str | None:
 
 
 def reclaim_contents(
-    jobs: Sequence[DeduplicatedJob],
+    jobs: Sequence[Mapping[str, Any]],
 ) -> tuple[dict[str, str | None], dict[str, DuplicateJobError]]:
-    """The `active_key` of several jobs by name, and the errors of those that can't have one."""
+    """The `active_key` of several jobs by name, and the errors of those that can't have one.
+
+    `jobs`: each with its `name` and its `dedup_hash`.
+    """
     contents = {job["dedup_hash"] for job in jobs if job["dedup_hash"]}
     lock(contents)
     found = holders(contents) if contents else {}

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import frappe
 from frappe import _
 from frappe.translate import get_user_lang
-from frappe.utils import escape_html, get_url, get_url_to_form
+from frappe.utils import escape_html
 
 from ..access import visibility
-from ..lib import best_effort, config, sql
+from ..lib import best_effort, config, links, sql
 from ..lib.row_types import OwnedJob
 from ..rq import redis_queue
 from ..status import JobStatus
@@ -98,23 +98,12 @@ def _where(end: End) -> dict[str, Any]:
     """The notice's columns for its target. Without `link` that is the document in Desk."""
     owner, job_id = end.owner, end.job_id
     document = {"document_type": config.JOB, "document_name": job_id}
-    return document if _has_desk(owner) else document | {"link": _address(end)}
-
-
-def _has_desk(user: str) -> bool:
-    """Whether this user may open Desk: others get 403 there."""
-    return frappe.get_cached_value("User", user, "user_type") == "System User"
-
-
-def _address(end: End) -> str:
-    """The address of the job for its owner: in Desk, or in the job center for users without Desk."""
-    if _has_desk(end.owner):
-        return get_url_to_form(config.JOB, end.job_id)
-    return f"{get_url('/job-center')}#{end.job_id}"
+    return document if links.has_desk(owner) else document | {"link": links.to_job(owner, job_id)}
 
 
 def _toast(end: End, subject: str) -> dict[str, Any]:
-    link = f'<a href="{escape_html(_address(end))}">{subject}</a>'
+    address = links.to_job(end.owner, end.job_id)
+    link = f'<a href="{escape_html(address)}">{subject}</a>'
     return {"message": link, "alert": 1, "indicator": "green" if end.status == JobStatus.COMPLETED else "red"}
 
 

@@ -50,9 +50,9 @@ def iso_clock() -> Callable[[], str]:
     return lambda: datetime.fromtimestamp(now_epoch(), zone).isoformat()
 
 
-def isoformat(moment: datetime | None) -> str | None:
+def isoformat(moment: datetime) -> str:
     """ISO 8601 with offset of a naive datetime in the site's time zone."""
-    return moment.replace(tzinfo=site_zone()).isoformat() if moment else None
+    return moment.replace(tzinfo=site_zone()).isoformat()
 
 
 def iso(epoch: float) -> str:

@@ -25,7 +25,7 @@ from ..job.runs import RunStart
 from ..lib import best_effort, canonical, clock, config, connection, ids, server_errors, sql
 from ..lib.config import RetryPolicy
 from ..lib.row_types import Columns
-from ..lib.secret_texts import without_in
+from ..lib.secret_values import without_in
 from ..line import claim
 from ..line.claim import Claimer
 from ..line.claimed_job import ClaimedJob

@@ -148,9 +148,9 @@ def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
     chosen: dict[str, Prepared] = {}
     for item in prepared:
         content = item.row["dedup_hash"]
-        if content in chosen and item.on_duplicate == RAISE:
+        if content in chosen and item.request.on_duplicate == RAISE:
             raise DuplicateJobError(_("Two of these jobs are the same."))
-        if content and (content not in chosen or item.on_duplicate == REPLACE):
+        if content and (content not in chosen or item.request.on_duplicate == REPLACE):
             chosen[content] = item
     return {item.row["name"]: chosen.get(item.row["dedup_hash"] or "", item) for item in prepared}
 
@@ -201,8 +201,8 @@ def _decide(item: Prepared, job: HolderRow, user: str) -> Duplicate:
     may_see = visibility.can_see(user, job["owner_user"], job["organization"])
     is_own = job["owner_user"] == user
     # Only a waiting job is replaced: even an UPDATE that changes nothing would lock a running job's row.
-    is_replacing = may_see and is_own and item.on_duplicate == REPLACE and job["status"] in NOT_BEGUN
-    if not is_replacing and not (may_see and item.on_duplicate == RETURN):
+    is_replacing = may_see and is_own and item.request.on_duplicate == REPLACE and job["status"] in NOT_BEGUN
+    if not is_replacing and not (may_see and item.request.on_duplicate == RETURN):
         raise _duplicate_error(job, user)
     return Duplicate(item, job, is_replacing)
 

@@ -68,11 +68,6 @@ class Prepared:
     """Whether no job of its organization or type may start."""
     limits: Limits
 
-    @property
-    def on_duplicate(self) -> str:
-        """The answer to an equal job: "raise", "return" or "replace"."""
-        return self.request.on_duplicate
-
     def write(self, columns: Columns) -> None:
         """Change these columns of the row."""
         self.row.update(cast(NewJobRow, columns))

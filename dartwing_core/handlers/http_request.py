@@ -31,7 +31,7 @@ from dartwing_core.jobs import (
 from dartwing_core.jobs.lib.canonical import plain
 from dartwing_core.jobs.lib.classification import RETRYABLE_HTTP_STATUS, parse_retry_after
 from dartwing_core.jobs.lib.config import settings
-from dartwing_core.jobs.lib.secret_texts import SHORTEST_HIDDEN
+from dartwing_core.jobs.lib.secret_values import SHORTEST_HIDDEN
 from dartwing_core.jobs.lib.texts import cut
 
 from .safe_connection import CheckedAdapter, resolve

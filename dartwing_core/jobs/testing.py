@@ -13,13 +13,12 @@ from typing import Any
 from unittest import mock
 
 import frappe
-from pypika.queries import QueryBuilder
 
 from . import executor
 from .access import content
 from .job import find, job_files, record, waiting
 from .job.job_rows import NewJobRow
-from .lib import clock, config, connection, secret_values, sql
+from .lib import clock, config, connection, sealing, secret_values, sql
 from .lib.row_types import AttemptKey
 from .line import line_queries, queue_view
 from .rq import doorbells
@@ -68,7 +67,17 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
     ALTER TABLE, ends the transaction.
     """
     statuses: dict[str, str] = {}
-    with one_transaction(), _noting_new_rows() as names:
+    names: dict[str, None] = {}
+
+    def note(rows: Sequence[NewJobRow]) -> None:
+        names.update(dict.fromkeys(row["name"] for row in rows))
+
+    def forget() -> None:
+        for name in names:
+            _performed.pop(name, None)
+        job_files.delete_now(list(names))
+
+    with one_transaction(), _noting_new_rows("_insert", note):
         yield statuses
         frappe.db.commit()
         waiting.enter_line(list(_performed))  # what an earlier block has left, and is due by now
@@ -76,7 +85,7 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
             made = _make_attempts(lambda made: _next_of([*_performed, *names], made), limit, raising)
         finally:
             _performed.update(names)
-            frappe.db.after_rollback.add(lambda: _forget(list(names)))  # last: a handler's rollback calls what is there
+            frappe.db.after_rollback.add(forget)  # last: a handler's rollback calls what is there
         statuses.update(_statuses(names | dict.fromkeys(name for name, _attempt in made)))
 
 
@@ -84,15 +93,13 @@ _performed: dict[str, None] = {}
 """Jobs of earlier blocks of `perform_jobs`, as far as no rollback has removed them."""
 
 
-Attempted = tuple[str, int]
-"""A job's name, and the number of attempts before the one that was made."""
+Attempts = dict[tuple[str, int], None]
+"""A job's name, and the number of attempts before the one that was made, in the order of the attempts."""
 
 
-def _make_attempts(
-    find_next: Callable[[Collection[Attempted]], AttemptKey | None], limit: int, raising: bool
-) -> Collection[Attempted]:
-    """Make one attempt after another of the job that `find_next` finds. Returns them in their order."""
-    made: dict[Attempted, None] = {}
+def _make_attempts(find_next: Callable[[Attempts], AttemptKey | None], limit: int, raising: bool) -> Attempts:
+    """Make one attempt after another of the job that `find_next` finds."""
+    made: Attempts = {}
     while job := find_next(made):
         if len(made) >= limit:
             raise RuntimeError(f"More than {limit} attempts: does a job submit another one each time?")
@@ -109,28 +116,20 @@ def _statuses(names: Collection[str]) -> dict[str, str]:
     return {name: found[name] for name in names if name in found}
 
 
-def _forget(names: Sequence[str]) -> None:
-    """Forget these jobs, whose rows are gone, and delete what they have attached."""
-    for name in names:
-        _performed.pop(name, None)
-    job_files.delete_now(names)
-
-
 @contextmanager
-def _noting_new_rows() -> Iterator[dict[str, None]]:
-    """The names of the jobs that are inserted in this block, in their order."""
-    names: dict[str, None] = {}
-    insert = record._insert
+def _noting_new_rows(function: str, note: Callable[[Sequence[NewJobRow]], Any]) -> Iterator[None]:
+    """In this block `note` gets the rows of new jobs. `function`: the one of `record` that inserts them."""
+    insert = getattr(record, function)
 
     def noted(rows: Sequence[NewJobRow]) -> None:
         insert(rows)
-        names.update(dict.fromkeys(row["name"] for row in rows))
+        note(rows)
 
-    with mock.patch.object(record, "_insert", noted):
-        yield names
+    with mock.patch.object(record, function, noted):
+        yield
 
 
-def _next_of(names: Collection[str], made: Collection[Attempted]) -> AttemptKey | None:
+def _next_of(names: Collection[str], made: Attempts) -> AttemptKey | None:
     """The first of these jobs that may start. `made`: names and attempts that were tried; some jobs may not start."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name, job.attempt).where(job.name.isin(list(names)))
@@ -183,7 +182,7 @@ class Trap:
         `job_type`: its name, or the handler that declares it. Or a function that was enqueued, with its arguments.
         """
         name, method = _name_of(job_type)
-        found = [job for job in self.jobs if job.job_type == name and _has(_arguments(job, method), wanted)]
+        found = self._find(name, method, wanted)
         if len(found) != 1:
             about = f"{len(found)} jobs {method or name} with {wanted} were submitted, not one."
             raise AssertionError(f"{about} {self._all()}")
@@ -191,9 +190,17 @@ class Trap:
 
     def assert_nothing_submitted(self, job_type: str | Callable[..., Any] | None = None) -> None:
         """No job, or none of this type or function, was submitted."""
-        name, method = _name_of(job_type) if job_type is not None else (None, None)
-        if any(name is None or (job.job_type == name and _has(_arguments(job, method), {})) for job in self.jobs):
+        found = self.jobs if job_type is None else self._find(*_name_of(job_type), {})
+        if found:
             raise AssertionError(self._all())
+
+    def _find(self, name: str, method: str | None, wanted: Mapping[str, Any]) -> list[TrappedJob]:
+        """The jobs of this type, or the calls of this enqueued function, with these parameters among others."""
+        found = [job for job in self.jobs if job.job_type == name]
+        if method is not None:
+            found = [job for job in found if job.parameters["method"] == method]
+            return [job for job in found if wanted.items() <= job.parameters["arguments"].items()]
+        return [job for job in found if wanted.items() <= job.parameters.items()]
 
     def _all(self) -> str:
         lines = [f"{job.job_type} {json.dumps(job.parameters)}" for job in self.jobs]
@@ -202,8 +209,9 @@ class Trap:
     def _add(self, rows: Sequence[NewJobRow]) -> None:
         for row in rows:
             given = json.loads(content.parameters_of(row) or "{}")
-            names = [name for name, value in given.items() if secret_values.is_sealed(value)]
-            given = secret_values.revealed(secret_values.opened(given, names))
+            for name, value in given.items():
+                if secret_values.is_sealed(value):
+                    given[name] = sealing.opened(value[secret_values.MARK])
             asked = row["name"], row["job_type"], row["organization"], given, row["job_title"]
             self.jobs.append(TrappedJob(*asked))
 
@@ -222,30 +230,14 @@ def _name_of(job_type: str | Callable[..., Any]) -> tuple[str, str | None]:
     return functions.JOB_TYPE, functions.path_of(job_type)
 
 
-def _arguments(job: TrappedJob, method: str | None) -> Mapping[str, Any] | None:
-    """The parameters of a job; of an enqueued function, its arguments. None if it is the call of another function."""
-    if method is None:
-        return job.parameters
-    return job.parameters["arguments"] if job.parameters["method"] == method else None
-
-
-def _has(given: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
-    return given is not None and all(name in given and given[name] == value for name, value in wanted.items())
-
-
 @contextmanager
 def trap_jobs() -> Iterator[Trap]:
     """Note the jobs that are submitted in this block. None of them runs in it.
 
     They are rows of the test's transaction, as always: a rollback removes them. `run_jobs` runs them after a commit.
     """
-    trap, insert = Trap(), record.insert
-
-    def noted(rows: Sequence[NewJobRow]) -> None:
-        insert(rows)
-        trap._add(rows)
-
-    with mock.patch.object(record, "insert", noted):
+    trap = Trap()
+    with _noting_new_rows("insert", trap._add):
         yield trap
 
 
@@ -274,7 +266,7 @@ def one_transaction() -> Iterator[None]:
     with ExitStack() as patches:
         patches.enter_context(mock.patch.object(database, "sql", controlled))
         patches.enter_context(mock.patch.object(database, "commit", noting_commit))
-        patches.enter_context(mock.patch.object(sql, "rows_outside_transaction", _rows_inside))
+        patches.enter_context(mock.patch.object(sql, "rows_outside_transaction", lambda query: query.run(as_dict=True)))
         patches.enter_context(mock.patch.object(connection, "renew", _refuse))
         patches.enter_context(mock.patch.object(HeartbeatThread, "attend"))
         patches.enter_context(mock.patch.object(doorbells, "ring", return_value=0))
@@ -298,10 +290,6 @@ def _savepoint_for(query: Any) -> str | None:
         case ["start", "transaction", *_] | ["begin", *_]:
             return ""
     return None
-
-
-def _rows_inside(query: QueryBuilder) -> list[dict[str, Any]]:
-    return query.run(as_dict=True)
 
 
 def _refuse() -> None:
@@ -349,11 +337,7 @@ def fail_next(error: Exception, times: int = 1) -> Iterator[None]:
 def time_passed(seconds: float) -> Iterator[None]:
     """In this block the engine's clock is ahead by `seconds`: `run_jobs` runs retries and jobs that are due then."""
     now = clock.now_epoch
-
-    def later() -> float:
-        return now() + seconds
-
-    with mock.patch.object(clock, "now_epoch", later):
+    with mock.patch.object(clock, "now_epoch", side_effect=lambda: now() + seconds):
         yield
 
 

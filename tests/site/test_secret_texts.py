@@ -15,8 +15,7 @@ from dartwing_core.jobs import (
     job_handler,
     submit_job,
 )
-from dartwing_core.jobs.lib.secret_texts import spellings, without
-from dartwing_core.jobs.lib.secret_values import MASK
+from dartwing_core.jobs.lib.secret_values import MASK, spellings, without
 from dartwing_core.jobs.types import functions
 from dartwing_core.jobs.types.parameters import declared_by
 from tests.support import enqueued_functions, factory, schedules

@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import InvalidJobError, get_job_status, list_jobs, retry_job, submit_batch, submit_job
-from dartwing_core.jobs.submit import titles
+from dartwing_core.jobs.submit.request import title_for
 from tests.support import factory
 from tests.support.database import statements
 from tests.support.jobs import run, submitted_by
@@ -42,7 +42,7 @@ def job_type(site) -> str:
     ],
 )
 def test_a_title_is_a_line_of_text(given, template, parameters, title):
-    assert titles.title_for(given, template, parameters) == title
+    assert title_for(given, template, parameters) == title
 
 
 def test_a_title_that_is_no_text_is_refused(job_type):

@@ -267,13 +267,13 @@ def test_a_deadlock_of_named_locks_alone_undoes_nothing(job_type):
     submitted = submit_job(job_type, factory.ALPHA)
     with database.another_connection() as other, other.cursor() as cursor:
         first, second = map(named_locks.lock_name, ("test:first", "test:second"))
-        assert named_locks.acquire_lock("test:first")
+        assert named_locks.acquire_locks([first], 0)
         cursor.execute("SELECT GET_LOCK(%s, 0)", (second,))
         waits = threading.Thread(target=cursor.execute, args=("SELECT GET_LOCK(%s, 30)", (first,)))
         waits.start()
         until(lambda: database.value(WAITING_FOR, f"%{first}%"))
-        assert named_locks.acquire_lock("test:second", 30) is False
-        named_locks.release_lock("test:first")
+        assert named_locks.acquire_locks([second], 30) is False
+        named_locks.release_locks([first])
         waits.join(30)
     assert frappe.db.exists("Background Job", submitted.name)
     frappe.db.rollback()

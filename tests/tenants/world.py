@@ -272,7 +272,7 @@ def _circuit(organization: str) -> str:
     if found := frappe.db.get_value("Job Circuit", {"organization": organization}):
         return str(found)
     now = frappe.utils.now()
-    row = {"name": ids.circuit_name(), "organization": organization, "job_type": BROKEN_TYPE, "status": "Open"}
+    row = {"name": ids.new_name("CIRCUIT"), "organization": organization, "job_type": BROKEN_TYPE, "status": "Open"}
     row |= {"opened_at": now, "open_until": "2099-01-01", "open_until_epoch": 4e9, "creation": now, "modified": now}
     row |= {"owner": "Administrator", "probe_job": f"tell-{MATES[organization]}-probe"}
     frappe.qb.into(frappe.qb.DocType("Job Circuit")).columns(*row).insert(*row.values()).run()

@@ -156,7 +156,7 @@ def open_anew(job: TypeAndOrganization, seen: Tally, until: float) -> bool:
     }
     if seen.status is not None:
         return _update(_of(job) & (_table().status == CLOSED), values)
-    row = standard_columns(ids.circuit_name(), config.ENGINE, now) | {"closed_epoch": 0}
+    row = standard_columns(ids.new_name("CIRCUIT"), config.ENGINE, now) | {"closed_epoch": 0}
     row |= {"job_type": job["job_type"], "organization": job["organization"], **values}
     try:
         insert_row(config.CIRCUIT, row)

@@ -12,7 +12,7 @@ def new_row(user: str, organization: str, now: float) -> Columns:
     """The columns that all new jobs have in common. `user` is their owner."""
     site_now = clock.site_time(now)
     return {
-        **standard_columns(ids.job_name(), user, site_now),
+        **standard_columns(ids.new_name("JOB"), user, site_now),
         "organization": organization,
         "owner_user": user,
         "status": str(JobStatus.PENDING),

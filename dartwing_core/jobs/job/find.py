@@ -280,4 +280,4 @@ def _lock(names: Sequence[str], condition: Any, fields: Sequence[str]) -> list[A
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).force_index("PRIMARY").select(*(job[field] for field in fields))
     query = query.where(job.name.isin([*names]) & condition)
-    return cast(list[Any], sql.run_locking_read(query.for_update(skip_locked=True), fields))
+    return cast(list[Any], sql.run_locking_read(query.for_update(skip_locked=True), as_dict=True))

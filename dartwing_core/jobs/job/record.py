@@ -15,7 +15,7 @@ from pypika import Case
 
 from ..access import content
 from ..errors import InvalidTransitionError
-from ..lib import clock, config, dml, priorities, sql, transaction
+from ..lib import clock, config, dml, priorities, server_errors, sql
 from ..lib.row_types import Columns
 from ..lib.texts import TEXT_LENGTH, text_for_storage
 from ..rq import doorbells, redis_queue
@@ -353,7 +353,7 @@ def _insert(rows: Sequence[NewJobRow]) -> None:
         for batch in batches:
             history.write([event for row in batch for event in _first_events(row)])
     except Exception as error:
-        if not transaction.has_undone_transaction(error):
+        if not server_errors.has_undone_transaction(error):
             dml.delete_named(config.JOB, [row["name"] for row in rows])
         raise
 

@@ -17,7 +17,7 @@ from pypika.terms import Values
 
 from ..access import content
 from ..errors import JobCanceledError
-from ..lib import clock, config, dml, ids, server_errors, sql, transaction
+from ..lib import clock, config, dml, ids, server_errors, sql
 from ..lib.dml import standard_columns, update_query
 from ..lib.row_types import AttemptKey, Columns, fields_of
 from ..lib.texts import TEXT_LENGTH
@@ -105,7 +105,7 @@ def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> boo
         write(ids.run_name(job, attempt), {"background_job": job, "attempt": attempt, **values}, lock_wait=0)
     except Exception as error:
         is_locked = server_errors.database_code(error) == server_errors.LOCK_WAIT_TIMEOUT
-        if not is_locked or transaction.has_undone_transaction(error):
+        if not is_locked or server_errors.has_undone_transaction(error):
             raise
         return False
     return True

@@ -17,6 +17,7 @@ import frappe
 
 from ..errors import JobCanceledError, JobError, PermanentError, TransientError
 from .server_errors import (
+    PASSING,
     BaseTimeoutException,
     RedisConnectionError,
     RedisLoadingError,
@@ -25,10 +26,6 @@ from .server_errors import (
 )
 
 RETRYABLE_HTTP_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-# 1020: row changed under snapshot isolation · 1205: lock wait · 1213: deadlock · 2006, 2013: server gone ·
-# 1040, 1053, 1927, 2002, 2003: no connection, shutting down or killed · 3024, 1969: statement time limit
-RETRYABLE_DATABASE_CODES = frozenset({1020, 1040, 1053, 1205, 1213, 1927, 1969, 2002, 2003, 2006, 2013, 3024})
 
 TRANSIENT = (
     TransientError,
@@ -91,7 +88,7 @@ def classify_error(exc: BaseException, retry_on: Collection[str] = (), never_ret
 
 def is_transient(exc: BaseException) -> bool:
     """Whether an exception tells of something that passes: a lost connection, a deadlock, a time limit."""
-    return isinstance(exc, TRANSIENT) or _is_lost_request(exc) or database_code(exc) in RETRYABLE_DATABASE_CODES
+    return isinstance(exc, TRANSIENT) or _is_lost_request(exc) or database_code(exc) in PASSING
 
 
 def get_error_type(exc: BaseException) -> str:
@@ -119,14 +116,12 @@ def retry_after(exc: BaseException) -> float | None:
 
 def parse_retry_after(value: Any) -> float | None:
     """Seconds of a Retry-After value: a number or an HTTP date. None if it is neither."""
-    if value is None or isinstance(value, bool):
-        return None
     try:
         seconds = float(value)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError):
         try:
-            moment = parsedate_to_datetime(value)
-        except (TypeError, ValueError, OverflowError, AttributeError):
+            moment = parsedate_to_datetime(str(value))
+        except (TypeError, ValueError):
             return None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
         seconds = (moment - datetime.now(timezone.utc)).total_seconds()

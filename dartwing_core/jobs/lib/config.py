@@ -64,8 +64,6 @@ class JobType(Protocol):
     name: str
     display_name: str
     handler_method: str
-    timeout_handler_method: str | None
-    dead_letter_handler_method: str | None
     is_enabled: int
     is_paused: int
     own_process: int
@@ -139,14 +137,10 @@ _thread = _OfThread()
 KEPT_SECONDS = 0.25
 
 
-def keep() -> None:
-    """Drop the kept documents, so that they are read again. Within `keeping`."""
-    _thread.kept = {}
-
-
-def is_keeping() -> bool:
-    """Whether `keeping` is entered in this thread."""
-    return _thread.kept is not None
+def read_anew() -> None:
+    """Drop what is kept, so that it is read again."""
+    if _thread.kept is not None:
+        _thread.kept = {}
 
 
 @contextmanager
@@ -157,7 +151,7 @@ def keeping() -> Iterator[None]:
     """
     before = _thread.kept
     if before is None:
-        keep()
+        _thread.kept = {}
     try:
         yield
     finally:

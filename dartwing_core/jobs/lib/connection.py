@@ -1,22 +1,22 @@
-"""Repairs the worker's database connection after an error."""
+"""Repairs the worker's database connection after an error, and notices transactions that the server undoes."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import frappe
+from frappe import _
 
+from ..errors import TransientError
 from . import server_errors, sql
 
 PAUSES = (0.1, 1, 2, 4)
 """Seconds between tries while the database is away, in sum less than a lease."""
 T = TypeVar("T")
 _LOADED = time.monotonic()  # before any reopened connection: a server that started later knows none of them
-LOST = frozenset({0, 1040, 1053, 1927, 2002, 2003, 2006, 2013, 2055})
-"""Error numbers of a connection that is gone or can't be opened. PyMySQL says 0 for one that it closed itself."""
 
 
 def discard() -> None:
@@ -54,7 +54,7 @@ def retried(action: Callable[[], T], *, undo_first: bool = False) -> T:
 
 def is_lost(error: BaseException) -> bool:
     """Whether the error says that the connection is gone."""
-    return server_errors.database_code(error) in LOST or type(error).__name__ == "InterfaceError"
+    return server_errors.database_code(error) in server_errors.LOST or type(error).__name__ == "InterfaceError"
 
 
 def renew() -> None:
@@ -68,3 +68,48 @@ def renew() -> None:
     frappe.set_user(user)
     with contextlib.suppress(Exception):
         sql.kill_connection(old, time.monotonic() - _LOADED)
+
+
+class TransactionWatch:
+    """Notices if the server undoes the whole transaction while entered. Costs no statement.
+
+    A handler that catches such an error and returns would end Completed without its earlier writes.
+    """
+
+    def __init__(self) -> None:
+        self.is_undone = False
+
+    def __enter__(self) -> TransactionWatch:
+        self._database = frappe.local.db  # kept, since `frappe.db` is another object if a handler reconnects
+        self._replaced = vars(self._database).get("sql")
+        self._sql = self._database.sql
+        self._database.sql = self._run
+        return self
+
+    def __exit__(self, *_exception: Any) -> None:
+        if self._replaced is None:
+            del self._database.sql
+        else:
+            self._database.sql = self._replaced
+
+    def check(self) -> None:
+        """Raises TransientError if writes of the handler were undone without its knowledge."""
+        if self.is_undone:
+            raise TransientError(
+                _("The database undid this job's transaction (deadlock), but the handler caught the error and went on.")
+            )
+
+    def _run(self, query: Any, *arguments: Any, **options: Any) -> Any:
+        words = query[:40].lower().split() if isinstance(query, str) else []
+        if words[:1] == ["commit"]:
+            self.check()  # half of the work must not be made permanent
+        try:
+            result = self._sql(query, *arguments, **options)
+        except Exception as error:
+            # A deadlock of named locks alone leaves the transaction as it is.
+            if server_errors.has_undone_transaction(error) and "GET_LOCK" not in str(query):
+                self.is_undone = True
+            raise
+        if words[:1] == ["rollback"] and "to" not in words:  # not to a savepoint
+            self.is_undone = False  # the handler itself has rolled back, and begins again
+        return result

@@ -23,29 +23,9 @@ def time_ordered_id() -> str:
     return _base32(number, TIME_CHARACTERS + RANDOM_BITS // 5)
 
 
-def job_name() -> str:
-    """The name of a new Background Job."""
-    return f"JOB-{time_ordered_id()}"
-
-
-def batch_name() -> str:
-    """The name of a new Job Batch."""
-    return f"BATCH-{time_ordered_id()}"
-
-
-def circuit_name() -> str:
-    """The name of a new Job Circuit."""
-    return f"CIRCUIT-{time_ordered_id()}"
-
-
-def schedule_name() -> str:
-    """The name of a new Job Schedule."""
-    return f"SCHEDULE-{time_ordered_id()}"
-
-
-def organization_name() -> str:
-    """The name of a new Organization."""
-    return f"ORG-{time_ordered_id()}"
+def new_name(prefix: str) -> str:
+    """The name of a new document: the prefix of its kind, such as JOB, and a `time_ordered_id`."""
+    return f"{prefix}-{time_ordered_id()}"
 
 
 def first_job_name(epoch: float) -> str:

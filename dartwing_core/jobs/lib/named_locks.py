@@ -11,25 +11,20 @@ import frappe
 from . import server_errors
 from .dml import in_pieces
 
-LONGEST_LOCK_NAME = 64
 AT_ONCE = 200
 """Locks in one statement."""
 
 
 @contextlib.contextmanager
 def named_lock(name: str, wait: float = 0) -> Iterator[bool]:
-    """Hold a lock of the server while entered. Yields False if another session keeps it."""
-    is_ours = acquire_lock(name, wait)
+    """Hold a lock of the server while entered. Yields False if another session keeps it, as `acquire_locks` does."""
+    names = [lock_name(name)]
+    is_ours = acquire_locks(names, wait)
     try:
         yield is_ours
     finally:
         if is_ours:
-            release_lock(name)
-
-
-def acquire_lock(name: str, wait: float = 0) -> bool:
-    """Acquire the lock of this name. Returns whether that succeeded, as `acquire_locks` does."""
-    return acquire_locks([lock_name(name)], wait)
+            release_locks(names)
 
 
 def acquire_locks(names: Sequence[str], wait: float) -> bool:
@@ -47,18 +42,12 @@ def acquire_locks(names: Sequence[str], wait: float) -> bool:
         raise
 
 
-def release_lock(name: str) -> None:
-    """Release the lock of this name. Does nothing if this connection does not have it."""
-    release_locks([lock_name(name)])
-
-
 def release_locks(names: Sequence[str]) -> None:
-    """Release these locks. `names`: as `lock_name` makes them."""
+    """Release these locks, as far as this connection has them. `names`: as `lock_name` makes them."""
     for some in in_pieces(names, AT_ONCE):
         frappe.db.sql(f"SELECT {', '.join(['RELEASE_LOCK(%s)'] * len(some))}", some)
 
 
 def lock_name(name: str) -> str:
-    """A lock's name in the server, which may serve other sites. A hash if the name is too long for the server."""
-    full = f"{frappe.conf.db_name}:{name}"
-    return full if len(full) <= LONGEST_LOCK_NAME else hashlib.sha256(full.encode()).hexdigest()
+    """A lock's name in the server, which may serve other sites: a hash, since names are limited to 64 characters."""
+    return hashlib.sha256(f"{frappe.conf.db_name}:{name}".encode()).hexdigest()

@@ -17,6 +17,9 @@ QUERY_INTERRUPTED = 1317
 TABLE_CHANGED = 1412  # by DDL since this transaction's snapshot: all of its statements on that table fail
 CONFLICTS = frozenset({1020, LOCK_WAIT_TIMEOUT, DEADLOCK, TABLE_CHANGED})  # 1020: changed since read
 UNDOING = frozenset({1020, DEADLOCK})  # errors that undo the whole transaction
+LOST = frozenset({0, 1040, 1053, 1927, 2002, 2003, 2006, 2013, 2055})
+"""Of a connection that is gone or can't be opened. PyMySQL says 0 for one that it closed itself."""
+PASSING = CONFLICTS | LOST | {1969, 3024}  # 1969, 3024: time limit of a statement
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -26,12 +29,15 @@ def is_conflict(error: BaseException) -> bool:
     deadlock in `delete_doc` into an error of another kind.
     """
     found = _driver_error(error)
-    return found is not None and (found.args[0] in CONFLICTS or _is_about_lost_savepoint(found))
+    if found is None:
+        return False
+    number, text = found.args[0], str(found.args[-1])
+    return number in CONFLICTS or (number == DOES_NOT_EXIST and text.startswith("SAVEPOINT "))
 
 
-def _is_about_lost_savepoint(error: BaseException) -> bool:
-    """The server uses the number for missing procedures and functions too."""
-    return error.args[0] == DOES_NOT_EXIST and str(error.args[-1]).startswith("SAVEPOINT ")
+def has_undone_transaction(error: BaseException) -> bool:
+    """Whether the server has undone the whole transaction of a statement that failed."""
+    return database_code(error) in UNDOING
 
 
 def database_code(error: BaseException) -> int | None:

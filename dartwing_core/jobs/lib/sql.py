@@ -33,8 +33,10 @@ def run_update(query: QueryBuilder, lock_wait: int | None = None, by_name: bool 
     Under MariaDB's snapshot isolation, a row changed since this transaction began would end it with error 1020 and
     undo the handler's work. The guards in WHERE decide instead.
     """
-    _run_as_of_now(query, lock_wait, by_name)
-    return frappe.db._cursor.rowcount
+    statement, parameters = query.walk()
+    if by_name:  # the query builder knows no FORCE INDEX there
+        statement = statement.replace(" SET ", " FORCE INDEX (PRIMARY) SET ", 1)
+    return execute_as_of_now(statement, parameters, lock_wait)
 
 
 def execute_as_of_now(statement: str, values: Mapping[str, Any] | Sequence[Any], lock_wait: int | None = None) -> int:
@@ -64,13 +66,10 @@ def _knows_snapshot_isolation(_server_version: str) -> bool:
     return bool(frappe.db.sql("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'"))
 
 
-def run_locking_read(query: QueryBuilder, columns: Sequence[str] | None = None, lock_wait: int | None = None) -> Any:
-    """Run a SELECT … FOR UPDATE against the latest committed rows, also under snapshot isolation.
-
-    Returns tuples, or dictionaries of these `columns`. `lock_wait`: as for `run_update`.
-    """
-    rows = _run_as_of_now(query, lock_wait)
-    return rows if columns is None else [dict(zip(columns, row, strict=True)) for row in rows]
+def run_locking_read(query: QueryBuilder, *, as_dict: bool = False) -> Any:
+    """Run a SELECT … FOR UPDATE against the latest committed rows, also under snapshot isolation."""
+    statement, parameters = query.walk()
+    return frappe.db.sql(as_of_now() + statement, parameters, as_dict=as_dict)
 
 
 def latest(doctype: str, name: str, column: str) -> Any:
@@ -81,16 +80,6 @@ def latest(doctype: str, name: str, column: str) -> Any:
     table = frappe.qb.DocType(doctype)
     found = run_locking_read(frappe.qb.from_(table).select(table[column]).where(table.name == name).for_update())
     return found[0][0] if found else None
-
-
-def _run_as_of_now(query: QueryBuilder, lock_wait: int | None = None, by_name: bool = False) -> tuple[Any, ...]:
-    statement, parameters = query.walk()
-    return frappe.db.sql(as_of_now(lock_wait) + (force_primary(statement) if by_name else statement), parameters)
-
-
-def force_primary(update: str) -> str:
-    """The text of an UPDATE that finds its rows only by name. The query builder knows no FORCE INDEX there."""
-    return update.replace(" SET ", " FORCE INDEX (PRIMARY) SET ", 1)
 
 
 def commit() -> None:

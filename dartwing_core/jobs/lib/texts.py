@@ -32,22 +32,17 @@ def cut(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
-def describe_unknown(names: Sequence[str], known: Collection[str], *, lists_known: bool = True) -> str:
-    """Which names are unknown, each with the known one that its caller may have meant. Of many, the first are named.
-
-    `lists_known`: whether all known names stand behind a name that resembles none of them.
-    """
-    described = [_describe_unknown(cut(name), known, lists_known) for name in names[:MOST_DESCRIBED]]
+def describe_unknown(names: Sequence[str], known: Collection[str]) -> str:
+    """Which names are unknown, each with the known one that its caller may have meant. Of many, the first are named."""
+    described = [_describe_unknown(cut(name), known) for name in names[:MOST_DESCRIBED]]
     if (left := len(names) - MOST_DESCRIBED) > 0:
         described.append(_("and {0} more").format(left))
     return "; ".join(described)
 
 
-def _describe_unknown(name: str, known: Collection[str], lists_known: bool) -> str:
+def _describe_unknown(name: str, known: Collection[str]) -> str:
     if close := get_close_matches(name, known, 1):
         return _("{0} is unknown: did you mean {1}?").format(name, close[0])
-    if not lists_known:
-        return _("{0} is unknown").format(name)
     return _("{0} is unknown (known: {1})").format(name, ", ".join(sorted(known)) or _("none"))
 
 

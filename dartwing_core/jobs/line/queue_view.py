@@ -142,8 +142,7 @@ def read_view_of_job(line: Line, only: line_queries.Place) -> QueueView:
 
 
 def _begin() -> float:
-    if config.is_keeping():
-        config.keep()
+    config.read_anew()
     return time.monotonic()
 
 

@@ -193,7 +193,7 @@ def _listed(parts: Any) -> Sequence[Any]:
 def _batch_row(organization: str, description: str | None) -> Columns:
     user, now = frappe.session.user, clock.site_time()
     return {
-        **standard_columns(ids.batch_name(), user, now),
+        **standard_columns(ids.new_name("BATCH"), user, now),
         "organization": organization,
         "owner_user": user,
         "description": _text(description),

@@ -87,8 +87,8 @@ def bounded(value: Any, lowest: int, highest: int) -> int:
 def moment(value: Any, argument: str) -> datetime:
     """A moment in the site's time."""
     with suppress(Exception):  # whatever Frappe's parser of dates raises
-        if not isinstance(value, str) or clock.is_readable(value):
-            found = get_datetime(value)
+        found = clock.parse(value) if isinstance(value, str) else get_datetime(value)
+        if found is not None:
             return clock.site_time(found.timestamp()) if found.tzinfo else found
     raise InvalidJobError(_("{0} is no date: {1}.").format(argument, cut(value)))
 

@@ -97,14 +97,11 @@ class Entry:
     def refresh_now(self) -> None:
         """Read it again, however recently it was read."""
         self.is_rung = False
-        answers = redis_queue.if_there(self._read_answers)
-        if answers is not None:
-            self._apply(answers)
-
-    def _read_answers(self) -> list[Any]:
         pipeline = redis_queue.client().pipeline(transaction=False)
         self._add_queries(pipeline)
-        return pipeline.execute()
+        answers = redis_queue.if_there(pipeline.execute)
+        if answers is not None:
+            self._apply(answers)
 
     def refresh_in_pipeline(self, pipeline: Any) -> Callable[[list[Any]], None] | None:
         """Read it in a round trip that is made anyway, before `refresh` would need one of its own."""
@@ -209,20 +206,10 @@ def accept_entry() -> Entry | None:
     )
 
 
-def forget_lost(queues: Iterable[str]) -> int:
-    """Free the places of entries that died with their workers or were deleted. Returns how many.
-
-    Raises redis.exceptions.RedisError.
-    """
-    return sum(_forget_lost(queue) for queue in queues)
-
-
-def _forget_lost(queue: str) -> int:
-    client, now = redis_queue.client(), clock.now_epoch()
-    key = bells_key(queue)
+def forget_lost(queue: str) -> None:
+    """Free the places of entries that died with their workers or were deleted. Raises redis.exceptions.RedisError."""
+    client, key, now = redis_queue.client(), bells_key(queue), clock.now_epoch()
     old: Any = client.zrangebyscore(key, "-inf", now - LISTED_SECONDS)
-    if not old:
-        return 0
     pipeline = client.pipeline(transaction=False)
     for entry in old:
         pipeline.lpos(redis_queue.list_key(queue), entry)
@@ -235,7 +222,6 @@ def _forget_lost(queue: str) -> int:
     ]
     if lost:
         client.zrem(key, *lost)
-    return len(lost)
 
 
 def _is_being_answered(status: bytes, started_at: bytes | None, now: float) -> bool:

@@ -67,15 +67,14 @@ def record_look() -> None:
 
 def looked_at() -> float | None:
     """When this site was last checked, in seconds since 1970. None if Redis does not know."""
-    found = redis_queue.remembered(LOOKED_AT, redis_queue.client())
+    found = redis_queue.remembered(LOOKED_AT)
     return float(found) if found else None
 
 
 def may_pass_by(seconds: int) -> bool:
     """Whether to sweep in passing: no process leads, and none with this interval swept within so many `seconds`."""
-    client = redis_queue.client()
-    is_led = client.exists(redis_queue.site_key(LEADER))
-    return not is_led and redis_queue.first_in(f"{PASSER_BY}-{seconds}", seconds, client)
+    is_led = redis_queue.client().exists(redis_queue.site_key(LEADER))
+    return not is_led and redis_queue.first_in(f"{PASSER_BY}-{seconds}", seconds)
 
 
 @dataclass(slots=True)
@@ -92,8 +91,8 @@ def cursor(name: str) -> Iterator[Cursor]:
 
     Without Redis each sweep begins anew.
     """
-    before = best_effort.run(lambda: redis_queue.remembered(name, redis_queue.client())) or ""
+    before = best_effort.run(lambda: redis_queue.remembered(name)) or ""
     found = Cursor(before)
     yield found
     if found.after != before:
-        best_effort.run(lambda: redis_queue.remember(name, found.after, redis_queue.client()))
+        best_effort.run(lambda: redis_queue.remember(name, found.after))

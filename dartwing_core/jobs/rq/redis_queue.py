@@ -61,14 +61,9 @@ class Availability:
             return None
 
 
-availability = Availability()
-"""Of the queue's Redis."""
-cache_availability = Availability()
-
-
-def if_there(ask: Callable[[], T]) -> T | None:
-    """The result of `ask`, or None if the queue's Redis is not there, or was not a moment ago."""
-    return availability.if_there(ask)
+availability, cache_availability = Availability(), Availability()
+if_there = availability.if_there
+"""Of the queue's Redis, as most calls are."""
 
 
 def answers() -> bool:
@@ -106,19 +101,19 @@ def site_key(name: str) -> str:
     return f"rq:dartwing_core:{frappe.conf.db_name}:{name}"  # the only prefix that Frappe's Redis users may write
 
 
-def first_in(name: str, seconds: int, client: redis.Redis) -> bool:
+def first_in(name: str, seconds: int) -> bool:
     """Whether this is the site's first call under this name within `seconds`: for throttling."""
-    return bool(client.set(site_key(name), 1, nx=True, ex=seconds))
+    return bool(client().set(site_key(name), 1, nx=True, ex=seconds))
 
 
-def remember(name: str, value: str, client: redis.Redis) -> None:
+def remember(name: str, value: str) -> None:
     """Keep a note of this site for an hour. Only for values that may be lost."""
-    client.set(site_key(name), value, ex=3600)
+    client().set(site_key(name), value, ex=3600)
 
 
-def remembered(name: str, client: redis.Redis) -> str:
+def remembered(name: str) -> str:
     """The value that was last kept under this name, or ""."""
-    found: Any = client.get(site_key(name))
+    found: Any = client().get(site_key(name))
     return (found or b"").decode()
 
 

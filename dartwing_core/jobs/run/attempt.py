@@ -25,8 +25,7 @@ from ..job.runs import RunStart
 from ..lib import best_effort, canonical, clock, config, connection, ids, server_errors, sql
 from ..lib.config import RetryPolicy
 from ..lib.row_types import Columns
-from ..lib.secret_texts import without_in
-from ..lib.transaction import TransactionWatch
+from ..lib.secret_values import without_in
 from ..line import claim
 from ..line.claim import Claimer
 from ..line.claimed_job import ClaimedJob
@@ -58,7 +57,7 @@ class Attempt:
         self._heartbeat_thread = heartbeat_thread
         self._heartbeat: Heartbeat | None = None
         self._parameters: str | None = None
-        self._watch = TransactionWatch()
+        self._watch = connection.TransactionWatch()
         self._connection_id = sql.this_connection()
         self._start: RunStart = {
             "background_job": job.name,

@@ -18,8 +18,7 @@ import frappe
 from ..errors import JobCanceledError, JobSnoozed
 from ..job.job_files import AttemptFiles, JobFile
 from ..lib import clock, config, ids
-from ..lib.secret_texts import spellings, without
-from ..lib.secret_values import Secret
+from ..lib.secret_values import Secret, spellings, without
 from ..lib.texts import text_for_storage
 
 MESSAGE_LENGTH = 500

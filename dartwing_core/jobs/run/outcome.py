@@ -19,7 +19,7 @@ from ..job.outcome import Outcome
 from ..lib import canonical, classification, clock, config, plain_text, server_errors
 from ..lib.config import RetryPolicy
 from ..lib.row_types import Columns, TypeAndOrganization
-from ..lib.secret_texts import without, without_in
+from ..lib.secret_values import without, without_in
 from ..lib.server_errors import BaseTimeoutException
 from ..lib.texts import text_for_storage
 from ..status import JobStatus

@@ -69,7 +69,7 @@ def lock_due(name: str, epoch: float) -> ScheduleRow | None:
     schedule = frappe.qb.DocType(config.SCHEDULE)
     query = frappe.qb.from_(schedule).select(*(schedule[column] for column in COLUMNS))
     query = query.where((schedule.name == name) & (schedule.enabled == 1) & (schedule.look_at_epoch <= epoch))
-    rows: list[ScheduleRow] = sql.run_locking_read(query.for_update(skip_locked=True), COLUMNS)
+    rows: list[ScheduleRow] = sql.run_locking_read(query.for_update(skip_locked=True), as_dict=True)
     return content.shown(rows[0]) if rows else None
 
 
@@ -77,7 +77,7 @@ def lock_state(name: str) -> Columns | None:
     """Lock a schedule until the transaction ends, and return the engine's columns as committed now."""
     schedule = frappe.qb.DocType(config.SCHEDULE)
     query = frappe.qb.from_(schedule).select(*(schedule[column] for column in STATE_COLUMNS))
-    rows: list[Columns] = sql.run_locking_read(query.where(schedule.name == name).for_update(), STATE_COLUMNS)
+    rows: list[Columns] = sql.run_locking_read(query.where(schedule.name == name).for_update(), as_dict=True)
     return rows[0] if rows else None
 
 

@@ -11,7 +11,7 @@ import frappe
 from frappe import _
 
 from ..errors import JobBusyError
-from ..lib import best_effort, named_locks, server_errors, sql, transaction
+from ..lib import best_effort, named_locks, server_errors, sql
 from ..lib.row_types import RungJob
 from ..line import wake
 
@@ -98,7 +98,7 @@ def undone_on_error(savepoint: str) -> Iterator[None]:
         yield
     except Exception as error:
         following.actions = actions
-        if transaction.has_undone_transaction(error):
+        if server_errors.has_undone_transaction(error):
             raise  # the savepoint is gone too
         frappe.db.rollback(save_point=savepoint)
         if server_errors.database_code(error) == server_errors.LOCK_WAIT_TIMEOUT:

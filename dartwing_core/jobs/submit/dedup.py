@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
@@ -148,9 +148,9 @@ def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
     chosen: dict[str, Prepared] = {}
     for item in prepared:
         content = item.row["dedup_hash"]
-        if content in chosen and item.on_duplicate == RAISE:
+        if content in chosen and item.request.on_duplicate == RAISE:
             raise DuplicateJobError(_("Two of these jobs are the same."))
-        if content and (content not in chosen or item.on_duplicate == REPLACE):
+        if content and (content not in chosen or item.request.on_duplicate == REPLACE):
             chosen[content] = item
     return {item.row["name"]: chosen.get(item.row["dedup_hash"] or "", item) for item in prepared}
 
@@ -201,8 +201,8 @@ def _decide(item: Prepared, job: HolderRow, user: str) -> Duplicate:
     may_see = visibility.can_see(user, job["owner_user"], job["organization"])
     is_own = job["owner_user"] == user
     # Only a waiting job is replaced: even an UPDATE that changes nothing would lock a running job's row.
-    is_replacing = may_see and is_own and item.on_duplicate == REPLACE and job["status"] in NOT_BEGUN
-    if not is_replacing and not (may_see and item.on_duplicate == RETURN):
+    is_replacing = may_see and is_own and item.request.on_duplicate == REPLACE and job["status"] in NOT_BEGUN
+    if not is_replacing and not (may_see and item.request.on_duplicate == RETURN):
         raise _duplicate_error(job, user)
     return Duplicate(item, job, is_replacing)
 
@@ -226,13 +226,6 @@ def _duplicate_error(found: HolderRow, user: str) -> DuplicateJobError:
 # A retry -------------------------------------------------------------------------------------------------------------
 
 
-class DeduplicatedJob(TypedDict):
-    """A job and its content's hash, if it is deduplicated."""
-
-    name: str
-    dedup_hash: str | None
-
-
 def reclaim_content(job: JobRow, content: str | None) -> str | None:
     """The `active_key` for running an ended job again. Raises DuplicateJobError if a newer job holds its content."""
     keys, refused = reclaim_contents([{"name": job["name"], "dedup_hash": content}])
@@ -242,9 +235,12 @@ def reclaim_content(job: JobRow, content: str | None) -> str | None:
 
 
 def reclaim_contents(
-    jobs: Sequence[DeduplicatedJob],
+    jobs: Sequence[Mapping[str, Any]],
 ) -> tuple[dict[str, str | None], dict[str, DuplicateJobError]]:
-    """The `active_key` of several jobs by name, and the errors of those that can't have one."""
+    """The `active_key` of several jobs by name, and the errors of those that can't have one.
+
+    `jobs`: each with its `name` and its `dedup_hash`.
+    """
     contents = {job["dedup_hash"] for job in jobs if job["dedup_hash"]}
     lock(contents)
     found = holders(contents) if contents else {}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, TypedDict
+from typing import Any
 
 import frappe
 from frappe import _
@@ -17,21 +17,6 @@ from ..lib.texts import cut
 from ..status import ENDED_BADLY, LIVE, JobStatus
 from .request import Prepared
 from .submission import KEY_LENGTH
-
-
-class ParentRow(TypedDict):
-    """A job that others depend on."""
-
-    name: str
-    status: str
-
-
-class ExistingParent(ParentRow):
-    """A parent that existed before the submit."""
-
-    organization: str
-    owner_user: str
-
 
 MAX_DEPENDENCIES = 100_000
 """Most dependencies in one submit."""
@@ -52,11 +37,12 @@ class DependencyCheck:
         if sum(map(len, self._parents)) > MAX_DEPENDENCIES:
             raise InvalidJobError(_("At most {0} dependencies can be made at once.").format(MAX_DEPENDENCIES))
         existing = sorted({p for many in self._parents for p in many if isinstance(p, str)})
-        _check_number(existing)
+        if len(existing) > MOST_PARENTS:
+            raise InvalidJobError(_("depends_on: at most {0} jobs can be named at once.").format(MOST_PARENTS))
         self._existing = _existing(existing)
         self._check(user)
 
-    def connect(self, final: Sequence[ParentRow]) -> list[tuple[str, str]]:
+    def connect(self, final: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
         """Write each job's parent into its row. Returns the pairs for `dependencies.insert`.
 
         `final`: the row that stands for each job: its own, an equal one's before it, or an existing job's. Raises
@@ -67,7 +53,7 @@ class DependencyCheck:
         for item, parents, row in zip(self._asked, self._parents, final, strict=True):
             if item.row["name"] == row["name"]:
                 items[row["name"]] = item
-            found: Iterable[ParentRow] = (final[p] if isinstance(p, int) else self._existing[p] for p in parents)
+            found = (final[p] if isinstance(p, int) else self._existing[p] for p in parents)
             graph.setdefault(row["name"], {}).update({parent["name"]: parent["status"] for parent in found})
         graph = {name: graph[name] for name in items}
         if len(items) < len(final):
@@ -141,19 +127,12 @@ def _keys(asked: Sequence[Prepared]) -> dict[str, int]:
 def _listed(depends_on: Any) -> list[str]:
     names = [depends_on] if isinstance(depends_on, str) else [] if depends_on is None else depends_on
     is_list = isinstance(names, list | tuple | set | frozenset)
-    if is_list:
-        _check_number(names)
     if not is_list or not all(isinstance(name, str) and name.strip() for name in names):
         raise InvalidJobError(_("depends_on must be the id of a job, or a list of ids."))
     return canonical.plain([*names], "depends_on")
 
 
-def _check_number(names: Collection[str]) -> None:
-    if len(names) > MOST_PARENTS:
-        raise InvalidJobError(_("depends_on: at most {0} jobs can be named at once.").format(MOST_PARENTS))
-
-
-def _existing(names: Sequence[str]) -> dict[str, ExistingParent]:
+def _existing(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name, job.status, job.organization, job.owner_user)
     rows = query.where(job.name.isin(names)).run(as_dict=True) if names else []

@@ -75,7 +75,7 @@ def _check_rate(name: str, number: int, user: str) -> None:
 
 def _warn(organization: str, cap: int) -> None:
     """Warn the organization's admins, at most once a minute."""
-    if not redis_queue.first_in(f"warned:{organization}", SECONDS_BETWEEN_WARNINGS, redis_queue.client()):
+    if not redis_queue.first_in(f"warned:{organization}", SECONDS_BETWEEN_WARNINGS):
         return
     message = {"organization": organization, "organization_name": tenancy.name_of(organization), "max_waiting": cap}
     for user in tenancy.admins_of(organization):

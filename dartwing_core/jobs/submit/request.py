@@ -1,11 +1,13 @@
-"""A request for a job, and a checked one with its row. Checks the document that a job is about, and its tags."""
+"""A request for a job, and a checked one with its row. Checks what people tell a job by: title, document and tags."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, cast
 
 from frappe import _
@@ -17,7 +19,7 @@ from ..job.job_rows import NewJobRow
 from ..lib import config
 from ..lib.canonical import plain
 from ..lib.row_types import Columns
-from ..lib.texts import cut
+from ..lib.texts import cut, describe_unknown, text_for_storage
 from ..status import LinePlace
 
 RAISE, RETURN, REPLACE = ON_DUPLICATE = ("raise", "return", "replace")
@@ -66,11 +68,6 @@ class Prepared:
     """Whether no job of its organization or type may start."""
     limits: Limits
 
-    @property
-    def on_duplicate(self) -> str:
-        """The answer to an equal job: "raise", "return" or "replace"."""
-        return self.request.on_duplicate
-
     def write(self, columns: Columns) -> None:
         """Change these columns of the row."""
         self.row.update(cast(NewJobRow, columns))
@@ -79,6 +76,41 @@ class Prepared:
     def may_start(self) -> bool:
         """Whether it is in line and not paused, so that a free worker may claim it within the limits."""
         return self.row["in_line"] == LinePlace.IN_LINE and not self.is_paused
+
+
+# The title, by which people tell a job from others of its type -------------------------------------------------------
+
+
+TITLE_LENGTH = 140
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that change the direction of the text around them."""
+PLACE = re.compile(r"\{(\w+)\}")
+"""A parameter in the title that a Job Type has for its jobs: `Statement for {customer}`."""
+
+
+def title_for(given: Any, template: str | None, parameters: Mapping[str, Any] | None) -> str | None:
+    """The title that a caller gives, or that of the Job Type with parameters in it. Longer ones are cut.
+
+    Only texts, numbers and dates have a place in a title. Raises InvalidJobError for a title that is no text.
+    """
+    if given is not None and not isinstance(given, str):
+        raise InvalidJobError(_("{0} must be text.").format("title"))
+    if given is None:
+        known = parameters or {}
+        given = PLACE.sub(lambda place: _in_title(known.get(place[1])), template or "")
+    return UNSEEN.sub("", " ".join(text_for_storage(given).split()))[:TITLE_LENGTH].strip() or None
+
+
+def check_title_template(template: str, names: Sequence[str]) -> None:
+    """Raises InvalidJobError if a Job Type's title has a place for something else than these parameters."""
+    unknown = [place for place in PLACE.findall(template) if place not in names]
+    if unknown:
+        problem = describe_unknown(unknown, names)
+        raise InvalidJobError(_("The title does not fit the handler: {0}.").format(problem))
+
+
+def _in_title(value: Any) -> str:
+    return str(value) if isinstance(value, str | int | float | Decimal | date) else ""
 
 
 # The document that a job is about, and its tags ----------------------------------------------------------------------

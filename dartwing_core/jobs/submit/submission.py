@@ -23,9 +23,9 @@ from ..rq import redis_queue
 from ..status import JobStatus
 from ..types import declared_types, functions
 from ..types.parameters import Declared
-from . import given_parameters, titles
+from . import given_parameters
 from .given_parameters import Checked
-from .request import ON_DUPLICATE, Prepared, Request, label_columns
+from .request import ON_DUPLICATE, Prepared, Request, label_columns, title_for
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -155,9 +155,9 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
 def _edited_title(job: JobRow, job_type: JobType | None, before: Any, parameters: Mapping[str, Any]) -> str | None:
     """The title with other parameters. One that the caller gave stays."""
     template = job_type.get("job_title") if job_type else None
-    if not template or job["job_title"] != titles.title_for(None, template, before):
+    if not template or job["job_title"] != title_for(None, template, before):
         return job["job_title"]
-    return titles.title_for(None, template, parameters)
+    return title_for(None, template, parameters)
 
 
 def _row(request: Request, job_type: JobType, user: str, parameters: Checked, priority: str) -> Columns:
@@ -173,7 +173,7 @@ def _row(request: Request, job_type: JobType, user: str, parameters: Checked, pr
             "queue": _queue(job_type, priority, request.queue),
             "on_parent_failure": request.on_parent_failure,
             "job_key": request.key,
-            "job_title": titles.title_for(request.title, job_type.get("job_title"), parameters.shown),
+            "job_title": title_for(request.title, job_type.get("job_title"), parameters.shown),
             "sealed_input_parameters": sealing.seal(parameters.text),
             "job_hash": content,
             "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,
@@ -238,8 +238,7 @@ def _newly_declared(name: str) -> JobType | None:
     if not frappe.conf.developer_mode:
         return None
     report = declared_types.sync_types()
-    if config.is_keeping():
-        config.keep()  # anew: what is kept is older than the type
+    config.read_anew()  # what is kept is older than the type
     found = config.job_type(name)
     about = [problem for problem in report.problems if name in problem]
     if not found:

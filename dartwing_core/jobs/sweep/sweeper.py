@@ -107,7 +107,8 @@ def ring() -> int:
 
     Returns how many entries were made.
     """
-    doorbells.forget_lost(line_queries.queues())
+    for queue in line_queries.queues():
+        doorbells.forget_lost(queue)
     return wake.wake_for_line()
 
 

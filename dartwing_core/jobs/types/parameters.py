@@ -24,8 +24,7 @@ from pydantic_core import to_jsonable_python
 
 from ..errors import InvalidJobError, PermanentError
 from ..lib import canonical, secret_values
-from ..lib.secret_texts import spellings
-from ..lib.secret_values import MASK, Secret
+from ..lib.secret_values import MASK, Secret, spellings
 from ..lib.texts import describe_unknown
 from ..lib.texts import translate as _
 from .declaration import mark_of

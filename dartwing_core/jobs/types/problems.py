@@ -8,7 +8,7 @@ from typing import Any
 from frappe import _
 from pydantic import ValidationError
 
-from ..lib.secret_texts import without
+from ..lib.secret_values import without
 from ..lib.texts import cut
 
 WHOLE = "parameters"

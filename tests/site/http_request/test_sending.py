@@ -79,7 +79,7 @@ def test_the_idempotency_key_of_a_job_stays_what_its_first_attempt_has_sent(monk
         context.make_secret()
         context.make_secret()
         since, secret = frappe.db.get_single_value("Job Engine Settings", "idempotency_secret").split()
-        assert ids.job_name() > since
+        assert ids.new_name("JOB") > since
         assert len(secret) == 64
         assert context.key_of(job) == job, "it is older than the secret"
         assert context.key_of(later) != later

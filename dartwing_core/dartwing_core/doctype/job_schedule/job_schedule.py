@@ -52,7 +52,7 @@ class JobSchedule(OrganizationsDocument, SealedDocument):
 
     def autoname(self) -> None:
         """Name the schedule by a new id."""
-        self.name = ids.schedule_name()
+        self.name = ids.new_name("SCHEDULE")
 
     def insert(self, *arguments: Any, **named: Any) -> JobSchedule:
         """An empty organization is the default one. Frappe checks permissions and links before `before_insert`."""

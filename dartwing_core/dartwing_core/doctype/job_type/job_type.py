@@ -9,8 +9,8 @@ from frappe.model.document import Document
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.rq import redis_queue
-from dartwing_core.jobs.submit import titles
 from dartwing_core.jobs.submit.after_commit import after_commit
+from dartwing_core.jobs.submit.request import check_title_template
 from dartwing_core.jobs.types import functions, handlers
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -107,8 +107,9 @@ class JobType(Document):
             self.set(fieldname, (self.get(fieldname) or "").strip())
             if name := self.get(fieldname):
                 declared = handlers.declared_of(handlers.resolve(name), name)
-                if fieldname == "handler_method" and declared and self.has_value_changed("job_title"):
-                    titles.check_template(self.job_title or "", declared.names())
+                is_new = fieldname == "handler_method" and self.has_value_changed("job_title")
+                if is_new and declared and (names := declared.names()) is not None:
+                    check_title_template(self.job_title or "", names)
         self.set("dead_letter_handler_method", (self.get("dead_letter_handler_method") or "").strip())
         if told := self.get("dead_letter_handler_method"):
             functions.resolve(told)

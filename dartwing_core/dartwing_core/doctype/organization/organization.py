@@ -22,7 +22,7 @@ class Organization(GuardedDocument):
 
     def autoname(self) -> None:
         """Name the organization by a new id."""
-        self.name = ids.organization_name()
+        self.name = ids.new_name("ORG")
 
     def validate(self) -> None:
         """Refuse a name that is taken, an id that is still being removed, and a weight out of range."""

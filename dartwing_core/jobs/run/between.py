@@ -16,8 +16,13 @@ import frappe
 from ..lib import best_effort, config, sql
 from ..line.claimed_job import ClaimedJob
 
-KEPT = frozenset({"site", "sites_path", "site_path", "conf", "db", "qb", "job", "initialised"})
-"""Attributes of `frappe.local` that a job leaves as they are."""
+KEPT = frozenset(
+    {
+        *("site", "sites_path", "site_path", "conf", "db", "qb", "job", "initialised"),
+        *("all_apps", "app_modules", "module_app", "doc_events_hooks"),
+    }
+)
+"""Attributes of `frappe.local` that a job leaves as they are: the site's, the bench's and the entry's."""
 CACHES = frozenset({"cache", "request_cache", "system_settings", "website_settings"})
 CALLBACKS = ("before_commit", "after_commit", "before_rollback", "after_rollback")
 MEMORY_LIMIT = 256 * 1024

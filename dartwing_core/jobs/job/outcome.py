@@ -29,7 +29,6 @@ class Outcome:
     """When the job is tried again, in seconds since 1970. None if it is not."""
     keeps_place: bool = False
     """Whether the job has its old place in line, since it is not to blame."""
-    progress_message: str | None = None
     result: str | None = None
     output_reference: str | None = None
     canceled_by: str | None = None

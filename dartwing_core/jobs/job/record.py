@@ -66,17 +66,20 @@ class Job:
         self,
         end: Outcome,
         *,
-        progress: float | None = None,
+        progress: tuple[float, str] | None = None,
         duration: float = 0,
         worker: str | None = None,
         lock_wait: int | None = None,
         log: list[history.Event] | None = None,
     ) -> bool:
-        """An attempt has ended. `log`: gets the event of the history, which is not written here then."""
+        """An attempt has ended. `progress`: its latest percent and message, None to leave what is there.
+
+        `log`: gets the event of the history, which is not written here then.
+        """
         now = clock.site_time()
-        written: Columns = {"crash_count": end.crash_count, "progress_message": end.progress_message}
+        written: Columns = {"crash_count": end.crash_count}
         if progress is not None:
-            written["progress"] = progress
+            written |= {"progress": progress[0], "progress_message": progress[1] or None}
         if end.status == JobStatus.COMPLETED:
             written |= {"progress": 100, "result": end.result, "output_reference": end.output_reference}
             written |= {"error_message": None, "error_type": None}

@@ -186,7 +186,7 @@ class Attempt:
             raise TransientError(_("The database connection was replaced while the handler ran."))
         self._watch.check()
         settings = config.settings()
-        end = outcome.success(result, self.context.progress.message, settings.max_result_bytes, self.context.secrets)
+        end = outcome.success(result, settings.max_result_bytes, self.context.secrets)
         log: list[history.Event] = []
         if not self._write(end, log):
             connection.discard()  # this attempt's writes must not stay (invariant I4)
@@ -266,7 +266,11 @@ class Attempt:
         is_canceled = end.status == JobStatus.CANCELED
         runs.settle(self.run, self._run_columns(end, duration), is_canceled, exists=has_row, lock_wait=SETTLE_WAIT)
         self.was_overtaken = not record.Job(self.job.row).end(
-            end, progress=progress.percent, duration=duration, worker=claim.worker_name(), log=log
+            end,
+            progress=(progress.percent, progress.message),
+            duration=duration,
+            worker=claim.worker_name(),
+            log=log,
         )
         return not self.was_overtaken
 

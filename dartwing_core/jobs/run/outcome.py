@@ -40,13 +40,12 @@ REFERENCE_LENGTH = 16_000
 MAX_CRASHES = 3
 
 
-def success(result: Any, progress_message: str, max_bytes: int, secrets: Collection[str] = ()) -> Outcome:
+def success(result: Any, max_bytes: int, secrets: Collection[str] = ()) -> Outcome:
     """The outcome when the handler has returned. `secrets`: texts that nothing of it may hold."""
     reference, left_out = _reference(result, secrets)
     return Outcome(
         JobStatus.COMPLETED,
         f"Job completed successfully{left_out}",
-        progress_message=without(progress_message, secrets) or None,
         result=storable(result, max_bytes, secrets),
         output_reference=reference,
     )

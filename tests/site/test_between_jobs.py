@@ -116,7 +116,7 @@ def test_what_a_job_has_left_to_its_commit_is_done_whatever_becomes_of_the_engin
     publish, struck = events.Announcement.__call__, []
 
     def publish_or_break(announcement: events.Announcement) -> None:
-        if not struck and any(change.message["to_status"] == "Completed" for change in announcement.changes):
+        if not struck and any(told["to_status"] == "Completed" for _job, told in announcement.changes):
             struck.append(1)
             announcement.changes, announcement.along = [], []
             raise JobTimeoutException("the time limit strikes in the engine's own callback")

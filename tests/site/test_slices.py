@@ -176,7 +176,7 @@ def test_a_job_of_a_slice_costs_five_statements(job_type):
     with database.statements() as seen:
         run_slice(jobs[0])
     assert set(statuses(jobs)) == {"Completed"}
-    looks = ("SELECT `in_line`,", "SELECT org.name, org.status,", "SELECT `name`,`admission_rank`")
+    looks = ("SELECT in_line, ", "SELECT org.name, org.status,", "SELECT name, admission_rank ")
     others = [statement for statement in seen if not statement.startswith(looks)]
     # The job with its owner's standing, its start, its end, its run, and what both say in the history. After a look
     # that is not part of a settle the start says it alone.

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from dartwing_core.jobs import executor
+from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from tests.support import database, factory, processes
 from tests.support.jobs import submitted, submitted_with
@@ -77,6 +78,26 @@ def test_a_job_with_a_process_of_its_own_follows_no_other_and_gets_an_entry_in_f
     run_slice(first)
     assert statuses([first, second, third]) == ["Completed", "Queued", "Queued"]
     assert listed("default")[0] == second.name
+
+
+NAME_OF = "SELECT name FROM `tabBackground Job` WHERE name = %s"
+
+
+def test_a_job_that_needs_an_entry_of_its_own_is_free_when_it_is_rung_for(job_type, monkeypatch):
+    # Seen failing: the process that could not run it kept its row locked, and the worker that was rung found no job.
+    first, second = submitted(job_type, n=1), submitted(type_of("alone", own_process=1), n=2)
+    ring_first, free = doorbells.ring_first, []
+    monkeypatch.setattr(queue_view, "LONGEST", 0)  # each claim reads the line anew, in a transaction of its own
+
+    def ring(*given) -> None:
+        with database.another_connection() as other, other.cursor() as cursor:
+            cursor.execute(f"{NAME_OF} FOR UPDATE SKIP LOCKED", (second.name,))
+            free.extend(cursor.fetchall())
+        ring_first(*given)
+
+    monkeypatch.setattr(doorbells, "ring_first", ring)
+    run_slice(first)
+    assert free == [(second.name,)]
 
 
 def test_a_job_whose_time_limit_does_not_fit_gets_an_entry_of_its_own_in_front(job_type):

@@ -112,7 +112,7 @@ class Claimer:
         """Claim the next job of the view as it is, without reading it anew. Commits, by SQL alone."""
         log: list[history.Event] = []
         job = self._claim_in_order(log)
-        if job:
+        if job or self.needs_entry:  # that one is locked, and another worker is to get it
             history.write(log)
             sql.commit()  # no callbacks: if one raised, nobody would run the attempt
         return job

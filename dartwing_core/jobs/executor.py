@@ -122,7 +122,7 @@ class Slice:
         next_job = None
         try:
             with limit:
-                next_job = attempt.make(claimer, is_named=is_named)
+                next_job = attempt.make(claimer, self._context, is_named=is_named)
         except JobTimeoutException:
             pass  # between the settle and the end of the time limit
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from typing import Any
 
 from dartwing_core.jobs.after import after_settle
 from dartwing_core.jobs.lib import ids
@@ -16,10 +17,10 @@ from dartwing_core.jobs.sweep import agent
 class Begun(attempt.Attempt):
     """A job that was taken; `make` runs its handler and settles, as the only attempt of its process."""
 
-    def make(self, claimer: claim.Claimer | None = None, *, is_named: bool = True) -> ClaimedJob | None:
+    def make(self, *given: Any, **named: Any) -> ClaimedJob | None:
         """Run the handler and settle. End the heartbeat thread."""
         try:
-            return super().make(claimer, is_named=is_named)
+            return super().make(*given, **named)
         finally:
             self._heartbeat_thread.end()
 

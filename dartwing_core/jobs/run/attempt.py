@@ -85,14 +85,19 @@ class Attempt:
         """Whether it calls a function of `enqueue`, which was written for a process of its own."""
         return self.job.row["job_type"] == config.ENQUEUED
 
-    def make(self, claimer: Claimer | None = None, *, is_named: bool = True) -> ClaimedJob | None:
+    def make(
+        self, claimer: Claimer | None = None, context: between.Context | None = None, *, is_named: bool = True
+    ) -> ClaimedJob | None:
         """Run the handler to its end and settle, whatever that end is.
 
-        `claimer`: claims the next job, in the commit of a success where that is possible. Returns that job.
+        `claimer`: claims the next job, in the commit of a success where that is possible. Returns that job. `context`:
+        knows whether the process has grown too much for another one.
         `is_named`: whether the entry of RQ names the job, so that Frappe has called the hooks `before_job`.
         """
         try:
-            return self._succeed(self._run_handler(is_named), claimer)
+            result = self._run_handler(is_named)
+            has_grown = context is not None and context.has_grown()
+            return self._succeed(result, None if has_grown else claimer)
         except BaseException as error:
             failure = self._actual_error(error)
         try:  # out here: an error in it is logged without the handler's, which may tell secrets

@@ -85,9 +85,9 @@ def _stop(job: DoubtfulRow, end: Outcome) -> bool:
 
     Locks the attempt's row meanwhile: so the process can't settle and go on to another job.
     """
-    run = ids.run_name(job["name"], job["attempt"])
     sql.commit()  # a fresh snapshot
-    if not runs.lock_unended(run) or not _is_running(job):
+    has_lock = runs.lock_unended(ids.run_name(job["name"], job["attempt"]))
+    if not (has_lock or _has_waited(job)) or not _is_running(job):
         sql.rollback()
         return False
     if job["worker"] == claim.worker_name():  # the stand-in of a busy worker stops its own process, so last
@@ -151,8 +151,7 @@ def _end(job: DoubtfulRow, end: Outcome, by_force: bool) -> bool:
         if not server_errors.is_conflict(error):
             raise
         sql.commit()  # a fresh snapshot
-        has_waited = job["database_epoch"] > lease_end(job) + config.settings().lease_seconds / 4
-        if not (by_force or has_waited) or not _is_running(job):
+        if not (by_force or _has_waited(job)) or not _is_running(job):
             return False  # its own settle or a cancel holds the row; or its connection is another attempt's by now
         # Its own transaction may lock the row, and its connection outlive its machine. Its lease is over, so end it.
         sql.kill_connection(job["connection_id"], age(job))
@@ -160,6 +159,11 @@ def _end(job: DoubtfulRow, end: Outcome, by_force: bool) -> bool:
     if has_moved:
         sql.kill_connection(job["connection_id"], age(job))
     return has_moved
+
+
+def _has_waited(job: DoubtfulRow) -> bool:
+    """Whether the lease has been over for so long that no settle can be under way."""
+    return job["database_epoch"] > lease_end(job) + config.settings().lease_seconds / 4
 
 
 def _settle(job: DoubtfulRow, end: Outcome) -> bool:

@@ -1,4 +1,7 @@
-"""The work after a settle, best effort: jobs and batches that waited for it go on. The sweeper repairs omissions."""
+"""The work after a settle, best effort: jobs and batches that waited for it go on. The sweeper repairs omissions.
+
+The ends of attempts also open and close circuits. If the worker dies in between, the next attempt makes up for it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ QUICK_SECONDS = 1.0
 
 
 def follow_up(attempt: Attempt) -> None:
-    """Release the jobs that waited for this one, close its batch if it was the last.
+    """Release the jobs that waited for this one, and close its batch if it was the last.
 
     A quick job that had no children when it began has hardly got one since. It is spared that query.
     """

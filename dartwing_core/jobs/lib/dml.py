@@ -1,4 +1,9 @@
-"""Parts of statements for all tables of the engine: Frappe's standard columns, and the SET of an UPDATE."""
+"""INSERT, UPDATE and DELETE of rows, for all tables of the engine.
+
+Rows are deleted so that nobody waits. A DELETE over an index locks the gaps beside the rows, or the gap where there is
+no row, until the commit. There, the rows of other jobs are inserted: their attempts would lose their leases, and run
+twice.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Errors of the database server, by their numbers: what may be tried again, and what has undone a transaction."""
+"""Errors of the database server by their numbers, and the classes of Redis's and RQ's.
+
+They say what may be tried again, and what has undone a transaction.
+"""
 
 from __future__ import annotations
 

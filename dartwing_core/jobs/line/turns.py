@@ -1,6 +1,13 @@
-"""The passes of organizations (`selection`), in Redis. Workers that serve the same queues share them.
+"""Whose turn it is: the turns of organizations.
 
-They may be lost.
+Stride scheduling: each organization has a pass. The lowest is next, and pays 1 / weight for its turn (Waldspurger and
+Weihl, Stride Scheduling, MIT 1995). A pass counts only while its organization can run jobs. An organization that had
+no jobs or no slot, or was paused, comes back level with the lowest of the others. Thus none saves up turns.
+
+Priority is a head start of some turns, which are paid from the organization's own pass. Thus an urgent job goes ahead
+of others' floods, and a flood of urgent jobs starves nobody. Within an organization rank decides (`priorities.rank`).
+
+The passes lie in Redis, where workers of the same queues share them. They may be lost.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ def with_socket(visitor: Visitor, address: str = PATH) -> None:
     visitor.page.goto("about:blank")  # an address that differs only after its # would load nothing
     visitor.page.goto(address)
     expect(visitor.page.locator("#jc-connection")).to_have_text("Live")
+    visitor.page.wait_for_load_state("networkidle")  # a connection asks for the list once more
 
 
 def emit(page: Page, event: str, **message: Any) -> None:

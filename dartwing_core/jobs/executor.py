@@ -123,8 +123,9 @@ class Slice:
         try:
             with limit:
                 next_job = attempt.make(claimer, self._context, is_named=is_named)
-        except JobTimeoutException:
-            pass  # between the settle and the end of the time limit
+        except JobTimeoutException as error:
+            if attempt.end is None and not attempt.was_overtaken:  # else it struck when all was done
+                attempt.fail(error)
         finally:
             _end_time_limit()  # also RQ's own: the engine's work between two jobs has none
         self._note_claim(next_job)

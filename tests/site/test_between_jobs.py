@@ -12,11 +12,12 @@ import pytest
 from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import enqueue, executor, get_job_history, get_job_status
-from dartwing_core.jobs.job import events
+from dartwing_core.jobs.job import event_jobs, events
 from dartwing_core.jobs.lib import connection
 from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from dartwing_core.jobs.run import between
+from dartwing_core.jobs.run.attempt import Attempt
 from tests.support import database, factory, processes, remains
 from tests.support.jobs import submitted, submitted_by, submitted_for
 from tests.support.remains import REMAINS
@@ -88,6 +89,38 @@ def test_a_process_that_grows_in_a_short_job_runs_no_other_job(shared, monkeypat
     monkeypatch.setattr(remains, "found", lambda: monkeypatch.setattr(between, "MEMORY_LIMIT", 0))
     run_slice(jobs[0])
     assert statuses(jobs) == ["Completed", "Queued"]
+
+
+def test_an_error_in_the_claim_of_the_next_job_does_not_fail_the_one_before(job_type, shared, monkeypatch):
+    # Seen failing: the first job was a dead letter, though it had done its work.
+    jobs = [submitted(job_type, n=n) for n in range(2)]
+    rows_for = event_jobs.rows_for
+
+    def refuse_second(changed: Any, from_status: Any, to_status: str, *more: Any) -> Any:
+        if to_status == "Running" and jobs[1].name in [job["name"] for job in changed] and not refused:
+            refused.append(1)
+            raise RuntimeError("of another tenant's job")
+        return rows_for(changed, from_status, to_status, *more)
+
+    refused: list[int] = []
+    monkeypatch.setattr(event_jobs, "rows_for", refuse_second)
+    run_slice(jobs[0])
+    assert refused
+    assert statuses(jobs) == ["Completed", "Completed"]
+
+
+def test_a_time_limit_that_strikes_as_an_error_is_taken_up_ends_the_attempt(monkeypatch):
+    # Seen failing: the job stayed Running for a lease, and was a lost worker's then.
+    fails = factory.job_type("raises", "raises", max_retries=0)
+    job = submitted(fails, what="key")
+
+    def strike(_attempt: Any, _error: BaseException) -> BaseException:
+        raise JobTimeoutException("struck")
+
+    monkeypatch.setattr(Attempt, "_actual_error", strike)
+    run_slice(OTHER)
+    assert statuses([job]) == ["Dead Letter"]
+    assert get_job_history(job.name)["history"][-1]["message"].startswith("Timed Out")
 
 
 def test_a_process_whose_attempt_was_overtaken_takes_no_other_job(job_type):

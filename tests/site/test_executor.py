@@ -63,7 +63,7 @@ def test_others_see_work_and_completion_at_the_same_time(monkeypatch):
 
 
 def test_a_failure_takes_the_handlers_writes_back_and_schedules_the_retry_in_one_write():
-    # I5. Broken by `undo_first` being left out in `executor.Attempt._fail`.
+    # I5. Broken by `undo_first` being left out in `executor.Attempt.fail`.
     job = submitted(factory.job_type("note", "add_note", max_retries=2), title="test note", then="fail")
     status = run(job)
     assert (status["status"], status["error_type"], status["retry_count"]) == ("Failed", "Transient", 1)

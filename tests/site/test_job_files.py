@@ -102,7 +102,7 @@ def test_a_checkpoint_keeps_what_was_attached_before_it(job_type):
 
 def test_what_a_killed_worker_leaves_after_its_checkpoint_is_out_of_reach(job_type, monkeypatch):
     job = submitted(job_type, steps=[["a.txt", "keep", "b.txt", "fail"]])
-    monkeypatch.setattr(Attempt, "_fail", lambda *_arguments: None)
+    monkeypatch.setattr(Attempt, "fail", lambda *_arguments: None)
     run(job)
     frappe.db.rollback()
     assert [path.name for path in files.on_disk(job)] == ["a.txt", "b.txt"]

@@ -77,7 +77,7 @@ def test_a_limit_behind_the_commit_is_completed(where, monkeypatch):
 
 def test_a_limit_in_a_commit_that_is_made_in_the_end_is_completed_and_not_cleaned_up(monkeypatch):
     # The server was slow: asked for the first time, it had not committed yet.
-    # Seen failing (" cleaned up" beside "Completed") when `Attempt._fail` cleans up whoever wrote the end.
+    # Seen failing (" cleaned up" beside "Completed") when `Attempt.fail` cleans up whoever wrote the end.
     job = late_job(when="after_commit")
     monkeypatch.setattr(Attempt, "_is_committed", lambda self: False)
     assert run_under_limit(job)["status"] == "Completed"
@@ -85,7 +85,7 @@ def test_a_limit_in_a_commit_that_is_made_in_the_end_is_completed_and_not_cleane
 
 
 def test_a_limit_while_the_failure_is_written_leaves_one_end(monkeypatch):
-    # Seen failing (stuck in Running) without `except BaseTimeoutException` in `Attempt._fail`.
+    # Seen failing (stuck in Running) without `except BaseTimeoutException` in `Attempt.fail`.
     job = submitted(factory.job_type("raising", "raises", default_timeout=1), what="key")
     settle, calls = runs.settle, []
 

@@ -80,7 +80,7 @@ def cancel_now(name: str, user: str, reason: str | None) -> None:
                 return
         except JobChangedError:
             continue
-        if sql.committed(partial(Job(job).cancel, user, reason)):
+        if sql.committed(partial(Job(job).cancel, user, reason, LOCK_WAIT)):
             batch_end.release_and_close([name], [job["parent_batch"]])
             wake.admit_held()
             return

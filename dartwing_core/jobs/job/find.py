@@ -237,11 +237,11 @@ def of_organization(organization: str, statuses: Iterable[JobStatus], limit: int
 # Locks of jobs that are about to be moved -----------------------------------------------------------------------------
 
 
-def is_current(name: str, attempt: int) -> bool:
+def is_current(name: str, attempt: int, lock_wait: int) -> bool:
     """Whether this attempt is still the running one. Locks the row until the transaction ends."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.status, job.attempt).where(job.name == name)
-    found = sql.run_locking_read(query.for_update())
+    found = sql.run_locking_read(query.for_update(), lock_wait=lock_wait)
     return bool(found) and found[0] == (str(JobStatus.RUNNING), attempt)
 
 

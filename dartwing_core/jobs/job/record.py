@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import frappe
 from pypika import Case
@@ -21,7 +21,7 @@ from ..lib.texts import TEXT_LENGTH, text_for_storage
 from ..rq import doorbells, redis_queue
 from ..status import FINISHED, RETRYABLE, JobStatus, LinePlace, can_move
 from . import columns, event_jobs, events, find, history, labels, notices
-from .find import LOCK_WAIT
+from .find import LOCK_WAIT, Child
 from .job_rows import HolderRow, JobRow, NewJobRow, WaitingRow
 from .outcome import Outcome
 
@@ -33,7 +33,6 @@ REPLACEABLE = (
     *("job_title", "reference_doctype", "reference_name", "job_tags"),
 )
 """The columns that a newer request for an equal job replaces."""
-Child = TypeVar("Child", bound=WaitingRow)
 
 
 class Job:
@@ -152,9 +151,9 @@ class Job:
         """The one guarded move: the UPDATE, the history, and what is told of it."""
         from_status = _checked(self.row["status"], to_status)
         stored = _of_status(to_status, actor, at or clock.site_time()) | content.sealed(written)
+        told = event_jobs.rows_for([self.row], from_status, to_status)  # first: an error here moves nothing
         if not _update([self.row["name"]], stored, from_status, self.row["attempt"], lock_wait):
             return False
-        _tell([self.row], from_status, to_status, written)
         event = history.event_of(
             self.row,
             from_status,
@@ -169,6 +168,7 @@ class Job:
             history.write([event])
         else:
             log.append(event)
+        _tell([self.row], told, from_status, to_status, written)
         self._take(stored)
         return True
 
@@ -239,7 +239,8 @@ def put_in_line(rows: Sequence[WaitingRow]) -> list[WaitingRow]:
         message = ENTERED if from_status == JobStatus.PENDING else ENTERED_AGAIN
         moved = [history.event_of(row, from_status, JobStatus.QUEUED, message, config.ENGINE) for row in some]
         history.write(moved, at=now)
-        _tell(some, from_status, JobStatus.QUEUED, {})
+        told = event_jobs.rows_for(some, from_status, JobStatus.QUEUED)
+        _tell(some, told, from_status, JobStatus.QUEUED, {})
     return list(rows)
 
 
@@ -286,7 +287,7 @@ def _move_all(
     from_status = _checked(free[0]["status"], to_status)
     stored = _of_status(to_status, actor, at) | content.sealed(written)
     _update([job["name"] for job in free], stored, from_status)
-    _tell(free, from_status, to_status, written)
+    _tell(free, event_jobs.rows_for(free, from_status, to_status), from_status, to_status, written)
     more = {"retry_attempt": written["retry_count"]} if "retry_count" in written else {}
     history.write([history.event_of(job, from_status, to_status, message, actor, **more) for job in free])
     return free
@@ -399,9 +400,11 @@ class _Doorbell:
         redis_queue.if_there(lambda: doorbells.ring(rows))
 
 
-def _tell(jobs: Sequence[Any], from_status: JobStatus, to_status: JobStatus, written: Columns) -> None:
-    """Tell apps, browsers and owners of a change, all of it once the transaction is committed."""
-    insert_untold(event_jobs.rows_for(jobs, from_status, to_status))
+def _tell(
+    jobs: Sequence[Any], told: Sequence[NewJobRow], from_status: JobStatus, to_status: JobStatus, written: Columns
+) -> None:
+    """Tell apps (`told`: their jobs), browsers and owners of a change, once the transaction is committed."""
+    insert_untold(told)
     events.announce(jobs, from_status, to_status, written)
     for job in jobs:
         notices.notify_after_commit(job, to_status)

@@ -54,7 +54,7 @@ class RunStart(TypedDict):
     worker: str
     rq_job_id: str
     connection_id: int
-    started_at: datetime
+    started_at: datetime | None
 
 
 TRACEBACK_LENGTH = 50_000
@@ -104,8 +104,7 @@ def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> boo
     try:
         write(ids.run_name(job, attempt), {"background_job": job, "attempt": attempt, **values}, lock_wait=0)
     except Exception as error:
-        is_locked = server_errors.database_code(error) == server_errors.LOCK_WAIT_TIMEOUT
-        if not is_locked or server_errors.has_undone_transaction(error):
+        if server_errors.database_code(error) != server_errors.LOCK_WAIT_TIMEOUT:
             raise
         return False
     return True

@@ -66,10 +66,13 @@ def _knows_snapshot_isolation(_server_version: str) -> bool:
     return bool(frappe.db.sql("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'"))
 
 
-def run_locking_read(query: QueryBuilder, *, as_dict: bool = False) -> Any:
-    """Run a SELECT … FOR UPDATE against the latest committed rows, also under snapshot isolation."""
+def run_locking_read(query: QueryBuilder, *, as_dict: bool = False, lock_wait: int | None = None) -> Any:
+    """Run a SELECT … FOR UPDATE against the latest committed rows, also under snapshot isolation.
+
+    `lock_wait`: as for `run_update`.
+    """
     statement, parameters = query.walk()
-    return frappe.db.sql(as_of_now() + statement, parameters, as_dict=as_dict)
+    return frappe.db.sql(as_of_now(lock_wait) + statement, parameters, as_dict=as_dict)
 
 
 def latest(doctype: str, name: str, column: str) -> Any:

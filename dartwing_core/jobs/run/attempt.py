@@ -65,7 +65,7 @@ class Attempt:
             "worker": claim.worker_name(),
             "rq_job_id": entry_id,
             "connection_id": self._connection_id or 0,
-            "started_at": job.row["started_at"] or clock.site_time(),
+            "started_at": job.row["started_at"],
         }
         self.context = self._make_context()
 
@@ -101,7 +101,7 @@ class Attempt:
         except BaseException as error:
             failure = self._actual_error(error)
         try:  # out here: an error in it is logged without the handler's, which may tell secrets
-            self._fail(failure)
+            self.fail(failure)
             if not isinstance(failure, Exception):
                 # SystemExit, KeyboardInterrupt: the worker is going down, the job is not.
                 raise (outcome.without_text(failure) if self.context.secrets else failure) from None
@@ -134,23 +134,24 @@ class Attempt:
         job, owner = self.job, self.job.owner
         if not job.handler:
             raise PermanentError(_("Job Type {0} does not exist any more.").format(job.row["job_type"]))
-        if not is_named:
-            between.call_before_job(job)
-        state = owner.standing().limits
-        if state.is_paused or state.state in standing.STOPPED_STATES:
-            raise JobPutBackError(_("The organization is paused or suspended."))
-        frappe.set_user(owner.user)
-        frappe.local.lang = owner.language or frappe.local.lang
-        permission.check_owner(owner, job.requires_permission)
-        self._parameters = content.parameters_of(job.row)
-        self.context.parameters = canonical.load(self._parameters) or {}
-        if job.attempt > 1:
-            self.context.state = canonical.load(runs.latest_state(job.name))
         self._heartbeat = Heartbeat(self.context, self.run, self._start, self._heartbeat_thread)
-        with self._heartbeat, self._watch, config.not_keeping():
-            handler = handlers.resolve(job.handler)
-            hold_secrets(self.context, parameters.secrets_of(handler, self.context.parameters))
-            return self._call(handler)
+        with self._heartbeat:  # hooks of other apps may take longer than a lease
+            if not is_named:
+                between.call_before_job(job)
+            state = owner.standing().limits
+            if state.is_paused or state.state in standing.STOPPED_STATES:
+                raise JobPutBackError(_("The organization is paused or suspended."))
+            frappe.set_user(owner.user)
+            frappe.local.lang = owner.language or frappe.local.lang
+            permission.check_owner(owner, job.requires_permission)
+            self._parameters = content.parameters_of(job.row)
+            self.context.parameters = canonical.load(self._parameters) or {}
+            if job.attempt > 1:
+                self.context.state = canonical.load(runs.latest_state(job.name))
+            with self._watch, config.not_keeping():
+                handler = handlers.resolve(job.handler)
+                hold_secrets(self.context, parameters.secrets_of(handler, self.context.parameters))
+                return self._call(handler)
 
     def _call(self, handler: handlers.Handler) -> Any:
         process = os.getpid()
@@ -175,7 +176,8 @@ class Attempt:
         if self.context.remaining_seconds() <= 0:
             raise JobTimeoutError(_("The time limit was reached."))
         runs.write(self.run, {**self._start, "state": text, "sealed_files": self.context.files.index()})
-        if not find.is_current(self.job.name, self.job.attempt):
+        if not find.is_current(self.job.name, self.job.attempt, SETTLE_WAIT):
+            connection.discard()  # a handler may catch the error and commit
             raise JobCanceledError(_("This attempt was overtaken by another one."))
         self.context.files.keep()  # before the commit: an error in it may hide that it is done
         frappe.db.commit()
@@ -193,11 +195,11 @@ class Attempt:
         settings = config.settings()
         end = outcome.success(result, settings.max_result_bytes, self.context.secrets)
         log: list[history.Event] = []
-        if not self._write(end, log):
+        if not self._write_success(end, log):
             connection.discard()  # this attempt's writes must not stay (invariant I4)
             self.context.files.drop()
             return None
-        next_job = claimer.claim_with_settle(log) if claimer and self._may_share_commit() else None
+        next_job = self._claim_next(claimer, log) if claimer and self._may_share_commit() else None
         self.end = end
         try:
             history.write(log)
@@ -212,6 +214,27 @@ class Attempt:
             frappe.logger("dartwing_core").warning(f"{self.job.name}: a callback after its commit failed: {said}")
         return next_job
 
+    def _write_success(self, end: Outcome, log: list[history.Event]) -> bool:
+        try:
+            return self._write(end, log)
+        except Exception as error:
+            if server_errors.database_code(error) != server_errors.LOCK_WAIT_TIMEOUT:
+                raise
+            # The handler is not to blame: whoever cancels the job has not decided in time.
+            raise JobPutBackError(_("Another transaction keeps the job locked.")) from error
+
+    def _claim_next(self, claimer: Claimer, log: list[history.Event]) -> ClaimedJob | None:
+        """Claim the next job. Its own errors are left to another look, unless they undo what is written here."""
+        written = len(log)
+        try:
+            return claimer.claim_with_settle(log)
+        except Exception as error:
+            has_started = len(log) > written
+            if has_started or outcome.is_timeout(error) or server_errors.database_code(error) is not None:
+                raise
+            frappe.logger("dartwing_core").exception("The next job was left to another look")
+            return None
+
     def _may_share_commit(self) -> bool:
         """Whether the commit of this success may start the next job: nothing follows that may take long or fail."""
         return not (self.job.has_children or self._is_function or self.still_beats or between.has_callbacks())
@@ -225,8 +248,11 @@ class Attempt:
         timeout.__cause__ = error
         return timeout
 
-    def _fail(self, error: BaseException) -> None:
-        """Undo the handler's writes, then write outcome and retry schedule at once (invariant I5)."""
+    def fail(self, error: BaseException) -> None:
+        """Undo the handler's writes, then write outcome and retry schedule at once (invariant I5).
+
+        Does nothing if the attempt has settled by now: a time limit may strike at any moment.
+        """
         if self.end is not None and self._is_committed():
             return  # the time limit has struck just after the commit
         self.end = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import (
+    JobCanceledError,
     PermanentError,
     TransientError,
     cancel_job,
@@ -197,6 +199,51 @@ def test_an_attempt_whose_cancel_stays_undecided_is_left_to_the_sweep(handled, m
     rescue.sweep()
     assert status(made) == "Canceled"
     assert notes(made) == 0
+
+
+def test_a_cancel_that_is_taken_back_late_costs_no_retry(handled, monkeypatch):
+    # Seen failing: the wait for the row counted as the handler's own error, and the job was a dead letter.
+    is_accepted, has_waited = threading.Event(), threading.Event()
+    fail = attempt.Attempt.fail
+
+    def noted(made, error):
+        has_waited.set()
+        canceler[0].answer()
+        fail(made, error)
+
+    def taken_back(name: str):
+        cancel_job(name)
+        is_accepted.set()
+        assert has_waited.wait(30)
+        frappe.db.rollback()
+
+    def handler(context):
+        add_note(context)
+        canceler.append(Meanwhile(lambda: taken_back(context.job_id)))
+        assert is_accepted.wait(30)
+
+    canceler: list[Meanwhile] = []
+    monkeypatch.setattr(attempt, "SETTLE_WAIT", 1)
+    monkeypatch.setattr(attempt.Attempt, "fail", noted)
+    kind = handled(handler)
+    frappe.db.set_value("Job Type", kind, "max_retries", 0)
+    frappe.db.commit()
+    made = submitted(kind)
+    found = run(made)
+    assert (found["status"], found["retry_count"], notes(made)) == ("Pending", 0, 0)
+
+
+def test_a_checkpoint_of_an_overtaken_attempt_leaves_nothing(handled):
+    # Seen failing: a handler that caught the error and committed left its state to later attempts.
+    def handler(context):
+        elsewhere(frappe.db.set_value, "Background Job", context.job_id, "attempt", 2)
+        with contextlib.suppress(JobCanceledError):
+            context.checkpoint({"done": "late"})
+        frappe.db.commit()
+
+    made = submitted(handled(handler))
+    run(made)
+    assert runs.latest_state(made.name) is None
 
 
 @pytest.mark.parametrize("operation", [cancel_job, lambda name: cancel_jobs([name])["refused"][name]])

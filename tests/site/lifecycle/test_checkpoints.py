@@ -30,10 +30,10 @@ def test_a_checkpoint_of_an_overtaken_attempt_is_refused(monkeypatch):
     job = submitted(made("batches"), batches=2)
     is_current = find.is_current
 
-    def overtaken(name, attempt):
+    def overtaken(name, attempt, lock_wait):
         with database.another_connection() as other, other.cursor() as cursor:
             cursor.execute("UPDATE `tabBackground Job` SET attempt = 2 WHERE name = %s", (name,))
-        return is_current(name, attempt)
+        return is_current(name, attempt, lock_wait)
 
     monkeypatch.setattr(find, "is_current", overtaken)
     assert run(job)["status"] == "Running"

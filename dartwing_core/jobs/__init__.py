@@ -5,7 +5,7 @@ from dartwing_core.jobs import submit_job, job_handler, TransientError, Permanen
 
 from __future__ import annotations
 
-from .engine import cancel_job, retry_job, submit_job, submit_jobs
+from .engine import cancel_job, reschedule_job, retry_job, run_now, submit_job, submit_jobs
 from .errors import (
     BatchNotFoundError,
     CircuitNotFoundError,
@@ -49,7 +49,6 @@ from .operations.dead_letters import (
 from .operations.enqueuing import enqueue
 from .operations.handler_submit import job_handler
 from .operations.job_types import get_job_type_overview, list_job_types
-from .operations.reschedule import reschedule_job, run_now
 from .operations.schedules import get_schedule, list_schedules, preview_schedule, run_schedule_now
 from .read.details import get_job_details, open_file
 from .read.figures import get_execution_time_stats, get_job_counts, get_metrics, get_slowest_jobs

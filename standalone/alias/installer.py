@@ -77,11 +77,6 @@ def sync_all(force: int = 0, reset_permissions: bool = False) -> None:
     monoframe.clear_cache()
 
 
-def get_all_patches(patch_type: Any = None) -> list[str]:
-    """The patches of all installed apps. The fork reads its own only."""
-    return [p for app in monoframe.get_installed_apps() for p in patches.get_patches_from_app(app, patch_type)]
-
-
 def restore_database(
     self: Any, verbose: bool, target: str, source: str, user: str, password: str | None = None
 ) -> None:
@@ -99,5 +94,4 @@ def apply() -> None:
     installer.install_app = install_app
     installer.add_to_installed_apps = add_to_installed_apps
     sync.sync_all = sync_all
-    patches.get_all_patches = get_all_patches
     db_manager.DbManager.restore_database = restore_database

@@ -5,7 +5,17 @@ from dartwing_core.jobs import submit_job, job_handler, TransientError, Permanen
 
 from __future__ import annotations
 
-from .engine import cancel_job, reschedule_job, retry_job, run_now, submit_job, submit_jobs
+from .engine import (
+    cancel_job,
+    cancel_jobs,
+    delete_jobs,
+    reschedule_job,
+    retry_job,
+    retry_jobs,
+    run_now,
+    submit_job,
+    submit_jobs,
+)
 from .errors import (
     BatchNotFoundError,
     CircuitNotFoundError,
@@ -38,7 +48,6 @@ from .operations.batches import (
     retry_batch,
     submit_batch,
 )
-from .operations.bulk import cancel_jobs, delete_jobs, retry_jobs
 from .operations.circuits import get_open_circuits, manually_close_circuit
 from .operations.dead_letters import (
     bulk_retry_dead_letter,

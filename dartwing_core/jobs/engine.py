@@ -28,7 +28,6 @@ from .submit import dedup, quota, submission
 from .submit.after_commit import after_commit, undone_on_error
 from .submit.dependency_check import DependencyCheck
 from .submit.request import CALLERS_ARGUMENTS, Prepared, Request
-from .sweep import sweeper
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -338,9 +337,7 @@ def _insert_new_jobs(
 
 def wake_after_commit(prepared: list[Prepared]) -> None:
     """Wake workers for new jobs in line, after the commit."""
-    actions = after_commit()
-    actions.wake_for([item.row for item in prepared if item.may_start])
-    actions.add_once(sweeper.sweep_after_submit)
+    after_commit().wake_for([item.row for item in prepared if item.may_start])
 
 
 def _parse_request(arguments: Any) -> Request:

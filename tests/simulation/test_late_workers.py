@@ -27,7 +27,6 @@ NOTES = "SELECT COUNT(*) FROM tabNote WHERE title = %s"
 def job_type(site, monkeypatch) -> str:
     monkeypatch.setattr(sql, "kill_connection", lambda *_arguments: None)  # all jobs are claimed on the test's own
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
     name = factory.job_type("row", "write_row", max_retries=0)
     frappe.db.commit()
     return name

@@ -18,23 +18,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 RUN_DIR = "DW_RUN_DIR"  # the mark: the environment variable that every process of a run inherits
 FOLDERS, LOCK = "dw-", "lock"
 YOUNG = 60  # seconds
 PR_SET_PDEATHSIG = 1
 
-try:
-    _prctl: Callable[..., Any] | None = ctypes.CDLL(None).prctl
-except (OSError, AttributeError):  # not Linux: the others remain
-    _prctl = None
+_prctl = ctypes.CDLL(None).prctl
 
 
 def die_with_parent() -> None:
     """For `preexec_fn`: ask the kernel to kill this process when the one that started it is gone."""
-    if _prctl:
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Failed(Exception):

@@ -19,6 +19,7 @@ REDIS = {("redis-server", "valkey-server"): "redis-server"}
 MARIADB = {
     ("mariadbd", "mysqld"): "mariadb-server-core",
     ("mariadb-install-db", "mysql_install_db"): "mariadb-server-core",
+    ("mariadb", "mysql"): "mariadb-client-core",
     ("my_print_defaults",): "mariadb-client-core",  # mariadb-install-db calls it
 }
 CHROMIUM = {("chromium", "chromium-browser", "google-chrome"): "chromium"}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, cast, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from ..engine import submit_job
 from ..run.context import JobContext
@@ -38,25 +37,8 @@ if TYPE_CHECKING:
         def __call__(self, context: JobContext, *arguments: P.args, **named: P.kwargs) -> R:
             """Run it, as the engine does."""
 
-        def with_options(self, **options: Unpack[SubmitOptions]) -> Submitter[P]:
+        def with_options(self, **options: Any) -> Submitter[P]:
             """This handler with further arguments of `submit_job`: `send.with_options(priority="High").submit(…)`."""
-
-
-class SubmitOptions(TypedDict, total=False):
-    """Arguments of `submit_job` beside type, organization and parameters."""
-
-    priority: str
-    depends_on: str | Sequence[str]
-    available_at: datetime | timedelta | str | float
-    dedup_key: str
-    on_duplicate: str
-    on_parent_failure: str
-    deduplication: str
-    timeout: int
-    max_retries: int
-    title: str
-    reference: Any
-    tags: Collection[str]
 
 
 @overload
@@ -131,9 +113,9 @@ class TypeSubmitter:
         """A job with these parameters, to be submitted with others."""
         return batches.job(self._type_name, self._parameters(arguments, named), **self._options)
 
-    def with_options(self, **options: Unpack[SubmitOptions]) -> TypeSubmitter:
+    def with_options(self, **options: Any) -> TypeSubmitter:
         """A submitter with further arguments of `submit_job`, which checks them at the submit."""
-        return TypeSubmitter(self._function, self._type_name, {**self._options, **cast(dict[str, Any], options)})
+        return TypeSubmitter(self._function, self._type_name, {**self._options, **options})
 
     def _parameters(self, arguments: Sequence[Any], named: Mapping[str, Any]) -> Mapping[str, Any]:
         return parameters_of(self._function, arguments, named)

@@ -62,6 +62,7 @@ class Site:
                     logger = frappe.logger(APP, allow_site=False)
                     logger.exception(f"Could not check site {self.name}; it is tried again, and logged once")
             self._has_failed, self._has_app = True, False  # it may have been uninstalled
+            self.resign()  # another machine may reach the database
             pause = max(IDLE, REST * (time.monotonic() - began))
         self.next_look = time.monotonic() + pause
 

@@ -146,7 +146,7 @@ def run_for(names, looks: int) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(agent, "LIST_INTERVAL", 0.0)
-        agent.run(stop, listed, SITES, interval=0.01)
+        agent.run(stop, listed, SITES)
 
 
 def test_the_loop_touches_no_context_but_its_own(sweeps):
@@ -163,7 +163,7 @@ def test_each_look_sees_what_has_changed_since(alice, sweeps, monkeypatch):
     answers: list[bool] = []
     monkeypatch.setattr(agent, "ANYWAY", 0)
     monkeypatch.setattr(sweeper, "sweep", lambda: answers.append(permission.has_required(alice, requirement)))
-    site = agent.Site(SITE, 1)
+    site = agent.Site(SITE)
     try:
         site.check(SITES)
         frappe.db.sql(
@@ -185,7 +185,7 @@ def test_a_site_that_can_not_be_looked_at_keeps_no_other_waiting_and_is_logged_o
     logged = []
     monkeypatch.setattr(frappe.logger("dartwing_core", allow_site=False), "exception", logged.append)
     sweep = agent.Site.sweep_if_leader
-    broken = agent.Site(SITE, 0.01)
+    broken = agent.Site(SITE)
 
     def fail(self):
         if self is broken:
@@ -197,7 +197,7 @@ def test_a_site_that_can_not_be_looked_at_keeps_no_other_waiting_and_is_logged_o
         broken.check(SITES)
         assert broken.next_look - time.monotonic() > 1
     assert len(logged) == 1
-    other = agent.Site(SITE, 0.01)
+    other = agent.Site(SITE)
     other.check(SITES)
     assert len(sweeps) == 1
     monkeypatch.setattr(agent.Site, "sweep_if_leader", sweep)

@@ -39,10 +39,9 @@ SOON = 0.02
 class Site:
     """One of the checked sites, with the time of its next check."""
 
-    def __init__(self, name: str, interval: float = INTERVAL) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
         self.next_look = 0.0
-        self._interval = interval
         self._has_failed = False
         self._has_app = False
         self._candidate: leader.Candidate | None = None
@@ -86,7 +85,7 @@ class Site:
             return SELDOM
         self._candidate = self._candidate or leader.Candidate()
         if not self._candidate.leads():
-            return self._interval
+            return INTERVAL
         now, outlook = clock.now_epoch(), find.outlook()
         patience = WITH_DEPENDENTS if outlook.has_dependents else ANYWAY
         is_time = time.monotonic() - self._swept_at >= patience
@@ -94,7 +93,7 @@ class Site:
             return min(IDLE, outlook.due_epoch - now + SOON)
         self._swept_at = time.monotonic()
         sweeper.sweep()
-        return self._interval
+        return INTERVAL
 
     def resign(self) -> None:
         """Let another process lead the site at once."""
@@ -103,8 +102,8 @@ class Site:
                 self._candidate.resign()
 
 
-def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: str, interval: float = INTERVAL) -> None:
-    """Check the sites of these names, each about every `interval` seconds, until `stop` is set.
+def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: str) -> None:
+    """Check the sites of these names again and again, until `stop` is set.
 
     `names` is called again every few seconds: sites come and go.
     """
@@ -112,7 +111,7 @@ def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: s
     next_list = 0.0
     while not stop.is_set():
         if time.monotonic() >= next_list:
-            sites = {name: sites.get(name) or Site(name, interval) for name in names()}
+            sites = {name: sites.get(name) or Site(name) for name in names()}
             next_list = time.monotonic() + LIST_INTERVAL
         site = min(sites.values(), key=lambda site: site.next_look, default=None)
         due = min(next_list, site.next_look) if site else next_list

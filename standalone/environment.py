@@ -18,12 +18,10 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from . import cache, programs, run, serving
+from . import cache, programs
 from .processes import Failed, die_with_parent, end_leftovers
 
 FOLDER = Path(__file__).resolve().parent
-CHECKS = {"run": run.check, "serve": serving.check}
-"""Refuses wrong arguments before anything is installed. Standard library only."""
 LOCKS = ("build.txt", "requirements.txt")  # in this order, see build.txt
 
 
@@ -77,9 +75,7 @@ def main(arguments: list[str]) -> NoReturn:
     if arguments[:1] == ["clean"]:
         sys.exit(clean())
     try:
-        if check := CHECKS.get(arguments[0] if arguments else ""):
-            check(arguments[1:])
-        programs.provide(arguments[0] if arguments else "", has_bench=any(a.startswith("--bench") for a in arguments))
+        programs.provide(arguments[0], has_bench=any(a.startswith("--bench") for a in arguments))
         cache.hold()
         python = str(prepare())
     except Failed as failure:

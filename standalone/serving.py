@@ -24,15 +24,9 @@ SHOP = "standalone.shop_jobs"
 LIVING = (sys.executable, "-P", "-m", "standalone.script", "-m", "standalone.living_site")
 
 
-def check(arguments: list[str]) -> None:
-    """Fail if the arguments ask for something that can't be."""
-    _read(arguments)
-    options()
-
-
 def serve(arguments: list[str]) -> NoReturn:
     """Serve until Ctrl-C, or until one of the site's processes ends."""
-    asked = _read(arguments)
+    asked = read(arguments)
     own = own_code(asked)
     if not own and not asked.empty:
         own = {"handlers": [SHOP]}
@@ -53,7 +47,7 @@ def serve(arguments: list[str]) -> NoReturn:
             announced.unlink(missing_ok=True)
 
 
-def _read(arguments: list[str]) -> argparse.Namespace:
+def read(arguments: list[str]) -> argparse.Namespace:
     parser = Parser("./dev serve [--port N] [--empty] [--handlers FILE] [--app PATH]")
     parser.add_argument("--port", type=int, default=number("DW_PORT", 0))
     parser.add_argument("--empty", action="store_true")

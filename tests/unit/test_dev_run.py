@@ -126,7 +126,6 @@ def made(monkeypatch) -> list[str]:
     """What would have been installed, made or started."""
     made: list[str] = []
     monkeypatch.setattr(programs, "install_missing", lambda _needed: made.append("packages"))
-    monkeypatch.setattr(environment.cache, "hold", lambda: None)
     monkeypatch.setattr(environment, "prepare", lambda: made.append("environment"))
     monkeypatch.setattr(environment.os, "execv", lambda *_arguments: made.append("process"))
     return made

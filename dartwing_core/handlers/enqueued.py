@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from dartwing_core.jobs import JobContext, job_handler
-from dartwing_core.jobs.operations import enqueuing
+from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.types import functions
 
 
@@ -21,7 +21,7 @@ class EnqueuedParameters:
 @job_handler(
     functions.JOB_TYPE,
     parameters=EnqueuedParameters,
-    timeout=enqueuing.LONGEST,
+    timeout=config.MAX_TIMEOUT,
     max_retries=3,
     deduplication="never",
 )

@@ -19,8 +19,6 @@ from ..submit import submission
 from ..submit.request import Request
 from ..types import functions
 
-LONGEST = 86_400
-
 
 def enqueue(
     method: str | Callable[..., Any],

@@ -27,7 +27,7 @@ from .status import RETRYABLE, WAITING, JobStatus
 from .submit import dedup, quota, submission
 from .submit.after_commit import after_commit, undone_on_error
 from .submit.dependency_check import DependencyCheck
-from .submit.request import CALLERS_ARGUMENTS, Prepared, Request
+from .submit.request import CALLERS_ARGUMENTS, Request
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -328,16 +328,11 @@ def _insert_new_jobs(
             record.insert([item.row for item in new])
             dependencies.insert(pairs, user)
     if new:
-        wake_after_commit(new)
+        after_commit().wake_for([item.row for item in new if item.may_start])
         awaited = {item.row["waits_for"] for item in new} - {item.row["name"] for item in new}
         parents = [parent for parent in awaited if parent is not None]
         after_commit().release_children_of(parents, batch_end.release_and_close)  # they may have ended meanwhile
     return rows, documents
-
-
-def wake_after_commit(prepared: list[Prepared]) -> None:
-    """Wake workers for new jobs in line, after the commit."""
-    after_commit().wake_for([item.row for item in prepared if item.may_start])
 
 
 def _parse_request(arguments: Any) -> Request:

@@ -58,7 +58,7 @@ ignore_links_on_delete = [*_outliving_doctypes]
 scheduler_events = {
     # Not "all", which Frappe 15 runs every four minutes.
     "cron": {
-        "* * * * *": ["dartwing_core.jobs.sweep.sweeper.sweep_background_jobs"],
+        "* * * * *": ["dartwing_core.jobs.sweep.sweeper.sweep"],
         "*/5 * * * *": ["dartwing_core.jobs.sweep.alerts.check_alerts"],
     },
 }

@@ -6,7 +6,7 @@ jobs locked.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,14 +17,11 @@ from pypika.terms import Criterion
 
 from ..lib import best_effort, clock, config, sql
 from ..lib.dml import update_query
-from ..rq import redis_queue
-from . import events
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
 SEPARATOR = "|"
-REFERRING = "referring"
 AT_ONCE = 500
 LOCK_WAIT = 2  # seconds: the request of the rename waits
 ESCAPED = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
@@ -50,24 +47,6 @@ def is_about(job: Table, doctype: str, name: str) -> Criterion:
     return (job.reference_doctype == doctype) & (job.reference_name == name)
 
 
-def remember_referring(doctypes: Iterable[str | None]) -> None:
-    """Note in Redis that there are jobs about documents of these DocTypes, after the commit."""
-    if known := {*doctypes} - {None}:
-        events.add_to_pipeline(partial(_remember, known))
-
-
-def recall_referring() -> None:
-    """Tell Redis, which may have lost them. Reads the ends of an index's ranges."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.reference_doctype).where(job.reference_doctype.isnotnull())
-    _remember(set(query.groupby(job.reference_doctype).run(pluck=True)), redis_queue.client())
-
-
-def _remember(doctypes: Collection[str | None], client: Any) -> None:
-    if doctypes:
-        client.sadd(redis_queue.site_key(REFERRING), *doctypes)
-
-
 # Renames -------------------------------------------------------------------------------------------------------------
 
 
@@ -78,11 +57,15 @@ def note_rename(document: Document, _method: str, old: str, new: str, _is_merged
 
 
 def add_to_boot(bootinfo: Any) -> None:
-    """Hook of Frappe's, when Desk is loaded: name the DocTypes that the user may read and whose forms show jobs."""
-    known: Any = redis_queue.if_there(lambda: redis_queue.client().smembers(redis_queue.site_key(REFERRING)))
+    """Hook of Frappe's, when Desk is loaded: name the DocTypes that the user may read and whose forms show jobs.
+
+    Reads the ends of an index's ranges.
+    """
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.reference_doctype).where(job.reference_doctype.isnotnull())
     readable = (bootinfo.get("user") or {}).get("can_read") or ()
-    names = sorted(name.decode() for name in known or ())
-    bootinfo["dartwing_core_referring_doctypes"] = [name for name in names if name in readable]
+    names = query.groupby(job.reference_doctype).run(pluck=True)
+    bootinfo["dartwing_core_referring_doctypes"] = sorted(name for name in names if name in readable)
 
 
 def _follow(doctype: str, old: str, new: str, renamed_at: datetime) -> None:

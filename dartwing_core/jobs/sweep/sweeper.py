@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..after import batch_cancel, child_jobs
-from ..job import find, labels, waiting
+from ..job import find, waiting
 from ..lib import best_effort, config, sql
 from ..line import line_queries, pauses, wake
 from ..rq import doorbells, leader, redis_queue
@@ -40,7 +40,10 @@ class Report:
 
 
 def sweep() -> Report:
-    """Make one pass over all due work. A step that fails is logged and does not hold up the others."""
+    """Make one pass over all due work: also the scheduler's entry of each minute.
+
+    A step that fails is logged and does not hold up the others.
+    """
     sql.commit()  # a fresh snapshot; a rollback could cost another app's callback its work
     report, batch = Report(), config.settings().sweep_batch
     report.rescued, report.stopped = best_effort.run(rescue.sweep) or (0, 0)
@@ -96,9 +99,3 @@ def ring() -> int:
     for queue in line_queries.queues():
         doorbells.forget_lost(queue)
     return wake.wake_for_line()
-
-
-def sweep_background_jobs() -> None:
-    """Sweep: the scheduler's entry of each minute."""
-    sweep()
-    best_effort.run(labels.recall_referring)

@@ -83,7 +83,7 @@ class OrgMemberTenancy:
         role = frappe.qb.from_(member).where(_is_current(member, job))
         first = Min(member.role)  # "Admin" sorts before "Member"
         default = config.settings().default_organization
-        if default is None:
+        if not default:
             query = role.select(sql.array(first))
         else:
             account = frappe.qb.DocType("User")

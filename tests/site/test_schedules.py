@@ -109,7 +109,7 @@ def test_times_while_it_was_disabled_are_not_missed(wall, job_type):
     ("values", "reason"),
     [
         ({"cron": "61 * * * *"}, "no cron expression"),
-        ({"cron": ""}, "missing"),
+        ({"cron": ""}, "no cron expression"),
         ({"cron": "* * * * * *"}, "five fields"),
         ({"cron": "0 0 30 2 *"}, "never comes"),
         ({"cron": "H * * * *"}, "random"),

@@ -7,6 +7,7 @@ import itertools
 import re
 import time
 from datetime import datetime, timedelta, timezone
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -27,7 +28,13 @@ def epoch(text: str) -> float:
 
 
 def by_cron(cron: str, zone: str = BERLIN) -> Recurrence:
-    return recurrence.parse("Cron", cron, None, None, zone, 0, NOW)
+    return recurrence.parse(timing(cron=cron, time_zone=zone), NOW)
+
+
+def timing(**fields: Any) -> dict[str, Any]:
+    """The fields of a schedule's timing."""
+    empty = dict.fromkeys(("cron", "every", "every_unit", "anchor_epoch"))
+    return {"frequency": "Cron", **empty, "time_zone": BERLIN, **fields}
 
 
 def due(cron: str, after: str, number: int, zone: str = BERLIN) -> list[str]:
@@ -153,7 +160,9 @@ def test_the_last_ones_of_many_are_found_without_going_through_all():
 
 
 def test_an_interval_counts_time_that_passes_from_its_beginning():
-    found = recurrence.parse("Interval", None, 1, "Days", BERLIN, epoch("2026-10-24T12:00:00+02:00"), NOW)
+    found = recurrence.parse(
+        timing(frequency="Interval", every=1, every_unit="Days", anchor_epoch=epoch("2026-10-24T12:00:00+02:00")), NOW
+    )
     assert found.next_after(epoch(AUTUMN)) == epoch("2026-10-25T11:00:00+01:00"), "24 hours, whatever the clock says"
     assert found.next_after(0) == epoch("2026-10-25T11:00:00+01:00"), "none before the first"
     assert found.last(2, epoch("2026-10-25T11:00:00+01:00"), NOW)[-1] <= NOW
@@ -174,7 +183,7 @@ def test_an_interval_counts_time_that_passes_from_its_beginning():
 )
 def test_an_impossible_interval_is_refused(every, unit):
     with pytest.raises(InvalidJobError):
-        recurrence.parse("Interval", None, every, unit, BERLIN, 0, NOW)
+        recurrence.parse(timing(frequency="Interval", every=every, every_unit=unit), NOW)
 
 
 # What is refused -------------------------------------------------------------------------------------------------
@@ -183,8 +192,8 @@ def test_an_impossible_interval_is_refused(every, unit):
 @pytest.mark.parametrize(
     ("cron", "reason"),
     [
-        ("", "missing"),
-        (None, "missing"),
+        ("", "no cron expression"),
+        (None, "no cron expression"),
         ("tomorrow", "no cron expression"),
         ("61 * * * *", "no cron expression"),
         ("* * *", "no cron expression"),
@@ -228,7 +237,7 @@ def test_a_refusal_shows_no_stack_trace(cron, monkeypatch):
     monkeypatch.setattr(recurrence.croniter, "expand", refuse)
     with pytest.raises(InvalidJobError) as refused:
         by_cron(cron)
-    assert str(refused.value) == f"{cron} is no cron expression."
+    assert str(refused.value).startswith(f"{cron} is no cron expression. One has five fields")
 
 
 def test_an_expression_of_any_length_is_answered_at_once():
@@ -245,9 +254,7 @@ def test_what_cron_knows_is_taken(cron):
     assert by_cron(cron).next_after(NOW) > NOW
 
 
-@pytest.mark.parametrize(
-    "zone", ["", None, "Mars/Olympus", "Europe", "../etc/passwd", "/etc/localtime", 5, "x" * 5_000]
-)
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "Europe", "../etc/passwd", "/etc/localtime", 5, "x" * 5_000])
 def test_an_unknown_time_zone_is_refused(zone):
     with pytest.raises(InvalidJobError, match="no time zone"):
         by_cron("0 7 * * *", zone)

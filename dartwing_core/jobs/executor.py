@@ -17,7 +17,6 @@ from rq import get_current_job
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from .after import after_settle
-from .job import events
 from .lib import best_effort, clock, config, connection, ids
 from .line import wake
 from .line.claim import Claimer
@@ -117,8 +116,6 @@ class Slice:
                 attempt.context.timeout_seconds, JobTimeoutException, job_id=attempt.job.name
             )
         claimer = self._claimer if self._may_go_on(attempt) else None
-        if claimer:
-            events.add_to_pipeline(self._entry.refresh_in_pipeline)
         next_job = None
         try:
             with limit:

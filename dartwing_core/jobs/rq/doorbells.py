@@ -11,7 +11,7 @@ for some seconds, until a sweep finds it (`forget_lost`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -91,35 +91,20 @@ class Entry:
 
     def refresh(self) -> None:
         """Read whether the worker is ending and whether others wait for it, unless just read."""
-        if self._age() >= ASK_SECONDS:
+        if time.monotonic() - self.asked_at >= ASK_SECONDS:
             self.refresh_now()
 
     def refresh_now(self) -> None:
         """Read it again, however recently it was read."""
         self.is_rung = False
         pipeline = redis_queue.client().pipeline(transaction=False)
-        self._add_queries(pipeline)
-        answers = redis_queue.if_there(pipeline.execute)
-        if answers is not None:
-            self._apply(answers)
-
-    def refresh_in_pipeline(self, pipeline: Any) -> Callable[[list[Any]], None] | None:
-        """Read it in a round trip that is made anyway, before `refresh` would need one of its own."""
-        if self._age() < ASK_SECONDS / 2:
-            return None
-        self._add_queries(pipeline)
-        return self._apply
-
-    def _add_queries(self, pipeline: Any) -> None:
         pipeline.hget(self.worker_key, SHUTDOWN)
         for queue in self.queues:
             pipeline.lrange(redis_queue.list_key(queue), 0, self.workers)  # this site has not more entries in front
             pipeline.zrange(bells_key(queue), 0, -1)
-
-    def _age(self) -> float:
-        return time.monotonic() - self.asked_at
-
-    def _apply(self, answers: list[Any]) -> None:
+        answers = redis_queue.if_there(pipeline.execute)
+        if answers is None:
+            return
         self.asked_at = time.monotonic()
         shutdown, *by_queue = answers
         self.is_worker_ending = bool(shutdown)

@@ -66,11 +66,6 @@ if_there = availability.if_there
 """Of the queue's Redis, as most calls are."""
 
 
-def answers() -> bool:
-    """Whether the queue's Redis is there. After a "no" this process waits a moment before it tries again."""
-    return bool(if_there(lambda: client().ping()))
-
-
 def client() -> redis.Redis:
     """A client for the queue's Redis that gives up soon. Frappe's own retries for 4 s inside the caller's request."""
     conf = frappe.conf
@@ -106,14 +101,14 @@ def first_in(name: str, seconds: int) -> bool:
     return bool(client().set(site_key(name), 1, nx=True, ex=seconds))
 
 
-def remember(name: str, value: str) -> None:
-    """Keep a note of this site for an hour. Only for values that may be lost."""
-    client().set(site_key(name), value, ex=3600)
+def keep_place(name: str, place: str) -> None:
+    """Keep for an hour how far a sweep is in a list of names that is too long for it. "": at the beginning."""
+    if_there(lambda: client().set(site_key(name), place, ex=3600))
 
 
-def remembered(name: str) -> str:
-    """The value that was last kept under this name, or ""."""
-    found: Any = client().get(site_key(name))
+def place(name: str) -> str:
+    """The place that was last kept under this name. "" without one, or without Redis."""
+    found: Any = if_there(lambda: client().get(site_key(name)))
     return (found or b"").decode()
 
 

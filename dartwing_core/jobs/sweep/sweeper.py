@@ -66,13 +66,13 @@ def sweep(batch: int | None = None) -> Report:
 
 def sweep_now_and_then() -> None:
     """Sweep in a worker that has just settled, if no process leads and no worker swept a moment ago."""
-    if redis_queue.answers() and leader.may_pass_by(leader.BY_WORKERS):
+    if redis_queue.if_there(lambda: leader.may_pass_by(leader.BY_WORKERS)):
         sweep()
 
 
 def sweep_after_submit() -> None:
     """Sweep in a submitter, if no process leads. In a small batch, since a request waits for it."""
-    if redis_queue.answers() and leader.may_pass_by(leader.BY_SUBMITTERS):
+    if redis_queue.if_there(lambda: leader.may_pass_by(leader.BY_SUBMITTERS)):
         sweep(SUBMITTER_BATCH)
 
 
@@ -84,17 +84,18 @@ def release_children(limit: int) -> int:
     """
     released = child_jobs.Released()
     window = limit * PARENTS_PER_JOB
-    with leader.cursor(SEEN_PARENTS) as seen:
-        parents = find.parents(seen.after, window)
-        for parent, status in parents:
-            if status not in LIVE:
-                some = partial(child_jobs.release_some, parent, status, limit - released.number)
-                released.add(best_effort.run(some) or child_jobs.Released())
-            if released.number >= limit:
-                break  # this parent may have more children
-            seen.after = parent
-        else:
-            seen.after = seen.after if len(parents) == window else ""
+    after = redis_queue.place(SEEN_PARENTS)
+    parents = find.parents(after, window)
+    for parent, status in parents:
+        if status not in LIVE:
+            some = partial(child_jobs.release_some, parent, status, limit - released.number)
+            released.add(best_effort.run(some) or child_jobs.Released())
+        if released.number >= limit:
+            break  # this parent may have more children
+        after = parent
+    else:
+        after = after if len(parents) == window else ""
+    redis_queue.keep_place(SEEN_PARENTS, after)
     ended = released.ended
     if released.next_to_release:
         release = partial(child_jobs.release_children, released.next_to_release, limit)

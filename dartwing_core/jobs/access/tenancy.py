@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import frappe
 from frappe import _
@@ -56,18 +56,11 @@ class _FourFunctions:
         self._of = of
 
     def standing(self, user: str, organization: str) -> Standing:
-        organization = resolve(user, organization)
         role = MEMBER if self._of.is_member(user, organization) else None
         if role and self._of.is_admin(user, organization):
             role = ADMIN
         limits = limits_of([organization])[organization]
-        return Standing(limits.state, role, limits, organization)
-
-    def resolve(self, _user: str, organization: str) -> str:
-        return organization
-
-    def names_of(self, _organizations: Sequence[str]) -> dict[str, str]:
-        return {}
+        return Standing(limits.state, role, limits)
 
     def reach_of(self, user: str) -> Reach:
         if not frappe.db.get_value("User", user, "enabled"):
@@ -79,6 +72,12 @@ class _FourFunctions:
     def limits_of(self, organizations: Sequence[str]) -> dict[str, Limits]:
         return {name: Limits(self._of.state_of(name)) for name in organizations}
 
+    def resolve(self, _user: str, organization: str) -> str:
+        return organization
+
+    def names_of(self, _organizations: Sequence[str]) -> dict[str, str]:
+        return {}
+
     def admins_of(self, _organization: str) -> list[str]:
         return []
 
@@ -87,7 +86,7 @@ class _FourFunctions:
 
 
 def _offered(name: str) -> Any:
-    """The adapter's function or value of this name, or else the one that follows from its four functions."""
+    """The adapter's function of this name, or else the one that follows from its four functions."""
     tenancy = adapter()
     return getattr(tenancy, name, None) or getattr(_FourFunctions(tenancy), name)
 
@@ -99,12 +98,10 @@ def is_default() -> bool:
 
 def standing(user: str, organization: str) -> Standing:
     """The standing of `user` in `organization`, given by id or name, from the site's adapter."""
-    ask = _offered("standing")
-    found: Standing = ask(user, organization)
-    if not found.organization:  # it knows ids alone
+    if not is_default():  # whose one statement knows names
         organization = resolve(user, organization)
-        found = replace(ask(user, organization), organization=organization)
-    return found
+    found: Standing = _offered("standing")(user, organization)
+    return found if found.organization else replace(found, organization=organization)
 
 
 def resolve(user: str, organization: str) -> str:
@@ -126,22 +123,22 @@ def name_of(organization: str) -> str:
 
 def reach_of(user: str) -> Reach:
     """The organizations of a user. None of them if the user is disabled."""
-    return cast(Reach, _offered("reach_of")(user))
+    return _offered("reach_of")(user)
 
 
 def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
     """The limits of each organization."""
-    return cast(dict[str, Limits], _offered("limits_of")(organizations))
+    return _offered("limits_of")(organizations)
 
 
 def admins_of(organization: str) -> list[str]:
     """The users who administer an organization. Empty if the adapter can't tell."""
-    return cast(list[str], _offered("admins_of")(organization))
+    return _offered("admins_of")(organization)
 
 
 def standing_arrays(job: Table) -> dict[tuple[str, ...], QueryBuilder]:
     """Columns of a query on Background Job (`job`) with the owner's standing. The keys name the content of each."""
-    return cast(dict[tuple[str, ...], QueryBuilder], _offered("standing_arrays")(job))
+    return _offered("standing_arrays")(job)
 
 
 def seen_standing(columns: Mapping[str, Any]) -> Standing | None:

@@ -145,25 +145,13 @@ def is_of_engine(job: Any) -> bool:
 
 def viewer(user: str | None = None) -> Viewer:
     """The viewer for a user, by default the current one. Costs one statement, only once in a web request."""
-    user = user or frappe.session.user
-    return _viewer_of_request(user) if getattr(frappe.local, "request", None) else _look(user)
-
-
-@request_cache
-def _viewer_of_request(user: str) -> Viewer:
-    return _look(user)
+    look = _look_once if getattr(frappe.local, "request", None) else _look
+    return look(user or frappe.session.user)
 
 
 def forget() -> None:
     """Read again in this request, after a change of members or organizations."""
     getattr(frappe.local, "request_cache", {}).clear()  # Frappe 15 makes it on demand
-
-
-def sees_everything(user: str) -> bool:
-    """System Managers and Administrator are not bound to organizations. Issues no query for others."""
-    if user == "Administrator":
-        return True
-    return "System Manager" in frappe.get_roles(user) and viewer(user).sees_everything
 
 
 def can_see(user: str, owner_user: str, organization: str) -> bool:
@@ -187,7 +175,7 @@ def may_edit(owner_user: str, user: str) -> bool:
     Admins of its organization may not. The handler runs as the owner, so another user's parameters would borrow the
     owner's permissions.
     """
-    return owner_user == user or sees_everything(user)
+    return owner_user == user or viewer(user).sees_everything
 
 
 def _only(organization: str | None, names: list[str]) -> list[str]:
@@ -199,3 +187,6 @@ def _look(user: str) -> Viewer:
         return Viewer(user, True, NO_REACH)
     reach = tenancy.reach_of(user) if user != "Guest" else NO_REACH
     return Viewer(user, reach.is_enabled and "System Manager" in frappe.get_roles(user), reach)
+
+
+_look_once = request_cache(_look)

@@ -134,7 +134,7 @@ def _set_owner(schedule: Document) -> None:
     user, before = frappe.session.user, schedule.get_doc_before_save()
     was = before.owner_user if before else None
     is_named = schedule.owner_user and schedule.owner_user != was
-    if not (is_named and visibility.sees_everything(user)):
+    if not (is_named and visibility.viewer(user).sees_everything):
         is_same_work = bool(before) and not _differs(schedule, before, schedule_store.WORK_FIELDS)
         schedule.owner_user = was if is_same_work else user
     if before and schedule.owner_user != was and schedule.parameters == before.parameters:

@@ -351,7 +351,7 @@ def _update(
 def _insert(rows: Sequence[NewJobRow]) -> None:
     batches = list(_by_size(rows))
     for batch in batches:
-        dml.insert_rows(config.JOB, list(rows[0]), [tuple(row.values()) for row in batch])
+        dml.insert_rows(config.JOB, batch)
     labels.remember_referring(row["reference_doctype"] for row in rows)
     try:
         for batch in batches:

@@ -70,7 +70,7 @@ def parameters_of(schedule: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters. Raises InvalidJobError if they are no JSON object, SealError if they can't be opened."""
     text = content.opened_schedule(schedule["name"], schedule["parameters"])
     try:
-        found = json.loads(text or "null")
+        found = json.loads((text or "").strip() or "null")
     except (ValueError, RecursionError):
         raise InvalidJobError(_("{0} is not valid JSON.").format(_("Parameters"))) from None
     if not isinstance(found, dict | None):

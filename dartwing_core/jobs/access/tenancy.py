@@ -9,14 +9,13 @@ first turns a name into the id, for a System Manager of all of them, for others 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import frappe
 from frappe import _
-from pypika.queries import QueryBuilder, Table
 
 from ..errors import TenancyHookError
 from ..lib import config
@@ -81,9 +80,6 @@ class _FourFunctions:
     def admins_of(self, _organization: str) -> list[str]:
         return []
 
-    def standing_arrays(self, _job: Table) -> dict[tuple[str, ...], QueryBuilder]:
-        return {}
-
 
 def _offered(name: str) -> Any:
     """The adapter's function of this name, or else the one that follows from its four functions."""
@@ -136,19 +132,6 @@ def admins_of(organization: str) -> list[str]:
     return _offered("admins_of")(organization)
 
 
-def standing_arrays(job: Table) -> dict[tuple[str, ...], QueryBuilder]:
-    """Columns of a query on Background Job (`job`) with the owner's standing. The keys name the content of each."""
-    return _offered("standing_arrays")(job)
-
-
-def seen_standing(columns: Mapping[str, Any]) -> Standing | None:
-    """The standing of a job's owner from the columns of `standing_arrays`. None without them."""
-    if "organization_state" not in columns:
-        return None
-    state = columns["organization_state"]
-    return Standing(state, columns["owner_role"], Limits(state, columns["is_paused"] or 0))
-
-
 @dataclass(slots=True)
 class Owner:
     """The owner of a job, as they were at its claim."""
@@ -159,9 +142,9 @@ class Owner:
     is_enabled: bool
     language: str | None
     time_zone: str | None
-    seen_standing: Standing | None
-    """Their standing in the organization. None if the site's adapter can't tell it in the statement of a claim."""
+    _standing: Standing | None = None
 
     def standing(self) -> Standing:
-        """Their standing in the organization: as read at the claim, else from the adapter now."""
-        return self.seen_standing or standing(self.user, self.organization)
+        """Their standing in the organization, read when it is first asked for."""
+        self._standing = self._standing or standing(self.user, self.organization)
+        return self._standing

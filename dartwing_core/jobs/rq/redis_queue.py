@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import frappe
@@ -43,27 +44,19 @@ return 0
 # Whether Redis is there ----------------------------------------------------------------------------------------------
 
 
-class Availability:
-    """Whether a Redis is there, as far as this process knows."""
-
-    def __init__(self) -> None:
-        self.away_until = 0.0
-        """This process does not call the Redis before this time, as `time.monotonic()`."""
-
-    def if_there(self, ask: Callable[[], T]) -> T | None:
-        """The result of `ask`, or None if the Redis is not there, or was not within the last AWAY_SECONDS."""
-        if time.monotonic() < self.away_until:
-            return None
-        try:
-            return ask()
-        except redis.exceptions.RedisError:
-            self.away_until = time.monotonic() + AWAY_SECONDS
-            return None
+availability = SimpleNamespace(away_until=0.0)
+"""Until when this process does not call the queue's Redis, as `time.monotonic()`."""
 
 
-availability, cache_availability = Availability(), Availability()
-if_there = availability.if_there
-"""Of the queue's Redis, as most calls are."""
+def if_there(ask: Callable[[], T]) -> T | None:
+    """The result of `ask`, or None if the queue's Redis is not there, or was not within the last AWAY_SECONDS."""
+    if time.monotonic() < availability.away_until:
+        return None
+    try:
+        return ask()
+    except redis.exceptions.RedisError:
+        availability.away_until = time.monotonic() + AWAY_SECONDS
+        return None
 
 
 def client() -> redis.Redis:
@@ -116,16 +109,13 @@ def count_within(name: str, amount: int, limit: int, seconds: int) -> int:
     """Count `amount` under this name, and return 0. Beyond `limit`, count nothing and return the seconds to wait.
 
     The window of so many seconds begins with the first counted one. The counters are in the cache's Redis: nothing is
-    counted or refused while it is away or hangs.
+    counted or refused while it is away.
     """
-    conf, key = frappe.conf, frappe.cache.make_key(f"dartwing_core:limit:{name}")
-
-    def count() -> Any:
-        # Frappe's own client waits for an answer as long as Redis hangs.
-        cache = frappe.cache if conf.get("redis_cache_sentinel_enabled") else client_of(conf.redis_cache)
-        return cache.eval(_COUNT_WITHIN, 1, key, amount, limit, seconds)
-
-    return int(cache_availability.if_there(count) or 0)
+    key = frappe.cache.make_key(f"dartwing_core:limit:{name}")
+    try:
+        return int(frappe.cache.eval(_COUNT_WITHIN, 1, key, amount, limit, seconds))
+    except redis.exceptions.RedisError:
+        return 0
 
 
 # Queues and entries --------------------------------------------------------------------------------------------------

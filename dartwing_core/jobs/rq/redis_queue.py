@@ -136,6 +136,11 @@ def list_key(queue: str) -> str:
     return Queue.redis_queue_namespace_prefix + name_in_redis(queue)
 
 
+def entry_prefix() -> str:
+    """How RQ's ids of this site's entries begin."""
+    return str(create_job_id("JOB-"))
+
+
 def entry(queue: str, job: RungJob, client: redis.Redis) -> Job:
     """An entry that names the next attempt of a job, not saved yet. Later entries may name that attempt again."""
     attempt = job["attempt"] + 1

@@ -13,8 +13,8 @@ from functools import partial
 from ..after import batch_cancel, child_jobs
 from ..job import find, labels, waiting
 from ..lib import best_effort, config, sql
-from ..line import line_queries, pauses, wake
-from ..rq import doorbells, leader, redis_queue
+from ..line import pauses, wake
+from ..rq import leader, redis_queue
 from ..schedules import schedule_runs
 from ..status import LIVE
 from . import organization_removal, rescue
@@ -58,7 +58,7 @@ def sweep(batch: int | None = None) -> Report:
     report.scheduled = best_effort.run(lambda: schedule_runs.sweep(batch)) or 0
     report.queued = len(best_effort.run(lambda: sql.committed(lambda: waiting.enter_due(batch))) or ())
     if not pauses.is_paused():
-        report.rung = best_effort.run(ring) or 0
+        report.rung = best_effort.run(wake.wake_for_line) or 0
     best_effort.run(leader.record_look)
     sql.commit()  # the next user of this connection gets a fresh snapshot too
     return report
@@ -101,16 +101,6 @@ def release_children(limit: int) -> int:
         release = partial(child_jobs.release_children, released.next_to_release, limit)
         ended += (best_effort.run(release) or child_jobs.Released()).ended
     return len(ended)
-
-
-def ring() -> int:
-    """Wake workers for jobs in line. Replaces entries that died with a worker or were lost with Redis.
-
-    Returns how many entries were made.
-    """
-    for queue in line_queries.queues():
-        doorbells.forget_lost(queue)
-    return wake.wake_for_line()
 
 
 def sweep_background_jobs() -> None:

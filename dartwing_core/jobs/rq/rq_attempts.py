@@ -1,16 +1,14 @@
-"""Running attempts in Redis and RQ: stops one, or asks it to stop."""
+"""Running attempts in RQ: stops one until it is gone."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
 from typing import Any
 
 import redis
 from rq import Worker
 from rq.command import send_command
 
-from ..lib import clock, ids
+from ..lib import clock
 from . import redis_queue
 
 STOPPING = "stopping-since"
@@ -66,27 +64,3 @@ def _workers_by_entry(client: redis.Redis) -> dict[str, str]:
 def _stop(rq_job_id: str, workers: dict[str, str], client: redis.Redis) -> None:
     if worker := workers.get(rq_job_id):
         send_command(client, worker, "stop-job", job_id=rq_job_id)
-
-
-def flag_stop(job: str, attempt: int) -> None:
-    """Tell the heartbeat of a running attempt to read its row now.
-
-    Raises redis.exceptions.RedisError if Redis does not answer. The heartbeat then reads a few seconds later.
-    """
-    redis_queue.client().set(_stop_key(job, attempt), 1, ex=3600)
-
-
-def stop_flag(job: str, attempt: int) -> Callable[[], bool]:
-    """A function that returns whether `flag_stop` was called for this attempt. For threads without a site."""
-    client, key = redis_queue.client(), _stop_key(job, attempt)
-
-    def is_flagged() -> bool:
-        with contextlib.suppress(redis.exceptions.RedisError):
-            return bool(client.exists(key))
-        return False
-
-    return is_flagged
-
-
-def _stop_key(job: str, attempt: int) -> str:
-    return redis_queue.site_key(f"stop:{ids.run_name(job, attempt)}")

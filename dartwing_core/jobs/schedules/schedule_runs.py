@@ -58,27 +58,18 @@ def sweep(limit: int) -> int:
             break
         number = best_effort.run(partial(_run, name))
         if number is None:  # it must not stay the longest due, in front of all others
-            best_effort.run(partial(sql.committed, partial(_put_off, name)))
+            later = {"look_at_epoch": clock.now_epoch() + LOOK_AGAIN}
+            best_effort.run(partial(sql.committed, partial(schedule_store.update, name, later)))
         made += number or 0
     return made
 
 
 def _run(name: str) -> int:
-    messages = len(frappe.local.message_log)
     sql.commit()  # the snapshot has to be younger than the lock
-    try:
-        result = sql.committed(partial(_settle, name))
-        for action in result.after_commit:
-            best_effort.run(action)
-    finally:
-        del frappe.local.message_log[messages:]  # messages of a refusal do not concern the request that sweeps
+    result = sql.committed(partial(_settle, name))
+    for action in result.after_commit:
+        best_effort.run(action)
     return result.made
-
-
-def _put_off(name: str) -> None:
-    now = clock.now_epoch()
-    if schedule_store.lock_due(name, now):
-        schedule_store.update(name, {"look_at_epoch": now + LOOK_AGAIN})
 
 
 def _settle(name: str) -> Result:

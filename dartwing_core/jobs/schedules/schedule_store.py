@@ -7,45 +7,14 @@ still be saved.
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, TypeAlias
 
 import frappe
 
 from ..access import content
 from ..lib import clock, config, sql
 from ..lib.dml import update_query
-from ..lib.row_types import Columns, fields_of
-
-
-class ScheduleRow(TypedDict):
-    """A schedule."""
-
-    name: str
-    title: str | None
-    organization: str
-    owner_user: str
-    job_type: str
-    priority: str | None
-    parameters: str | None
-    missed_runs: str
-    catch_up_limit: int
-    frequency: str
-    cron: str | None
-    every: int | None
-    every_unit: str | None
-    time_zone: str | None
-    enabled: int
-    next_run: datetime | None
-    last_run: datetime | None
-    last_job: str | None
-    last_error: str | None
-    last_error_at: datetime | None
-    refusals: int | None
-    next_run_epoch: float
-    look_at_epoch: float
-    anchor_epoch: float | None
-
+from ..lib.row_types import Columns
 
 WORK_FIELDS = ("job_type", "priority", "parameters")
 TIMING_FIELDS = ("frequency", "cron", "every", "every_unit", "time_zone", "enabled")
@@ -54,7 +23,13 @@ STATE_FIELDS = (
     *("refusals", "next_run_epoch", "look_at_epoch", "anchor_epoch"),
 )
 """The fields that only the engine writes."""
-COLUMNS, STATE_COLUMNS = content.columns(fields_of(ScheduleRow)), content.columns(STATE_FIELDS)
+FIELDS = (
+    *("name", "title", "organization", "owner_user", *WORK_FIELDS, *TIMING_FIELDS, "missed_runs", "catch_up_limit"),
+    *STATE_FIELDS,
+)
+COLUMNS, STATE_COLUMNS = content.columns(FIELDS), content.columns(STATE_FIELDS)
+ScheduleRow: TypeAlias = dict[str, Any]
+"""FIELDS of a schedule."""
 
 
 def due(epoch: float, limit: int) -> list[str]:

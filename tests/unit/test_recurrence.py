@@ -39,7 +39,7 @@ def timing(**fields: Any) -> dict[str, Any]:
 
 def due(cron: str, after: str, number: int, zone: str = BERLIN) -> list[str]:
     """The next due times by the zone's clock: "25 02:30 +0200"."""
-    found = by_cron(cron, zone).following(epoch(after), number)
+    found = list(itertools.islice(by_cron(cron, zone).after(epoch(after)), number))
     return [f"{datetime.fromtimestamp(moment, ZoneInfo(zone)):%d %H:%M %z}" for moment in found]
 
 
@@ -73,7 +73,7 @@ def test_each_hour_means_each_hour_that_passes():
     # Seen failing (no run for two hours) without the second occurrence.
     expected = ["25 01:30 +0200", "25 02:30 +0200", "25 02:30 +0100", "25 03:30 +0100"]
     assert due("30 * * * *", "2026-10-25T01:00:00+02:00", 4) == expected
-    minutes = by_cron("*/20 * * * *").following(epoch("2026-10-25T01:50:00+02:00"), 8)
+    minutes = list(itertools.islice(by_cron("*/20 * * * *").after(epoch("2026-10-25T01:50:00+02:00")), 8))
     assert {round(b - a) for a, b in itertools.pairwise(minutes)} == {20 * 60}
 
 
@@ -116,7 +116,7 @@ near_changes = st.one_of(
 def test_due_times_do_not_depend_on_when_one_asks(cron, start, zone):
     # Whoever asks at any moment before a due time is told the same: no sweeper's timing makes one double or none.
     found = by_cron(cron, zone)
-    first, second = found.following(start, 2)
+    first, second = list(itertools.islice(found.after(start), 2))
     assert start < first < second
     for moment in (first - 0.5, first - 1, (start + first) / 2, start):
         if start <= moment < first:
@@ -245,7 +245,7 @@ def test_an_expression_of_any_length_is_answered_at_once():
     begun = time.perf_counter()
     for cron in ("*/1," * 250_000 + "1 * * * *", "0-59," * 4_000 + "1 * * * *", " " * 1_000_000 + "* * * * *"):
         with contextlib.suppress(InvalidJobError):
-            by_cron(cron).following(NOW, 5)
+            list(itertools.islice(by_cron(cron).after(NOW), 5))
     assert time.perf_counter() - begun < 2
 
 

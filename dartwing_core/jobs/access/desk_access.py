@@ -8,7 +8,7 @@ import frappe
 from frappe import _
 from frappe.query_builder.terms import NamedParameterWrapper
 from pypika.queries import Table
-from pypika.terms import Criterion, EmptyCriterion
+from pypika.terms import Criterion
 
 from ..lib import config
 from . import visibility
@@ -94,8 +94,6 @@ def throw_missing(doctype: str, name: Any) -> None:
 
 def _as_sql(criterion: Criterion) -> str:
     """The condition as SQL text, in parentheses: Frappe 15 joins the conditions of several apps without any."""
-    if isinstance(criterion, EmptyCriterion):
-        return ""
     values = NamedParameterWrapper()
     sql = criterion.get_sql(param_wrapper=values, quote_char="`", with_namespace=True)
     return f"({sql % {name: _literal(value) for name, value in values.get_parameters().items()}})"

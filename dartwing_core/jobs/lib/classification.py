@@ -1,6 +1,7 @@
 """Decides which failures are worth another attempt.
 
-The order of the rules is part of the public contract; `docs/retries.md` lists them.
+The order of the rules is part of the public contract; `docs/retries.md` lists them. Connection and time-out errors are
+retried as all errors are that no rule names.
 """
 
 from __future__ import annotations
@@ -17,9 +18,6 @@ from ..errors import JobError
 from .server_errors import PASSING, database_code
 
 RETRYABLE_HTTP_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-TRANSIENT = (ConnectionError, TimeoutError)
-"""Also if the exception is one of those below, too. Other errors of connections are retried as any error is."""
 
 FRAPPE_PERMANENT = (
     frappe.ValidationError,
@@ -55,7 +53,7 @@ def classify_error(exc: BaseException, retry_on: Collection[str] = (), never_ret
         return True
     if isinstance(exc, JobError):
         return exc.is_retryable
-    if isinstance(exc, TRANSIENT) or database_code(exc) in PASSING:
+    if database_code(exc) in PASSING:  # also behind an error of Frappe's
         return True
     status = http_status(exc)
     if status in RETRYABLE_HTTP_STATUS:

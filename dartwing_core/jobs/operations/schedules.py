@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import frappe
@@ -102,7 +103,7 @@ def visible_schedule(schedule_id: Any) -> ScheduleRow:
 
 
 def _next_runs(found: Recurrence, now: float) -> list[str]:
-    return [datetime.fromtimestamp(moment, found.zone).isoformat() for moment in found.following(now, NEXT)]
+    return [datetime.fromtimestamp(moment, found.zone).isoformat() for moment in islice(found.after(now), NEXT)]
 
 
 def _public(rows: Sequence[ScheduleRow]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -58,12 +59,12 @@ class Recurrence:
             return self.anchor + max(1, passed + 1) * self.interval
         return self._cron_after(epoch)
 
-    def following(self, epoch: float, number: int) -> list[float]:
-        """The next due times after this moment, so many at most."""
-        found: list[float] = []
-        while len(found) < number and (due := self.next_after(found[-1] if found else epoch)) is not None:
-            found.append(due)
-        return found
+    def after(self, epoch: float) -> Iterator[float]:
+        """The due times after this moment."""
+        due = self.next_after(epoch)
+        while due is not None:
+            yield due
+            due = self.next_after(due)
 
     def last(self, number: int, since: float, until: float) -> list[float]:
         """The last due times from `since` to `until` (both included), so many at most, in order.
@@ -73,16 +74,10 @@ class Recurrence:
         span: float = (self.interval or SHORTEST) * (number + 1)
         while True:
             start = max(since, until - span)
-            found = list(self._between(start, until))
+            found = list(takewhile(lambda due: due <= until, self.after(math.ceil(start) - 1)))
             if len(found) > number or start == since:
                 return found[-number:]
             span *= 4
-
-    def _between(self, start: float, until: float) -> Iterator[float]:
-        due = self.next_after(math.ceil(start) - 1)
-        while due is not None and due <= until:
-            yield due
-            due = self.next_after(due)
 
     def _cron_after(self, epoch: float) -> float | None:
         wall = self._wall(epoch)

@@ -48,43 +48,9 @@ def _named(path: str) -> Any:
     return found
 
 
-class _FourFunctions:
-    """What follows from the four functions that each adapter has, for the ones that it leaves out."""
-
-    def __init__(self, of: Any) -> None:
-        self._of = of
-
-    def standing(self, user: str, organization: str) -> Standing:
-        role = MEMBER if self._of.is_member(user, organization) else None
-        if role and self._of.is_admin(user, organization):
-            role = ADMIN
-        limits = limits_of([organization])[organization]
-        return Standing(limits.state, role, limits)
-
-    def reach_of(self, user: str) -> Reach:
-        if not frappe.db.get_value("User", user, "enabled"):
-            return NO_REACH
-        members = list(self._of.orgs_of(user))
-        admins = [organization for organization in members if self._of.is_admin(user, organization)]
-        return Reach(True, members, admins, [name for name in members if self._of.state_of(name) != ACTIVE])
-
-    def limits_of(self, organizations: Sequence[str]) -> dict[str, Limits]:
-        return {name: Limits(self._of.state_of(name)) for name in organizations}
-
-    def resolve(self, _user: str, organization: str) -> str:
-        return organization
-
-    def names_of(self, _organizations: Sequence[str]) -> dict[str, str]:
-        return {}
-
-    def admins_of(self, _organization: str) -> list[str]:
-        return []
-
-
 def _offered(name: str) -> Any:
-    """The adapter's function of this name, or else the one that follows from its four functions."""
-    tenancy = adapter()
-    return getattr(tenancy, name, None) or getattr(_FourFunctions(tenancy), name)
+    """The adapter's function of this name. None if it leaves it out."""
+    return getattr(adapter(), name, None)
 
 
 def is_default() -> bool:
@@ -93,43 +59,59 @@ def is_default() -> bool:
 
 
 def standing(user: str, organization: str) -> Standing:
-    """The standing of `user` in `organization`, given by id or name, from the site's adapter."""
+    """The standing of `user` in `organization`, given by id or name."""
     if not is_default():  # whose one statement knows names
         organization = resolve(user, organization)
-    found: Standing = _offered("standing")(user, organization)
-    return found if found.organization else replace(found, organization=organization)
+    if ask := _offered("standing"):
+        found: Standing = ask(user, organization)
+        return found if found.organization else replace(found, organization=organization)
+    limits, tenancy = limits_of([organization])[organization], adapter()
+    role = MEMBER if tenancy.is_member(user, organization) else None
+    role = ADMIN if role and tenancy.is_admin(user, organization) else role
+    return Standing(limits.state, role, limits, organization)
+
+
+def reach_of(user: str) -> Reach:
+    """The organizations of a user. None of them if the user is disabled."""
+    if ask := _offered("reach_of"):
+        return ask(user)
+    if not frappe.db.get_value("User", user, "enabled"):
+        return NO_REACH
+    tenancy = adapter()
+    members = list(tenancy.orgs_of(user))
+    admins = [organization for organization in members if tenancy.is_admin(user, organization)]
+    return Reach(True, members, admins, [name for name in members if tenancy.state_of(name) != ACTIVE])
+
+
+def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
+    """The limits of each organization."""
+    if ask := _offered("limits_of"):
+        return ask(organizations)
+    return {name: Limits(adapter().state_of(name)) for name in organizations}
+
+
+def admins_of(organization: str) -> list[str]:
+    """The users who administer an organization. Empty if the adapter can't tell."""
+    ask = _offered("admins_of")
+    return ask(organization) if ask else []
 
 
 def resolve(user: str, organization: str) -> str:
     """The id of an organization that is given by id or name. Other texts stay as they are."""
-    return _offered("resolve")(user, organization) or organization
+    ask = _offered("resolve")
+    return (ask and ask(user, organization)) or organization
 
 
 def names_of(organizations: Iterable[str]) -> dict[str, str]:
     """The names of these organizations, by id. An id without a name stands for itself."""
-    asked = sorted(set(organizations))
-    names = _offered("names_of")(asked) if asked else {}
+    asked, ask = sorted(set(organizations)), _offered("names_of")
+    names = ask(asked) if ask and asked else {}
     return {organization: names.get(organization) or organization for organization in asked}
 
 
 def name_of(organization: str) -> str:
     """The name of this organization, or its id if it has none."""
     return names_of([organization])[organization]
-
-
-def reach_of(user: str) -> Reach:
-    """The organizations of a user. None of them if the user is disabled."""
-    return _offered("reach_of")(user)
-
-
-def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
-    """The limits of each organization."""
-    return _offered("limits_of")(organizations)
-
-
-def admins_of(organization: str) -> list[str]:
-    """The users who administer an organization. Empty if the adapter can't tell."""
-    return _offered("admins_of")(organization)
 
 
 @dataclass(slots=True)

@@ -66,7 +66,7 @@ def run_one(name: str, attempt: int) -> None:
         heartbeat_thread.end()
         context.restore()
     after_settle.follow_up(made)
-    after_settle.run_step(sweeper.sweep_now_and_then)
+    best_effort.run(sweeper.sweep_now_and_then)
 
 
 class Slice:
@@ -90,7 +90,7 @@ class Slice:
         finally:
             heartbeat_thread.end()
             best_effort.run(self._ring)
-        after_settle.run_step(sweeper.sweep_now_and_then)
+        best_effort.run(sweeper.sweep_now_and_then)
 
     def _run(self, heartbeat_thread: HeartbeatThread) -> None:
         job = self._claim()

@@ -1,6 +1,6 @@
 """Redis, which may be away: clients that give up soon, notes of the site, counters, and entries for RQ.
 
-All knowledge of RQ is here, in `doorbells` and in `rq_attempts`. Entries go to Frappe's own queues and call Frappe's
+All knowledge of RQ is here and in `doorbells`. Entries go to Frappe's own queues and call Frappe's
 own `execute_job`, so that any `bench worker` runs them.
 """
 
@@ -18,7 +18,8 @@ import frappe
 import redis
 from frappe.utils import get_bench_id
 from frappe.utils.background_jobs import create_job_id, generate_qname, get_queues_timeout, get_redis_conn
-from rq import Callback, Queue
+from rq import Callback, Queue, Worker
+from rq.command import send_command
 from rq.job import Job, JobStatus
 
 from ..lib import ids
@@ -29,6 +30,7 @@ FAILURE_TTL = 24 * 3600
 CONNECT_TIMEOUT = 0.5
 ANSWER_TIMEOUT = 2.0
 AWAY_SECONDS = 2.0
+STOP_SECONDS = 5
 T = TypeVar("T")
 
 # Read and count in one step: no two requests get one last place, and a refused request takes none.
@@ -165,3 +167,23 @@ def entry(queue: str, job: RungJob, client: redis.Redis) -> Job:
     )
     made.enqueued_at = made.created_at
     return made
+
+
+def stop(rq_job_id: str) -> None:
+    """Have RQ end the work-horse that runs under this entry. Does nothing if none does, or if it was just told.
+
+    Told again while it clears up, RQ's worker would end its own process group. RQ's record of the job would not do: a
+    second entry of the attempt, whose claim failed, may have removed it. Only busy workers count: an idle one may still
+    name its last entry. Raises redis.exceptions.RedisError.
+    """
+    connection = client()
+    if not first_in(f"stop-{rq_job_id}", STOP_SECONDS):
+        return
+    keys = Worker.all_keys(connection)
+    pipeline = connection.pipeline(transaction=False)
+    for key in keys:
+        pipeline.hmget(key, ["state", "current_job"])
+    for key, found in zip(keys, pipeline.execute(), strict=True):
+        if found == [b"busy", rq_job_id.encode()]:
+            name = key.removeprefix(Worker.redis_worker_namespace_prefix)
+            send_command(connection, name, "stop-job", job_id=rq_job_id)

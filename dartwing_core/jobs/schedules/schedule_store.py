@@ -6,7 +6,6 @@ still be saved.
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeAlias
 
 import frappe
@@ -77,11 +76,6 @@ def next_columns(epoch: float | None) -> Columns:
 def run_key(name: str, which: float | str) -> str:
     """The unique key of a schedule's job: schedule and due time, or for a run by hand the job's own name."""
     return f"{name}@{which if isinstance(which, str) else int(which)}"
-
-
-def run_pattern(name: Any) -> str:
-    """The pattern for LIKE that matches the keys of all runs of a schedule."""
-    return re.sub(r"([\\%_])", r"\\\1", run_key(str(name), "")) + "%"
 
 
 def schedule_of(key: str | None) -> str | None:

@@ -7,6 +7,9 @@ and workers that settle sweep in passing. It is all in Redis and may be lost: tw
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
+import socket
 from typing import Any
 
 from redis.exceptions import LockError
@@ -37,7 +40,8 @@ class Candidate:
 
     def leads(self) -> bool:
         """Whether this is the leader, for another LEASE. It becomes the leader if there is none."""
-        if not self._keeps() and not self._lock.acquire():
+        who = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
+        if not self._keeps() and not self._lock.acquire(token=who):
             return False
         self._client.set(self._looked_at, clock.now_epoch(), ex=KEPT_SECONDS)
         return True

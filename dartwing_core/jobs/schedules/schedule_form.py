@@ -37,7 +37,9 @@ def check(schedule: Document) -> None:
         _fill_in(schedule)
         now = clock.now_epoch()
         _keep_state(schedule)
-        if not sealing.is_sealed(schedule.parameters):  # else nobody can read them: see `JobSchedule`
+        before = schedule.get_doc_before_save()
+        are_lost = before and sealing.is_sealed(before.parameters) and before.parameters == schedule.parameters
+        if not are_lost:  # else nobody can read them: see `JobSchedule`
             _seal(schedule)
         _set_owner(schedule)
         found = recurrence.parse({**schedule.as_dict(), "anchor_epoch": now}, now)

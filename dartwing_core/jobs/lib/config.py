@@ -62,10 +62,8 @@ JobType: TypeAlias = Any
 
 
 class _OfThread(threading.local):
-    kept: dict[Any, Any] | None = None
-    """What was read while `keeping` is entered: settings, Job Types, hooks and the site's time zone."""
-    until = 0.0
-    """Until when that is good, as `time.monotonic()`."""
+    kept: dict[Any, tuple[float, Any]] | None = None
+    """What was read while `keeping` is entered, and until when that is good, as `time.monotonic()`."""
 
 
 _thread = _OfThread()
@@ -88,15 +86,13 @@ def keeping(is_kept: bool = True) -> Iterator[None]:
 
 
 def _kept(key: Any, read: Callable[[], Any]) -> Any:
-    kept = _thread.kept
-    if kept is None:
+    if _thread.kept is None:
         return read()
-    if time.monotonic() > _thread.until:
-        kept.clear()
-        _thread.until = time.monotonic() + KEPT_SECONDS
-    if kept.get(key) is None:
-        kept[key] = read()
-    return kept[key]
+    good_until, value = _thread.kept.get(key, (0.0, None))
+    if value is None or time.monotonic() > good_until:
+        value = read()
+        _thread.kept[key] = time.monotonic() + KEPT_SECONDS, value
+    return value
 
 
 def settings() -> Any:

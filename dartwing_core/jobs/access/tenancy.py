@@ -1,10 +1,6 @@
-"""The organizations of a user, by one adapter.
+"""The organizations of a user, by the adapter that the hook `background_job_tenancy` names (`docs/tenancy.md`).
 
-The hook `background_job_tenancy` names an object (or module) with `orgs_of(user)`, `is_member(user, organization)`,
-`is_admin(user, organization)` and `state_of(organization)`; the default reads Organization and Org Member.
-An adapter may also offer `standing(user, organization)` and `reach_of(user)`, which answer all of it at once;
-`resolve(user, organization)` and `names_of(organizations)`, if its organizations have names beside their ids: the
-first turns a name into the id, for a System Manager of all of them, for others of their own.
+It has four functions. What it leaves out of the others follows from these. The default reads Organization and Org Member.
 """
 
 from __future__ import annotations

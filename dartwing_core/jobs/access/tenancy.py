@@ -1,6 +1,7 @@
 """The organizations of a user, by the adapter that the hook `background_job_tenancy` names (`docs/tenancy.md`).
 
-It has four functions. What it leaves out of the others follows from these. The default reads Organization and Org Member.
+It has four functions. What it leaves out of the others follows from these. The default reads Organization and Org
+Member.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
     """The limits of each organization."""
     if ask := _offered("limits_of"):
         return ask(organizations)
-    return {name: Limits(adapter().state_of(name)) for name in organizations}
+    tenancy = adapter()
+    return {name: Limits(tenancy.state_of(name)) for name in organizations}
 
 
 def admins_of(organization: str) -> list[str]:

@@ -79,11 +79,8 @@ def http_status(exc: BaseException) -> int | None:
 
 def retry_after(exc: BaseException) -> float | None:
     """Seconds that the failed peer asked us to wait (RFC 9110, section 10.2.3), or None."""
-    asked = getattr(exc, "retry_after", None)
-    headers = getattr(getattr(exc, "response", None), "headers", None)
-    if asked is None and headers is not None and hasattr(headers, "get"):
-        asked = headers.get("Retry-After")
-    return parse_retry_after(asked)
+    headers = getattr(getattr(exc, "response", None), "headers", None) or {}
+    return parse_retry_after(getattr(exc, "retry_after", None) or headers.get("Retry-After"))
 
 
 def parse_retry_after(value: Any) -> float | None:

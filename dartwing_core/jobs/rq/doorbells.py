@@ -8,7 +8,7 @@ may be another job than the one that the entry names.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -100,17 +100,14 @@ class Entry:
         self.is_rung, self.is_awaited = any(are_ours), not all(are_ours)
 
 
-def ring(jobs: Iterable[RungJob]) -> int:
+def ring(jobs: Collection[RungJob]) -> int:
     """Wake workers for the queues of these jobs in line. Returns how many entries were made.
 
     Each entry names one of the jobs and carries its time limit. Raises redis.exceptions.RedisError.
     """
-    by_queue: dict[str, list[RungJob]] = {}
-    for job in jobs:
-        by_queue.setdefault(job["queue"], []).append(job)
     made = 0
-    for queue, some in by_queue.items():
-        for job in some:
+    for queue in {job["queue"] for job in jobs}:
+        for job in (job for job in jobs if job["queue"] == queue):
             room = _ring(queue, job)
             made += room > 0
             if room <= 1:

@@ -17,11 +17,13 @@ from pypika.queries import QueryBuilder
 
 from . import sql
 
+STANDARD = ("name", "creation", "modified", "owner", "modified_by", "docstatus", "idx")
+"""Columns that Frappe gives to every table."""
+
 
 def standard_columns(name: str, owner: str, now: datetime) -> dict[str, Any]:
-    """The columns that Frappe gives to every table, for a new row."""
-    stamps = {"creation": now, "modified": now, "owner": owner, "modified_by": owner}
-    return {"name": name, **stamps, "docstatus": 0, "idx": 0}
+    """The values of STANDARD for a new row, by column."""
+    return dict(zip(STANDARD, (name, now, now, owner, owner, 0, 0), strict=True))
 
 
 def update_query(doctype: str, values: Mapping[str, Any]) -> QueryBuilder:

@@ -42,7 +42,7 @@ def _visible(doctype: str, viewer: Viewer, table: Table) -> Criterion:
     if doctype in (config.BATCH, config.SCHEDULE):
         return viewer.visible(table)
     if doctype == config.CIRCUIT:
-        return viewer.administered(table)
+        return viewer.visible(table, administered=True)
     if doctype == ORGANIZATION:
         return table.name.isin(viewer.reach.members) if viewer.reach.members else nothing
     if doctype == MEMBER and viewer.is_enabled:

@@ -51,9 +51,7 @@ class Viewer:
 
     def can_see(self, owner_user: str, organization: str) -> bool:
         """Whether a job of this owner and organization is visible."""
-        if self.sees_everything or organization in self.reach.admins:
-            return True
-        return owner_user == self.user and organization in self.reach.members
+        return self.administers(organization) or (owner_user == self.user and organization in self.reach.members)
 
     def can_see_job(self, job: Any) -> bool:
         """Whether a job is visible: `can_see`, and for System Managers alone those that tell apps of events.
@@ -66,14 +64,6 @@ class Viewer:
     def administers(self, organization: str) -> bool:
         """Whether the affairs of an organization as a whole are visible."""
         return self.sees_everything or organization in self.reach.admins
-
-    def administered(self, table: Table, organization: str | None = None) -> Criterion:
-        """The condition on a table with an `organization` for the rows of those that the user administers."""
-        organization = self.id_of(organization)
-        if self.sees_everything:
-            return table.organization == organization if organization else EmptyCriterion()
-        names = _only(organization, self.reach.admins)
-        return table.organization.isin(names) if names else table.name.isnull()
 
     def id_of(self, organization: str | None) -> str | None:
         """The id of an organization that is given by id or name. Other texts stay as they are.
@@ -109,20 +99,21 @@ class Viewer:
         is_hidden = job.get("organization") in self.reach.not_active
         return not is_hidden and (is_own or not is_result_private(job))
 
-    def visible(self, job: Table, organization: str | None = None) -> Criterion:
-        """The condition on Background Job (a query builder table) for the rows that the user may see.
+    def visible(self, table: Table, organization: str | None = None, *, administered: bool = False) -> Criterion:
+        """The condition on a table (of the query builder) with `organization` and `owner_user` for visible rows.
 
-        With `organization` only its rows: so a single index still answers the condition.
+        With `organization` only its rows: so a single index still answers the condition. `administered`: only rows of
+        organizations that the user administers.
         """
         organization = self.id_of(organization)
         if self.sees_everything:
-            return job.organization == organization if organization else EmptyCriterion()
+            return table.organization == organization if organization else EmptyCriterion()
         members, admins = (_only(organization, names) for names in (self.reach.members, self.reach.admins))
-        own = [name for name in members if name not in admins]
-        parts = [(job.owner_user == self.user) & job.organization.isin(own)] if own else []
+        own = [name for name in members if name not in admins] if not administered else []
+        parts = [(table.owner_user == self.user) & table.organization.isin(own)] if own else []
         if admins:
-            parts.append(job.organization.isin(admins))
-        return Criterion.any(parts) if parts else job.name.isnull()
+            parts.append(table.organization.isin(admins))
+        return Criterion.any(parts) if parts else table.name.isnull()
 
     def can_see_condition(self, job: Table, organization: str | None = None) -> Criterion:
         """`can_see_job` as a condition. `visible` counts the jobs of an organization by an index alone."""

@@ -91,8 +91,6 @@ def after_request(response: Response | None, request: Request) -> None:
     """
     if response is None or response.status_code < 400 or isinstance(response, errors.ErrorAnswer):
         return
-    if response.status_code == 429 and (seconds := frappe.flags.get(rate_limits.RETRY_AFTER)):
-        response.headers["Retry-After"] = str(seconds)
     name = name_in(request.path)
     if name in ENDPOINTS:
         errors.replace(response, request, ENDPOINTS[name].method)

@@ -15,8 +15,6 @@ from dartwing_core.jobs.rq import redis_queue
 WINDOW_SECONDS = 60
 JOBS_PER_REQUEST = 100
 """A call about many jobs counts as one request for each begun group of so many jobs."""
-RETRY_AFTER = "dartwing_retry_after"
-"""In `frappe.flags`: seconds, for the header Retry-After of an answer that Frappe makes."""
 
 
 def count_request(bucket: str, amount: int = 1) -> None:
@@ -49,16 +47,6 @@ def count_retried(jobs: int) -> None:
     It never counts more than a minute's limit. Otherwise a large batch could not be retried at all.
     """
     count_request("submit", min(_requests(jobs), _limit("submit")) - 1)
-
-
-def count_view() -> None:
-    """Count a view of a card, chart or report in Desk."""
-    try:
-        count_request("desk")
-    except RateLimitError as error:
-        frappe.flags[RETRY_AFTER] = error.retry_after
-        frappe.msgprint(str(error), indicator="red")
-        raise
 
 
 def _is_request() -> bool:

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 import frappe
 import pytest
 
-from dartwing_core.api import desk
 from dartwing_core.jobs import (
     get_job_counts,
     get_job_details,
@@ -169,8 +168,6 @@ def test_counts_say_since_when_as_all_dates_are_said():
     assert today.tzinfo is not None
     assert (today.hour, today.minute, today.second) == (0, 0, 0)
     assert timedelta(hours=22) < datetime.now(timezone.utc) - day_ago < timedelta(hours=26)
-    (_operator, moment) = desk.failed_jobs()["route_options"]["modified"]
-    assert datetime.strptime(moment, "%Y-%m-%d %H:%M:%S").hour == day_ago.hour, "Desk takes no offset"
 
 
 def test_counts_are_those_of_the_jobs_that_one_may_see(alice, bob, admin):

@@ -306,44 +306,6 @@ def test_a_batch_that_is_larger_than_the_limit_is_retried_all_the_same(client):
         assert client.post("retry_batch", batch_id=batch).status_code == 429
 
 
-DESK = "/api/method/dartwing_core.api.desk."
-REPORTS = "/api/method/frappe.desk.query_report"
-
-
-def test_cards_charts_progress_and_reports_have_a_limit(client, alice):
-    frappe.get_doc("User", alice).add_roles("Dartwing User")
-    frappe.db.commit()
-    run = f"{REPORTS}.run"
-    views = [
-        *((f"{DESK}{card}", {}) for card in ("running_jobs", "waiting_jobs", "failed_jobs", "dead_letters")),
-        (f"{DESK}get_chart", {"chart_name": "Failed Background Jobs by Type"}),
-        (f"{DESK}live_progress", {"job_ids": "[]"}),
-        (run, {"report_name": "Job Type Performance", "filters": "{}"}),
-    ]
-    try:
-        for path, body in views:
-            http.forget_limits()
-            with engine_settings.settings(desk_limit=1):
-                first, second = (client.http.post(client.url + path, json=body, timeout=60) for _ in range(2))
-            assert (first.status_code, second.status_code) == (200, 429), (path, first.text, second.text)
-            assert 1 <= int(second.headers["Retry-After"]) <= 60
-            assert "Too many requests" in second.text, "Desk shows it"
-        other = {"report_name": "ToDo", "filters": "{}"}
-        assert client.http.post(client.url + run, json=other, timeout=60).status_code != 429, "theirs have none"
-    finally:
-        frappe.get_doc("User", alice).remove_roles("Dartwing User")
-        frappe.db.commit()
-
-
-def test_a_report_as_a_file_counts_too(web):
-    # Seen failing: without the report's own count.
-    manager = Client(web).with_token(factory.user("m_manager", roles=("System Manager", "Dartwing User")))
-    body = {"report_name": "Job Type Performance", "filters": "{}", "file_format_type": "CSV", "visible_idx": "[]"}
-    with engine_settings.settings(desk_limit=1):
-        answers = [manager.http.post(f"{web}{REPORTS}.export_query", json=body, timeout=60) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [200, 429], [answer.text for answer in answers]
-
-
 # Figures
 
 

@@ -122,7 +122,6 @@ class Settings:
     list_limit: int = 60
     cancel_limit: int = 30
     metrics_limit: int = 30
-    desk_limit: int = 600
 
 
 _SWITCHES = frozenset({"is_paused", "allow_private_addresses", "mutes_alerts"})

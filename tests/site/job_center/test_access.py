@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import frappe
-
 from tests.support import browser as browsers
 from tests.support import factory
 from tests.support.job_center import PATH, card, expect

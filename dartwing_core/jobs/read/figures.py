@@ -7,7 +7,7 @@ is a range of the primary key.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -254,7 +254,7 @@ def _hours_ago(column: Term, now: datetime) -> Term:
     return _difference(PseudoColumn("HOUR"), column, end_of_hour)
 
 
-def _by_hour(now: datetime, values: dict[Any, float]) -> tuple[list[str], list[float]]:
+def _by_hour(now: datetime, values: Mapping[Any, float]) -> tuple[list[str], list[float]]:
     """Values by hour of the site's clock. Labels are the hours' starts on the user's clock, like all times in Desk."""
     if not values:
         return [], []

@@ -58,7 +58,9 @@ def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
     reasons: dict[str, str] = {}
     due: list[Job] = []
     for job in jobs:
-        if job["status"] == str(JobStatus.QUEUED) or job["status"] in WAITING:
+        if _is_queued(job):
+            due.append(job)
+        elif job["status"] in WAITING:
             if reason := _until(job, now):
                 reasons[job["name"]] = reason
             else:
@@ -66,10 +68,12 @@ def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
     return reasons | _due(due, now)
 
 
+def _is_queued(job: Job) -> bool:
+    return job["status"] == str(JobStatus.QUEUED)
+
+
 def _until(job: Job, now: float) -> str | None:
     """The reason of a job that waits for another job or for its time."""
-    if job["status"] == str(JobStatus.QUEUED):
-        return None
     if job["waits_for"]:
         return _("Waits for {0}.").format(job["waits_for"])
     due = job["due_epoch"] or 0
@@ -90,34 +94,29 @@ def _due(jobs: list[Job], now: float) -> dict[str, str]:
     limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
     open_circuits = _circuits(jobs)
     reasons: dict[str, str] = {}
-    in_line: list[Job] = []
+    free: list[Job] = []
     for job in jobs:
         circuit = open_circuits.get((job["organization"], job["job_type"]))
         if reason := _stopped(job, limits_of[job["organization"]]) or _circuit(circuit, now):
             reasons[job["name"]] = reason
-        elif job["status"] == str(JobStatus.QUEUED):
-            in_line.append(job)
-    queues = sorted({job["queue"] for job in in_line})
+        else:
+            free.append(job)
+    queues = sorted({job["queue"] for job in free if _is_queued(job)})
     workers = (redis_queue.if_there(lambda: doorbells.workers(queues)) or {}) if queues else {}
-    reasons |= {job["name"]: _turn(job, limits_of[job["organization"]], workers) for job in in_line}
-    if len(reasons) < len(jobs):
-        soon = _not_swept(now) or _("Due, starts within seconds.")
-        reasons = {job["name"]: reasons.get(job["name"], soon) for job in jobs}
+    soon = "" if all(map(_is_queued, free)) else _soon(now)
+    for job in free:
+        reasons[job["name"]] = _turn(job, limits_of[job["organization"]], workers) if _is_queued(job) else soon
     return reasons
 
 
-def _not_swept(now: float) -> str | None:
-    """The reason that keeps due jobs out of the line. None if the site is swept."""
-    asked = redis_queue.if_there(lambda: (leader.looked_at(),))
-    if asked is None:
-        return _("Due. The queue can't be reached at the moment.")
-    (looked_at,) = asked
+def _soon(now: float) -> str:
+    """The reason of due jobs that the next sweep puts into the line."""
+    looked_at = redis_queue.if_there(lambda: leader.looked_at() or 0.0)
     if looked_at is None:
-        return _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen.")
+        return _("Due. The queue can't be reached at the moment.")
     if now - looked_at < leader.SILENCE:
-        return None
-    words = _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen since {0}.")
-    return words.format(clock_time(looked_at, now))
+        return _("Due, starts within seconds.")
+    return _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen.")
 
 
 def _circuits(jobs: list[Job]) -> dict[circuits.Pair, circuits.Circuit]:
@@ -198,6 +197,4 @@ def time_until(epoch: float, now: float) -> str:
 
 def zone() -> ZoneInfo:
     """The user's time zone, else the site's, as Desk does it."""
-    user = frappe.session.user
-    name = frappe.get_cached_value("User", user, "time_zone") if user != "Guest" else None
-    return ZoneInfo(name or get_system_timezone())
+    return ZoneInfo(frappe.get_cached_value("User", frappe.session.user, "time_zone") or get_system_timezone())

@@ -203,13 +203,6 @@ def test_charts_are_found_by_their_names_and_are_empty_where_there_is_nothing_to
         assert as_user(nobody, desk.get_chart, chart_name=name) == {}, "of which Desk says: No Data"
 
 
-def test_the_reports_chart_is_of_types_that_have_something_to_show():
-    ended = [{"job_type": f"t{n}", "completed": n, "failed": 0} for n in range(9)]
-    found = job_type_performance.chart(ended)
-    assert found["data"]["labels"] == ["t1", "t2", "t3", "t4", "t5", "t6"]
-    assert job_type_performance.chart(ended[:1]) is None
-
-
 def test_figures_of_the_report_are_not_taken_for_thousands():
     # Seen failing: 40 % as "40,000%" where a comma separates the decimals.
     columns = [column for column in job_type_performance.columns() if column["fieldtype"] in ("Float", "Percent")]

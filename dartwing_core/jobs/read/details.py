@@ -120,9 +120,7 @@ def _files(job_id: str) -> list[dict[str, Any]]:
         return []
     return [
         {
-            "name": file["name"],
-            "size": file["size"],
-            "type": file["type"],
+            **{key: value for key, value in file.items() if key != "path"},
             "file_url": job_files.address_of(job_id, file["name"]),
         }
         for file in files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import frappe
@@ -29,71 +29,56 @@ JOBS_PER_REQUEST = 100
 """A call about many jobs counts as one request for each begun hundred of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A function that answers under `/api/method/dartwing_core.api.jobs.<its name>`."""
+ENDPOINTS: dict[str, Endpoint] = {}
 
-    function: Callable[..., Any]
+
+@dataclass(slots=True)
+class Endpoint:
+    """Whitelists a function for one HTTP method, counts it against a limit, and answers its errors as documented.
+
+    It answers under `/api/method/dartwing_core.api.jobs.<its name>`. A call from Python is checked by the function
+    alone.
+    """
+
     method: Literal["GET", "POST"]
     limit: str
     answer: type[Answer | dict[str, Any] | bytes]
     """What is in `message`. A dict or bytes are the whole answer."""
-    arguments: type[arguments.Arguments]
-    tell: Callable[[Any], Any] | None
+    arguments: Any = None
+    """Their model, if they do not stand in the function's signature."""
+    tell: Callable[[Any], Any] = lambda returned: returned
     """Makes the answer of what the function returns."""
-    size: Callable[[dict[str, Any]], int] | None
+    size: Callable[[dict[str, Any]], int] = lambda _given: 1
     """The number of jobs that the arguments are about."""
+    kinds: dict[str, Any] = field(default_factory=dict)
+    """Types of some arguments."""
+    function: Callable[..., Any] = field(init=False)
 
-
-ENDPOINTS: dict[str, Endpoint] = {}
-
-
-def endpoint(
-    method: Literal["GET", "POST"],
-    limit: str,
-    answer: type[Answer | dict[str, Any] | bytes],
-    model: type[arguments.Arguments] | None = None,
-    tell: Callable[[Any], Any] | None = None,
-    size: Callable[[dict[str, Any]], int] | None = None,
-    **kinds: Any,
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Whitelist a function for one HTTP method, count it against a limit, and answer its errors as documented.
-
-    `model`: of its arguments, if they do not stand in its signature. `kinds`: types of some of them. A call from Python
-    is checked by the function alone.
-    """
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        found = Endpoint(function, method, limit, answer, model or arguments.model_of(function, kinds), tell, size)
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Register the function. Returns what Frappe calls."""
+        self.function, name = function, function.__name__
+        self.arguments = self.arguments or arguments.model_of(function, self.kinds)
 
         def serve(**sent: Any) -> Any:
-            return _serve(found, sent) if getattr(frappe.local, "request", None) else _answer(found, sent)
+            return self._serve(sent) if getattr(frappe.local, "request", None) else self.tell(function(**sent))
 
         # Not functools.wraps: Frappe would see the function's signature, and drop what it does not know.
-        serve.__module__, serve.__doc__ = PREFIX[:-1], function.__doc__
-        serve.__name__ = serve.__qualname__ = function.__name__
-        ENDPOINTS[function.__name__] = found
-        return frappe.whitelist(methods=[method])(serve)
+        serve.__module__, serve.__name__, serve.__qualname__ = PREFIX[:-1], name, name
+        serve.__doc__ = function.__doc__
+        ENDPOINTS[name] = self
+        return frappe.whitelist(methods=[self.method])(serve)
 
-    return decorate
-
-
-def _answer(found: Endpoint, given: dict[str, Any]) -> Any:
-    returned = found.function(**given)
-    return found.tell(returned) if found.tell else returned
-
-
-def _serve(found: Endpoint, sent: dict[str, Any]) -> Any:
-    try:
-        if not visibility.viewer().is_enabled:  # Frappe 15 accepts the API keys of disabled users
-            raise frappe.AuthenticationError(_("This user is disabled."))
-        _count(found.limit, 1)  # first: only then the arguments may take time
-        given = arguments.read(found.arguments, sent)
-        if found.size and (further := (found.size(given) - 1) // JOBS_PER_REQUEST) > 0:
-            _count(found.limit, further)
-        return _answer(found, given)
-    except Exception as error:
-        return errors.answer(error)
+    def _serve(self, sent: dict[str, Any]) -> Any:
+        try:
+            if not visibility.viewer().is_enabled:  # Frappe 15 accepts the API keys of disabled users
+                raise frappe.AuthenticationError(_("This user is disabled."))
+            _count(self.limit, 1)  # first: only then the arguments may take time
+            given = arguments.read(self.arguments, sent)
+            if (further := (self.size(given) - 1) // JOBS_PER_REQUEST) > 0:
+                _count(self.limit, further)
+            return self.tell(self.function(**given))
+        except Exception as error:
+            return errors.answer(error)
 
 
 def _count(bucket: str, amount: int) -> None:

@@ -1,6 +1,6 @@
 """The endpoints, under the address of all: `/api/method/dartwing_core.api.jobs.<name>`.
 
-An endpoint is an operation of `dartwing_core.jobs`, or calls one. `endpoint` reads the arguments of a request by their
+An endpoint is an operation of `dartwing_core.jobs`, or calls one. `Endpoint` reads the arguments of a request by their
 names and annotations, and `tell` makes its answer. `docs/openapi.json` is made from the same.
 """
 
@@ -31,7 +31,7 @@ from dartwing_core.jobs.status import FINISHED, JobStatus
 from . import answers, openapi
 from .answers import BatchStatus, Frequency, Priority, Status, Unit
 from .arguments import JSON, Callback, SubmitJob, SubmitJobs, Text, about
-from .endpoints import REPEATABLE, endpoint
+from .endpoints import REPEATABLE, Endpoint
 
 MOST_SECONDS = 20
 CALLS_AT_ONCE = 2
@@ -70,7 +70,7 @@ def _number_of_ids(given: dict[str, Any]) -> int:
 # Submit --------------------------------------------------------------------------------------------------------------
 
 
-@endpoint("POST", "submit", answers.Submitted, SubmitJob)
+@Endpoint("POST", "submit", answers.Submitted, SubmitJob)
 def submit_job(**job: Any) -> dict[str, Any]:
     """Submit a job.
 
@@ -88,7 +88,7 @@ def submit_job(**job: Any) -> dict[str, Any]:
     return _told(engine.submit_job(**job), _("Job submitted successfully"))
 
 
-@endpoint("POST", "submit", answers.SubmittedJobs, SubmitJobs, size=lambda given: len(given["jobs"]))
+@Endpoint("POST", "submit", answers.SubmittedJobs, SubmitJobs, size=lambda given: len(given["jobs"]))
 def submit_jobs(jobs: list[dict[str, Any]]) -> dict[str, Any]:
     """Submit several jobs, all or none."""
     made = engine.submit_jobs(jobs)
@@ -98,7 +98,7 @@ def submit_jobs(jobs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-@endpoint("POST", "submit", answers.BatchIdAndStatus, size=lambda given: batches.count_jobs(given["jobs"]))
+@Endpoint("POST", "submit", answers.BatchIdAndStatus, size=lambda given: batches.count_jobs(given["jobs"]))
 def submit_batch(
     jobs: Annotated[
         list[dict[str, Any]], JSON, about('Jobs as of submit_jobs, {"chain": [part, …]} or {"group": [part, …]}')
@@ -114,36 +114,36 @@ def submit_batch(
     return _batch_told(batch, _("Batch submitted successfully"))
 
 
-run_schedule_now = endpoint(
+run_schedule_now = Endpoint(
     "POST", "submit", answers.Submitted, tell=lambda job: _told(job, _("Job submitted successfully"))
 )(engine.run_schedule_now)
 
 
 # Change --------------------------------------------------------------------------------------------------------------
 
-cancel_job = endpoint("POST", "cancel", answers.Submitted, tell=_canceled)(engine.cancel_job)
-cancel_jobs = endpoint("POST", "cancel", answers.Bulk, size=_number_of_ids)(engine.cancel_jobs)
-cancel_batch = endpoint(
+cancel_job = Endpoint("POST", "cancel", answers.Submitted, tell=_canceled)(engine.cancel_job)
+cancel_jobs = Endpoint("POST", "cancel", answers.Bulk, size=_number_of_ids)(engine.cancel_jobs)
+cancel_batch = Endpoint(
     "POST", "cancel", answers.BatchIdAndStatus, tell=lambda batch: _batch_told(batch, _("Batch is being canceled"))
 )(engine.cancel_batch)
-retry_job = endpoint(
+retry_job = Endpoint(
     "POST", "submit", answers.Submitted, tell=lambda job: _told(job, _("Job re-queued for execution"))
 )(engine.retry_job)
-retry_jobs = endpoint("POST", "submit", answers.Bulk, size=_number_of_ids)(engine.retry_jobs)
-retry_batch = endpoint("POST", "submit", answers.BatchRetry)(engine.retry_batch)
-retry_dead_letters = endpoint("POST", "submit", answers.RetriedByError)(engine.retry_dead_letters)
-bulk_retry_dead_letter = endpoint("POST", "submit", answers.BulkRetry)(engine.bulk_retry_dead_letter)
-reschedule_job = endpoint("POST", "submit", answers.DueAgain, tell=lambda job: _due_again(job, _("Job rescheduled")))(
+retry_jobs = Endpoint("POST", "submit", answers.Bulk, size=_number_of_ids)(engine.retry_jobs)
+retry_batch = Endpoint("POST", "submit", answers.BatchRetry)(engine.retry_batch)
+retry_dead_letters = Endpoint("POST", "submit", answers.RetriedByError)(engine.retry_dead_letters)
+bulk_retry_dead_letter = Endpoint("POST", "submit", answers.BulkRetry)(engine.bulk_retry_dead_letter)
+reschedule_job = Endpoint("POST", "submit", answers.DueAgain, tell=lambda job: _due_again(job, _("Job rescheduled")))(
     engine.reschedule_job
 )
-run_now = endpoint("POST", "submit", answers.DueAgain, tell=lambda job: _due_again(job, _("Job is due now")))(
+run_now = Endpoint("POST", "submit", answers.DueAgain, tell=lambda job: _due_again(job, _("Job is due now")))(
     engine.run_now
 )
-delete_jobs = endpoint("POST", "cancel", answers.Bulk, size=_number_of_ids)(engine.delete_jobs)
-manually_close_circuit = endpoint("POST", "cancel", answers.ManuallyClosed, tell=_closed)(engine.manually_close_circuit)
+delete_jobs = Endpoint("POST", "cancel", answers.Bulk, size=_number_of_ids)(engine.delete_jobs)
+manually_close_circuit = Endpoint("POST", "cancel", answers.ManuallyClosed, tell=_closed)(engine.manually_close_circuit)
 
 
-@endpoint("POST", "cancel", answers.Deleted)
+@Endpoint("POST", "cancel", answers.Deleted)
 def delete_dead_letter_job(job_id: str) -> dict[str, Any]:
     """Delete a Dead Letter job with its history; System Manager only."""
     engine.delete_dead_letter_job(job_id)
@@ -152,26 +152,28 @@ def delete_dead_letter_job(job_id: str) -> dict[str, Any]:
 
 # One job, batch, schedule or type ------------------------------------------------------------------------------------
 
-get_job_status = endpoint("GET", "status", answers.JobStatusAnswer)(engine.get_job_status)
-get_job_details = endpoint("GET", "status", answers.JobDetails)(engine.get_job_details)
-get_job_history = endpoint("GET", "status", answers.History)(engine.get_job_history)
-get_batch_status = endpoint("GET", "status", answers.BatchStatusAnswer)(engine.get_batch_status)
-get_schedule = endpoint("GET", "status", answers.ScheduleAnswer)(engine.get_schedule)
-get_job_type_overview = endpoint("GET", "status", answers.JobTypeOverview)(engine.get_job_type_overview)
-preview_schedule = endpoint(
+get_job_status = Endpoint("GET", "status", answers.JobStatusAnswer)(engine.get_job_status)
+get_job_details = Endpoint("GET", "status", answers.JobDetails)(engine.get_job_details)
+get_job_history = Endpoint("GET", "status", answers.History)(engine.get_job_history)
+get_batch_status = Endpoint("GET", "status", answers.BatchStatusAnswer)(engine.get_batch_status)
+get_schedule = Endpoint("GET", "status", answers.ScheduleAnswer)(engine.get_schedule)
+get_job_type_overview = Endpoint("GET", "status", answers.JobTypeOverview)(engine.get_job_type_overview)
+preview_schedule = Endpoint(
     "GET",
     "status",
     answers.NextRuns,
     tell=lambda moments: {"next_runs": moments},
-    frequency=Frequency,
-    cron=Annotated[Text, about("Minute, hour, day, month and weekday, such as 30 7 * * mon-fri")],
-    every=Annotated[int, about("The interval, as a number of `every_unit`")],
-    every_unit=Unit,
-    time_zone=Annotated[Text, about("Such as Europe/Berlin; the site's by default")],
+    kinds={
+        "frequency": Frequency,
+        "cron": Annotated[Text, about("Minute, hour, day, month and weekday, such as 30 7 * * mon-fri")],
+        "every": Annotated[int, about("The interval, as a number of `every_unit`")],
+        "every_unit": Unit,
+        "time_zone": Annotated[Text, about("Such as Europe/Berlin; the site's by default")],
+    },
 )(engine.preview_schedule)
 
 
-@endpoint("GET", "status", answers.JobStatusAnswer)
+@Endpoint("GET", "status", answers.JobStatusAnswer)
 def wait_for_job(job_id: str, seconds: Annotated[int, about("At most 20")] = MOST_SECONDS) -> dict[str, Any]:
     """State, progress and outcome of a job once it has ended, or after so many seconds.
 
@@ -200,7 +202,7 @@ def _place_to_wait(user: str) -> Iterator[None]:
         yield
 
 
-@endpoint("GET", "status", bytes)
+@Endpoint("GET", "status", bytes)
 def download_file(job_id: str, name: Annotated[Text, about("As get_job_details lists it")]) -> Response:
     """The bytes of a file that a job has made, not in `message`.
 
@@ -219,7 +221,7 @@ def download_file(job_id: str, name: Annotated[Text, about("As get_job_details l
 # Lists ---------------------------------------------------------------------------------------------------------------
 
 
-@endpoint("GET", "list", answers.JobList)
+@Endpoint("GET", "list", answers.JobList)
 def list_jobs(
     organization: str | None = None,
     status: Status | None = None,
@@ -247,18 +249,18 @@ def list_jobs(
     return engine.list_jobs(organization, status, job_type, limit, offset, *filters)
 
 
-list_batches = endpoint("GET", "list", answers.BatchList, status=BatchStatus)(engine.list_batches)
-list_schedules = endpoint("GET", "list", answers.ScheduleList)(engine.list_schedules)
-list_job_types = endpoint("GET", "list", answers.JobTypes)(engine.list_job_types)
-get_dead_letter_jobs = endpoint("GET", "list", answers.DeadLetters, tell=lambda jobs: {"jobs": jobs})(
+list_batches = Endpoint("GET", "list", answers.BatchList, kinds={"status": BatchStatus})(engine.list_batches)
+list_schedules = Endpoint("GET", "list", answers.ScheduleList)(engine.list_schedules)
+list_job_types = Endpoint("GET", "list", answers.JobTypes)(engine.list_job_types)
+get_dead_letter_jobs = Endpoint("GET", "list", answers.DeadLetters, tell=lambda jobs: {"jobs": jobs})(
     engine.get_dead_letter_jobs
 )
-get_open_circuits = endpoint("GET", "list", answers.OpenCircuits, tell=lambda found: {"circuits": found})(
+get_open_circuits = Endpoint("GET", "list", answers.OpenCircuits, tell=lambda found: {"circuits": found})(
     engine.get_open_circuits
 )
 
 
-@endpoint("GET", "list", dict)
+@Endpoint("GET", "list", dict)
 def get_openapi() -> Response:
     """This description itself, not in `message`."""
     return Response(json.dumps(openapi.describe()), content_type="application/json")
@@ -266,14 +268,14 @@ def get_openapi() -> Response:
 
 # Figures -------------------------------------------------------------------------------------------------------------
 
-get_job_counts = endpoint("GET", "list", answers.JobCounts)(engine.get_job_counts)
-get_execution_time_stats = endpoint("GET", "metrics", answers.ExecutionTimes)(engine.get_execution_time_stats)
-get_slowest_jobs = endpoint("GET", "metrics", answers.SlowJobs, tell=lambda jobs: {"jobs": jobs})(
+get_job_counts = Endpoint("GET", "list", answers.JobCounts)(engine.get_job_counts)
+get_execution_time_stats = Endpoint("GET", "metrics", answers.ExecutionTimes)(engine.get_execution_time_stats)
+get_slowest_jobs = Endpoint("GET", "metrics", answers.SlowJobs, tell=lambda jobs: {"jobs": jobs})(
     engine.get_slowest_jobs
 )
 
 
-@endpoint("GET", "metrics", answers.Metrics)
+@Endpoint("GET", "metrics", answers.Metrics)
 def get_job_metrics(organization: str | None = None, hours: int = 24) -> dict[str, Any]:
     """Counts of jobs by status and of waiting jobs, processing times and failure rates."""
     return engine.get_metrics(organization, hours)

@@ -36,9 +36,7 @@ def get_job_details(job_id: str) -> dict[str, Any]:
     administrators, names of workers for System Managers. Raises JobNotFoundError for a missing or invisible job.
     """
     shown = jobs.get_job_status(job_id)
-    job = visible_jobs.visible_job(
-        job_id, "name", "owner_user", "organization", "input_parameters", "callback_of", "queue"
-    )
+    job = visible_jobs.visible_job(job_id, "name", "input_parameters", "callback_of", "queue")
     children = _children(job["name"])
     return {
         **shown,
@@ -133,7 +131,7 @@ def visible_file(job_id: Any, name: str) -> StoredFile:
     Raises JobNotFoundError for a missing or invisible job, and alike for a missing and a hidden file.
     """
     viewer = visibility.viewer()
-    job = visible_jobs.visible_job(job_id, "name", *visibility.DECIDING_FIELDS, looking=viewer)
+    job = visible_jobs.visible_job(job_id, "name", looking=viewer)
     files = job_files.files_of(job["name"]) if viewer.can_see_result(job) else []
     for file in files:
         if file["name"] == name and (job_files.folder() / file["path"]).is_file():

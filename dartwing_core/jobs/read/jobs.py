@@ -154,7 +154,7 @@ def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offse
 
 def get_job_history(job_id: str) -> dict[str, Any]:
     """Every status change of a job, oldest first: `{job_id, history}`."""
-    job = visible_jobs.visible_job(job_id, "name", "owner_user", "organization", "cancel_reason")
+    job = visible_jobs.visible_job(job_id, "name", "cancel_reason")
     return {"job_id": job["name"], "history": events_of(job["name"], job["cancel_reason"])}
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
-from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 import frappe
@@ -20,43 +19,30 @@ from frappe.utils import formatdate, get_system_timezone
 from ..access import tenancy
 from ..access.standing import STOPPED_STATES, Limits
 from ..job import circuits
+from ..job.job_rows import JobRow
 from ..lib import clock, config
-from ..lib.row_types import fields_of
 from ..line import pauses, queue_view
 from ..rq import doorbells, leader, redis_queue
 from ..status import WAITING, JobStatus, LinePlace
 
-
-class Job(TypedDict):
-    """The columns of Background Job for the words."""
-
-    name: str
-    status: str
-    organization: str
-    job_type: str
-    queue: str
-    priority: str
-    waits_for: str | None
-    in_line: int
-    due_epoch: float
-    retry_count: int
-    max_retries: int
-
-
-FIELDS = fields_of(Job)
+FIELDS = (
+    *("name", "status", "organization", "job_type", "queue", "waits_for", "in_line", "due_epoch"),
+    *("retry_count", "max_retries"),
+)
+"""The columns of Background Job for the words."""
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 
-def of_job(job: Job) -> str | None:
+def of_job(job: JobRow) -> str | None:
     """The reason why this job is not running. None if it is running or has ended for good."""
     return of_jobs([job]).get(job["name"])
 
 
-def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
+def of_jobs(jobs: Iterable[JobRow]) -> dict[str, str]:
     """The reasons of many jobs, by name. Leaves out jobs that wait for nothing."""
     now = clock.now_epoch()
     reasons: dict[str, str] = {}
-    due: list[Job] = []
+    due: list[JobRow] = []
     for job in jobs:
         if _is_queued(job):
             due.append(job)
@@ -68,11 +54,11 @@ def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
     return reasons | _due(due, now)
 
 
-def _is_queued(job: Job) -> bool:
+def _is_queued(job: JobRow) -> bool:
     return job["status"] == str(JobStatus.QUEUED)
 
 
-def _until(job: Job, now: float) -> str | None:
+def _until(job: JobRow, now: float) -> str | None:
     """The reason of a job that waits for another job or for its time."""
     if job["waits_for"]:
         return _("Waits for {0}.").format(job["waits_for"])
@@ -87,14 +73,14 @@ def _until(job: Job, now: float) -> str | None:
     return words.format(moment, distance, (job["retry_count"] or 0) + 1, (job["max_retries"] or 0) + 1)
 
 
-def _due(jobs: list[Job], now: float) -> dict[str, str]:
+def _due(jobs: list[JobRow], now: float) -> dict[str, str]:
     """The reasons of due jobs: what keeps them from starting, else the worker or the sweep for which they wait."""
     if not jobs:
         return {}
     limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
     open_circuits = _circuits(jobs)
     reasons: dict[str, str] = {}
-    free: list[Job] = []
+    free: list[JobRow] = []
     for job in jobs:
         circuit = open_circuits.get((job["organization"], job["job_type"]))
         if reason := _stopped(job, limits_of[job["organization"]]) or _circuit(circuit, now):
@@ -119,7 +105,7 @@ def _soon(now: float) -> str:
     return _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen.")
 
 
-def _circuits(jobs: list[Job]) -> dict[circuits.Pair, circuits.Circuit]:
+def _circuits(jobs: list[JobRow]) -> dict[circuits.Pair, circuits.Circuit]:
     """The jobs' circuits that are not closed. One statement, if a type has a circuit breaker."""
     guarded = {name for name in {job["job_type"] for job in jobs} if circuits.has_breaker(config.job_type(name))}
     return circuits.of_types(guarded, {job["organization"] for job in jobs}) if guarded else {}
@@ -135,7 +121,7 @@ def _circuit(circuit: circuits.Circuit | None, now: float) -> str | None:
     )
 
 
-def _stopped(job: Job, limits: Limits) -> str | None:
+def _stopped(job: JobRow, limits: Limits) -> str | None:
     """The reason that keeps the job from starting, however many workers are free."""
     pause = pauses.pause_in_force(job["queue"])
     if pause == pauses.MAINTENANCE:
@@ -155,7 +141,7 @@ def _stopped(job: Job, limits: Limits) -> str | None:
     return None
 
 
-def _turn(job: Job, limits: Limits, workers: Mapping[str, int]) -> str:
+def _turn(job: JobRow, limits: Limits, workers: Mapping[str, int]) -> str:
     """The reason of a job that needs a free worker, with the caps that may apply.
 
     `workers`: how many serve each queue. Empty while Redis is away.

@@ -72,7 +72,7 @@ def read(model: type[Arguments], sent: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parsed(value: Any) -> Any:
     """The value in the JSON text of a form field. Any other value unchanged."""
-    return from_json(value) if isinstance(value, str) else value
+    return from_json(value.encode(errors="replace")) if isinstance(value, str) else value
 
 
 def _list_parsed(value: Any) -> Any:

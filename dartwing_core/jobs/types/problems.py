@@ -23,10 +23,8 @@ def problems_of(error: ValidationError, hidden: Collection[str]) -> list[str]:
 
 def _place(location: Iterable[int | str]) -> str:
     """Such as `lines[2].price`."""
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else cut(part)
-    return text or WHOLE
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{cut(part)}" for part in location)
+    return text.removeprefix(".") or WHOLE
 
 
 def problem_of(found: Mapping[str, Any]) -> str:

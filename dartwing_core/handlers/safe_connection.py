@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from functools import partial
 from typing import Any
 
 from frappe import _
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from dartwing_core.jobs import PermanentError
 
@@ -74,21 +72,20 @@ class CheckedAdapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *arguments: Any, **named: Any) -> Any:
         """The pool for a request, whose connections go to the addresses."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **named)
-        pool.ConnectionCls = partial(_HTTPSConnection if pool.scheme == "https" else _HTTPConnection, self._addresses)
+        pool.ConnectionCls = type("Checked", (_Checked, pool.ConnectionCls), {"addresses": self._addresses})
         return pool
 
 
 class _Checked:
-    timeout: Any
+    """Part of a class of urllib3's connections."""
 
-    def __init__(self, addresses: list[Address], **named: Any):
-        super().__init__(**named)
-        self._addresses = addresses
+    addresses: list[Address]
+    timeout: Any
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers: urllib3 calls this, and then makes TLS of it."""
         problem: OSError = OSError("no address")
-        for family, address in self._addresses:
+        for family, address in self.addresses:
             candidate = socket.socket(family, socket.SOCK_STREAM)
             try:
                 candidate.settimeout(self.timeout)
@@ -99,11 +96,3 @@ class _Checked:
             else:
                 return candidate
         raise problem
-
-
-class _HTTPConnection(_Checked, HTTPConnection):
-    pass
-
-
-class _HTTPSConnection(_Checked, HTTPSConnection):
-    pass

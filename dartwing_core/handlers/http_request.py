@@ -48,12 +48,11 @@ class RequestParameters:
 @job_handler(
     "http_request",
     display_name="HTTP Request",
-    description="Delivers a JSON payload to a URL, again until it is accepted.",
     timeout=120,
     deduplication_window=60,
 )
 def http_request(context: JobContext, parameters: RequestParameters) -> dict[str, Any]:
-    """Sends one HTTP request and returns the answer, if it is a success (2xx).
+    """Delivers a JSON payload to a URL, again until it is accepted.
 
     Parameters:
 

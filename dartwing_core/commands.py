@@ -85,10 +85,11 @@ def print_types(sync: bool) -> None:
         frappe.db.commit()
     else:
         install.warn_about_hooks()
-    for found in declared_types.list_types():
-        state = found["source"] if found["is_enabled"] else f"{found['source']}, disabled"
-        click.echo(f"{found['job_type']}  {found['handler']}  ({state})")
-        for fieldname, (said, is_now) in found["differences"].items():
+    for name in frappe.get_all("Job Type", pluck="name", order_by="name"):
+        found = frappe.get_doc("Job Type", name)
+        state = f"{found.code_state or 'Made by Hand'}{'' if found.is_enabled else ', disabled'}"
+        click.echo(f"{name}  {found.handler_method}  ({state})")
+        for fieldname, (said, is_now) in declared_types.differences(found).items():
             click.echo(f"    {fieldname}: {is_now or 'empty'} here, {said or 'empty'} in code")
 
 

@@ -83,9 +83,9 @@ def make_people() -> int:
     """Make the people alone, and print what one needs to submit jobs of the own types."""
     keys = make_accounts()
     _print_people(keys)
-    for made in declared_types.list_types():
-        if not made["handler"].startswith(OURS):
-            _print_submit(made["job_type"], made["handler"], keys[PEOPLE[0].user])
+    for made in frappe.get_all("Job Type", ["name", "handler_method"], order_by="name"):
+        if not made.handler_method.startswith(OURS):
+            _print_submit(made.name, made.handler_method, keys[PEOPLE[0].user])
     return 0
 
 
@@ -97,9 +97,9 @@ def check() -> int:
     report = declared_types.sync_types()
     frappe.db.commit()
     problems = [*report.problems, *report.unreadable, *functions.problems_of_events()]
-    for made in () if report.unreadable else declared_types.list_types():
+    for handler in () if report.unreadable else frappe.get_all("Job Type", pluck="handler_method", order_by="name"):
         try:
-            handlers.parameters_schema(made["handler"])
+            handlers.parameters_schema(handler)
         except UnknownHandlerError as error:
             problems.append(str(error))
     for problem in problems:

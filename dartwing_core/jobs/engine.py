@@ -76,7 +76,7 @@ def submit_job(
     """
     request = Request(
         job_type,
-        "" if organization is None else organization,
+        organization,
         parameters,
         priority,
         depends_on,
@@ -143,15 +143,16 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
         if not visibility.may_edit(job["owner_user"], frappe.session.user):
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
         edited, had = submission.edited(job, parameters)
-    active_key = dedup.reclaim_content(job, edited.get("dedup_hash", job["dedup_hash"]))
+    keys, refused = dedup.reclaim_contents([{**job, **edited}])
+    if refused:
+        raise refused[job["name"]]
     if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
         batch_store.reopen(job["parent_batch"])
     retried = Job(job)
-    if not retried.retry(active_key, edited):
+    if not retried.retry(keys[job["name"]], edited):
         raise JobChangedError(job["name"])
-    if parameters is not None:
-        runs.forget_state(job["name"])  # the checkpoint belongs to other work
     if edited:
+        runs.forget_state(job["name"])  # the checkpoint belongs to other work
         runs.keep_parameters(job["name"], job["attempt"], had)
     if retried.row["in_line"]:
         after_commit().wake_for([retried.row])
@@ -224,4 +225,4 @@ def _parse_request(arguments: Any) -> Request:
     if unknown:
         problem = describe_unknown(sorted(map(str, unknown)), CALLERS_ARGUMENTS)
         raise InvalidJobError(_("These arguments don't fit: {0}.").format(problem))
-    return Request(**{"job_type": None, "organization": None, **arguments})
+    return Request(**arguments)

@@ -10,7 +10,6 @@ from frappe import _
 
 from ..errors import InvalidJobError, UnknownHandlerError
 from ..lib import canonical, config, secret_values
-from ..lib.config import JobType
 from ..types import handlers
 from ..types.parameters import Declared
 
@@ -27,16 +26,10 @@ class Checked:
     """The parameters and their defaults, without secrets."""
 
 
-def declared_of(job_type: JobType) -> Declared | None:
-    """The declared parameters of a Job Type's handler. Raises UnknownHandlerError."""
-    name = job_type.handler_method
-    return handlers.declared_of(handlers.resolve(name), name)
-
-
 def declared_of_type(type_name: str) -> Declared | None:
-    """`declared_of` by the name of a Job Type. None also for a type that is gone."""
+    """The declared parameters of a type's handler. None also for a type that is gone. Raises UnknownHandlerError."""
     job_type = config.job_type(type_name)
-    return declared_of(job_type) if job_type else None
+    return handlers.declared_of(job_type.handler_method) if job_type else None
 
 
 def secrets_of(type_name: str) -> frozenset[str]:

@@ -30,9 +30,9 @@ MOST_TAGS, LONGEST_TAG = 10, 30
 class Request:
     """The arguments of `submit_job`."""
 
-    job_type: str
-    organization: str
-    """Its id or name. Empty: the default one."""
+    job_type: Any = None
+    organization: Any = None
+    """Its id or name. None or empty: the default one."""
     parameters: Mapping[str, Any] | None = field(default=None, repr=False)  # it may hold secrets
     priority: str | None = None
     depends_on: str | Sequence[str] | None = None
@@ -91,10 +91,8 @@ PLACE = re.compile(r"\{(\w+)\}")
 def title_for(given: Any, template: str | None, parameters: Mapping[str, Any] | None) -> str | None:
     """The title that a caller gives, or that of the Job Type with parameters in it. Longer ones are cut.
 
-    Only texts, numbers and dates have a place in a title. Raises InvalidJobError for a title that is no text.
+    Only texts, numbers and dates have a place in a title.
     """
-    if given is not None and not isinstance(given, str):
-        raise InvalidJobError(_("{0} must be text.").format("title"))
     if given is None:
         known = parameters or {}
         given = PLACE.sub(lambda place: _in_title(known.get(place[1])), template or "")

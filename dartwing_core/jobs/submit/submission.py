@@ -21,7 +21,7 @@ from ..lib.row_types import Columns
 from ..lib.texts import cut
 from ..rq import redis_queue
 from ..status import JobStatus
-from ..types import declared_types, functions
+from ..types import declared_types, functions, handlers
 from ..types.parameters import Declared
 from . import given_parameters
 from .given_parameters import Checked
@@ -75,7 +75,7 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
     if asked not in allowed:
         found = permission.check_submit(user, organization, job_type)
         is_paused = not found.limits.may_start or bool(job_type.is_paused)
-        allowed[asked] = Allowed(found, is_paused, given_parameters.declared_of(job_type))
+        allowed[asked] = Allowed(found, is_paused, handlers.declared_of(job_type.handler_method))
     standing = allowed[asked].standing
     request = replace(request, organization=standing.organization)
     if job_type.handler_method == functions.HANDLER and not request.is_enqueued:
@@ -134,7 +134,7 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
         raise InvalidJobError(_("Jobs of the type {0} keep their parameters.").format(job_type.name))
     stored = find.load(job["name"], "input_parameters")
     before = (canonical.load(stored["input_parameters"]) if stored else None) or {}
-    declared = given_parameters.declared_of(job_type) if job_type else None
+    declared = handlers.declared_of(job_type.handler_method) if job_type else None
     secrets = declared.secrets if declared else frozenset()
     if secret_values.are_same(parameters, before, secrets):
         return {}, ""
@@ -147,17 +147,11 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
         "sealed_input_parameters": sealing.seal(found.text),
         "job_hash": content,
         "dedup_hash": content if is_by_content else job["dedup_hash"],
-        "job_title": _edited_title(job, job_type, given_parameters.with_defaults(had, declared), found.shown),
     }
-    return values, canonical.canonical_json(had)
-
-
-def _edited_title(job: JobRow, job_type: JobType | None, before: Any, parameters: Mapping[str, Any]) -> str | None:
-    """The title with other parameters. One that the caller gave stays."""
     template = job_type.get("job_title") if job_type else None
-    if not template or job["job_title"] != title_for(None, template, before):
-        return job["job_title"]
-    return title_for(None, template, parameters)
+    if job["job_title"] == title_for(None, template, given_parameters.with_defaults(had, declared)):
+        values["job_title"] = title_for(None, template, found.shown)  # one that the caller gave stays
+    return values, canonical.canonical_json(had)
 
 
 def _row(request: Request, job_type: JobType, user: str, parameters: Checked, priority: str) -> Columns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,11 +13,13 @@ from typing_extensions import TypedDict
 
 from ..errors import InvalidJobError
 from ..lib import config
-from ..lib.texts import as_sentence, describe_unknown
+from ..lib.secret_values import without
+from ..lib.texts import as_sentence, cut, describe_unknown
 from ..lib.texts import translate as _
-from .problems import problem_of
 
 MARK = "__background_job__"
+WHOLE = "parameters"
+"""The name of a handler's second argument that takes all parameters as one object, and of the whole in errors."""
 ErrorNames = Sequence[type[BaseException] | str] | set[type[BaseException] | str]
 
 
@@ -86,8 +88,7 @@ class Declaration:
         try:
             _adapter().validate_python(self.options, strict=True)
         except ValidationError as error:
-            wrong = error.errors(include_url=False)[0]
-            problem = f"{wrong['loc'][0]} {problem_of(wrong)}"
+            problem = problems_of(error)[0]
             raise InvalidJobError(_("{0}. Leave out an option without a value.").format(problem)) from None
         values = {FIELDS.get(name, name): _plain(value) for name, value in self.options.items()}
         values.pop("former_names", None)
@@ -136,3 +137,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str | int):
         return value
     return ", ".join(one.__name__ if isinstance(one, type) else str(one) for one in value)
+
+
+def problems_of(error: ValidationError, hidden: Collection[str] = ()) -> list[str]:
+    """Each wrong value, such as `lines[2].price`, with pydantic's words for it.
+
+    `hidden`: spellings of secrets, which a validator may have quoted.
+    """
+    problems = []
+    for one in error.errors(include_url=False, include_input=False):
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{cut(part)}" for part in one["loc"])
+        text = _("is missing") if one["type"] == "missing" else _("is wrong: {0}").format(cut(one["msg"]))
+        problems.append(without(f"{place.removeprefix('.') or WHOLE} {text}", hidden))
+    return problems

@@ -137,22 +137,23 @@ def resolve(path: str) -> Handler:
     return function
 
 
-def declared_of(handler: Handler, name: str) -> Declared | None:
-    """The declaration of a handler's parameters, or None. Raises UnknownHandlerError if a type can't be used.
+def declared_of(path: str) -> Declared | None:
+    """The declaration of the parameters of this path's handler, or None.
 
-    `name`: the handler's name in the error.
+    Raises what `resolve` raises, and UnknownHandlerError if a type can't be used.
     """
+    handler = resolve(path)
     try:
         return declared_by(handler)
     except Exception as error:  # pydantic has many of its own
         first_line = str(error).partition("\n")[0]
         reason = f"{type(error).__name__}: {first_line}"
-        raise UnknownHandlerError(_("Handler {0}: its parameters can't be read: {1}").format(name, reason)) from error
+        raise UnknownHandlerError(_("Handler {0}: its parameters can't be read: {1}").format(path, reason)) from error
 
 
 def parameters_schema(path: str) -> dict[str, Any] | None:
     """The JSON Schema of the parameters that this path's handler declares. None if it declares nothing."""
-    declared = declared_of(resolve(path), path)
+    declared = declared_of(path)
     return declared.schema if declared else None
 
 

@@ -27,12 +27,9 @@ from ..lib import canonical, secret_values
 from ..lib.secret_values import MASK, Secret, spellings
 from ..lib.texts import describe_unknown
 from ..lib.texts import translate as _
-from .declaration import mark_of
-from .problems import WHOLE, problems_of
+from .declaration import WHOLE, mark_of, problems_of
 
 MOST_PROBLEMS = 20
-OF_PARAMETERS = frozenset({"str", "int", "float", "bool", "list", "dict", "date", "datetime", "Decimal", "Literal"})
-"""Types of parameters, by which a handler is known that has forgotten the context."""
 BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -44,15 +41,12 @@ class Declared:
         self.adapter: TypeAdapter[Any] = TypeAdapter(declared)
         self.is_spread = spread
         """Whether the handler takes each parameter by name."""
-        self.schema = _described(_opened(self.adapter.json_schema()), declared)
+        self.schema = _described(self.adapter.json_schema(), declared)
         """The JSON Schema of the parameters."""
         properties = self.schema.get("properties", {})
         self.defaults = {name: part["default"] for name, part in properties.items() if "default" in part}
         """The values of parameters that a job leaves out, as far as JSON has them."""
         _check_secrets(self.schema)
-        settings = getattr(declared, "model_config", {})
-        if settings.get("populate_by_name") or settings.get("validate_by_name"):
-            properties = {**_opened(self.adapter.json_schema(by_alias=False))["properties"], **properties}
         self.known = frozenset(properties)
         """The names of the parameters."""
         self._takes_more = bool(self.schema.setdefault("additionalProperties", False))
@@ -183,10 +177,6 @@ def further_arguments(function: Callable[..., Any]) -> dict[str, inspect.Paramet
     arguments = list(inspect.signature(function).parameters.values())
     if not arguments or arguments[0].kind not in BY_POSITION:
         raise TypeError(_("a handler's first argument is the job's context"))
-    kind = arguments[0].annotation
-    if (kind if isinstance(kind, str) else getattr(kind, "__name__", "")).partition("[")[0] in OF_PARAMETERS:
-        text = _("a handler's first argument is the job's context, not a parameter: write {0}(context, {1}, …)")
-        raise TypeError(text.format(function.__name__, arguments[0].name))
     annotated = {argument.name: argument for argument in arguments[1:] if _is_parameter(argument)}
     mark = mark_of(function)
     if annotated and mark and mark.parameters is not None:
@@ -212,15 +202,6 @@ def _is_structure(hint: Any) -> bool:
     return isinstance(hint, type) and (
         dataclasses.is_dataclass(hint) or hasattr(hint, "__total__") or hasattr(hint, "model_fields")
     )
-
-
-def _opened(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema with its properties at the top. The schema of a type that holds itself only refers to them."""
-    inner = [schema, *schema.get("allOf", ())]  # pydantic 2.7 wraps the reference
-    reference = next((part["$ref"] for part in inner if "$ref" in part), None)
-    if reference is None:
-        return schema
-    return {**schema["$defs"][reference.rpartition("/")[2]], "$defs": schema["$defs"]}
 
 
 def _described(schema: dict[str, Any], declared: Any) -> dict[str, Any]:

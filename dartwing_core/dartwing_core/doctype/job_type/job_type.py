@@ -106,7 +106,7 @@ class JobType(Document):
         for fieldname in ("handler_method", "timeout_handler_method"):
             self.set(fieldname, (self.get(fieldname) or "").strip())
             if name := self.get(fieldname):
-                declared = handlers.declared_of(handlers.resolve(name), name)
+                declared = handlers.declared_of(name)
                 is_new = fieldname == "handler_method" and self.has_value_changed("job_title")
                 if is_new and declared and (names := declared.names()) is not None:
                     check_title_template(self.job_title or "", names)

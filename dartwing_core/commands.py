@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
@@ -107,16 +106,6 @@ def default_organization(context: Any, organization: str) -> None:
         found = set_default_organization(organization)
         frappe.db.commit()
     click.echo(f"Default organization: {organization} ({found})")
-
-
-@job_engine.command("openapi")
-@pass_context
-def openapi(context: Any) -> None:
-    """Print the OpenAPI description of the REST API."""
-    with connected(context):
-        from dartwing_core.api import openapi
-
-        click.echo(json.dumps(openapi.describe(), indent=1))
 
 
 commands = [job_engine]

@@ -26,7 +26,7 @@ from .run.context import JobContext
 from .run.heartbeat import HeartbeatThread
 from .status import JobStatus
 from .sweep import sweeper
-from .types import functions, handlers, parameters
+from .types import functions, parameters
 from .types.declaration import mark_of
 
 SAVEPOINT = "dartwing_core_commit"
@@ -223,11 +223,12 @@ def _name_of(job_type: str | Callable[..., Any]) -> tuple[str, str | None]:
     """
     if isinstance(job_type, str):
         return job_type, None
-    if declaration := handlers.declaration_of(job_type):
-        return declaration.type_name, None
-    if mark_of(job_type):
+    mark = mark_of(job_type)
+    if not mark:
+        return functions.JOB_TYPE, functions.path_of(job_type)
+    if not mark.type_name:
         raise TypeError(f"{job_type} declares no Job Type: name the type.")
-    return functions.JOB_TYPE, functions.path_of(job_type)
+    return mark.type_name, None
 
 
 @contextmanager
@@ -305,8 +306,8 @@ def context_for(handler: Callable[..., Any] | str = "", **values: Any) -> JobCon
     `values`: attributes of JobContext that the handler reads, such as `organization`, `parameters`, `attempt`, `state`.
     A rollback deletes the files that it attaches.
     """
-    declaration = None if isinstance(handler, str) else handlers.declaration_of(handler)
-    name = handler if isinstance(handler, str) else declaration.type_name if declaration else handler.__name__
+    mark = mark_of(handler)
+    name = handler if isinstance(handler, str) else (mark and mark.type_name) or handler.__name__
     defaults = {"job_id": "JOB-TEST", "job_type": name, "organization": "", "parameters": {}, "timeout_seconds": 300}
     context = JobContext(**{**defaults, "attempt": 1, "owner_user": frappe.session.user, **values})
     frappe.db.after_rollback.add(context.files.drop)

@@ -235,7 +235,7 @@ def test_one_wrong_declaration_keeps_no_other_from_being_made(code, monkeypatch)
     assert frappe.db.exists("Job Type", "test_fine_declared")
     assert "test_declared: There is no worker queue nowhere" in report.problems[0]
     monkeypatch.setattr(declared_handlers, "fine", job_handler(NAME)(fine))
-    assert "is declared by" in sync().problems[-1]
+    assert "is declared by" in sync().problems[0]
 
 
 def test_code_that_can_not_be_imported_disables_nothing(monkeypatch):

@@ -20,8 +20,6 @@ from .submission import KEY_LENGTH
 
 MAX_DEPENDENCIES = 100_000
 """Most dependencies in one submit."""
-MOST_PARENTS = 10_000
-"""Most existing jobs that one submit may name."""
 
 
 class DependencyCheck:
@@ -37,8 +35,6 @@ class DependencyCheck:
         if sum(map(len, self._parents)) > MAX_DEPENDENCIES:
             raise InvalidJobError(_("At most {0} dependencies can be made at once.").format(MAX_DEPENDENCIES))
         existing = sorted({p for many in self._parents for p in many if isinstance(p, str)})
-        if len(existing) > MOST_PARENTS:
-            raise InvalidJobError(_("depends_on: at most {0} jobs can be named at once.").format(MOST_PARENTS))
         self._existing = _existing(existing)
         self._check(user)
 

@@ -15,7 +15,7 @@ from ..errors import InvalidJobError
 from ..lib import config, server_errors
 from ..lib.config import JobType
 from . import handlers
-from .declaration import Declaration
+from .declaration import Mark
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -44,42 +44,41 @@ def sync_types() -> SyncReport:
     found, unreadable = handlers.find_declarations()
     report = SyncReport(unreadable)
     paths: dict[str, str] = {}
-    twice: list[str] = []
-    for path, declaration in found.items():
-        name = declaration.type_name
+    for path, declared in found.items():
+        name = declared.type_name
         if name in paths:
-            twice.append(_("Job Type {0} is declared by {1} and by {2}.").format(name, paths[name], path))
+            text = _("Job Type {0} is declared by {1} and by {2}.")
+            report.problems.append(text.format(name, paths[name], path))
         paths.setdefault(name, path)
     for path in paths.values():
         if problem := _try_to_sync(found[path], path, paths):
             report.problems.append(problem)
-    report.problems += twice
     if not unreadable:
         _disable_missing(paths)
     return report
 
 
-def _try_to_sync(declaration: Declaration, path: str, declared: Collection[str]) -> str | None:
+def _try_to_sync(declared: Mark, path: str, names: Collection[str]) -> str | None:
     """Sync one type. A wrong one leaves nothing behind. Returns what is wrong with it."""
     messages = len(frappe.local.message_log)
     frappe.db.savepoint(SAVEPOINT)
     try:
-        _sync_one(declaration, path, declared)
+        _sync_one(declared, path, names)
     except Exception as error:
         if server_errors.database_code(error) is not None:
             raise  # the transaction may be undone
         frappe.db.rollback(save_point=SAVEPOINT)
         del frappe.local.message_log[messages:]
         reason = error if isinstance(error, frappe.ValidationError) else f"{type(error).__name__}: {error}"
-        return _("Job Type {0}: {1}").format(declaration.type_name, reason)
+        return _("Job Type {0}: {1}").format(declared.type_name, reason)
     return None
 
 
-def _sync_one(declaration: Declaration, path: str, declared: Collection[str]) -> None:
+def _sync_one(declared: Mark, path: str, names: Collection[str]) -> None:
     """Make, rename or change one type."""
-    values, name = declaration.values(), declaration.type_name
+    values, name = declared.values(), declared.type_name
     if not frappe.db.exists(config.JOB_TYPE, name):
-        if not (former := _former(declaration, path, declared)):
+        if not (former := _former(declared, path, names)):
             made = frappe.get_doc({"doctype": config.JOB_TYPE, "type_name": name, **values})
             _keep(made, values, path)
             made.insert(ignore_permissions=True)
@@ -102,13 +101,13 @@ def _sync_one(declaration: Declaration, path: str, declared: Collection[str]) ->
         job_type.save(ignore_permissions=True)
 
 
-def _former(declaration: Declaration, path: str, declared: Collection[str]) -> str | None:
+def _former(declared: Mark, path: str, names: Collection[str]) -> str | None:
     """The type that has a former name of this one: of the same handler or app, and not declared by its name."""
     app = path.partition(".")[0]
-    for name in declaration.former_names:
+    for name in declared.options.get("former_names", ()):
         row = frappe.db.get_value(config.JOB_TYPE, name, ["declared_by", "handler_method"], as_dict=True)
         is_its_own = row and (row.handler_method == path or (row.declared_by or "").partition(".")[0] == app)
-        if is_its_own and name not in declared:
+        if is_its_own and name not in names:
             return name
     return None
 

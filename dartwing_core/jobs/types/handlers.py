@@ -24,7 +24,7 @@ from ..errors import UnknownHandlerError
 from ..lib.modules import find_module
 from ..lib.texts import translate as _
 from . import functions
-from .declaration import MARK, Declaration, Mark, declare, mark_of
+from .declaration import Mark, mark, mark_of
 from .functions import HANDLERS_HOOK as HOOK
 from .functions import attribute_of, find, named_in
 from .parameters import Declared, declared_by, further_arguments
@@ -48,7 +48,7 @@ def register(
         function, methods = _function_of(handler)
         options = {**options, **methods}
     if inspect.isfunction(function):
-        setattr(function, MARK, Mark(None, parameters))
+        mark(function, type_name, parameters, options)
     if problem := signature_problem(function):
         raise TypeError(f"{function.__module__}.{function.__qualname__}: {problem}")
     if options and not type_name:
@@ -58,8 +58,6 @@ def register(
         register(clean_up, None, None, {})
     if callable(told):
         functions.enqueueable(told)
-    if type_name:
-        setattr(function, MARK, Mark(declare(function, type_name, options), parameters))
     return function
 
 
@@ -93,12 +91,12 @@ def _calling(handler: type, name: str, qualified_name: str) -> Callable[..., Any
     return call
 
 
-def find_declarations() -> tuple[dict[str, Declaration], list[str]]:
+def find_declarations() -> tuple[dict[str, Mark], list[str]]:
     """The Job Types that code declares, by the dotted path of their handlers, and sentences on code without an import.
 
     Imports the modules and functions that the hook names. Other decorated functions are not found.
     """
-    found: dict[str, Declaration] = {}
+    found: dict[str, Mark] = {}
     unreadable: list[str] = []
     for name in sorted(named_in(HOOK)):
         try:
@@ -109,16 +107,10 @@ def find_declarations() -> tuple[dict[str, Declaration], list[str]]:
             unreadable.append(text.format(HOOK, name, type(error).__name__, error))
             continue
         for function in named:
-            declaration = declaration_of(function)
-            if declaration and function.__module__ in (name, name.rpartition(".")[0]):
-                found[f"{function.__module__}.{function.__qualname__}"] = declaration
+            declared = mark_of(function)
+            if declared and declared.type_name and function.__module__ in (name, name.rpartition(".")[0]):
+                found[f"{function.__module__}.{function.__qualname__}"] = declared
     return found, unreadable
-
-
-def declaration_of(function: Any) -> Declaration | None:
-    """The Job Type that a handler declares. None if it is no handler, or declares none."""
-    mark = mark_of(function)
-    return mark.declaration if mark else None
 
 
 def resolve(path: str) -> Handler:

@@ -77,13 +77,13 @@ def types(context: Any, sync: bool) -> None:
 def print_types(sync: bool) -> None:
     """Print the Job Types of the connected site, each with the fields in which it differs from its code."""
     from dartwing_core import install
-    from dartwing_core.jobs.types import declared_types
+    from dartwing_core.jobs.types import declared_types, functions
 
     if sync:
         install.sync_types()
         frappe.db.commit()
     else:
-        install.warn_about_hooks()
+        install.warn(functions.problems_of_events())
     for name in frappe.get_all("Job Type", pluck="name", order_by="name"):
         found = frappe.get_doc("Job Type", name)
         state = f"{found.code_state or 'Made by Hand'}{'' if found.is_enabled else ', disabled'}"

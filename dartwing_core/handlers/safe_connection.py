@@ -17,17 +17,8 @@ from dartwing_core.jobs import PermanentError
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 GLOBAL_UNICAST_V6 = ipaddress.ip_network("2000::/3")
-NOT_PUBLIC = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "192.0.0.0/24",  # Python takes parts of it for global
-        "192.88.99.0/24",  # once the relays of 6to4
-        "2001::/23",
-        "3fff::/20",  # for documentation, which Python knows since 3.13
-        "168.63.129.16/32",  # instance metadata at an address that is formally public (Azure)
-    )
-)
-"""Special addresses that `ipaddress` takes for global, in some version of Python."""
+NOT_PUBLIC = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("168.63.129.16/32"))
+"""Addresses that `ipaddress` takes for global, as parts of the first. The second is instance metadata of Azure."""
 
 Address = tuple[int, Any]
 """A family and a socket address, as `socket.getaddrinfo` returns them."""

@@ -268,7 +268,8 @@ def one_transaction() -> Iterator[None]:
         patches.enter_context(mock.patch.object(database, "sql", controlled))
         patches.enter_context(mock.patch.object(database, "commit", noting_commit))
         patches.enter_context(mock.patch.object(sql, "rows_outside_transaction", lambda query: query.run(as_dict=True)))
-        patches.enter_context(mock.patch.object(connection, "renew", _refuse))
+        lost = TransactionLost("A job needs another database connection. Use run_jobs, which commits.")
+        patches.enter_context(mock.patch.object(connection, "renew", side_effect=lost))
         patches.enter_context(mock.patch.object(HeartbeatThread, "attend"))
         patches.enter_context(mock.patch.object(doorbells, "ring", return_value=0))
         run(f"SAVEPOINT {SAVEPOINT}")
@@ -291,10 +292,6 @@ def _savepoint_for(query: Any) -> str | None:
         case ["start", "transaction", *_] | ["begin", *_]:
             return ""
     return None
-
-
-def _refuse() -> None:
-    raise TransactionLost("A job needs another database connection. Use run_jobs, which commits.")
 
 
 # Handlers alone, failures and time ----------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def test_parameters_have_a_size_limit(job_type):
 
 
 def test_an_unknown_priority_is_refused(job_type):
-    refused(InvalidJobError, "Unknown priority", job_type, factory.ALPHA, priority="Urgent")
+    refused(InvalidJobError, "priority must be one of: Low", job_type, factory.ALPHA, priority="Urgent")
 
 
 def test_an_organization_that_does_not_exist_is_refused(job_type):

@@ -141,16 +141,7 @@ def test_the_decorator_says_what_it_can_not_use():
     def without_type(context, customer):
         """An argument without a type."""
 
-    def by_position(context, customer: str, /):
-        """An argument without a name."""
-
-    def twice(context, customer: str):
-        """Declared twice."""
-
     refused(without_type, "say of which type customer is, such as customer: str")
-    refused(by_position, "by name: no / behind customer")
-    with pytest.raises(TypeError, match="not in both"):
-        job_handler(parameters=dict)(twice)
 
 
 def test_a_type_that_json_can_not_hold_is_named():

@@ -42,17 +42,15 @@ def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
     allowed: dict[tuple[str, str], Allowed] = {}
     prepared: list[Prepared] = []
     with config.keeping():
-        try:
-            for request in requests:
+        for number, request in enumerate(requests, 1):
+            try:
                 prepared.append(_prepare(request, user, allowed))
-        except InvalidJobError as error:
-            if len(requests) == 1 or type(error) is not InvalidJobError:
-                raise
-            wrong = str(error)
-        else:
-            return prepared
-    number = len(prepared)
-    raise InvalidJobError(_("Job {0} ({1}): {2}").format(number + 1, cut(requests[number].job_type), wrong))
+            except InvalidJobError as error:
+                if len(requests) == 1 or type(error) is not InvalidJobError:
+                    raise
+                text = _("Job {0} ({1}): {2}")
+                raise InvalidJobError(text.format(number, cut(request.job_type), error)) from error
+    return prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +80,8 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
         raise InvalidJobError(_("Jobs of the type {0} come from enqueue in Python code alone.").format(job_type.name))
     _check_choice("on_duplicate", request.on_duplicate, ON_DUPLICATE)
     parameters = given_parameters.check(request.parameters, allowed[asked].declared, user)
-    priority = request.priority
-    if priority in (None, ""):
-        priority = job_type.default_priority or "Normal"
-    if priority not in priorities.PRIORITIES:
-        text = _("Unknown priority {0}. Use one of: {1}.")
-        raise InvalidJobError(text.format(cut(priority), ", ".join(priorities.PRIORITIES)))
+    priority = request.priority or job_type.default_priority or "Normal"
+    _check_choice("priority", priority, priorities.PRIORITIES)
     _check_choice("on_parent_failure", request.on_parent_failure, dependencies.POLICIES)
     due = clock.epoch_of(request.available_at)
     row = _row(request, job_type, user, parameters, priority) | columns.place(due, priority)
@@ -189,11 +183,8 @@ def _deduplication(request: Request, job_type: JobType) -> tuple[str, int]:
     """
     asked, window = request.deduplication, max(job_type.deduplication_window or 0, 0)
     if asked is not None:
-        policy = config.DEDUPLICATION.get(asked, asked) if isinstance(asked, str) else None  # also as the form says it
-        if policy not in config.DEDUPLICATION.values():
-            text = _("{0} must be one of: {1}.")
-            raise InvalidJobError(text.format("deduplication", ", ".join(config.DEDUPLICATION)))
-        return policy, window or config.DEFAULT_WINDOW
+        _check_choice("deduplication", asked, [*config.DEDUPLICATION])
+        return config.DEDUPLICATION[asked], window or config.DEFAULT_WINDOW
     is_key_alone = job_type.deduplication == config.NEVER and request.dedup_key is not None
     return config.WHILE_UNFINISHED if is_key_alone else job_type.deduplication, window
 

@@ -30,8 +30,6 @@ from ..lib.texts import translate as _
 from .declaration import WHOLE, mark_of, problems_of
 
 MOST_PROBLEMS = 20
-BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 class Declared:
@@ -175,26 +173,18 @@ def declared_by(function: Callable[..., Any]) -> Declared | None:
 def further_arguments(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The arguments of a handler behind the first one, which is the context. Raises TypeError if it is no handler."""
     arguments = list(inspect.signature(function).parameters.values())
-    if not arguments or arguments[0].kind not in BY_POSITION:
+    if not arguments:
         raise TypeError(_("a handler's first argument is the job's context"))
-    annotated = {argument.name: argument for argument in arguments[1:] if _is_parameter(argument)}
-    mark = mark_of(function)
-    if annotated and mark and mark.parameters is not None:
-        raise TypeError(_("a handler's parameters stand in its signature or in the decorator, not in both"))
-    return annotated
+    return {argument.name: argument for argument in arguments[1:] if _is_parameter(argument)}
 
 
 def _is_parameter(argument: inspect.Parameter) -> bool:
     """Whether an argument is one of the job's parameters. Without a type, only Python code fills it in."""
     if argument.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
         return False
-    if argument.annotation is not inspect.Parameter.empty:
-        if argument.kind not in BY_NAME:
-            raise TypeError(_("a handler takes its parameters by name: no / behind {0}").format(argument.name))
-        return True
-    if argument.default is inspect.Parameter.empty:
+    if argument.annotation is inspect.Parameter.empty and argument.default is inspect.Parameter.empty:
         raise TypeError(_("say of which type {0} is, such as {0}: str").format(argument.name))
-    return False
+    return argument.annotation is not inspect.Parameter.empty
 
 
 def _is_structure(hint: Any) -> bool:

@@ -7,8 +7,8 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -57,22 +57,10 @@ class ExportParameters:
 def export_records(context: JobContext, parameters: ExportParameters) -> dict[str, Any]:
     """Writes the records that the job's owner may read and export to a private file of the job.
 
-    Parameters:
-
-    - `doctype`: any DocType with a list; not a child table, single or virtual one.
-    - `filters`: an object or a list as for `frappe.get_list`, on fields of the DocType itself that the owner may read.
-    - `fields`: field names. By default the name and every visible field of the form that the owner may read. Password
-      fields are never exported.
-    - `file_format`: "csv" (default; UTF-8 with byte order mark, ISO 8601 dates) or "xlsx".
-    - `order_by`: a field name with asc or desc, for up to 200,000 records. By default records come by name.
-    - `limit`: the largest number of records.
-
-    The owner needs the permissions read and export on the DocType, as for Frappe's own list export. The export is
-    logged like that one (Access Log). With a role that may export "if owner", the owner exports only their own records.
-    Rows obey the rules of lists: roles, user permissions, shares, query conditions.
-
-    Text that a spreadsheet would take for a formula gets an apostrophe before it. Rows are read and written in
-    batches. So the memory does not grow with their number, except with `order_by`, which holds all names.
+    `docs/job_types.md` describes the parameters. The export is logged like Frappe's own (Access Log). With a role that
+    may export "if owner", the owner exports only their own records. Rows obey the rules of lists: roles, user
+    permissions, shares, query conditions. Rows are read and written in batches. So the memory does not grow with their
+    number, except with `order_by`, which holds all names.
 
     Returns `output_reference` (the file's address), `rows`, `doctype` and `file_name`. Raises PermanentError for wrong
     parameters, JobCanceledError when the job is canceled.
@@ -84,15 +72,14 @@ def export_records(context: JobContext, parameters: ExportParameters) -> dict[st
         raise PermanentError(text.format(f"{XLSX_ROWS:,}", f"{total:,}"))
     # A file without a name vanishes with its process, even after a kill.
     with tempfile.TemporaryFile(dir=get_files_path(is_private=True)) as content:
-        with closing(FORMATS[parameters.file_format](content, records.doctype)) as target:
-            target.write(records.labels())
+        with FORMATS[parameters.file_format](content, records.doctype) as write:
+            write(records.labels())
             for batch in records.batches():
                 for row in batch:
-                    target.write([row.get(name) for name in records.fields])
+                    write([row.get(name) for name in records.fields])
                 written += len(batch)
                 most = max(written, total)
                 context.update_progress(99 * written / most, _("{0} of {1} rows").format(f"{written:,}", f"{most:,}"))
-            target.complete()
         _log_access(records, parameters.file_format)
         title = re.sub(r"[^A-Za-z0-9]+", "-", records.doctype).strip("-")
         file = context.attach(content, f"{title}-{context.job_id}-{context.attempt}.{parameters.file_format}")
@@ -231,55 +218,34 @@ def _log_access(records: Records, file_format: str) -> None:
 # Files ---------------------------------------------------------------------------------------------------------------
 
 
-class CsvFile:
-    """CSV as in RFC 4180: commas, CRLF, quotes where needed. In UTF-8 with the byte order mark that Excel needs."""
-
-    def __init__(self, target: IO[bytes], _title: str):
-        self._text = io.TextIOWrapper(target, encoding="utf-8-sig", newline="")
-        self._rows = csv.writer(self._text, lineterminator="\r\n")
-
-    def write(self, values: Sequence[Any]) -> None:
-        """Add a row."""
-        self._rows.writerow([csv_cell(value) for value in values])
-
-    def complete(self) -> None:
-        """Write what is left."""
-        self._text.flush()
-
-    def close(self) -> None:
-        """Leave the target, which stays open."""
-        self._text.detach()
+@contextmanager
+def csv_rows(target: IO[bytes], _title: str) -> Iterator[Callable[[Sequence[Any]], Any]]:
+    """A function that writes a row of CSV as in RFC 4180. UTF-8 with the byte order mark that Excel needs."""
+    text = io.TextIOWrapper(target, encoding="utf-8-sig", newline="")
+    rows = csv.writer(text, lineterminator="\r\n")
+    try:
+        yield lambda values: rows.writerow([csv_cell(value) for value in values])
+    finally:
+        text.detach()  # writes what is left; the target stays open
 
 
-class XlsxFile:
-    """XLSX with one sheet. Numbers and dates stay numbers and dates."""
-
-    def __init__(self, target: IO[bytes], title: str):
-        self._target = target
-        self._workbook = Workbook(write_only=True)
-        self._sheet = self._workbook.create_sheet(re.sub(r"[\[\]:*?/\\]", " ", title)[:31])
-
-    def write(self, values: Sequence[Any]) -> None:
-        """Add a row."""
-        self._sheet.append([xlsx_cell(value) for value in values])
-
-    def complete(self) -> None:
-        """Write the file."""
-        self._workbook.save(self._target)
-
-    def close(self) -> None:
-        """Remove openpyxl's temporary file, if the sheet was not completed.
-
-        It would do so when the interpreter exits, which a forked worker never does.
-        """
-        writer = self._sheet._writer
-        if writer and not self._sheet.closed:
-            self._sheet.close()
+@contextmanager
+def xlsx_rows(target: IO[bytes], title: str) -> Iterator[Callable[[Sequence[Any]], Any]]:
+    """A function that writes a row of XLSX, to its one sheet. Numbers and dates stay numbers and dates."""
+    workbook = Workbook(write_only=True)
+    sheet = workbook.create_sheet(re.sub(r"[\[\]:*?/\\]", " ", title)[:31])
+    try:
+        yield lambda values: sheet.append([xlsx_cell(value) for value in values])
+        workbook.save(target)
+    finally:  # openpyxl removes its temporary file when the interpreter exits, which a forked worker never does
+        writer = sheet._writer
+        if writer and not sheet.closed:
+            sheet.close()
         if writer and os.path.exists(writer.out):
             writer.cleanup()
 
 
-FORMATS: dict[str, type[CsvFile | XlsxFile]] = {"csv": CsvFile, "xlsx": XlsxFile}
+FORMATS = {"csv": csv_rows, "xlsx": xlsx_rows}
 
 
 def csv_cell(value: Any) -> Any:

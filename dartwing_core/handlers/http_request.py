@@ -54,23 +54,10 @@ class RequestParameters:
 def http_request(context: JobContext, parameters: RequestParameters) -> dict[str, Any]:
     """Delivers a JSON payload to a URL, again until it is accepted.
 
-    Parameters:
-
-    - `url`: http or https, without user name and password.
-    - `method`: POST (default), PUT, PATCH, DELETE or GET.
-    - `payload`: any JSON value, sent as the body. Without it, the request has no body.
-    - `headers`: an object of texts. Host, Content-Length, Idempotency-Key and the like are refused.
-    - `token`: a secret, sent as `Authorization: Bearer …`, or alone in the header that `token_header` names.
-    - `timeout`: seconds to wait for the server at each step, 30 by default, and never more than the job has left. The
-      job's time limit ends an exchange with a server that sends a byte now and then.
-
-    Everybody who may see the job can read its parameters but the token: put no passwords into url, headers or payload.
-
-    The header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) is equal in all attempts of the job.
-    Delivery is at least once, and the receiver recognizes a repetition by this key.
-
-    Only public addresses are reached, unless Job Engine Settings allow private ones. The connection goes to the address
-    that was checked. Proxies of the environment are not used, and redirects are not followed.
+    `docs/job_types.md` describes the parameters. The header `Idempotency-Key`
+    (draft-ietf-httpapi-idempotency-key-header) is equal in all attempts of the job: delivery is at least once, and the
+    receiver recognizes a repetition by this key. The connection goes to the address that was checked. Proxies of the
+    environment are not used. The job's time limit ends an exchange with a server that sends a byte now and then.
 
     Returns `status`, `headers` (a few), `body` (JSON or text, its first 64 KB) and `is_cut` (whether there was more).
     Raises TransientError without a complete answer and for 408, 425, 429 and 5xx, with the answer's Retry-After. Raises

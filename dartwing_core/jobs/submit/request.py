@@ -82,8 +82,6 @@ class Prepared:
 
 
 TITLE_LENGTH = 140
-UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Control characters, and those that change the direction of the text around them."""
 PLACE = re.compile(r"\{(\w+)\}")
 """A parameter in the title that a Job Type has for its jobs: `Statement for {customer}`."""
 
@@ -96,7 +94,7 @@ def title_for(given: Any, template: str | None, parameters: Mapping[str, Any] | 
     if given is None:
         known = parameters or {}
         given = PLACE.sub(lambda place: _in_title(known.get(place[1])), template or "")
-    return UNSEEN.sub("", " ".join(text_for_storage(given).split()))[:TITLE_LENGTH].strip() or None
+    return " ".join(text_for_storage(given).split())[:TITLE_LENGTH].strip() or None
 
 
 def check_title_template(template: str, names: Sequence[str]) -> None:

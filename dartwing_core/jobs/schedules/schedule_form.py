@@ -14,8 +14,9 @@ from frappe.utils import cint, get_system_timezone
 from ..access import content, visibility
 from ..errors import InvalidJobError, UnknownHandlerError
 from ..lib import canonical, clock, sealing, secret_values
-from ..submit import given_parameters, submission
+from ..submit import submission
 from ..submit.request import Prepared, Request
+from ..types import handlers
 from . import recurrence, schedule_store
 from .recurrence import Recurrence
 from .schedule_store import ScheduleRow
@@ -75,7 +76,7 @@ def check_work(schedule: ScheduleRow) -> Prepared:
         raise frappe.PermissionError(_("The owner of this schedule, {0}, is disabled or deleted.").format(owner))
     parameters = parameters_of(schedule)
     if parameters:
-        parameters = secret_values.opened(parameters, given_parameters.secrets_of(schedule["job_type"]))
+        parameters = secret_values.opened(parameters, handlers.secrets_of(schedule["job_type"]))
     request = Request(schedule["job_type"], schedule["organization"], parameters, schedule["priority"] or None)
     return submission.prepare_all([request], owner)[0]
 
@@ -102,7 +103,7 @@ def _fill_in(schedule: Document) -> None:
         schedule.parameters = canonical.storage_json(schedule.parameters, _("Parameters"))
     before = schedule.get_doc_before_save()
     if not before or before.parameters != schedule.parameters:
-        given_parameters.check_size(len(schedule.parameters or ""))
+        handlers.check_size(len(schedule.parameters or ""))
     if not before or not sealing.is_sealed(before.parameters) or before.parameters != schedule.parameters:
         _seal(schedule, parameters_of(schedule.as_dict()) or {})  # else nobody can read them: see `JobSchedule`
     schedule.catch_up_limit = cint(schedule.catch_up_limit) or DEFAULT_CATCH_UP
@@ -122,7 +123,7 @@ def _seal(schedule: Document, parameters: Mapping[str, Any]) -> None:
         _seal_saved(before)
     secrets: frozenset[str] = frozenset()
     try:
-        declared = given_parameters.declared_of_type(schedule.job_type) if parameters or had else None
+        declared = handlers.declared_of_type(schedule.job_type) if parameters or had else None
         secrets = declared.secrets if declared else secrets
     except UnknownHandlerError:
         if not had or not secret_values.are_same(parameters, had, ()):
@@ -132,7 +133,7 @@ def _seal(schedule: Document, parameters: Mapping[str, Any]) -> None:
         return
     secret_values.check_dots(parameters, had)
     if secrets:
-        found = given_parameters.check(parameters, declared, schedule.owner_user or "")
+        found = handlers.check_parameters(parameters, declared, schedule.owner_user or "")
         schedule.parameters = frappe.as_json(json.loads(found.text))
     else:
         secret_values.veiled(parameters, ())  # refuses encrypted values
@@ -142,7 +143,7 @@ def _seal_saved(before: Document) -> None:
     """Encrypt secrets that were saved before the type declared them: the row's Version must not tell them."""
     had = _saved_parameters(before)
     try:
-        secrets = given_parameters.secrets_of(before.job_type) if had else ()
+        secrets = handlers.secrets_of(before.job_type) if had else ()
     except UnknownHandlerError:
         return
     if any(isinstance(had.get(name), str) for name in secrets):
@@ -164,7 +165,7 @@ def _check_new_owner(schedule: Document) -> None:
         return
     had, has = _saved_parameters(before), parameters_of(schedule.as_dict()) or {}
     if has:
-        given_parameters.secrets_of(schedule.job_type)  # it raises UnknownHandlerError: who knows what is secret then?
+        handlers.secrets_of(schedule.job_type)  # it raises UnknownHandlerError: who knows what is secret then?
     for name, value in has.items():
         if secret_values.is_sealed(value) and value == had.get(name):
             text = _("{0}: give the secret itself. With this change the jobs of the schedule run as {1}.")

@@ -22,9 +22,8 @@ from ..lib.texts import cut
 from ..rq import redis_queue
 from ..status import JobStatus
 from ..types import declared_types, functions, handlers
+from ..types.handlers import Checked
 from ..types.parameters import Declared
-from . import given_parameters
-from .given_parameters import Checked
 from .request import ON_DUPLICATE, Prepared, Request, label_columns, title_for
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
     if job_type.handler_method == functions.HANDLER and not request.is_enqueued:
         raise InvalidJobError(_("Jobs of the type {0} come from enqueue in Python code alone.").format(job_type.name))
     _check_choice("on_duplicate", request.on_duplicate, ON_DUPLICATE)
-    parameters = given_parameters.check(request.parameters, allowed[asked].declared, user)
+    parameters = handlers.check_parameters(request.parameters, allowed[asked].declared, user)
     priority = request.priority or job_type.default_priority or "Normal"
     _check_choice("priority", priority, priorities.PRIORITIES)
     _check_choice("on_parent_failure", request.on_parent_failure, dependencies.POLICIES)
@@ -133,7 +132,7 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
     if secret_values.are_same(parameters, before, secrets):
         return {}, ""
     secret_values.check_dots(parameters, before)
-    found = given_parameters.check(parameters, declared, job["owner_user"])
+    found = handlers.check_parameters(parameters, declared, job["owner_user"])
     had = secret_values.masked(before, secrets)
     content = _stored_hash(job["job_type"], job["organization"], found.identity)
     is_by_content = job["dedup_hash"] == job["job_hash"]  # and not by a key of the caller's own
@@ -143,7 +142,7 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
         "dedup_hash": content if is_by_content else job["dedup_hash"],
     }
     template = job_type.get("job_title") if job_type else None
-    if job["job_title"] == title_for(None, template, given_parameters.with_defaults(had, declared)):
+    if job["job_title"] == title_for(None, template, handlers.with_defaults(had, declared)):
         values["job_title"] = title_for(None, template, found.shown)  # one that the caller gave stays
     return values, canonical.canonical_json(had)
 
@@ -225,10 +224,8 @@ def _newly_declared(name: str) -> JobType | None:
     report = declared_types.sync_types()
     config.read_anew()  # what is kept is older than the type
     found = config.job_type(name)
-    about = [problem for problem in report.problems if name in problem]
-    if not found:
-        about += report.unreadable
-    if about:
+    about = [problem for problem in report.problems if name in problem] + report.unreadable
+    if about and not found:
         raise InvalidJobError(about[0])
     return found
 

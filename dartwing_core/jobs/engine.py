@@ -74,24 +74,7 @@ def submit_job(
     QueueFullError. Raises JobBusyError if another transaction has submitted an equal job, and does not end in 30
     seconds.
     """
-    request = Request(
-        job_type,
-        organization,
-        parameters,
-        priority,
-        depends_on,
-        available_at,
-        dedup_key,
-        on_duplicate,
-        on_parent_failure,
-        deduplication=deduplication,
-        timeout=timeout,
-        max_retries=max_retries,
-        title=title,
-        reference=reference,
-        tags=tags,
-    )
-    return submit_request(request)
+    return submit_request(Request(**locals()))  # which has the same fields
 
 
 def submit_request(request: Request) -> Document:

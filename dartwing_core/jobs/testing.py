@@ -69,15 +69,12 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
     statuses: dict[str, str] = {}
     names: dict[str, None] = {}
 
-    def note(rows: Sequence[NewJobRow]) -> None:
-        names.update(dict.fromkeys(row["name"] for row in rows))
-
     def forget() -> None:
         for name in names:
             _performed.pop(name, None)
         job_files.delete_now(list(names))
 
-    with one_transaction(), _noting_new_rows("_insert", note):
+    with one_transaction(), _noting_new_rows("_insert", lambda row: names.setdefault(row["name"])):
         yield statuses
         frappe.db.commit()
         waiting.enter_line(list(_performed))  # what an earlier block has left, and is due by now
@@ -117,13 +114,14 @@ def _statuses(names: Collection[str]) -> dict[str, str]:
 
 
 @contextmanager
-def _noting_new_rows(function: str, note: Callable[[Sequence[NewJobRow]], Any]) -> Iterator[None]:
-    """In this block `note` gets the rows of new jobs. `function`: the one of `record` that inserts them."""
+def _noting_new_rows(function: str, note: Callable[[NewJobRow], Any]) -> Iterator[None]:
+    """In this block `note` gets the row of each new job. `function`: the one of `record` that inserts them."""
     insert = getattr(record, function)
 
     def noted(rows: Sequence[NewJobRow]) -> None:
         insert(rows)
-        note(rows)
+        for row in rows:
+            note(row)
 
     with mock.patch.object(record, function, noted):
         yield
@@ -131,9 +129,8 @@ def _noting_new_rows(function: str, note: Callable[[Sequence[NewJobRow]], Any]) 
 
 def _next_of(names: Collection[str], made: Attempts) -> AttemptKey | None:
     """The first of these jobs that may start. `made`: names and attempts that were tried; some jobs may not start."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.name, job.attempt).where(job.name.isin(list(names)))
-    found = query.where(job.status == str(JobStatus.QUEUED)).run(as_dict=True) if names else []
+    queued = {"name": ["in", list(names)], "status": str(JobStatus.QUEUED)}
+    found = frappe.get_all(config.JOB, queued, ["name", "attempt"]) if names else []
     by_name = {row["name"]: row for row in found if (row["name"], row["attempt"]) not in made}
     return next((by_name[name] for name in names if name in by_name), None)
 
@@ -206,14 +203,12 @@ class Trap:
         lines = [f"{job.job_type} {json.dumps(job.parameters)}" for job in self.jobs]
         return "Submitted:\n" + ("\n".join(lines) or "nothing")
 
-    def _add(self, rows: Sequence[NewJobRow]) -> None:
-        for row in rows:
-            given = json.loads(content.parameters_of(row) or "{}")
-            for name, value in given.items():
-                if secret_values.is_sealed(value):
-                    given[name] = sealing.opened(value[secret_values.MARK])
-            asked = row["name"], row["job_type"], row["organization"], given, row["job_title"]
-            self.jobs.append(TrappedJob(*asked))
+    def _add(self, row: NewJobRow) -> None:
+        given = json.loads(content.parameters_of(row) or "{}")
+        for name, value in given.items():
+            if secret_values.is_sealed(value):
+                given[name] = sealing.opened(value[secret_values.MARK])
+        self.jobs.append(TrappedJob(row["name"], row["job_type"], row["organization"], given, row["job_title"]))
 
 
 def _name_of(job_type: str | Callable[..., Any]) -> tuple[str, str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,7 +38,7 @@ def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
 
     The user's permission is checked once for each type and organization.
     """
-    allowed: dict[tuple[str, str], Allowed] = {}
+    allowed: Allowed = {}
     prepared: list[Prepared] = []
     with config.keeping():
         for number, request in enumerate(requests, 1):
@@ -52,16 +52,11 @@ def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
     return prepared
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """The findings that hold for all jobs of one type and organization."""
-
-    standing: Standing
-    is_paused: bool
-    declared: Declared | None
+Allowed = dict[tuple[str, str], tuple[Standing, Declared | None]]
+"""The findings that hold for all jobs of one type and organization."""
 
 
-def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed]) -> Prepared:
+def _prepare(request: Request, user: str, allowed: Allowed) -> Prepared:
     organization = organization_text(request.organization)
     try:
         job_type = enabled_type(request.job_type)
@@ -71,20 +66,20 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
     asked = job_type.name, organization
     if asked not in allowed:
         found = permission.check_submit(user, organization, job_type)
-        is_paused = not found.limits.may_start or bool(job_type.is_paused)
-        allowed[asked] = Allowed(found, is_paused, handlers.declared_of(job_type.handler_method))
-    standing = allowed[asked].standing
+        allowed[asked] = found, handlers.declared_of(job_type.handler_method)
+    standing, declared = allowed[asked]
     request = replace(request, organization=standing.organization)
     if job_type.handler_method == functions.HANDLER and not request.is_enqueued:
         raise InvalidJobError(_("Jobs of the type {0} come from enqueue in Python code alone.").format(job_type.name))
     _check_choice("on_duplicate", request.on_duplicate, ON_DUPLICATE)
-    parameters = handlers.check_parameters(request.parameters, allowed[asked].declared, user)
+    parameters = handlers.check_parameters(request.parameters, declared, user)
     priority = request.priority or job_type.default_priority or "Normal"
     _check_choice("priority", priority, priorities.PRIORITIES)
     _check_choice("on_parent_failure", request.on_parent_failure, dependencies.POLICIES)
     due = clock.epoch_of(request.available_at)
     row = _row(request, job_type, user, parameters, priority) | columns.place(due, priority)
-    return Prepared(request, cast(NewJobRow, row), allowed[asked].is_paused, standing.limits)
+    is_paused = not standing.limits.may_start or bool(job_type.is_paused)
+    return Prepared(request, cast(NewJobRow, row), is_paused, standing.limits)
 
 
 def organization_text(given: Any) -> str:

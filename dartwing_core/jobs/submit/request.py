@@ -82,6 +82,7 @@ class Prepared:
 
 
 TITLE_LENGTH = 140
+IN_TITLES = (str, int, float, Decimal, date)
 PLACE = re.compile(r"\{(\w+)\}")
 """A parameter in the title that a Job Type has for its jobs: `Statement for {customer}`."""
 
@@ -92,8 +93,8 @@ def title_for(given: Any, template: str | None, parameters: Mapping[str, Any] | 
     Only texts, numbers and dates have a place in a title.
     """
     if given is None:
-        known = parameters or {}
-        given = PLACE.sub(lambda place: _in_title(known.get(place[1])), template or "")
+        known = {name: value for name, value in (parameters or {}).items() if isinstance(value, IN_TITLES)}
+        given = PLACE.sub(lambda place: str(known.get(place[1], "")), template or "")
     return " ".join(text_for_storage(given).split())[:TITLE_LENGTH].strip() or None
 
 
@@ -105,45 +106,28 @@ def check_title_template(template: str, names: Sequence[str]) -> None:
         raise InvalidJobError(_("The title does not fit the handler: {0}.").format(problem))
 
 
-def _in_title(value: Any) -> str:
-    return str(value) if isinstance(value, str | int | float | Decimal | date) else ""
-
-
 # The document that a job is about, and its tags ----------------------------------------------------------------------
 
 
-def label_columns(reference: Any, tags: Any) -> Columns:
-    """The columns of a job about this document, and with these tags. Raises InvalidJobError for wrong ones.
+def pair_of(reference: Any) -> tuple[str | None, str | None]:
+    """DocType and name of a document that is given. None twice if none is given. Raises InvalidJobError.
 
     `reference`: a document, its DocType and name, or an object with `doctype` and `name`. Whether it exists is not
     checked: a job may outlive its document.
     """
-    doctype, name = pair_of(reference)
-    return {"reference_doctype": doctype, "reference_name": name, "job_tags": labels.joined(_checked_tags(tags))}
-
-
-def pair_of(reference: Any) -> tuple[str | None, str | None]:
-    """DocType and name of a document that is given. None twice if none is given. Raises InvalidJobError."""
     if reference in (None, "", (), []):
         return None, None
-    if isinstance(reference, Mapping):
-        parts: Sequence[Any] = (reference.get("doctype"), reference.get("name"))
-    elif isinstance(reference, list | tuple):
-        parts = reference
-    else:
-        parts = (getattr(reference, "doctype", None), getattr(reference, "name", None))
-    if len(parts) != 2 or not all(_is_name(part) for part in parts):
+    field_of = getattr(reference, "get", lambda _field: None)
+    parts = reference if isinstance(reference, list | tuple) else [field_of("doctype"), field_of("name")]
+    # A name is a number in a DocType that numbers its rows.
+    texts = [str(part).strip() for part in parts if isinstance(part, str | int)]
+    if len(parts) != 2 or len(texts) != 2 or not all(0 < len(text) <= config.LONGEST_NAME for text in texts):
         raise InvalidJobError(_("reference must be a saved document, or its DocType and its name."))
     doctype, name = parts
     return plain(doctype, "reference"), plain(str(name), "reference")
 
 
-def _is_name(part: Any) -> bool:
-    is_number = isinstance(part, int) and not isinstance(part, bool)  # of a DocType that numbers its rows
-    return is_number or (isinstance(part, str) and part.strip() != "" and len(part) <= config.LONGEST_NAME)
-
-
-def _checked_tags(tags: Any) -> list[str]:
+def checked_tags(tags: Any) -> list[str]:
     """The tags, sorted, each once. Raises InvalidJobError for one that can't be a tag, and for too many."""
     if tags in (None, ""):
         return []

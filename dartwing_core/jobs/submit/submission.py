@@ -13,7 +13,7 @@ from frappe import _
 from ..access import content, permission, visibility
 from ..access.standing import Standing
 from ..errors import InvalidJobError
-from ..job import columns, dependencies, find
+from ..job import columns, dependencies, find, labels
 from ..job.job_rows import JobRow, NewJobRow
 from ..lib import canonical, clock, config, priorities, sealing, secret_values
 from ..lib.config import JobType
@@ -24,7 +24,7 @@ from ..status import JobStatus
 from ..types import declared_types, functions, handlers
 from ..types.handlers import Checked
 from ..types.parameters import Declared
-from .request import ON_DUPLICATE, Prepared, Request, label_columns, title_for
+from .request import ON_DUPLICATE, Prepared, Request, checked_tags, pair_of, title_for
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -145,28 +145,26 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
 def _row(request: Request, job_type: JobType, user: str, parameters: Checked, priority: str) -> Columns:
     now = clock.now_epoch()
     policy, window = _deduplication(request, job_type)
+    doctype, name = pair_of(request.reference)
     content = _stored_hash(job_type.name, request.organization, parameters.identity)
-    return (
-        columns.new_row(user, request.organization, now)
-        | label_columns(request.reference, request.tags)
-        | {
-            "job_type": job_type.name,
-            "priority": priority,
-            "queue": _queue(job_type, priority, request.queue),
-            "on_parent_failure": request.on_parent_failure,
-            "job_key": request.key,
-            "job_title": title_for(request.title, job_type.get("job_title"), parameters.shown),
-            "sealed_input_parameters": sealing.seal(parameters.text),
-            "job_hash": content,
-            "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,
-            "dedup_until": clock.site_time(now + window) if policy == config.WITHIN_WINDOW else None,
-            "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
-            "timeout_seconds": _within(
-                "timeout", request.timeout, 1, job_type.default_timeout or config.DEFAULT_TIMEOUT
-            ),
-            "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
-        }
-    )
+    return columns.new_row(user, request.organization, now) | {
+        "reference_doctype": doctype,
+        "reference_name": name,
+        "job_tags": labels.joined(checked_tags(request.tags)),
+        "job_type": job_type.name,
+        "priority": priority,
+        "queue": _queue(job_type, priority, request.queue),
+        "on_parent_failure": request.on_parent_failure,
+        "job_key": request.key,
+        "job_title": title_for(request.title, job_type.get("job_title"), parameters.shown),
+        "sealed_input_parameters": sealing.seal(parameters.text),
+        "job_hash": content,
+        "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,
+        "dedup_until": clock.site_time(now + window) if policy == config.WITHIN_WINDOW else None,
+        "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
+        "timeout_seconds": _within("timeout", request.timeout, 1, job_type.default_timeout or config.DEFAULT_TIMEOUT),
+        "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
+    }
 
 
 def _deduplication(request: Request, job_type: JobType) -> tuple[str, int]:

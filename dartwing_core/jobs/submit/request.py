@@ -21,6 +21,7 @@ from ..lib.canonical import plain
 from ..lib.row_types import Columns
 from ..lib.texts import cut, describe_unknown, text_for_storage
 from ..status import LinePlace
+from ..types.parameters import Declared
 
 RAISE, RETURN, REPLACE = ON_DUPLICATE = ("raise", "return", "replace")
 MOST_TAGS, LONGEST_TAG = 10, 30
@@ -98,11 +99,10 @@ def title_for(given: Any, template: str | None, parameters: Mapping[str, Any] | 
     return " ".join(text_for_storage(given).split())[:TITLE_LENGTH].strip() or None
 
 
-def check_title_template(template: str, names: Sequence[str]) -> None:
+def check_title_template(template: str, declared: Declared) -> None:
     """Raises InvalidJobError if a Job Type's title has a place for something else than these parameters."""
-    unknown = [place for place in PLACE.findall(template) if place not in names]
-    if unknown:
-        problem = describe_unknown(unknown, names)
+    if unknown := [place for place in PLACE.findall(template) if not declared.takes(place)]:
+        problem = describe_unknown(unknown, declared.known)
         raise InvalidJobError(_("The title does not fit the handler: {0}.").format(problem))
 
 

@@ -22,7 +22,7 @@ from typing import Any, cast, get_type_hints
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from ..errors import InvalidJobError, PermanentError
+from ..errors import InvalidJobError
 from ..lib import canonical, secret_values
 from ..lib.secret_values import MASK, Secret, spellings
 from ..lib.texts import describe_unknown
@@ -67,10 +67,6 @@ class Declared:
             raise InvalidJobError(_("These parameters don't fit: {0}.").format("; ".join(problems[:MOST_PROBLEMS])))
         return value
 
-    def names(self) -> list[str] | None:
-        """The names of all parameters. None if the handler takes others, too."""
-        return None if self._takes_more else sorted(self.known)
-
     def takes(self, name: str) -> bool:
         """Whether the handler takes a parameter of this name."""
         return self._takes_more or name in self.known
@@ -82,27 +78,19 @@ class Declared:
 def call(handler: Callable[..., Any], context: Any, text: str | None) -> Any:
     """Call a handler with the context, and with the parameters that it takes. `text`: these as canonical JSON.
 
-    Raises PermanentError if they no longer fit what the handler declares.
+    Raises InvalidJobError if they no longer fit what the handler declares.
     """
     if not further_arguments(handler):
         return handler(context)
     declared, text = cast(Declared, declared_by(handler)), text or "{}"
-    try:
-        value = declared.check(canonical.load(text) or {}, text)
-    except InvalidJobError as error:
-        raise PermanentError(str(error)) from error
+    value = declared.check(canonical.load(text) or {}, text)
     return handler(context, **vars(value)) if declared.is_spread else handler(context, value)
 
 
 def secrets_of(handler: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Secret[str]]:
-    """The secrets among stored parameters, by name. Raises PermanentError if one can't be decrypted."""
+    """The secrets among stored parameters, by name. Raises InvalidJobError if one can't be decrypted."""
     declared = declared_by(handler) if parameters else None
-    if not declared or not declared.secrets:
-        return {}
-    try:
-        opened = secret_values.opened(parameters, declared.secrets)
-    except InvalidJobError as error:
-        raise PermanentError(str(error)) from error
+    opened = secret_values.opened(parameters, declared.secrets) if declared else {}
     return {name: value for name, value in opened.items() if isinstance(value, Secret)}
 
 

@@ -107,9 +107,8 @@ class JobType(Document):
             self.set(fieldname, (self.get(fieldname) or "").strip())
             if name := self.get(fieldname):
                 declared = handlers.declared_of(name)
-                is_new = fieldname == "handler_method" and self.has_value_changed("job_title")
-                if is_new and declared and (names := declared.names()) is not None:
-                    check_title_template(self.job_title or "", names)
+                if fieldname == "handler_method" and declared and self.has_value_changed("job_title"):
+                    check_title_template(self.job_title or "", declared)
         self.set("dead_letter_handler_method", (self.get("dead_letter_handler_method") or "").strip())
         if told := self.get("dead_letter_handler_method"):
             functions.resolve(told)

@@ -190,7 +190,9 @@ def decide(prepared: Sequence[Prepared], user: str) -> dict[str, Duplicate]:
         name, content = item.row["name"], item.row["dedup_hash"]
         holder = found.get(content) if content else None
         if holder and content and not is_over(holder):
-            _unlock(content)
+            # This transaction will not insert the content: equal requests need not wait for its end.
+            after_commit().locks.remove(named_locks.lock_name(content))
+            named_locks.release_locks([named_locks.lock_name(content)])
             existing[name] = _decide(item, holder, user)
         elif content:
             item.row["active_key"] = _give(content, name, holder)
@@ -205,13 +207,6 @@ def _decide(item: Prepared, job: HolderRow, user: str) -> Duplicate:
     if not is_replacing and not (may_see and item.request.on_duplicate == RETURN):
         raise _duplicate_error(job, user)
     return Duplicate(item, job, is_replacing)
-
-
-def _unlock(content: str) -> None:
-    """Release the lock of a content that this transaction will not insert: equal requests need not wait for its end."""
-    name, locks = named_locks.lock_name(content), after_commit().locks
-    locks.remove(name)
-    named_locks.release_locks([name])
 
 
 def _duplicate_error(found: HolderRow, user: str) -> DuplicateJobError:

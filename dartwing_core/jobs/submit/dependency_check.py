@@ -37,7 +37,10 @@ class DependencyCheck:
             self._parents.append(list(dict.fromkeys([*named, *(after[number] if after else ())])))
         if sum(map(len, self._parents)) > MAX_DEPENDENCIES:
             raise InvalidJobError(_("At most {0} dependencies can be made at once.").format(MAX_DEPENDENCIES))
-        self._existing = _existing(sorted({p for many in self._parents for p in many if isinstance(p, str)}))
+        existing = sorted({p for many in self._parents for p in many if isinstance(p, str)})
+        fields = ["name", "status", "organization", "owner_user"]
+        rows = frappe.get_all(config.JOB, {"name": ["in", existing]}, fields) if existing else []
+        self._existing: dict[str, dict[str, Any]] = {row["name"]: row for row in rows}
         if any(self._parents):
             self._check(visibility.viewer(user))
 
@@ -124,10 +127,3 @@ def _listed(depends_on: Any) -> list[str]:
     if not is_list or not all(isinstance(name, str) and name.strip() for name in names):
         raise InvalidJobError(_("depends_on must be the id of a job, or a list of ids."))
     return canonical.plain([*names], "depends_on")
-
-
-def _existing(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.name, job.status, job.organization, job.owner_user)
-    rows = query.where(job.name.isin(names)).run(as_dict=True) if names else []
-    return {row["name"]: row for row in rows}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 import frappe
@@ -195,19 +194,11 @@ def enabled_type(name: Any) -> JobType:
     """The Job Type of this name, if it takes jobs. Raises InvalidJobError."""
     job_type = config.job_type(required_text(name, "job_type")) or _newly_declared(name)
     if job_type is None or job_type.name != name:  # MariaDB finds other spellings too, and they would bypass the cache
-        raise InvalidJobError(_unknown_type(name))
+        text = _("Unknown Job Type: {0}. One in code is made by bench migrate, if the hook {1} names its module.")
+        raise InvalidJobError(text.format(cut(name), functions.HANDLERS_HOOK))
     if not job_type.is_enabled:
         raise InvalidJobError(_("Job Type {0} is disabled and takes no new jobs.").format(job_type.name))
     return job_type
-
-
-def _unknown_type(name: str) -> str:
-    """The text of the error for a Job Type that there is not. It names none that only some may submit."""
-    filters = {"is_enabled": 1, "requires_permission": ["in", ("", None)], "handler_method": ["!=", functions.HANDLER]}
-    if close := get_close_matches(name, frappe.get_all(config.JOB_TYPE, filters, pluck="name"), 1):
-        return _("Unknown Job Type: {0}. Did you mean {1}?").format(cut(name), close[0])
-    text = _("Unknown Job Type: {0}. One in code is made by bench migrate, if the hook {1} names its module.")
-    return text.format(cut(name), functions.HANDLERS_HOOK)
 
 
 def _newly_declared(name: str) -> JobType | None:

@@ -53,8 +53,12 @@ def sync_types() -> SyncReport:
     for path in paths.values():
         if problem := _try_to_sync(found[path], path, paths):
             report.problems.append(problem)
-    if not unreadable:
-        _disable_missing(paths)
+    rows = frappe.get_all(config.JOB_TYPE, {"declared_by": ["is", "set"], "code_state": IN_CODE}, pluck="name")
+    for name in () if unreadable else set(rows) - paths.keys():
+        job_type = frappe.get_doc(config.JOB_TYPE, name)
+        job_type.update({"is_enabled": 0, "code_state": GONE})
+        job_type.flags.ignore_validate = True  # its handler is gone
+        job_type.save(ignore_permissions=True)
     return report
 
 
@@ -145,16 +149,6 @@ def _is_same(value: Any, other: Any) -> bool:
     """Whether two values of a field are the same: defaults are texts, and a number may be 0 or missing."""
     first, second = (str(one or "").strip() for one in (value, other))
     return first == second or {first, second} == {"", "0"}
-
-
-def _disable_missing(paths: Mapping[str, str]) -> None:
-    rows = frappe.get_all(config.JOB_TYPE, {"declared_by": ["is", "set"], "code_state": IN_CODE}, pluck="name")
-    for name in rows:
-        if name not in paths:
-            job_type = frappe.get_doc(config.JOB_TYPE, name)
-            job_type.update({"is_enabled": 0, "code_state": GONE})
-            job_type.flags.ignore_validate = True  # its handler is gone
-            job_type.save(ignore_permissions=True)
 
 
 def differences(job_type: JobType) -> dict[str, tuple[Any, Any]]:

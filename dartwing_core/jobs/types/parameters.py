@@ -148,8 +148,10 @@ def declared_by(function: Callable[..., Any]) -> Declared | None:
     # Not those of the context and of the result, whose types may be imported for type checkers alone.
     asked = SimpleNamespace(__annotations__={name: argument.annotation for name, argument in further.items()})
     hints = get_type_hints(asked, globalns=inspect.unwrap(function).__globals__, include_extras=True)
-    if list(further) == [WHOLE] and _is_structure(hints[WHOLE]):
-        return Declared(hints[WHOLE], spread=False)
+    whole = hints.get(WHOLE)
+    has_fields = dataclasses.is_dataclass(whole) or hasattr(whole, "__total__") or hasattr(whole, "model_fields")
+    if list(further) == [WHOLE] and isinstance(whole, type) and has_fields:
+        return Declared(whole, spread=False)
     fields: list[Any] = [
         (name, hints[name], *([] if argument.default is inspect.Parameter.empty else [Field(default=argument.default)]))
         for name, argument in further.items()
@@ -173,13 +175,6 @@ def _is_parameter(argument: inspect.Parameter) -> bool:
     if argument.annotation is inspect.Parameter.empty and argument.default is inspect.Parameter.empty:
         raise TypeError(_("say of which type {0} is, such as {0}: str").format(argument.name))
     return argument.annotation is not inspect.Parameter.empty
-
-
-def _is_structure(hint: Any) -> bool:
-    """Whether a type has named fields: a dataclass, a TypedDict or a pydantic model."""
-    return isinstance(hint, type) and (
-        dataclasses.is_dataclass(hint) or hasattr(hint, "__total__") or hasattr(hint, "model_fields")
-    )
 
 
 def _described(schema: dict[str, Any], declared: Any) -> dict[str, Any]:

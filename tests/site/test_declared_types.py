@@ -190,23 +190,14 @@ def test_what_the_form_fills_in_follows_the_code_too(code):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"retry_delays": 60}, "retry_delays is wrong: "),
-        ({"timeout": None}, "timeout is wrong: Input should be a valid integer. Leave out an option without a value"),
-        ({"max_retries": True}, "max_retries is wrong: Input should be a valid integer"),
-        ({"own_process": "yes"}, "own_process is wrong: "),
-        ({"title": 3}, "title is wrong: "),
-        ({"retry_on": OSError}, "retry_on."),
-        ({"on_timeout": 3}, "on_timeout is wrong: "),
-    ],
+    "options", [{"retry_delays": 60}, {"timeout": None}, {"timeout": "soon"}, {"retry_on": OSError}, {"on_timeout": 3}]
 )
-def test_options_of_a_wrong_kind_are_a_problem_of_their_type_alone(code, options, said):
-    # Seen failing: they ended the migration of the site. Then: "'NoneType' object is not iterable".
+def test_options_of_a_wrong_kind_are_a_problem_of_their_type_alone(code, options):
+    # Seen failing: they ended the migration of the site.
     code(NAME, **options)
     report = sync()
     assert NAME in report.problems[0]
-    assert said in report.problems[0]
+    assert "Error: " in report.problems[0]
     assert not frappe.db.exists("Job Type", NAME)
 
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from ..errors import InvalidJobError
 from ..lib import config
-from ..lib.secret_values import without
-from ..lib.texts import as_sentence, cut, describe_unknown
+from ..lib.texts import as_sentence, describe_unknown
 from ..lib.texts import translate as _
 
 MARK = "__background_job__"
-WHOLE = "parameters"
-"""The name of a handler's second argument that takes all parameters as one object, and of the whole in errors."""
 ErrorNames = Sequence[type[BaseException] | str] | set[type[BaseException] | str]
 
 
@@ -81,13 +75,8 @@ class Mark:
     def values(self) -> dict[str, Any]:
         """The values of the DocType's fields, without fields that the code does not name.
 
-        Raises InvalidJobError for an option of a wrong kind: its type stays as it is, and all others follow their code.
+        Raises TypeError for an option that is None, or no list where it has to be one.
         """
-        try:
-            _adapter().validate_python(self.options, strict=True)
-        except ValidationError as error:
-            problem = problems_of(error)[0]
-            raise InvalidJobError(_("{0}. Leave out an option without a value.").format(problem)) from None
         values = {FIELDS.get(name, name): _plain(value) for name, value in self.options.items()}
         values.pop("former_names", None)
         if "deduplication" in values:  # also as a call says it
@@ -114,11 +103,6 @@ def mark(
     setattr(function, MARK, Mark(type_name or "", options, description, parameters))
 
 
-@lru_cache(maxsize=1)
-def _adapter() -> TypeAdapter[Options]:
-    return TypeAdapter(Options)
-
-
 def _plain(value: Any) -> Any:
     """A value as the field stores it."""
     if isinstance(value, bool):
@@ -128,16 +112,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str | int):
         return value
     return ", ".join(one.__name__ if isinstance(one, type) else str(one) for one in value)
-
-
-def problems_of(error: ValidationError, hidden: Collection[str] = ()) -> list[str]:
-    """Each wrong value, such as `lines[2].price`, with pydantic's words for it.
-
-    `hidden`: spellings of secrets, which a validator may have quoted.
-    """
-    problems = []
-    for one in error.errors(include_url=False, include_input=False):
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{cut(part)}" for part in one["loc"])
-        text = _("is missing") if one["type"] == "missing" else _("is wrong: {0}").format(cut(one["msg"]))
-        problems.append(without(f"{place.removeprefix('.') or WHOLE} {text}", hidden))
-    return problems

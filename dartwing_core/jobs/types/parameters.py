@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, cast, get_type_hints
@@ -24,12 +24,14 @@ from pydantic_core import to_jsonable_python
 
 from ..errors import InvalidJobError
 from ..lib import canonical, secret_values
-from ..lib.secret_values import MASK, Secret, spellings
-from ..lib.texts import describe_unknown
+from ..lib.secret_values import MASK, Secret, spellings, without
+from ..lib.texts import cut, describe_unknown
 from ..lib.texts import translate as _
-from .declaration import WHOLE, mark_of, problems_of
+from .declaration import mark_of
 
 MOST_PROBLEMS = 20
+WHOLE = "parameters"
+"""The name of a handler's second argument that takes all parameters as one object, and of the whole in errors."""
 
 
 class Declared:
@@ -62,7 +64,7 @@ class Declared:
             value = self.adapter.validate_json(text, strict=True)
         except ValidationError as error:
             secrets = [one for one in parameters.values() if isinstance(one, Secret)]
-            problems += problems_of(error, spellings([secret.get_secret_value() for secret in secrets]))
+            problems += _problems_of(error, spellings([secret.get_secret_value() for secret in secrets]))
         if problems:  # out here: pydantic's error holds what was wrong, and may be logged with this one
             raise InvalidJobError(_("These parameters don't fit: {0}.").format("; ".join(problems[:MOST_PROBLEMS])))
         return value
@@ -70,6 +72,19 @@ class Declared:
     def takes(self, name: str) -> bool:
         """Whether the handler takes a parameter of this name."""
         return self._takes_more or name in self.known
+
+
+def _problems_of(error: ValidationError, hidden: Collection[str]) -> list[str]:
+    """Each wrong value, such as `lines[2].price`, with pydantic's words for it.
+
+    `hidden`: spellings of secrets, which a validator may have quoted.
+    """
+    problems = []
+    for one in error.errors(include_url=False, include_input=False):
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{cut(part)}" for part in one["loc"])
+        text = _("is missing") if one["type"] == "missing" else _("is wrong: {0}").format(cut(one["msg"]))
+        problems.append(without(f"{place.removeprefix('.') or WHOLE} {text}", hidden))
+    return problems
 
 
 # Calls --------------------------------------------------------------------------------------------------------------

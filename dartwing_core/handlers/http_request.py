@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -136,8 +135,8 @@ def _refusal(message: str, status: int, retry_after: str | None, text: str) -> P
     """The error for a status other than success."""
     if 300 <= status < 400:
         return PermanentError(_("{0}. Redirects are not followed; use the final address as url.").format(message))
-    excerpt = " ".join(re.sub(r"[^\x20-\x7e\xa0-\uffff]", " ", text).split())[:EXCERPT_CHARACTERS]
-    message = f"{message}: {excerpt}" if excerpt else message
+    if excerpt := " ".join(text.split())[:EXCERPT_CHARACTERS]:
+        message = f"{message}: {excerpt}"
     if status in RETRYABLE_HTTP_STATUS or not 400 <= status < 500:
         return TransientError(message, retry_after=parse_retry_after(retry_after))
     return PermanentError(message)

@@ -94,11 +94,11 @@ def test_retry_after_in_seconds_and_as_a_date_is_passed_on(receiver):
 
 
 def test_messages_hold_no_query_and_are_short(receiver):
-    receiver.answers = [Answer(400, b"no \x00\x1b[31m" + b"x" * 1_000)]
+    receiver.answers = [Answer(400, b"no \n" + b"x" * 1_000)]
     with pytest.raises(PermanentError) as caught:
         send(receiver.url(path="/hook?key=k3y-value&x=1"))
     message = str(caught.value)
-    assert message.startswith("POST 127.0.0.1: HTTP 400: no [31mxxx")
+    assert message.startswith("POST 127.0.0.1: HTTP 400: no xxx")
     assert len(message) < 250
 
 

@@ -109,17 +109,11 @@ def secrets_of(handler: Callable[..., Any], parameters: Mapping[str, Any]) -> di
     return {name: value for name, value in opened.items() if isinstance(value, Secret)}
 
 
-def declares(handler: Callable[..., Any], name: str) -> bool:
-    """Whether a handler declares a parameter of this name."""
-    declared = declared_by(handler)
-    return declared is not None and name in declared.known
-
-
 def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
     """The parameters of a job, as JSON values and secrets, from the arguments with which its handler is to be called.
 
     A handler that takes all of them as one object, or the context alone, gets one argument. Raises TypeError for more
-    arguments than the handler takes. Wrong names and values are for the check.
+    arguments than the handler takes, and ValueError for values without a JSON form. The rest is for the check.
     """
     names = list(further_arguments(handler)) or [WHOLE]
     if len(arguments) > len(names):
@@ -131,20 +125,13 @@ def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: 
         if declared and not isinstance(given, Mapping):
             given = declared.adapter.dump_python(given, by_alias=True, warnings=False)
     if not isinstance(given, Mapping):
-        return to_jsonable_python(given, fallback=_without_json)
+        return to_jsonable_python(given)
     secrets = secret_values.veiled(given, declared.secrets if declared else ())
     secrets = {name: value for name, value in secrets.items() if isinstance(value, Secret)}
-    rest = to_jsonable_python({name: given[name] for name in given if name not in secrets}, fallback=_without_json)
+    rest = to_jsonable_python({name: given[name] for name in given if name not in secrets})
     if MASK in str(rest):
         raise TypeError(_("a Secret may stand only where the handler declares Secret[str]"))
     return {**rest, **secrets}
-
-
-def _without_json(value: Any) -> str:
-    """What stands for a value that JSON does not have. Raises TypeError unless it is a secret."""
-    if isinstance(value, Secret):
-        return MASK
-    raise TypeError(_("{0} has no JSON form.").format(type(value).__name__))
 
 
 # Declarations -------------------------------------------------------------------------------------------------------

@@ -81,10 +81,11 @@ def _try_to_sync(declared: Mark, path: str, names: Collection[str]) -> str | Non
 def _sync_one(declared: Mark, path: str, names: Collection[str]) -> None:
     """Make, rename or change one type."""
     values, name = declared.values(), declared.type_name
+    said = json.dumps(values, sort_keys=True)
+    own = {"handler_method": path, "declared_by": path, "declared_values": said, "code_state": IN_CODE}
     if not frappe.db.exists(config.JOB_TYPE, name):
         if not (former := _former(declared, path, names)):
-            made = frappe.get_doc({"doctype": config.JOB_TYPE, "type_name": name, **values})
-            _keep(made, values, path)
+            made = frappe.get_doc({"doctype": config.JOB_TYPE, "type_name": name, **values, **own})
             made.insert(ignore_permissions=True)
             return
         rename_doc(config.JOB_TYPE, former, name, force=True, ignore_permissions=True, show_alert=False)
@@ -100,7 +101,7 @@ def _sync_one(declared: Mark, path: str, names: Collection[str]) -> None:
         _follow(job_type, values)
     if job_type.code_state == GONE:
         job_type.is_enabled = 1
-    _keep(job_type, values, path)
+    job_type.update(own)
     if any(before.get(fieldname) != job_type.get(fieldname) for fieldname in (*before, *values)):
         job_type.save(ignore_permissions=True)
 
@@ -114,17 +115,6 @@ def _former(declared: Mark, path: str, names: Collection[str]) -> str | None:
         if is_its_own and name not in names:
             return name
     return None
-
-
-def _keep(job_type: Document, values: Mapping[str, Any], path: str) -> None:
-    job_type.update(
-        {
-            "handler_method": path,
-            "declared_by": path,
-            "declared_values": json.dumps(values, sort_keys=True),
-            "code_state": IN_CODE,
-        }
-    )
 
 
 def _follow(job_type: Document, values: Mapping[str, Any]) -> None:

@@ -44,12 +44,7 @@ class RequestParameters:
     timeout: Annotated[PositiveFloat | None, "Seconds to wait for the server, at each step; 30 by default"] = None
 
 
-@job_handler(
-    "http_request",
-    display_name="HTTP Request",
-    timeout=120,
-    deduplication_window=60,
-)
+@job_handler("http_request", display_name="HTTP Request", timeout=120, deduplication_window=60)
 def http_request(context: JobContext, parameters: RequestParameters) -> dict[str, Any]:
     """Delivers a JSON payload to a URL, again until it is accepted.
 

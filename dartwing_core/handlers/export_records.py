@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from frappe.permissions import can_export
 from frappe.utils import get_files_path
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from pydantic import PositiveInt
 
 from dartwing_core.jobs import JobContext, PermanentError, job_handler
 from dartwing_core.jobs.lib.dml import in_pieces
@@ -43,7 +45,7 @@ class ExportParameters:
     filters: Annotated[dict[str, Any] | list[Any] | None, "As for frappe.get_list"] = None
     fields: Annotated[list[str] | None, "Field names; by default those of the form"] = None
     order_by: Annotated[str | None, "A field name, followed by asc or desc"] = None
-    limit: Annotated[int | None, "Largest number of records"] = None
+    limit: Annotated[PositiveInt | None, "Largest number of records"] = None
 
 
 @job_handler(
@@ -114,8 +116,6 @@ class Records:
             raise PermanentError(
                 _("{0} is a child table, a single or a virtual DocType; it has no list to export.").format(doctype)
             )
-        if parameters.limit is not None and parameters.limit < 1:
-            raise PermanentError(_("limit must be a whole number of at least 1."))
         if not can_export(doctype, is_owner=True):
             raise PermanentError(_("You are not allowed to export {0}.").format(_(doctype)))
         passwords = {df.fieldname for df in meta.fields if df.fieldtype == "Password"}
@@ -156,13 +156,11 @@ class Records:
     def _by_name(self) -> Iterator[list[Mapping[str, Any]]]:
         """Batches by name. Each starts after the last name of the one before, since an OFFSET would read all rows."""
         behind: list[list[Any]] = []
-        left = self.limit
-        while rows := self._read(behind, BATCH if left is None else min(left, BATCH)):
+        left = self.limit or sys.maxsize
+        while left and (rows := self._read(behind, min(left, BATCH))):
             yield rows
             behind = [[self.doctype, "name", ">", rows[-1]["name"]]]
-            left = left and left - len(rows)
-            if left == 0:
-                return
+            left -= len(rows)
 
     def _sorted(self, order_by: str) -> Iterator[list[Mapping[str, Any]]]:
         """Batches by `order_by`: first all names in their order, then the records of some names at a time."""

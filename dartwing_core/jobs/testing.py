@@ -61,9 +61,8 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
     All of it is in the test's own transaction, in which commits are savepoints: a rollback removes the jobs and what
     they wrote. Other jobs of the site stay as they are. Jobs that follow run too, as by `run_jobs`, but for those that
     are due later. A later block within `time_passed` runs them, and retries of this block's jobs. The block's value
-    holds the statuses of the jobs that ran by job id, once it is over.
-    The value also holds jobs of events (`background_job_events`). A handler's error raises HandlerFailed, unless
-    `raising` is False. A statement that commits by itself, such as
+    holds the statuses of its jobs by job id, once it is over, also of jobs of events (`background_job_events`).
+    A handler's error raises HandlerFailed, unless `raising` is False. A statement that commits by itself, such as
     ALTER TABLE, ends the transaction.
     """
     statuses: dict[str, str] = {}

@@ -115,7 +115,8 @@ def test_parameters_that_no_longer_fit_fail_for_good_with_their_names():
     contents.store(job.name, {"input_parameters": older})
     frappe.db.commit()
     done = run(job)
-    assert (done["status"], done["error_message"]) == ("Dead Letter", "These parameters don't fit: until is missing.")
+    said = "InvalidJobError: These parameters don't fit: until is missing."
+    assert (done["status"], done["error_message"]) == ("Dead Letter", said)
 
 
 def test_the_schema_tells_types_defaults_and_descriptions():

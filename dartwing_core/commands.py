@@ -39,9 +39,8 @@ def job_engine() -> None:
 
 
 @job_engine.command("agent")
-@click.option("--interval", default=1.0, show_default=True, help="Seconds between two checks.")
 @pass_context
-def agent(context: Any, interval: float) -> None:
+def agent(context: Any) -> None:
     """Start retries, delayed jobs and schedules, and rescue lost jobs, where `bench schedule` does not run."""
     from dartwing_core.jobs.sweep import agent as loop
 
@@ -50,7 +49,7 @@ def agent(context: Any, interval: float) -> None:
         signal.signal(number, lambda *_arguments: stop.set())
     with connected(context):
         site, sites_path = frappe.local.site, os.path.abspath(frappe.local.sites_path)
-    loop.run(stop, lambda: [site], sites_path, interval)
+    loop.run(stop, lambda: [site], sites_path)
 
 
 @job_engine.command("sweep")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from dartwing_core.jobs import JobContext, job_handler
-from dartwing_core.jobs.operations import enqueuing
+from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.types import functions
 
 
-@job_handler(functions.JOB_TYPE, timeout=enqueuing.LONGEST, max_retries=3, deduplication="never")
+@job_handler(functions.JOB_TYPE, timeout=config.MAX_TIMEOUT, max_retries=3, deduplication="never")
 def enqueued_function(
     _context: JobContext,
     method: Annotated[str, "Dotted path of a registered function"],

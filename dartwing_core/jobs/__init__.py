@@ -5,7 +5,12 @@ from dartwing_core.jobs import submit_job, job_handler, TransientError, Permanen
 
 from .engine import (
     cancel_job as cancel_job,
+    cancel_jobs as cancel_jobs,
+    delete_jobs as delete_jobs,
+    reschedule_job as reschedule_job,
     retry_job as retry_job,
+    retry_jobs as retry_jobs,
+    run_now as run_now,
     submit_job as submit_job,
     submit_jobs as submit_jobs,
 )
@@ -41,7 +46,6 @@ from .operations.batches import (
     retry_batch as retry_batch,
     submit_batch as submit_batch,
 )
-from .operations.bulk import cancel_jobs as cancel_jobs, delete_jobs as delete_jobs, retry_jobs as retry_jobs
 from .operations.circuits import (
     get_open_circuits as get_open_circuits,
     manually_close_circuit as manually_close_circuit,
@@ -55,7 +59,6 @@ from .operations.dead_letters import (
 from .operations.enqueuing import enqueue as enqueue
 from .operations.handler_submit import job_handler as job_handler
 from .operations.job_types import get_job_type_overview as get_job_type_overview, list_job_types as list_job_types
-from .operations.reschedule import reschedule_job as reschedule_job, run_now as run_now
 from .operations.schedules import (
     get_schedule as get_schedule,
     list_schedules as list_schedules,

@@ -124,7 +124,7 @@ def test_one_kind_of_error_is_retried_of_what_one_may_see(errors, admin):
 
 
 def test_more_than_a_request_takes_are_left_and_said(errors, admin, monkeypatch):
-    monkeypatch.setattr("dartwing_core.jobs.operations.bulk.MAX_JOBS", 1)
+    monkeypatch.setattr("dartwing_core.jobs.engine.MAX_JOBS", 1)
     row = as_user(admin, dead_letters.dead_letters_by_error)[0]
     answer = as_user(admin, retry_dead_letters, [row["fingerprint"]])
     assert (answer["done"], answer["left"]) == ([errors["first"].name], 1)

@@ -10,7 +10,6 @@ import frappe
 from frappe import _
 from frappe.utils import get_system_timezone
 
-from .. import engine
 from ..access import content, visibility
 from ..errors import ScheduleNotFoundError
 from ..job import history, record
@@ -22,7 +21,7 @@ from ..schedules.recurrence import Recurrence
 from ..schedules.schedule_store import ScheduleRow
 from ..status import JobStatus
 from ..submit import quota, submission
-from ..submit.after_commit import undone_on_error
+from ..submit.after_commit import after_commit, undone_on_error
 from ..types import handlers
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def run_schedule_now(schedule_id: str) -> Document:
     with undone_on_error(SAVEPOINT):
         record.insert([item.row])
         history.write([history.event_of(item.row, status, status, text, user)])
-    engine.wake_after_commit([item])
+    after_commit().wake_for([item.row] if item.may_start else [])
     return submission.as_new_document(item.row)
 
 

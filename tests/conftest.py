@@ -100,7 +100,7 @@ def site(_connected: None) -> Iterator[None]:
     factory.wipe()
     factory.dismiss()
     processes.empty_queues()
-    redis_queue.availability.away_until = redis_queue.cache_availability.away_until = 0
+    redis_queue.availability.away_until = 0
     factory.organization(factory.ALPHA)
     factory.organization(factory.BETA)
     frappe.db.commit()

@@ -206,15 +206,6 @@ def test_a_secret_elsewhere_than_declared_is_refused_by_the_handlers_own_submit(
     assert parameters_of(typed_handlers.with_secret, ["x", SecretStr(TOKEN)], {})["token"] == Secret(TOKEN)
 
 
-def test_dots_are_no_value_for_a_handler_that_declares_no_secret_any_more():
-    job = in_dead_letter(submitted(typed("with_secret"), **GIVEN))
-    frappe.db.set_value("Job Type", "test_with_secret", "handler_method", f"{factory.TYPED}.untyped_receiver")
-    frappe.db.commit()
-    frappe.clear_document_cache("Job Type", "test_with_secret")
-    with pytest.raises(InvalidJobError, match="these dots stand for a secret"):
-        retry_job(job, {"url": "x", "token": MASK})
-
-
 def test_another_key_of_the_site_is_named_as_the_cause():
     job = submitted(typed("with_secret"), **GIVEN)
     key, frappe.local.conf.encryption_key = frappe.local.conf.encryption_key, "A" * 43 + "="

@@ -12,7 +12,7 @@ from ..job.job_rows import MemberRow
 from ..lib import best_effort, config, sql
 from ..lib.dml import in_pieces
 from ..line import wake
-from ..rq import leader
+from ..rq import redis_queue
 from ..status import NOT_RUNNING, JobStatus
 from . import batch_end, cancel
 
@@ -23,14 +23,13 @@ BATCHES = 200  # read in one sweep
 
 def sweep() -> int:
     """Do what members' settles and cancels have missed, for the next batches. Returns how many have changed."""
-    with leader.cursor(SEEN_BATCHES) as seen:
-        names = batch_store.running(seen.after, BATCHES)
-        states = batch_store.states(names)
-        for state in states:
-            if state["cancel_requested"] and state["is_live"]:
-                best_effort.run(partial(drain, state["name"]))
-        changed = batch_end.close_states(states)
-        seen.after = names[-1] if len(names) == BATCHES else ""
+    names = batch_store.running(redis_queue.place(SEEN_BATCHES), BATCHES)
+    states = batch_store.states(names)
+    for state in states:
+        if state["cancel_requested"] and state["is_live"]:
+            best_effort.run(partial(drain, state["name"]))
+    changed = batch_end.close_states(states)
+    redis_queue.keep_place(SEEN_BATCHES, names[-1] if len(names) == BATCHES else "")
     return changed
 
 

@@ -24,7 +24,7 @@ from ..job import batch_store, record
 from ..job.batch_store import CALLBACKS, RUNNING, BatchRow
 from ..job.job_rows import MemberRow
 from ..lib import clock, config, ids
-from ..lib.dml import in_pieces, insert_row, standard_columns
+from ..lib.dml import in_pieces, insert_rows, standard_columns
 from ..lib.row_types import Columns
 from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
 from ..read import pages
@@ -114,7 +114,7 @@ def submit_batch(
         raise InvalidJobError(_("A batch needs a job."))
     with undone_on_error(SAVEPOINT):
         row["size"] = engine.submit_members(plan.jobs, plan.after, row) if plan.jobs else 0
-        insert_row(config.BATCH, row)
+        insert_rows(config.BATCH, [row])
     if not row["size"]:
         after_commit().actions.append(partial(batch_end.close_ended, [row["name"]]))
     return _document(row)

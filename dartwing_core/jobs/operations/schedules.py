@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
-from frappe.utils import get_system_timezone
 
 from ..access import content, visibility
 from ..errors import ScheduleNotFoundError
@@ -53,7 +53,7 @@ def get_schedule(schedule_id: str) -> dict[str, Any]:
     return {
         **_public([found])[0],
         "parameters": handlers.shown_parameters(found["job_type"], schedule_form.parameters_of(found)),
-        "next_runs": _next_runs(schedule_form.recurrence_of(found, now), now) if found["enabled"] else [],
+        "next_runs": _next_runs(recurrence.parse(found, now), now) if found["enabled"] else [],
     }
 
 
@@ -65,8 +65,9 @@ def preview_schedule(
     time_zone: str | None = None,
 ) -> list[str]:
     """The next due times of a schedule with these fields, if it was saved now. Raises InvalidJobError for bad ones."""
-    now, zone = clock.now_epoch(), time_zone or get_system_timezone()
-    return _next_runs(recurrence.parse(frequency, cron, every, every_unit, zone, now, now), now)
+    now = clock.now_epoch()
+    timing = {"frequency": frequency, "cron": cron, "every": every, "every_unit": every_unit, "time_zone": time_zone}
+    return _next_runs(recurrence.parse({**timing, "anchor_epoch": now}, now), now)
 
 
 def run_schedule_now(schedule_id: str) -> Document:
@@ -102,7 +103,7 @@ def visible_schedule(schedule_id: Any) -> ScheduleRow:
 
 
 def _next_runs(found: Recurrence, now: float) -> list[str]:
-    return [datetime.fromtimestamp(moment, found.zone).isoformat() for moment in found.following(now, NEXT)]
+    return [datetime.fromtimestamp(moment, found.zone).isoformat() for moment in islice(found.after(now), NEXT)]
 
 
 def _public(rows: Sequence[ScheduleRow]) -> list[dict[str, Any]]:

@@ -92,7 +92,7 @@ def list_jobs(
     filters = {"status": status, "job_type": job_type, "priority": priority, "owner_user": owner_user}
     condition = pages.narrowed(condition, job, **filters, parent_batch=batch)
     if schedule:
-        condition &= job.schedule_run.like(schedule_store.run_pattern(schedule))
+        condition &= job.schedule_run.like(f"{schedule}@%")
     if from_date:
         condition &= job.creation >= pages.moment(from_date, "from_date")
     if to_date:

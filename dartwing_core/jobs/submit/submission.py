@@ -125,7 +125,6 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
     secrets = declared.secrets if declared else frozenset()
     if secret_values.are_same(parameters, before, secrets):
         return {}, ""
-    secret_values.check_dots(parameters, before)
     found = handlers.check_parameters(parameters, declared, job["owner_user"])
     had = secret_values.masked(before, secrets)
     content = _stored_hash(job["job_type"], job["organization"], found.identity)
@@ -206,7 +205,6 @@ def _newly_declared(name: str) -> JobType | None:
     if not frappe.conf.developer_mode:
         return None
     report = declared_types.sync_types()
-    config.read_anew()  # what is kept is older than the type
     found = config.job_type(name)
     about = [problem for problem in report.problems if name in problem] + report.unreadable
     if about and not found:

@@ -19,7 +19,7 @@ from ..job.record import Job
 from ..lib import best_effort, clock, config, ids, server_errors, sql
 from ..lib.row_types import changed
 from ..line import claim
-from ..rq import rq_attempts
+from ..rq import redis_queue
 from ..run import outcome
 from ..status import FINISHED, JobStatus
 
@@ -40,10 +40,8 @@ def sweep() -> Ended:
     """End attempts whose lease is over, and those that were asked to stop, or reached their time limit, long ago.
 
     A handler may swallow RQ's exception. RQ itself kills a process only when its entry's time is up. That may be longer
-    than the limit of a later job of the process. Processes that earlier sweeps have stopped and that still run are
-    stopped again.
+    than the limit of a later job of the process.
     """
-    best_effort.run(rq_attempts.stop_again)
     rescued = stopped = 0
     for job in find.doubtful(ATTEMPTS):
         if lease_end(job) < job["database_epoch"]:
@@ -95,7 +93,7 @@ def _stop(job: DoubtfulRow, end: Outcome) -> bool:
 def _stop_process(job: DoubtfulRow) -> None:
     """Stop the process, best effort: RQ may be away, and a lost attempt has no process."""
     if job["rq_job_id"]:
-        best_effort.run(partial(rq_attempts.stop_until_gone, job["rq_job_id"]))
+        best_effort.run(partial(redis_queue.stop, job["rq_job_id"]))
 
 
 def _is_running(job: DoubtfulRow) -> bool:

@@ -12,8 +12,8 @@ from functools import partial
 from ..after import batch_cancel, child_jobs
 from ..job import find, waiting
 from ..lib import best_effort, config, sql
-from ..line import line_queries, pauses, wake
-from ..rq import doorbells, leader, redis_queue
+from ..line import pauses, wake
+from ..rq import leader, redis_queue
 from ..schedules import schedule_runs
 from ..status import LIVE
 from . import organization_removal, rescue
@@ -53,7 +53,7 @@ def sweep() -> Report:
     report.scheduled = best_effort.run(lambda: schedule_runs.sweep(batch)) or 0
     report.queued = len(best_effort.run(lambda: sql.committed(lambda: waiting.enter_due(batch))) or ())
     if not pauses.is_paused():
-        report.rung = best_effort.run(ring) or 0
+        report.rung = best_effort.run(wake.wake_for_line) or 0
     best_effort.run(leader.record_look)
     sql.commit()  # the next user of this connection gets a fresh snapshot too
     return report
@@ -61,7 +61,7 @@ def sweep() -> Report:
 
 def sweep_now_and_then() -> None:
     """Sweep in a worker that has just settled, if no process leads and no worker swept a moment ago."""
-    if redis_queue.answers() and leader.may_pass_by():
+    if redis_queue.if_there(leader.may_pass_by):
         sweep()
 
 
@@ -73,29 +73,20 @@ def release_children(limit: int) -> int:
     """
     released = child_jobs.Released()
     window = limit * PARENTS_PER_JOB
-    with leader.cursor(SEEN_PARENTS) as seen:
-        parents = find.parents(seen.after, window)
-        for parent, status in parents:
-            if status not in LIVE:
-                some = partial(child_jobs.release_some, parent, status, limit - released.number)
-                released.add(best_effort.run(some) or child_jobs.Released())
-            if released.number >= limit:
-                break  # this parent may have more children
-            seen.after = parent
-        else:
-            seen.after = seen.after if len(parents) == window else ""
+    after = redis_queue.place(SEEN_PARENTS)
+    parents = find.parents(after, window)
+    for parent, status in parents:
+        if status not in LIVE:
+            some = partial(child_jobs.release_some, parent, status, limit - released.number)
+            released.add(best_effort.run(some) or child_jobs.Released())
+        if released.number >= limit:
+            break  # this parent may have more children
+        after = parent
+    else:
+        after = after if len(parents) == window else ""
+    redis_queue.keep_place(SEEN_PARENTS, after)
     ended = released.ended
     if released.next_to_release:
         release = partial(child_jobs.release_children, released.next_to_release, limit)
         ended += (best_effort.run(release) or child_jobs.Released()).ended
     return len(ended)
-
-
-def ring() -> int:
-    """Wake workers for jobs in line. Replaces entries that died with a worker or were lost with Redis.
-
-    Returns how many entries were made.
-    """
-    for queue in line_queries.queues():
-        doorbells.forget_lost(queue)
-    return wake.wake_for_line()

@@ -91,8 +91,5 @@ override_whitelisted_methods = {
     f"dartwing.dartwing_core.api.jobs.{name}": f"dartwing_core.api.jobs.{name}" for name in _endpoints.split()
 }
 
-# Each leaves the answers of other paths as they are.
-after_request = [
-    "dartwing_core.api.endpoints.after_request",
-    "dartwing_core.www.job_center.after_request",
-]
+# It leaves the answers of other paths as they are.
+after_request = ["dartwing_core.api.endpoints.after_request"]

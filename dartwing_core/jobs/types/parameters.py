@@ -64,7 +64,7 @@ class Declared:
             value = self.adapter.validate_json(text, strict=True)
         except ValidationError as error:
             secrets = [one for one in parameters.values() if isinstance(one, Secret)]
-            problems += _problems_of(error, spellings([secret.get_secret_value() for secret in secrets]))
+            problems += problems_of(error, spellings([secret.get_secret_value() for secret in secrets]))
         if problems:  # out here: pydantic's error holds what was wrong, and may be logged with this one
             raise InvalidJobError(_("These parameters don't fit: {0}.").format("; ".join(problems[:MOST_PROBLEMS])))
         return value
@@ -74,15 +74,15 @@ class Declared:
         return self._takes_more or name in self.known
 
 
-def _problems_of(error: ValidationError, hidden: Collection[str]) -> list[str]:
+def problems_of(error: ValidationError, hidden: Collection[str]) -> list[str]:
     """Each wrong value, such as `lines[2].price`, with pydantic's words for it.
 
     `hidden`: spellings of secrets, which a validator may have quoted.
     """
-    problems = []
+    problems, words = [], {"missing": _("is missing"), "extra_forbidden": _("is unknown")}
     for one in error.errors(include_url=False, include_input=False):
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{cut(part)}" for part in one["loc"])
-        text = _("is missing") if one["type"] == "missing" else _("is wrong: {0}").format(cut(one["msg"]))
+        text = words.get(one["type"]) or _("is wrong: {0}").format(cut(one["msg"]))
         problems.append(without(f"{place.removeprefix('.') or WHOLE} {text}", hidden))
     return problems
 

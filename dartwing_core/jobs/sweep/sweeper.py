@@ -90,5 +90,3 @@ def release_children(limit: int) -> int:
         release = partial(child_jobs.release_children, released.next_to_release, limit)
         ended += (best_effort.run(release) or child_jobs.Released()).ended
     return len(ended)
-
-

@@ -211,7 +211,10 @@ def check_parameters(given: Any, declared: Declared | None, owner: str) -> Check
         given = secret_values.veiled(given, names)
     has_secrets = bool(names) and isinstance(given, Mapping)
     stored = canonical.canonical_json(secret_values.sealed(given, names) if has_secrets else given)
-    check_size(len(stored))
+    limit = config.settings().max_parameter_bytes
+    if len(stored) > limit:  # in bytes, since JSON is ASCII here
+        text = _("The parameters are {0} bytes as JSON; at most {1} are allowed. Put large data in a File instead.")
+        raise InvalidJobError(text.format(len(stored), limit))
     if declared:
         declared.check(given or {}, stored)
     if not has_secrets:
@@ -223,14 +226,3 @@ def check_parameters(given: Any, declared: Declared | None, owner: str) -> Check
 def with_defaults(given: Mapping[str, Any], declared: Declared | None) -> Mapping[str, Any]:
     """The parameters that a handler gets, for those who read them."""
     return {**declared.defaults, **given} if declared else given
-
-
-def check_size(size: int) -> None:
-    """Raises InvalidJobError for parameters that are too large. `size`: bytes as JSON, which is ASCII here."""
-    limit = config.settings().max_parameter_bytes
-    if size > limit:
-        raise InvalidJobError(
-            _(
-                "The parameters are {0} bytes as JSON; at most {1} are allowed. Put large data in a File instead."
-            ).format(size, limit)
-        )

@@ -79,10 +79,10 @@ def problems_of(error: ValidationError, hidden: Collection[str]) -> list[str]:
 
     `hidden`: spellings of secrets, which a validator may have quoted.
     """
-    problems = []
+    problems, words = [], {"missing": _("is missing"), "extra_forbidden": _("is unknown")}
     for one in error.errors(include_url=False, include_input=False):
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{cut(part)}" for part in one["loc"])
-        text = _("is missing") if one["type"] == "missing" else _("is wrong: {0}").format(cut(one["msg"]))
+        text = words.get(one["type"]) or _("is wrong: {0}").format(cut(one["msg"]))
         problems.append(without(f"{place.removeprefix('.') or WHOLE} {text}", hidden))
     return problems
 

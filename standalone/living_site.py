@@ -23,7 +23,7 @@ from frappe.utils.password import update_password
 
 from dartwing_core import install
 from dartwing_core.jobs import batch, cancel_job
-from dartwing_core.jobs.types import declared_types, handlers
+from dartwing_core.jobs.types import handlers
 from standalone.shop_jobs import (
     shop_delivery_note,
     shop_newsletter,
@@ -83,9 +83,9 @@ def make_people() -> int:
     """Make the people alone, and print what one needs to submit jobs of the own types."""
     keys = make_accounts()
     _print_people(keys)
-    for made in declared_types.list_types():
-        if not made["handler"].startswith(OURS):
-            _print_submit(made["job_type"], made["handler"], keys[PEOPLE[0].user])
+    for made in frappe.get_all("Job Type", ["name", "handler_method"], order_by="name"):
+        if not made.handler_method.startswith(OURS):
+            _print_submit(made.name, made.handler_method, keys[PEOPLE[0].user])
     return 0
 
 

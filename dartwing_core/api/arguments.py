@@ -23,7 +23,7 @@ from pydantic_core import from_json
 
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.lib.texts import as_sentence
-from dartwing_core.jobs.types.problems import problems_of
+from dartwing_core.jobs.types.parameters import problems_of
 
 from .answers import OnParentFailure, Priority
 

@@ -76,24 +76,7 @@ def submit_job(
     QueueFullError. Raises JobBusyError if another transaction has submitted an equal job, and does not end in 30
     seconds.
     """
-    request = Request(
-        job_type,
-        "" if organization is None else organization,
-        parameters,
-        priority,
-        depends_on,
-        available_at,
-        dedup_key,
-        on_duplicate,
-        on_parent_failure,
-        deduplication=deduplication,
-        timeout=timeout,
-        max_retries=max_retries,
-        title=title,
-        reference=reference,
-        tags=tags,
-    )
-    return submit_request(request)
+    return submit_request(Request(**locals()))  # which has the same fields
 
 
 def submit_request(request: Request) -> Document:
@@ -145,15 +128,16 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
         if not visibility.may_edit(job["owner_user"], frappe.session.user):
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
         edited, had = submission.edited(job, parameters)
-    active_key = dedup.reclaim_content(job, edited.get("dedup_hash", job["dedup_hash"]))
+    keys, refused = dedup.reclaim_contents([{**job, **edited}])
+    if refused:
+        raise refused[job["name"]]
     if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
         batch_store.reopen(job["parent_batch"])
     retried = Job(job)
-    if not retried.retry(active_key, edited):
+    if not retried.retry(keys[job["name"]], edited):
         raise JobChangedError(job["name"])
-    if parameters is not None:
-        runs.forget_state(job["name"])  # the checkpoint belongs to other work
     if edited:
+        runs.forget_state(job["name"])  # the checkpoint belongs to other work
         runs.keep_parameters(job["name"], job["attempt"], had)
     if retried.row["in_line"]:
         after_commit().wake_for([retried.row])
@@ -342,4 +326,4 @@ def _parse_request(arguments: Any) -> Request:
     if unknown:
         problem = describe_unknown(sorted(map(str, unknown)), CALLERS_ARGUMENTS)
         raise InvalidJobError(_("These arguments don't fit: {0}.").format(problem))
-    return Request(**{"job_type": None, "organization": None, **arguments})
+    return Request(**arguments)

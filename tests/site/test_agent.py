@@ -12,7 +12,7 @@ import time
 import frappe
 import pytest
 
-from dartwing_core import scheduler_sweeps
+from dartwing_core import commands
 from dartwing_core.jobs.access import permission
 from dartwing_core.jobs.lib import clock, config
 from dartwing_core.jobs.rq import leader, redis_queue
@@ -207,8 +207,8 @@ def test_a_site_that_can_not_be_looked_at_keeps_no_other_waiting_and_is_logged_o
 
 def test_a_loop_that_dies_begins_anew(monkeypatch):
     # Seen failing: without the loop around the sweeps.
-    monkeypatch.setattr(scheduler_sweeps, "START_DELAY", 0)
-    monkeypatch.setattr(scheduler_sweeps, "RESTART_DELAY", 0)
+    monkeypatch.setattr(commands, "START_DELAY", 0)
+    monkeypatch.setattr(commands, "RESTART_DELAY", 0)
     ended, deaths = threading.Event(), [RuntimeError("a bug"), SystemExit(1), ImportError("half an update")]
 
     def die(stop, *_sites):
@@ -218,6 +218,6 @@ def test_a_loop_that_dies_begins_anew(monkeypatch):
         ended.set()
 
     monkeypatch.setattr(agent, "run", die)
-    scheduler_sweeps.begin()
+    commands.begin_sweeps()
     assert ended.wait(10)
     assert deaths == []

@@ -29,10 +29,11 @@ from ..lib.row_types import Columns
 from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
 from ..read import pages
 from ..status import LIVE, RETRYABLE
-from ..submit import dedup, given_parameters, submission
+from ..submit import dedup, submission
 from ..submit.after_commit import after_commit, undone_on_error
 from ..submit.dependency_check import MAX_DEPENDENCIES
 from ..submit.request import Request
+from ..types import handlers
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -215,13 +216,13 @@ def _callback_request(kind: str, part: Any, batch: Columns) -> Request:
     if _takes_batch(part.get("job_type")):
         parameters = {**parameters, "batch_id": batch["name"]}
     of_type = part.get("job_type"), organization, parameters, part.get("priority")
-    return Request(*of_type, title=part.get("title"))  # type: ignore[arg-type]
+    return Request(*of_type, title=part.get("title"))
 
 
 def _takes_batch(type_name: Any) -> bool:
     """Whether the handler of a callback takes `batch_id` among its parameters. All can read it from the context."""
     try:
-        declared = given_parameters.declared_of(submission.enabled_type(type_name))
+        declared = handlers.declared_of(submission.enabled_type(type_name).handler_method)
     except InvalidJobError:  # the check of the job says so, to those who may know
         return True
     return declared is None or declared.takes("batch_id")

@@ -10,7 +10,7 @@ from ..run.context import JobContext
 from ..types import handlers
 from ..types.declaration import Options
 from ..types.handlers import Handler
-from ..types.parameters import declares, parameters_of
+from ..types.parameters import declared_by, parameters_of
 from . import batches
 
 if TYPE_CHECKING:
@@ -102,10 +102,10 @@ class TypeSubmitter:
 
         By name, it is a parameter if the handler declares one called `organization`.
         """
-        organization: str | None = None
+        organization, declared = None, declared_by(self._function)
         if arguments:
             organization, *arguments = arguments  # type: ignore[assignment]
-        elif not declares(self._function, "organization"):
+        elif not declared or "organization" not in declared.known:
             organization = named.pop("organization", None)
         return submit_job(self._type_name, organization, self._parameters(arguments, named), **self._options)
 

@@ -20,8 +20,9 @@ from ..schedules import recurrence, schedule_form, schedule_runs, schedule_store
 from ..schedules.recurrence import Recurrence
 from ..schedules.schedule_store import ScheduleRow
 from ..status import JobStatus
-from ..submit import given_parameters, quota, submission
+from ..submit import quota, submission
 from ..submit.after_commit import after_commit, undone_on_error
+from ..types import handlers
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -51,7 +52,7 @@ def get_schedule(schedule_id: str) -> dict[str, Any]:
     found, now = visible_schedule(schedule_id), clock.now_epoch()
     return {
         **_public([found])[0],
-        "parameters": given_parameters.shown(found["job_type"], schedule_form.parameters_of(found)),
+        "parameters": handlers.shown_parameters(found["job_type"], schedule_form.parameters_of(found)),
         "next_runs": _next_runs(recurrence.parse(found, now), now) if found["enabled"] else [],
     }
 

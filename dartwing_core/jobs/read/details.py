@@ -18,7 +18,7 @@ from ..lib.row_types import changed
 from ..lib.sealing import SealError
 from ..lib.texts import cut
 from ..status import FINISHED, JobStatus
-from ..submit import given_parameters
+from ..types import handlers
 from . import jobs, pages, visible_jobs
 
 ATTEMPTS = 50
@@ -42,7 +42,7 @@ def get_job_details(job_id: str) -> dict[str, Any]:
         **shown,
         "queue": job["queue"],
         "callback_of": job["callback_of"],
-        "parameters": given_parameters.shown(shown["job_type"], canonical.load(job["input_parameters"])),
+        "parameters": handlers.shown_parameters(shown["job_type"], canonical.load(job["input_parameters"])),
         "files": [] if shown["result_is_hidden"] else _files(job["name"]),
         "attempts": _attempts(shown),
         "relatives": {

@@ -90,10 +90,9 @@ class JobType(Document):
         for fieldname in ("handler_method", "timeout_handler_method"):
             self.set(fieldname, (self.get(fieldname) or "").strip())
             if name := self.get(fieldname):
-                declared = handlers.declared_of(handlers.resolve(name), name)
-                is_new = fieldname == "handler_method" and self.has_value_changed("job_title")
-                if is_new and declared and (names := declared.names()) is not None:
-                    check_title_template(self.job_title or "", names)
+                declared = handlers.declared_of(name)
+                if fieldname == "handler_method" and declared and self.has_value_changed("job_title"):
+                    check_title_template(self.job_title or "", declared)
         self.set("dead_letter_handler_method", (self.get("dead_letter_handler_method") or "").strip())
         if told := self.get("dead_letter_handler_method"):
             functions.resolve(told)

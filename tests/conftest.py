@@ -127,7 +127,6 @@ def no_sweeps(site: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from dartwing_core.jobs.sweep import sweeper
 
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
 
 
 @pytest.fixture

@@ -126,7 +126,6 @@ def stands_in_at_once(monkeypatch) -> None:
     for name in ("FIRST_BEAT", "LOOK_INTERVAL"):
         monkeypatch.setattr(heartbeat, name, getattr(heartbeat, name) / FASTER)
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
 
 
 def test_a_busy_worker_sweeps_and_disturbs_no_handler(stands_in_at_once, monkeypatch):

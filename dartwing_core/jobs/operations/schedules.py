@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import frappe
 from frappe import _
 
-from .. import engine
 from ..access import content, visibility
 from ..errors import ScheduleNotFoundError
 from ..job import history, record
@@ -21,8 +20,9 @@ from ..schedules import recurrence, schedule_form, schedule_runs, schedule_store
 from ..schedules.recurrence import Recurrence
 from ..schedules.schedule_store import ScheduleRow
 from ..status import JobStatus
-from ..submit import given_parameters, quota, submission
-from ..submit.after_commit import undone_on_error
+from ..submit import quota, submission
+from ..submit.after_commit import after_commit, undone_on_error
+from ..types import handlers
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -52,7 +52,7 @@ def get_schedule(schedule_id: str) -> dict[str, Any]:
     found, now = visible_schedule(schedule_id), clock.now_epoch()
     return {
         **_public([found])[0],
-        "parameters": given_parameters.shown(found["job_type"], schedule_form.parameters_of(found)),
+        "parameters": handlers.shown_parameters(found["job_type"], schedule_form.parameters_of(found)),
         "next_runs": _next_runs(recurrence.parse(found, now), now) if found["enabled"] else [],
     }
 
@@ -87,7 +87,7 @@ def run_schedule_now(schedule_id: str) -> Document:
     with undone_on_error(SAVEPOINT):
         record.insert([item.row])
         history.write([history.event_of(item.row, status, status, text, user)])
-    engine.wake_after_commit([item])
+    after_commit().wake_for([item.row] if item.may_start else [])
     return submission.as_new_document(item.row)
 
 

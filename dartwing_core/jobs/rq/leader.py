@@ -1,7 +1,7 @@
 """Decides which process sweeps a site: one at a time, so that many cost no more than one.
 
-The leader checks the site again and again: `bench schedule`, the agent, or a busy worker. Without a leader, submitters
-and workers that settle sweep in passing. It is all in Redis and may be lost: two sweeps at once are harmless.
+The leader checks the site again and again: `bench schedule`, the agent, or a busy worker. Without a leader, workers
+that settle sweep in passing. It is all in Redis and may be lost: two sweeps at once are harmless.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from . import redis_queue
 
 LEASE = 5.0
 """Seconds after the leader's last check until another process may lead."""
-BY_WORKERS, BY_SUBMITTERS = 2, 5
+IN_PASSING = 2
 """Seconds between two sweeps in passing. A retry may be due soon after the sweep that follows its settle."""
 SILENCE = 30
 """A site that was not checked for so many seconds counts as not swept."""
@@ -69,7 +69,7 @@ def looked_at() -> float | None:
     return float(found) if found else None
 
 
-def may_pass_by(seconds: int) -> bool:
-    """Whether to sweep in passing: no process leads, and none with this interval swept within so many `seconds`."""
+def may_pass_by() -> bool:
+    """Whether to sweep in passing: no process leads, and none swept a moment ago."""
     is_led = redis_queue.client().exists(redis_queue.site_key(LEADER))
-    return not is_led and redis_queue.first_in(f"{PASSER_BY}-{seconds}", seconds)
+    return not is_led and redis_queue.first_in(PASSER_BY, IN_PASSING)

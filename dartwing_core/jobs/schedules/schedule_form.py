@@ -14,8 +14,9 @@ from frappe.utils import cint, get_system_timezone
 from ..access import content, visibility
 from ..errors import InvalidJobError
 from ..lib import canonical, clock, sealing, secret_values
-from ..submit import given_parameters, submission
+from ..submit import submission
 from ..submit.request import Prepared, Request
+from ..types import handlers
 from . import recurrence, schedule_store
 from .recurrence import Recurrence
 from .schedule_store import ScheduleRow
@@ -63,7 +64,7 @@ def check_work(schedule: ScheduleRow) -> Prepared:
         raise frappe.PermissionError(_("The owner of this schedule, {0}, is disabled or deleted.").format(owner))
     parameters = parameters_of(schedule)
     if parameters:
-        parameters = secret_values.opened(parameters, given_parameters.secrets_of(schedule["job_type"]))
+        parameters = secret_values.opened(parameters, handlers.secrets_of(schedule["job_type"]))
     request = Request(schedule["job_type"], schedule["organization"], parameters, schedule["priority"] or None)
     return submission.prepare_all([request], owner)[0]
 
@@ -102,9 +103,9 @@ def _seal(schedule: Document) -> None:
     if had and secret_values.are_same(given, had):
         schedule.parameters = before.parameters  # the same in other words
         return
-    declared = given_parameters.declared_of_type(schedule.job_type) if given else None
+    declared = handlers.declared_of_type(schedule.job_type) if given else None
     if declared and declared.secrets:
-        found = given_parameters.check(given, declared, "")
+        found = handlers.check_parameters(given, declared, "")
         schedule.parameters = frappe.as_json(json.loads(found.text))
     else:
         secret_values.veiled(given, ())  # refuses encrypted values

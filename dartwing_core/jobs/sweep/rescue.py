@@ -7,7 +7,6 @@ is stopped by force before that: once the row has moved on, no sweep finds it an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -37,19 +36,14 @@ class Ended(NamedTuple):
     """They did not stop by themselves."""
 
 
-def doubtful() -> list[DoubtfulRow]:
-    """The running attempts that may have to be ended."""
-    return find.doubtful(ATTEMPTS)
-
-
-def sweep(attempts: Sequence[DoubtfulRow] | None = None) -> Ended:
+def sweep() -> Ended:
     """End attempts whose lease is over, and those that were asked to stop, or reached their time limit, long ago.
 
     A handler may swallow RQ's exception. RQ itself kills a process only when its entry's time is up. That may be longer
     than the limit of a later job of the process.
     """
     rescued = stopped = 0
-    for job in doubtful() if attempts is None else attempts:
+    for job in find.doubtful(ATTEMPTS):
         if lease_end(job) < job["database_epoch"]:
             rescued += bool(best_effort.run(partial(_rescue, job)))
         elif end := _late_end(job):

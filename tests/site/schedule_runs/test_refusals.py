@@ -57,7 +57,7 @@ def test_a_notice_does_not_name_whose_request_has_swept(wall, job_type, alice, b
     frappe.db.commit()
     wall.advance(HOUR)
     frappe.set_user(bob)
-    sweeper.sweep(sweeper.SUBMITTER_BATCH)
+    sweeper.sweep()
     frappe.set_user("Administrator")
     filters, fields = {"for_user": alice, "document_name": found.name}, ["owner", "modified_by", "from_user"]
     (notice,) = frappe.get_all("Notification Log", filters, fields)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from ..lib import clock, ids, priorities
 from ..lib.dml import standard_columns
-from ..lib.row_types import Columns
+from ..lib.row_types import Columns, fields_of
 from ..status import JobStatus, LinePlace
+from .job_rows import NewJobRow
 
 
 def new_row(user: str, organization: str, now: float) -> Columns:
-    """The columns that all new jobs have in common. `user` is their owner."""
+    """All columns of a new job, with the values that all new jobs have in common. `user` is their owner."""
     site_now = clock.site_time(now)
     return {
+        **dict.fromkeys(fields_of(NewJobRow)),
         **standard_columns(ids.new_name("JOB"), user, site_now),
         "organization": organization,
         "owner_user": user,
         "status": str(JobStatus.PENDING),
-        **dict.fromkeys(("depends_on", "on_parent_failure", "job_key", "parent_batch", "callback_of")),
-        **dict.fromkeys(("dedup_hash", "active_key", "dedup_until", "job_title")),
-        **dict.fromkeys(("reference_doctype", "reference_name", "job_tags")),
         "created_at": site_now,
         "attempt": 0,
         "retry_count": 0,

@@ -44,13 +44,8 @@ class Call(NamedTuple):
     details: dict[str, str]
 
 
-def rows_for(
-    jobs: Iterable[OwnedJob], from_status: JobStatus | None, to_status: JobStatus, shared: Iterable[str] = ()
-) -> list[NewJobRow]:
-    """A row for each function that is to hear of this change of jobs. `from_status`: None for new jobs.
-
-    `shared`: the columns of rows with which they are inserted.
-    """
+def rows_for(jobs: Iterable[OwnedJob], from_status: JobStatus | None, to_status: JobStatus) -> list[NewJobRow]:
+    """A row for each function that is to hear of this change of jobs. `from_status`: None for new jobs."""
     if from_status is None:
         event = SUBMITTED
     else:
@@ -63,7 +58,7 @@ def rows_for(
         told = {"event": event, "job_id": job["name"], "job_type": job["job_type"]}
         paths = _paths_for(job["job_type"], by_type, event)
         calls += [Call(path, job["organization"], job["owner_user"], told) for path in paths]
-    return _rows(calls, tuple(shared))
+    return _rows(calls)
 
 
 def _paths_for(job_type: str, by_type: Mapping[str, Any], event: str) -> list[str]:
@@ -104,7 +99,7 @@ def _paths(by_event: Any, event: str) -> list[str]:
     return [path for path in paths if isinstance(path, str) and len(path) <= config.LONGEST_NAME and is_path(path)]
 
 
-def _rows(calls: Sequence[Call], wanted: tuple[str, ...] = ()) -> list[NewJobRow]:
+def _rows(calls: Sequence[Call]) -> list[NewJobRow]:
     if not calls:
         return []
     job_type, now = config.job_type(config.ENQUEUED), clock.now_epoch()
@@ -127,5 +122,5 @@ def _rows(calls: Sequence[Call], wanted: tuple[str, ...] = ()) -> list[NewJobRow
         row["job_title"] = call.path.rpartition(".")[2]
         row["sealed_input_parameters"] = parameters  # ids alone, and a change must not fail for want of the site's key
         row["job_hash"] = canonical.hash_of(config.ENQUEUED, call.organization, parameters)
-        rows.append(cast(NewJobRow, {column: row.get(column) for column in wanted or row}))
+        rows.append(cast(NewJobRow, row))
     return rows

@@ -169,23 +169,13 @@ def files_of(job: str) -> list[StoredFile]:
 # Deleting ------------------------------------------------------------------------------------------------------------
 
 
-class DeletedJobs:
-    """Jobs that the current transaction deletes. Their files go when it is committed."""
-
-    is_for_any_commit = True
-
-    def __init__(self) -> None:
-        self.jobs: list[str] = []
-
-    def __call__(self) -> None:
-        """Delete the files of those that are gone."""
-        jobs, self.jobs = self.jobs, []
-        best_effort.run(partial(_delete_missing, jobs))
-
-
 def delete_after_commit(jobs: Sequence[str]) -> None:
     """Delete the files of these jobs when the deletion of the jobs is committed."""
-    sql.callback_of_transaction(DeletedJobs).jobs.extend(jobs)
+    sql.after_any_commit(_delete_committed, jobs)
+
+
+def _delete_committed(jobs: Sequence[str]) -> None:
+    best_effort.run(partial(_delete_missing, jobs))
 
 
 def delete_now(jobs: Sequence[str]) -> None:

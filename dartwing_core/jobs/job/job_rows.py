@@ -65,7 +65,7 @@ class DoubtfulRow(MovableJob):
 
 
 class NewJobRow(WaitingRow):
-    """A job to be inserted. Statements may write the columns in another order."""
+    """A job to be inserted, with all of these columns in the order of `columns.new_row`."""
 
     creation: datetime
     modified: datetime
@@ -94,6 +94,7 @@ class NewJobRow(WaitingRow):
     admission_rank: float
     queued_at: datetime | None
     in_line: int
+    schedule_run: str | None
 
 
 class JobRow(NewJobRow):
@@ -107,7 +108,6 @@ class JobRow(NewJobRow):
     next_retry_at: datetime | None
     canceled_at: datetime | None
     canceled_by: str | None
-    schedule_run: str | None
     started_epoch: float | None
     connection_id: int | None
     rq_job_id: str | None

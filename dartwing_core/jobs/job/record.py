@@ -187,7 +187,7 @@ def insert(rows: Sequence[NewJobRow]) -> None:
     """
     if not rows:
         return
-    told = event_jobs.rows_for(rows, None, JobStatus.PENDING, rows[0])
+    told = event_jobs.rows_for(rows, None, JobStatus.PENDING)
     _insert([*rows, *told])
     _ring_later(told)
     in_line = [row for row in rows if row["status"] == JobStatus.QUEUED]
@@ -386,20 +386,6 @@ def _by_size(rows: Sequence[NewJobRow]) -> Iterator[list[NewJobRow]]:
 # What follows a change ------------------------------------------------------------------------------------------------
 
 
-class _Doorbell:
-    """Wakes workers for jobs that tell of others, once the current transaction is committed."""
-
-    is_for_any_commit = True
-
-    def __init__(self) -> None:
-        self.rows: list[NewJobRow] = []
-
-    def __call__(self) -> None:
-        """Wake workers. Without Redis the sweeper does so later."""
-        rows, self.rows = self.rows, []
-        redis_queue.if_there(lambda: doorbells.ring(rows))
-
-
 def _tell(
     jobs: Sequence[Any], told: Sequence[NewJobRow], from_status: JobStatus, to_status: JobStatus, written: Columns
 ) -> None:
@@ -412,4 +398,8 @@ def _tell(
 
 def _ring_later(rows: Sequence[NewJobRow]) -> None:
     if rows:
-        sql.callback_of_transaction(_Doorbell).rows.extend(rows)
+        sql.after_any_commit(_ring, rows)
+
+
+def _ring(rows: Sequence[NewJobRow]) -> None:
+    redis_queue.if_there(lambda: doorbells.ring(rows))

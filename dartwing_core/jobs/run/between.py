@@ -94,7 +94,7 @@ def call_after_job(job: ClaimedJob) -> None:
 
 def has_callbacks() -> bool:
     """Whether a handler has left callbacks that its commit or the end of its job will call."""
-    after_commit = (getattr(one, "is_for_any_commit", False) for one in frappe.db.after_commit._functions)
+    after_commit = (isinstance(one, sql.Gathered) for one in frappe.db.after_commit._functions)
     return bool(frappe.db.before_commit._functions) or not all(after_commit) or has_callbacks_after_job()
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from ..access import tenancy
-from ..job import circuits, events, waiting
+from ..job import circuits, events, record
 from ..job.outcome import Outcome
 from ..lib import best_effort, clock, config, sql
 from ..lib.config import JobType
@@ -43,7 +43,7 @@ def requeue_if_due(attempt: Attempt) -> None:
     """Put a job in line again whose next attempt is due at once. Others wait for the sweeper."""
     name, end = attempt.job.name, attempt.end
     if end is not None and end.due is not None and end.due <= clock.now_epoch():
-        run_step(lambda: wake.wake_for(sql.committed(lambda: waiting.enter_line([name]))))
+        run_step(lambda: wake.wake_for(sql.committed(lambda: record.enter_line([name]))))
 
 
 def run_step(step: Callable[[], Any]) -> None:

@@ -125,4 +125,5 @@ class HolderRow(TypedDict):
     status: str
     owner_user: str
     organization: str
+    due_epoch: float
     dedup_until: datetime | None

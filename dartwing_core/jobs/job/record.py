@@ -19,7 +19,7 @@ from ..lib import clock, config, dml, priorities, server_errors, sql
 from ..lib.row_types import Columns
 from ..lib.texts import TEXT_LENGTH, text_for_storage
 from ..rq import doorbells, redis_queue
-from ..status import FINISHED, RETRYABLE, JobStatus, LinePlace, can_move
+from ..status import FINISHED, RETRYABLE, WAITING, JobStatus, LinePlace, can_move
 from . import columns, event_jobs, events, find, history, labels, notices
 from .find import LOCK_WAIT, Child
 from .job_rows import HolderRow, JobRow, NewJobRow, WaitingRow
@@ -132,8 +132,7 @@ class Job:
         if not _update([self.row["name"]], written, status, self.row["attempt"], LOCK_WAIT):
             return False
         history.write([history.event_of(self.row, status, status, message, user)])
-        self._take(written)
-        return True
+        return self._take(written)
 
     def _move(
         self,
@@ -142,38 +141,14 @@ class Job:
         written: Columns,
         actor: str,
         at: datetime | None = None,
-        *,
-        lock_wait: int | None = None,
-        log: list[history.Event] | None = None,
-        duration: float = 0,
-        worker: str | None = None,
+        **more: Any,
     ) -> bool:
-        """The one guarded move: the UPDATE, the history, and what is told of it."""
-        from_status = _checked(self.row["status"], to_status)
-        stored = _of_status(to_status, actor, at or clock.site_time()) | content.sealed(written)
-        told = event_jobs.rows_for([self.row], from_status, to_status)  # first: an error here moves nothing
-        if not _update([self.row["name"]], stored, from_status, self.row["attempt"], lock_wait):
-            return False
-        event = history.event_of(
-            self.row,
-            from_status,
-            to_status,
-            message,
-            actor,
-            retry_attempt=written.get("retry_count", self.row["retry_count"]),
-            duration=duration,
-            worker=worker,
-        )
-        if log is None:
-            history.write([event])
-        else:
-            log.append(event)
-        _tell([self.row], told, from_status, to_status, written)
-        self._take(stored)
-        return True
+        stored = _change([self.row], to_status, message, written, actor, at, attempt=self.row["attempt"], **more)
+        return stored is not None and self._take(stored)
 
-    def _take(self, stored: Columns) -> None:
+    def _take(self, stored: Columns) -> bool:
         self.row = cast(JobRow, {**self.row, **stored})
+        return True
 
 
 # Many jobs ------------------------------------------------------------------------------------------------------------
@@ -228,20 +203,29 @@ def retry_all(jobs: Sequence[Child], active_key: str | None) -> list[Child]:
     return _move_all(jobs, status, RETRIED, written, frappe.session.user, clock.site_time())
 
 
-def put_in_line(rows: Sequence[WaitingRow]) -> list[WaitingRow]:
-    """Queue due jobs that this transaction has locked."""
+def enter_due(limit: int) -> list[WaitingRow]:
+    """Put due jobs in line, the longest due of each state first. Returns those that got in."""
+    now = clock.now_epoch()
+    return [job for status in WAITING for job in enter_line(find.due(status, now, limit))]
+
+
+def enter_line(names: Sequence[str]) -> list[WaitingRow]:
+    """Put jobs in line that are due and wait for no other one. Returns those that got in. Skips locked jobs."""
+    now = clock.now_epoch()
+    return put_in_line([row for row in find.lock_waiting(names, None) if row["due_epoch"] <= now])
+
+
+def put_in_line(rows: list[WaitingRow]) -> list[WaitingRow]:
+    """Queue due jobs that this transaction has locked. Returns them.
+
+    The actor is the engine, not the user who is logged in where it sweeps.
+    """
     now = clock.site_time()
     for status in sorted({row["status"] for row in rows}):
-        some, from_status = [row for row in rows if row["status"] == status], JobStatus(status)
-        # The actor is the engine, not the user who is logged in where it sweeps.
-        stored = _of_status(JobStatus.QUEUED, config.ENGINE, now) | {"queued_at": now}
-        _update([row["name"] for row in some], stored, from_status, lock_wait=LOCK_WAIT)
-        message = ENTERED if from_status == JobStatus.PENDING else ENTERED_AGAIN
-        moved = [history.event_of(row, from_status, JobStatus.QUEUED, message, config.ENGINE) for row in some]
-        history.write(moved, at=now)
-        told = event_jobs.rows_for(some, from_status, JobStatus.QUEUED)
-        _tell(some, told, from_status, JobStatus.QUEUED, {})
-    return list(rows)
+        some = [row for row in rows if row["status"] == status]
+        message = ENTERED if status == JobStatus.PENDING else ENTERED_AGAIN
+        _change(some, JobStatus.QUEUED, message, {"queued_at": now}, config.ENGINE, now, lock_wait=LOCK_WAIT)
+    return rows
 
 
 def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
@@ -251,9 +235,8 @@ def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
     """
     status = JobStatus(found["status"])
     written: Columns = {column: value for column, value in row.items() if column in REPLACEABLE}
-    also = "admission_rank = due_epoch - %(head_start)s"
-    head_start = {"head_start": priorities.HEAD_START_SECONDS[row["priority"]]}
-    if not _update([found["name"]], written, status, 0, LOCK_WAIT, also=also, values=head_start):
+    written["admission_rank"] = priorities.rank(found["due_epoch"], row["priority"])
+    if not _update([found["name"]], written, status, 0, LOCK_WAIT):
         return False
     replaced: Any = {**row, "name": found["name"]}
     text = "Parameters replaced by a newer request"
@@ -282,24 +265,50 @@ def _move_all(
     Skips locked jobs, jobs in another state by now, and those that wait for another job now.
     """
     free = find.lock_unchanged(jobs) if jobs else []
-    if not free:
-        return []
-    from_status = _checked(free[0]["status"], to_status)
-    stored = _of_status(to_status, actor, at) | content.sealed(written)
-    _update([job["name"] for job in free], stored, from_status)
-    _tell(free, event_jobs.rows_for(free, from_status, to_status), from_status, to_status, written)
-    more = {"retry_attempt": written["retry_count"]} if "retry_count" in written else {}
-    history.write([history.event_of(job, from_status, to_status, message, actor, **more) for job in free])
+    if free:
+        _change(free, to_status, message, written, actor, at)
     return free
 
 
-# Columns and statements -----------------------------------------------------------------------------------------------
+def _change(
+    jobs: Sequence[WaitingRow],
+    to_status: JobStatus,
+    message: str,
+    written: Columns,
+    actor: str,
+    at: datetime | None = None,
+    *,
+    attempt: int | None = None,
+    lock_wait: int | None = None,
+    log: list[history.Event] | None = None,
+    **of_event: Any,
+) -> Columns | None:
+    """The one guarded move of jobs in one state: the UPDATE, the history, and what is told of it.
 
-
-def _checked(from_status: str, to_status: JobStatus) -> JobStatus:
-    if not can_move(JobStatus(from_status), to_status):
+    Returns the columns as they are stored. None, and nothing is written, if the job has changed.
+    """
+    from_status = JobStatus(jobs[0]["status"])
+    if not can_move(from_status, to_status):
         raise InvalidTransitionError(f"A job can't go from {from_status} to {to_status}.")
-    return JobStatus(from_status)
+    stored = _of_status(to_status, actor, at or clock.site_time()) | content.sealed(written)
+    told = event_jobs.rows_for(jobs, from_status, to_status)  # first: an error here moves nothing
+    if not _update([job["name"] for job in jobs], stored, from_status, attempt, lock_wait):
+        return None
+    if "retry_count" in written:
+        of_event["retry_attempt"] = written["retry_count"]
+    moved = [history.event_of(job, from_status, to_status, message, actor, **of_event) for job in jobs]
+    if log is None:
+        history.write(moved)
+    else:
+        log += moved
+    insert_untold(told)
+    events.announce(jobs, from_status, to_status, written)
+    for job in jobs:
+        notices.notify_after_commit(job, to_status)
+    return stored
+
+
+# Columns and statements -----------------------------------------------------------------------------------------------
 
 
 def _of_status(to_status: JobStatus, actor: str, now: datetime) -> Columns:
@@ -331,21 +340,18 @@ def _update(
     from_status: JobStatus,
     attempt: int | None = None,
     lock_wait: int | None = None,
-    *,
-    also: str = "",
-    values: Columns | None = None,
 ) -> int:
     """Issue UPDATE … WHERE status (and attempt) are what the caller saw. Returns the number of changed rows."""
+    assignments = [f"`{column}` = %({column})s" for column in stored]
     if stored.get("status") == JobStatus.RUNNING:
-        also = "started_epoch = UNIX_TIMESTAMP()"  # the database's clock, which all sweepers share
-    assignments = [f"`{column}` = %({column})s" for column in stored] + ([also] if also else [])
+        assignments.append("started_epoch = UNIX_TIMESTAMP()")  # the database's clock, which all sweepers share
     is_one = len(names) == 1
     guards = ["name = %(of_names)s" if is_one else "name IN %(of_names)s", "status = %(from_status)s"]
     if attempt is not None:
         guards.append("attempt = %(from_attempt)s")
     text = f"UPDATE `tab{config.JOB}` FORCE INDEX (PRIMARY) SET {', '.join(assignments)} WHERE {' AND '.join(guards)}"
     given = {"of_names": names[0] if is_one else tuple(names), "from_status": str(from_status), "from_attempt": attempt}
-    return sql.execute_as_of_now(text, {**stored, **given, **(values or {})}, lock_wait)
+    return sql.execute_as_of_now(text, {**stored, **given}, lock_wait)
 
 
 def _insert(rows: Sequence[NewJobRow]) -> None:
@@ -384,16 +390,6 @@ def _by_size(rows: Sequence[NewJobRow]) -> Iterator[list[NewJobRow]]:
 
 
 # What follows a change ------------------------------------------------------------------------------------------------
-
-
-def _tell(
-    jobs: Sequence[Any], told: Sequence[NewJobRow], from_status: JobStatus, to_status: JobStatus, written: Columns
-) -> None:
-    """Tell apps (`told`: their jobs), browsers and owners of a change, once the transaction is committed."""
-    insert_untold(told)
-    events.announce(jobs, from_status, to_status, written)
-    for job in jobs:
-        notices.notify_after_commit(job, to_status)
 
 
 def _ring_later(rows: Sequence[NewJobRow]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..after import batch_cancel, child_jobs
-from ..job import find, labels, waiting
+from ..job import find, labels, record
 from ..lib import best_effort, config, sql
 from ..line import line_queries, pauses, wake
 from ..rq import doorbells, leader, redis_queue
@@ -56,7 +56,7 @@ def sweep(batch: int | None = None) -> Report:
     report.orphans = best_effort.run(lambda: release_children(batch)) or 0
     report.batches = best_effort.run(lambda: batch_cancel.sweep(members)) or 0
     report.scheduled = best_effort.run(lambda: schedule_runs.sweep(batch)) or 0
-    report.queued = len(best_effort.run(lambda: sql.committed(lambda: waiting.enter_due(batch))) or ())
+    report.queued = len(best_effort.run(lambda: sql.committed(lambda: record.enter_due(batch))) or ())
     if not pauses.is_paused():
         report.rung = best_effort.run(ring) or 0
     best_effort.run(leader.record_look)

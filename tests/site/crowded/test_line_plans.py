@@ -12,7 +12,7 @@ from functools import partial
 import frappe
 import pytest
 
-from dartwing_core.jobs.job import find, waiting
+from dartwing_core.jobs.job import find
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim, limits, line_queries, queue_view
 from dartwing_core.jobs.line.turns import Line
@@ -98,5 +98,5 @@ def test_a_look_at_many_lines_is_good_for_many_jobs(crowd):
 
 
 def test_jobs_that_are_in_line_cost_the_search_for_due_ones_nothing(crowd):
-    for status in waiting.WAITING:
+    for status in WAITING:
         assert database.rows_read(partial(find.due, status, clock.now_epoch(), 100)) <= 5

@@ -17,7 +17,7 @@ from rq import get_current_job
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from .after import after_settle
-from .job import events
+from .job import events, find
 from .lib import best_effort, clock, config, connection, ids
 from .line import wake
 from .line.claim import Claimer
@@ -33,8 +33,6 @@ SHARED_SECONDS = 0.1
 LINGER_SECONDS, LINGER_PAUSE = 0.05, 0.004
 """A process that finds no job in line waits so long for the next one, and checks so often. A fork takes longer than a
 short job, and jobs that are submitted one by one would each need one."""
-AFTER_LIMIT = 60.0
-"""Seconds after an entry's time limit at which RQ's parent kills the work-horse."""
 
 
 def execute_job(background_job: str, attempt: int) -> None:
@@ -78,9 +76,9 @@ class Slice:
         self._entry, self._named = entry, (named_job, named_attempt)
         self._began = started_monotonic()
         self._seconds = config.settings().slice_seconds
-        killed_at = self._began + entry.timeout + AFTER_LIMIT if entry.timeout > 0 else float("inf")
+        killed_at = self._began + entry.timeout + find.OVERTIME if entry.timeout > 0 else float("inf")
         self._claimer = Claimer(entry.queues, killed_at, entry.id, entry.workers)
-        self._found_nobody = self._had_caps = False
+        self._found_nobody = False
 
     def run(self) -> None:
         """Claim and run jobs until there are none, or the slice is over."""
@@ -127,8 +125,8 @@ class Slice:
             if attempt.end is None and not attempt.was_overtaken:  # else it struck when all was done
                 attempt.fail(error)
         finally:
-            _end_time_limit()  # also RQ's own: the engine's work between two jobs has none
-        self._note_claim(next_job)
+            # As RQ ends its own, which may then end it again: the engine's work between two jobs has none.
+            UnixSignalDeathPenalty(0, JobTimeoutException).cancel_death_penalty()
         return next_job
 
     def _tidy_up(self, attempt: Attempt) -> None:
@@ -163,12 +161,8 @@ class Slice:
     def _claim_now(self) -> ClaimedJob | None:
         taken = self._claimer.claim_next()
         # Later jobs ring for themselves. A freed slot may let a job of another queue start.
-        self._found_nobody = taken is None and not self._claimer.needs_entry and not self._had_caps
-        self._note_claim(taken)
+        self._found_nobody = taken is None and not self._claimer.needs_entry and not self._claimer.had_caps
         return taken
-
-    def _note_claim(self, taken: ClaimedJob | None) -> None:
-        self._had_caps = self._had_caps or bool(taken and taken.caps)
 
     def _ring(self) -> None:
         """Wake workers for the jobs that are left in line."""
@@ -176,11 +170,6 @@ class Slice:
             doorbells.ring_first(self._claimer.needs_entry, self._entry.queue)
         if not self._found_nobody:
             wake.wake_for_line()
-
-
-def _end_time_limit() -> None:
-    """End the time limit as RQ ends its own, which may then end it again."""
-    UnixSignalDeathPenalty(0, JobTimeoutException).cancel_death_penalty()
 
 
 def started_monotonic() -> float:

@@ -9,8 +9,8 @@ running. So a probe that is lost, canceled or snoozed makes room for the next by
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 import frappe
@@ -89,13 +89,11 @@ class Circuit:
         """Whether no job may start now."""
         return self.is_cooling or (self.status == HALF_OPEN and bool(self.is_probed))
 
-    def is_probe(self, job: str, attempt: int) -> bool:
-        """Whether this attempt is noted as the probe."""
-        return self.status == HALF_OPEN and (self.probe_job, self.probe_attempt) == (job, attempt)
 
-
-def of_types(job_types: Iterable[str], organizations: Iterable[str] | None = None) -> dict[Pair, Circuit]:
+def of_types(job_types: Collection[str], organizations: Iterable[str] | None = None) -> dict[Pair, Circuit]:
     """The circuits of these Job Types that are not closed, in one statement. Of all organizations or only of some."""
+    if not job_types:
+        return {}
     circuit, probe = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB).as_("probe")
     running = frappe.qb.from_(probe).select(1).where(probe.name == circuit.probe_job)
     running = running.where((probe.attempt == circuit.probe_attempt) & (probe.status == str(JobStatus.RUNNING)))
@@ -167,8 +165,8 @@ def open_anew(job: TypeAndOrganization, seen: Tally, until: float) -> bool:
     return True
 
 
-def claim_probe(circuit: Circuit, job: str, attempt: int) -> Circuit | None:
-    """Make this attempt the probe, in the transaction that makes it Running. None if another one is the probe."""
+def claim_probe(circuit: Circuit, job: str, attempt: int) -> bool:
+    """Make this attempt the probe, in the transaction that makes it Running. False if another one is the probe."""
     table = _table()
     if circuit.status == OPEN:
         is_unchanged = (table.status == OPEN) & (table.open_until_epoch <= clock.now_epoch())
@@ -176,8 +174,7 @@ def claim_probe(circuit: Circuit, job: str, attempt: int) -> Circuit | None:
         is_unchanged = (table.status == HALF_OPEN) & (table.probe_job == circuit.probe_job)
         is_unchanged &= table.probe_attempt == circuit.probe_attempt
     values: Columns = {"status": HALF_OPEN, "probe_job": job, "probe_attempt": attempt}
-    is_taken = _update((table.name == circuit.name) & is_unchanged, values)
-    return replace(circuit, **values, is_probed=True) if is_taken else None
+    return _update((table.name == circuit.name) & is_unchanged, values)
 
 
 def reopen(job: MovableJob, until: float) -> bool:

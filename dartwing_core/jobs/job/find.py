@@ -28,7 +28,7 @@ RUN_ANYWAY = "run"
 """`on_parent_failure` of a job that runs however its parents end."""
 BAD_ENDS = tuple(str(status) for status in ENDED_BADLY)
 OVERTIME = 60
-"""Seconds after its time limit at which an attempt is ended by force. RQ waits for as long."""
+"""Seconds after its time limit at which an attempt is ended by force. RQ's parent kills a work-horse as late."""
 WAITING_FIELDS = fields_of(WaitingRow)
 Child = TypeVar("Child", bound=WaitingRow)
 _OUTSIDE = f"FROM `tab{config.JOB}` WHERE in_line = {LinePlace.OUTSIDE:d}"

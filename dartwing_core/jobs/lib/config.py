@@ -64,6 +64,7 @@ class JobType(Protocol):
     name: str
     display_name: str
     handler_method: str
+    timeout_handler_method: str | None
     is_enabled: int
     is_paused: int
     own_process: int

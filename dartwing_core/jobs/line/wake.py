@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..lib import sql
 from ..lib.row_types import RungJob
 from ..rq import doorbells, redis_queue
-from . import line_queries, pauses, queue_view
+from . import limits, line_queries, queue_view
 
 
 def wake_for(jobs: Sequence[RungJob]) -> int:
@@ -15,7 +15,8 @@ def wake_for(jobs: Sequence[RungJob]) -> int:
 
     While Redis is away or all is paused, this is left to the next sweep.
     """
-    going = pauses.not_paused(jobs)
+    paused = limits.paused(job["queue"] for job in jobs)
+    going = [job for job in jobs if job["queue"] not in paused]
     return (redis_queue.if_there(lambda: doorbells.ring(going)) or 0) if going else 0
 
 

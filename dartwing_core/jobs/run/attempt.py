@@ -131,8 +131,8 @@ class Attempt:
         return context
 
     def _run_handler(self, is_named: bool) -> Any:
-        job, owner = self.job, self.job.owner
-        if not job.handler:
+        job, owner, job_type = self.job, self.job.owner, self.job.job_type
+        if job_type is None:
             raise PermanentError(_("Job Type {0} does not exist any more.").format(job.row["job_type"]))
         self._heartbeat = Heartbeat(self.context, self.run, self._start, self._heartbeat_thread)
         with self._heartbeat:  # hooks of other apps may take longer than a lease
@@ -143,13 +143,13 @@ class Attempt:
                 raise JobPutBackError(_("The organization is paused or suspended."))
             frappe.set_user(owner.user)
             frappe.local.lang = owner.language or frappe.local.lang
-            permission.check_owner(owner, job.requires_permission)
+            permission.check_owner(owner, job_type.requires_permission)
             self._parameters = content.parameters_of(job.row)
             self.context.parameters = canonical.load(self._parameters) or {}
             if job.attempt > 1:
                 self.context.state = canonical.load(runs.latest_state(job.name))
             with self._watch, config.not_keeping():
-                handler = handlers.resolve(job.handler)
+                handler = handlers.resolve(job_type.handler_method)
                 hold_secrets(self.context, parameters.secrets_of(handler, self.context.parameters))
                 return self._call(handler)
 
@@ -350,10 +350,11 @@ class Attempt:
 
     def _clean_up(self) -> None:
         """Run the Job Type's own clean-up after a time limit: best effort, in a transaction of its own."""
-        if not self.job.timeout_handler:
+        job_type = self.job.job_type
+        if not (job_type and job_type.timeout_handler_method):
             return
         try:
-            clean_up = handlers.resolve(self.job.timeout_handler)
+            clean_up = handlers.resolve(job_type.timeout_handler_method)
             parameters.call(clean_up, self.context, self._parameters)
             if index := self.context.files.index():
                 runs.write(self.run, {"sealed_files": index})

@@ -13,7 +13,7 @@ from functools import partial
 from ..after import batch_cancel, child_jobs
 from ..job import find, labels, record
 from ..lib import best_effort, config, sql
-from ..line import line_queries, pauses, wake
+from ..line import limits, line_queries, wake
 from ..rq import doorbells, leader, redis_queue
 from ..schedules import schedule_runs
 from ..status import LIVE
@@ -57,7 +57,7 @@ def sweep(batch: int | None = None) -> Report:
     report.batches = best_effort.run(lambda: batch_cancel.sweep(members)) or 0
     report.scheduled = best_effort.run(lambda: schedule_runs.sweep(batch)) or 0
     report.queued = len(best_effort.run(lambda: sql.committed(lambda: record.enter_due(batch))) or ())
-    if not pauses.is_paused():
+    if not limits.pause_in_force():
         report.rung = best_effort.run(ring) or 0
     best_effort.run(leader.record_look)
     sql.commit()  # the next user of this connection gets a fresh snapshot too

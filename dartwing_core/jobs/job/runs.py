@@ -7,7 +7,6 @@ whichever comes first. Until then its lease counts from the start noted on the j
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TypedDict
 
 import frappe
@@ -44,17 +43,6 @@ class CancelRequest(TypedDict):
     cancel_requested: int
     canceled_by: str
     cancel_reason: str | None
-
-
-class RunStart(TypedDict):
-    """The columns of an attempt that are known when it begins."""
-
-    background_job: str
-    attempt: int
-    worker: str
-    rq_job_id: str
-    connection_id: int
-    started_at: datetime | None
 
 
 TRACEBACK_LENGTH = 50_000

@@ -21,7 +21,6 @@ from ..errors import (
 )
 from ..job import dependencies, find, history, record, runs
 from ..job.outcome import Outcome
-from ..job.runs import RunStart
 from ..lib import best_effort, canonical, clock, config, connection, ids, server_errors, sql
 from ..lib.config import RetryPolicy
 from ..lib.row_types import Columns
@@ -59,7 +58,7 @@ class Attempt:
         self._parameters: str | None = None
         self._watch = connection.TransactionWatch()
         self._connection_id = sql.this_connection()
-        self._start: RunStart = {
+        self._start: Columns = {
             "background_job": job.name,
             "attempt": job.attempt,
             "worker": claim.worker_name(),
@@ -113,7 +112,7 @@ class Attempt:
 
     def _make_context(self) -> JobContext:
         row = self.job.row
-        context = JobContext(
+        return JobContext(
             job_id=row["name"],
             job_type=row["job_type"],
             organization=row["organization"],
@@ -125,10 +124,9 @@ class Attempt:
             batch_id=row["parent_batch"] or row["callback_of"],
             reference=(row["reference_doctype"], row["reference_name"] or "") if row["reference_doctype"] else None,
             started=self.started,
+            load_parent_results=partial(dependencies.results, row),
+            save_checkpoint=self._save_checkpoint,
         )
-        context.load_parent_results = partial(dependencies.results, row)
-        context.save_checkpoint = self._save_checkpoint
-        return context
 
     def _run_handler(self, is_named: bool) -> Any:
         job, owner, job_type = self.job, self.job.owner, self.job.job_type

@@ -38,7 +38,6 @@ def database(monkeypatch) -> Database:
     monkeypatch.setattr(record.sql, "this_connection", lambda: 7)
     monkeypatch.setattr(record.dml, "insert_rows", lambda _doctype, _columns, rows: made.inserts.append(rows))
     monkeypatch.setattr(record.history, "write", lambda events: made.history.extend(events))
-    monkeypatch.setattr(record.labels, "remember_referring", lambda _doctypes: None)
     monkeypatch.setattr(record.event_jobs, "rows_for", lambda *_given: [])  # reads hooks, of a site
     monkeypatch.setattr(record.events, "announce", lambda *given: made.told.append(given))
     monkeypatch.setattr(record.notices, "notify_after_commit", lambda *_given: None)

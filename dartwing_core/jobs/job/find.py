@@ -7,7 +7,6 @@ that it returns, and not on the number of jobs (`test_the_sweeps_queries_use_ind
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import frappe
@@ -94,21 +93,14 @@ def _stored_columns() -> list[str]:
 # Many jobs ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """When the next sweep is needed."""
+def outlook() -> tuple[float, bool]:
+    """When work is due, in seconds since 1970. 0 while jobs are in line or running, infinity for never.
 
-    due_epoch: float
-    """Seconds since 1970 at which work is due. 0 while jobs are in line or running, infinity for never."""
-    has_dependents: bool
-    """Whether there are batches that are not over, or jobs that wait for others."""
-
-
-def outlook() -> Outlook:
-    """Issue one statement, which reads the first entry of some ranges of indexes."""
+    And whether there are batches that are not over, or jobs that wait for others. Issues one statement, which reads the
+    first entry of some ranges of indexes.
+    """
     *due, batch, child = frappe.db.sql(_OUTLOOK)[0]
-    earliest = min((epoch for epoch in due if epoch is not None), default=float("inf"))
-    return Outlook(earliest, bool(batch or child))
+    return min((epoch for epoch in due if epoch is not None), default=float("inf")), bool(batch or child)
 
 
 def due(status: JobStatus, epoch: float, limit: int) -> list[str]:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
 
 import frappe
 from pypika.queries import Table
 from pypika.terms import Criterion
 
 from ..lib import config
-from ..rq import redis_queue
-from . import events
 
 SEPARATOR = "|"
-REFERRING = "referring"
 ESCAPED = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
 
@@ -40,24 +35,7 @@ def is_about(job: Table, doctype: str, name: str) -> Criterion:
 
 
 def referring_doctypes() -> list[str]:
-    """The DocTypes of documents that jobs are about, as Redis knows them. Issues no statement."""
-    known: Any = redis_queue.if_there(lambda: redis_queue.client().smembers(redis_queue.site_key(REFERRING)))
-    return sorted(name.decode() for name in known or ())
-
-
-def remember_referring(doctypes: Iterable[str | None]) -> None:
-    """Let `referring_doctypes` know these after the commit."""
-    if known := {*doctypes} - {None}:
-        events.add_to_pipeline(partial(_remember, known))
-
-
-def recall_referring() -> None:
-    """Tell Redis, which may have lost them. Reads the ends of an index's ranges."""
+    """The DocTypes of documents that jobs are about. Reads the ends of an index's ranges."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.reference_doctype).where(job.reference_doctype.isnotnull())
-    _remember(set(query.groupby(job.reference_doctype).run(pluck=True)), redis_queue.client())
-
-
-def _remember(doctypes: Collection[str | None], client: Any) -> None:
-    if doctypes:
-        client.sadd(redis_queue.site_key(REFERRING), *doctypes)
+    return sorted(query.groupby(job.reference_doctype).run(pluck=True))

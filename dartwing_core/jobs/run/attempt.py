@@ -291,9 +291,8 @@ class Attempt:
         attempt was asked to stop, whatever else became of it. Adds the event of the job's history to `log`.
         """
         duration, progress = time.monotonic() - self.started, self.context.progress
-        has_row = self._heartbeat is not None and self._heartbeat.began
         is_canceled = end.status == JobStatus.CANCELED
-        runs.settle(self.run, self._run_columns(end, duration), is_canceled, exists=has_row, lock_wait=SETTLE_WAIT)
+        runs.settle(self.run, self._run_columns(end, duration), is_canceled, SETTLE_WAIT)
         self.was_overtaken = not record.Job(self.job.row).end(
             end,
             progress=(progress.percent, progress.message),

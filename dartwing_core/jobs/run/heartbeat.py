@@ -113,8 +113,6 @@ class Heartbeat:
 
     def __init__(self, context: JobContext, run: str, start: Columns, heartbeat_thread: HeartbeatThread):
         """`run`: the name of the attempt's row."""
-        self.began = False
-        """Whether this heartbeat has made the run row."""
         self.has_ended = True
         """Whether no beat is under way any more, once the attempt is over."""
         self._context = context
@@ -172,7 +170,6 @@ class Heartbeat:
         values = self._values()
         with self._heartbeat_thread.connection.cursor() as cursor:
             cursor.execute(_BEAT, values)
-            self.began = True
             cursor.execute(_READ_STATE, values)
             row = cursor.fetchone()
             if row and (row[0] or row[1]):

@@ -179,8 +179,7 @@ def _settle(job: DoubtfulRow, end: Outcome) -> bool:
         "lease_expires_epoch": 0,
         **outcome.circuit_sample(job, end),
     }
-    exists = job["cancel_requested"] is not None
-    runs.settle(run, values, is_canceled, exists=exists, lock_wait=LOCK_WAIT)
+    runs.settle(run, values, is_canceled, LOCK_WAIT)
     if Job(cast(JobRow, job)).end(end, worker=job["worker"], lock_wait=LOCK_WAIT):
         return True
     sql.rollback()  # it has settled itself: what was just written to its row is not to stay

@@ -8,10 +8,9 @@ Commits, by SQL alone. Runs only in scheduler, agent, workers and after-commit c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from ..after import batch_cancel, child_jobs
-from ..job import find, labels, record
+from ..job import find, record
 from ..lib import best_effort, config, sql
 from ..line import limits, line_queries, wake
 from ..rq import doorbells, leader, redis_queue
@@ -82,24 +81,14 @@ def release_children(limit: int) -> int:
     The follow-up of a settle did not get that far, or a job was submitted while its parent settled. Each sweep reads
     the next parents, so that children of unfinished ones do not hide the others.
     """
-    released = child_jobs.Released()
     window = limit * PARENTS_PER_JOB
     with leader.cursor(SEEN_PARENTS) as seen:
         parents = find.parents(seen.after, window)
-        for parent, status in parents:
-            if status not in LIVE:
-                some = partial(child_jobs.release_some, parent, status, limit - released.number)
-                released.add(best_effort.run(some) or child_jobs.Released())
-            if released.number >= limit:
-                break  # this parent may have more children
-            seen.after = parent
-        else:
-            seen.after = seen.after if len(parents) == window else ""
-    ended = released.ended
-    if released.next_to_release:
-        release = partial(child_jobs.release_children, released.next_to_release, limit)
-        ended += (best_effort.run(release) or child_jobs.Released()).ended
-    return len(ended)
+        over = [name for name, status in parents if status not in LIVE]
+        released = child_jobs.release_children(over, limit)
+        if released.number < limit:  # else these may have more children
+            seen.after = parents[-1][0] if len(parents) == window else ""
+    return len(released.ended)
 
 
 def ring() -> int:
@@ -115,4 +104,3 @@ def ring() -> int:
 def sweep_background_jobs() -> None:
     """Sweep: the scheduler's entry of each minute."""
     sweep()
-    best_effort.run(labels.recall_referring)

@@ -9,7 +9,7 @@ import pytest
 
 from dartwing_core.jobs.errors import InvalidTransitionError
 from dartwing_core.jobs.job import record
-from dartwing_core.jobs.job.outcome import Outcome
+from dartwing_core.jobs.job.runs import Outcome
 from dartwing_core.jobs.status import TRANSITIONS, JobStatus
 
 MOVES = [(source, target) for source in JobStatus for target in JobStatus]
@@ -73,7 +73,7 @@ def test_a_job_moves_as_the_table_says_and_not_otherwise(database, source, targe
 def test_many_jobs_move_as_the_table_says_and_not_otherwise(database, source, target):
     jobs = [row(source, "JOB-1"), row(source, "JOB-2", held=True), row(source, "JOB-3")]
     if target in TRANSITIONS[source]:
-        assert record._move_all(jobs, target, "why", {"retry_count": 7}, "me", NOW) == [jobs[0], jobs[2]]
+        assert record._move_all(jobs, target, "why", {"retry_count": 7}, "me") == [jobs[0], jobs[2]]
         text, values, _wait = database.updates[0]
         assert "name IN %(of_names)s" in text
         assert values["of_names"] == ("JOB-1", "JOB-3")
@@ -83,7 +83,7 @@ def test_many_jobs_move_as_the_table_says_and_not_otherwise(database, source, ta
         ]
     else:
         with pytest.raises(InvalidTransitionError, match=f"{source.value} to {target.value}"):
-            record._move_all(jobs, target, "why", {}, "me", NOW)
+            record._move_all(jobs, target, "why", {}, "me")
         assert not database.updates
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..access import tenancy
 from ..job import circuits, events, record
-from ..job.outcome import Outcome
+from ..job.runs import Outcome
 from ..lib import best_effort, clock, config, sql
 from ..lib.config import JobType
 from ..lib.row_types import MovableJob, TypeAndOrganization

@@ -40,13 +40,12 @@ class CircuitRow(TypeAndOrganization):
     probe_attempt: int
 
 
-OPEN, HALF_OPEN, CLOSED = STATUSES = ("Open", "Half Open", "Closed")
+OPEN, HALF_OPEN, CLOSED = "Open", "Half Open", "Closed"
 NOT_CLOSED = (OPEN, HALF_OPEN)
 LATEST = 1_000
 """At most so many attempts of the window count, the latest, or the Job Type's minimum if that is more."""
 LOCK_WAIT = 2  # seconds; others hold the row for a few milliseconds
 PUBLIC_FIELDS = ("name", "job_type", "organization", "status", "opened_at", "open_until", "failures", "samples")
-PROBE_FIELDS = ("probe_job", "probe_attempt")
 Pair = tuple[str, str]
 """Organization and Job Type."""
 
@@ -131,7 +130,8 @@ def tally(job: TypeAndOrganization, job_type: JobType) -> Tally:
     is_its = (circuit.job_type == job["job_type"]) & (circuit.organization == job["organization"])
     query = frappe.qb.from_(found).left_join(circuit).on(is_its)
     query = query.select(Sum(counts), Sum(counts * found.circuit_failure))
-    samples, failures, *row = query.select(*(Max(circuit[name]) for name in ("status", *PROBE_FIELDS))).run()[0]
+    query = query.select(Max(circuit.status), Max(circuit.probe_job), Max(circuit.probe_attempt))
+    samples, failures, *row = query.run()[0]
     return Tally(int(samples or 0), int(failures or 0), *row)
 
 

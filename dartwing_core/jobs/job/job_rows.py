@@ -40,13 +40,9 @@ class MemberRow(WaitingRow):
     active_key: str | None
 
 
-class DoubtfulRow(MovableJob):
+class DoubtfulRow(WaitingRow):
     """A running attempt that may have to be ended, with columns of its run row: None while it is too young for one."""
 
-    queue: str
-    priority: str
-    timeout_seconds: int
-    parent_batch: str | None
     started_at: datetime | None
     started_epoch: float | None
     crash_count: int

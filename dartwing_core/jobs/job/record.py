@@ -23,7 +23,7 @@ from ..status import FINISHED, RETRYABLE, WAITING, JobStatus, LinePlace, can_mov
 from . import columns, event_jobs, events, find, history, notices
 from .find import LOCK_WAIT, Child
 from .job_rows import HolderRow, JobRow, NewJobRow, WaitingRow
-from .outcome import Outcome
+from .runs import Outcome
 
 CREATED, ENTERED, ENTERED_AGAIN = "Job created", "Job enqueued", "Job enqueued for retry"
 CANCELED, RETRIED = "Job canceled", "Job re-queued for execution"
@@ -59,23 +59,13 @@ class Job:
             "progress_message": None,
         }
         message = f"Worker started execution, attempt {attempt}"
-        return self._move(JobStatus.RUNNING, message, written, config.ENGINE, at, worker=worker, log=log)
+        return self._move(JobStatus.RUNNING, message, written, config.ENGINE, worker=worker, log=log)
 
-    def end(
-        self,
-        end: Outcome,
-        *,
-        progress: tuple[float, str] | None = None,
-        duration: float = 0,
-        worker: str | None = None,
-        lock_wait: int | None = None,
-        log: list[history.Event] | None = None,
-    ) -> bool:
+    def end(self, end: Outcome, *, progress: tuple[float, str] | None = None, **more: Any) -> bool:
         """An attempt has ended. `progress`: its latest percent and message, None to leave what is there.
 
-        `log`: gets the event of the history, which is not written here then.
+        `more`: `duration` and `worker` for the history, `lock_wait` and `log` as for `_change`.
         """
-        now = clock.site_time()
         written: Columns = {"crash_count": end.crash_count}
         if progress is not None:
             written |= {"progress": progress[0], "progress_message": progress[1] or None}
@@ -83,7 +73,7 @@ class Job:
             written |= {"progress": 100, "result": end.result, "output_reference": end.output_reference}
             written |= {"error_message": None, "error_type": None}
         elif end.status == JobStatus.CANCELED:
-            written |= _canceled(end.canceled_by, end.cancel_reason, now)
+            written |= _canceled(end.canceled_by, end.cancel_reason)
         if end.error is not None:
             written |= {"error_message": end.error, "error_type": end.error_type, "next_retry_at": None}
         if end.retry_count is not None:
@@ -94,19 +84,11 @@ class Job:
                 written["next_retry_at"] = written["available_at"]
             if end.keeps_place:
                 del written["admission_rank"]
-        actor = end.canceled_by or config.ENGINE
-        return self._move(
-            *(end.status, end.message, written, actor, now),
-            lock_wait=lock_wait,
-            log=log,
-            duration=duration,
-            worker=worker,
-        )
+        return self._move(end.status, end.message, written, end.canceled_by or config.ENGINE, **more)
 
-    def cancel(self, user: str, reason: str | None, lock_wait: int | None = None) -> bool:
+    def cancel(self, user: str, reason: str | None) -> bool:
         """A user cancels the waiting job."""
-        now = clock.site_time()
-        return self._move(JobStatus.CANCELED, CANCELED, _canceled(user, reason, now), user, now, lock_wait=lock_wait)
+        return self._move(JobStatus.CANCELED, CANCELED, _canceled(user, reason), user, lock_wait=LOCK_WAIT)
 
     def retry(self, active_key: str | None, edited: Mapping[str, Any]) -> bool:
         """The current user begins a fresh series of attempts. `edited`: the columns of other parameters."""
@@ -134,16 +116,8 @@ class Job:
         history.write([history.event_of(self.row, status, status, message, user)])
         return self._take(written)
 
-    def _move(
-        self,
-        to_status: JobStatus,
-        message: str,
-        written: Columns,
-        actor: str,
-        at: datetime | None = None,
-        **more: Any,
-    ) -> bool:
-        stored = _change([self.row], to_status, message, written, actor, at, attempt=self.row["attempt"], **more)
+    def _move(self, to_status: JobStatus, message: str, written: Columns, actor: str, **more: Any) -> bool:
+        stored = _change([self.row], to_status, message, written, actor, attempt=self.row["attempt"], **more)
         return stored is not None and self._take(stored)
 
     def _take(self, stored: Columns) -> bool:
@@ -178,17 +152,13 @@ def insert_untold(rows: Sequence[NewJobRow]) -> None:
 
 def cancel_all(jobs: Sequence[Child], user: str, reason: str | None) -> list[Child]:
     """Cancel waiting jobs that share one state. Returns those that were canceled: see `_move_all`."""
-    now = clock.site_time()
-    return _move_all(jobs, JobStatus.CANCELED, CANCELED, _canceled(user, reason, now), user, now)
+    return _move_all(jobs, JobStatus.CANCELED, CANCELED, _canceled(user, reason), user)
 
 
 def end_all(jobs: Sequence[Child], status: JobStatus, message: str, actor: str) -> list[Child]:
     """End waiting jobs that share one state and never will run. Returns those that ended: see `_move_all`."""
     written: Columns = {"error_message": message, "error_type": "Permanent", "next_retry_at": None}
-    now = clock.site_time()
-    if status == JobStatus.CANCELED:
-        written["canceled_at"] = now
-    return _move_all(jobs, status, message, written, actor, now)
+    return _move_all(jobs, status, message, written, actor)
 
 
 def retry_all(jobs: Sequence[Child], active_key: str | None) -> list[Child]:
@@ -200,7 +170,7 @@ def retry_all(jobs: Sequence[Child], active_key: str | None) -> list[Child]:
         return []
     written = {**_fresh(jobs[0]), **({"active_key": active_key} if active_key else {})}
     status = JobStatus(written.pop("status"))
-    return _move_all(jobs, status, RETRIED, written, frappe.session.user, clock.site_time())
+    return _move_all(jobs, status, RETRIED, written, frappe.session.user)
 
 
 def enter_due(limit: int) -> list[WaitingRow]:
@@ -220,11 +190,10 @@ def put_in_line(rows: list[WaitingRow]) -> list[WaitingRow]:
 
     The actor is the engine, not the user who is logged in where it sweeps.
     """
-    now = clock.site_time()
     for status in sorted({row["status"] for row in rows}):
         some = [row for row in rows if row["status"] == status]
         message = ENTERED if status == JobStatus.PENDING else ENTERED_AGAIN
-        _change(some, JobStatus.QUEUED, message, {"queued_at": now}, config.ENGINE, now, lock_wait=LOCK_WAIT)
+        _change(some, JobStatus.QUEUED, message, {}, config.ENGINE, lock_wait=LOCK_WAIT)
     return rows
 
 
@@ -257,16 +226,14 @@ def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatu
     return sql.run_update(query, LOCK_WAIT, by_name=True)
 
 
-def _move_all(
-    jobs: Sequence[Child], to_status: JobStatus, message: str, written: Columns, actor: str, at: datetime
-) -> list[Child]:
+def _move_all(jobs: Sequence[Child], to_status: JobStatus, message: str, written: Columns, actor: str) -> list[Child]:
     """Move jobs that share the state of the first. Returns those that moved.
 
     Skips locked jobs, jobs in another state by now, and those that wait for another job now.
     """
     free = find.lock_unchanged(jobs) if jobs else []
     if free:
-        _change(free, to_status, message, written, actor, at)
+        _change(free, to_status, message, written, actor)
     return free
 
 
@@ -276,7 +243,6 @@ def _change(
     message: str,
     written: Columns,
     actor: str,
-    at: datetime | None = None,
     *,
     attempt: int | None = None,
     lock_wait: int | None = None,
@@ -285,12 +251,13 @@ def _change(
 ) -> Columns | None:
     """The one guarded move of jobs in one state: the UPDATE, the history, and what is told of it.
 
+    `log`: gets the events of the history, which are not written here then. `of_event`: further fields of them.
     Returns the columns as they are stored. None, and nothing is written, if the job has changed.
     """
     from_status = JobStatus(jobs[0]["status"])
     if not can_move(from_status, to_status):
         raise InvalidTransitionError(f"A job can't go from {from_status} to {to_status}.")
-    stored = _of_status(to_status, actor, at or clock.site_time()) | content.sealed(written)
+    stored = _of_status(to_status, actor) | content.sealed(written)
     told = event_jobs.rows_for(jobs, from_status, to_status)  # first: an error here moves nothing
     if not _update([job["name"] for job in jobs], stored, from_status, attempt, lock_wait):
         return None
@@ -311,16 +278,20 @@ def _change(
 # Columns and statements -----------------------------------------------------------------------------------------------
 
 
-def _of_status(to_status: JobStatus, actor: str, now: datetime) -> Columns:
+def _of_status(to_status: JobStatus, actor: str) -> Columns:
     """The columns that each move to this status writes, however it comes about."""
-    place = LinePlace.IN_LINE if to_status == JobStatus.QUEUED else LinePlace.OUTSIDE
+    place, now = LinePlace.IN_LINE if to_status == JobStatus.QUEUED else LinePlace.OUTSIDE, clock.site_time()
     written = {"status": str(to_status), "modified": now, "modified_by": actor, "in_line": int(place)}
+    if to_status == JobStatus.QUEUED:
+        written["queued_at"] = now
+    if to_status == JobStatus.CANCELED:
+        written["canceled_at"] = now
     return written | {"completed_at": now} if to_status in FINISHED else written
 
 
-def _canceled(user: str | None, reason: str | None, now: datetime) -> Columns:
+def _canceled(user: str | None, reason: str | None) -> Columns:
     said = text_for_storage(reason)[:TEXT_LENGTH] if reason else None
-    return {"canceled_at": now, "canceled_by": user, "cancel_reason": said, "next_retry_at": None}
+    return {"canceled_by": user, "cancel_reason": said, "next_retry_at": None}
 
 
 def _fresh(job: WaitingRow) -> Columns:

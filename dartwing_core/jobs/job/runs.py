@@ -7,6 +7,7 @@ whichever comes first. Until then its lease counts from the start noted on the j
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypedDict
 
 import frappe
@@ -19,6 +20,7 @@ from ..lib import clock, config, dml, ids, server_errors, sql
 from ..lib.dml import STANDARD, standard_columns
 from ..lib.row_types import AttemptKey, Columns, fields_of
 from ..lib.texts import TEXT_LENGTH
+from ..status import JobStatus
 
 
 class ProgressColumns(TypedDict):
@@ -42,6 +44,39 @@ class CancelRequest(TypedDict):
     cancel_requested: int
     canceled_by: str
     cancel_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ends, and all that is written with that. `run/outcome` decides it, `record.Job.end` writes it."""
+
+    status: JobStatus
+    message: str
+    """For the history."""
+    error: str | None = None
+    error_type: str | None = None
+    """Transient or Permanent. None if it did not fail."""
+    traceback: str | None = None
+    is_transient: bool = False
+    """Whether it failed by an error that may pass or by its time limit, and not by its worker's death."""
+    has_timed_out: bool = False
+    crash_count: int = 0
+    """How many workers in a row have died with the job."""
+    retry_count: int | None = None
+    """The number of the retry to come. None if this end costs none."""
+    due: float | None = None
+    """When the job is tried again, in seconds since 1970. None if it is not."""
+    keeps_place: bool = False
+    """Whether the job has its old place in line, since it is not to blame."""
+    result: str | None = None
+    output_reference: str | None = None
+    canceled_by: str | None = None
+    cancel_reason: str | None = None
+
+    @property
+    def of_attempt(self) -> JobStatus:
+        """The attempt's own end. One that ran out of time is Timed Out, also the last of a dead letter."""
+        return JobStatus.TIMED_OUT if self.has_timed_out else self.status
 
 
 TRACEBACK_LENGTH = 50_000

@@ -20,18 +20,18 @@ from ..errors import (
     TransientError,
 )
 from ..job import dependencies, find, history, record, runs
-from ..job.outcome import Outcome
+from ..job.runs import Outcome
 from ..lib import best_effort, canonical, clock, config, connection, ids, server_errors, sql
 from ..lib.config import RetryPolicy
 from ..lib.row_types import Columns
-from ..lib.secret_values import without_in
+from ..lib.secret_values import spellings, without_in
 from ..line import claim
 from ..line.claim import Claimer
 from ..line.claimed_job import ClaimedJob
 from ..status import JobStatus
 from ..types import handlers, parameters
 from . import between, outcome
-from .context import CURRENT, JobContext, hold_secrets
+from .context import CURRENT, JobContext
 from .heartbeat import Heartbeat, HeartbeatThread
 
 SETTLE_WAIT = 5
@@ -148,7 +148,9 @@ class Attempt:
                 self.context.state = canonical.load(runs.latest_state(job.name))
             with self._watch, config.not_keeping():
                 handler = handlers.resolve(job_type.handler_method)
-                hold_secrets(self.context, parameters.secrets_of(handler, self.context.parameters))
+                secrets = parameters.secrets_of(handler, self.context.parameters)
+                self.context.parameters |= secrets
+                self.context.secrets = spellings([secret.get_secret_value() for secret in secrets.values()])
                 return self._call(handler)
 
     def _call(self, handler: handlers.Handler) -> Any:

@@ -16,7 +16,7 @@ import frappe
 from ..errors import JobCanceledError, JobSnoozed
 from ..job.job_files import AttemptFiles, JobFile
 from ..lib import clock, sealing
-from ..lib.secret_values import Secret, spellings, without
+from ..lib.secret_values import without
 from ..lib.texts import text_for_storage
 
 MESSAGE_LENGTH = 500
@@ -214,12 +214,6 @@ class JobContext:
         if not delay >= 0:  # nor is a NaN
             raise ValueError(f"snooze: seconds must be 0 or more, not {seconds}")
         raise JobSnoozed(min(delay, MAX_SNOOZE))
-
-
-def hold_secrets(context: JobContext, secrets: Mapping[str, Secret[str]]) -> None:
-    """Give the handler its secret parameters, and keep them out of progress and log."""
-    context.parameters |= secrets
-    context.secrets = spellings([secret.get_secret_value() for secret in secrets.values()])
 
 
 def _clamp(percent: Any) -> float:

@@ -15,7 +15,7 @@ from ..access.content import first_line
 from ..errors import InvalidJobError, JobError, JobPutBackError, JobSnoozed, JobTimeoutError
 from ..job import circuits
 from ..job.job_rows import DoubtfulRow
-from ..job.outcome import Outcome
+from ..job.runs import Outcome
 from ..lib import canonical, classification, clock, config, plain_text, server_errors
 from ..lib.config import RetryPolicy
 from ..lib.row_types import Columns, TypeAndOrganization

@@ -25,6 +25,7 @@ from ..lib.config import JobType
 from ..lib.dml import insert_row, standard_columns, update_query
 from ..lib.row_types import Columns, MovableJob, TypeAndOrganization
 from ..status import JobStatus
+from . import find
 
 
 class CircuitRow(TypeAndOrganization):
@@ -44,7 +45,6 @@ OPEN, HALF_OPEN, CLOSED = "Open", "Half Open", "Closed"
 NOT_CLOSED = (OPEN, HALF_OPEN)
 LATEST = 1_000
 """At most so many attempts of the window count, the latest, or the Job Type's minimum if that is more."""
-LOCK_WAIT = 2  # seconds; others hold the row for a few milliseconds
 PUBLIC_FIELDS = ("name", "job_type", "organization", "status", "opened_at", "open_until", "failures", "samples")
 Pair = tuple[str, str]
 """Organization and Job Type."""
@@ -218,7 +218,7 @@ def _is_probe(job: MovableJob) -> Criterion:
 
 def _update(condition: Criterion, values: Columns) -> bool:
     query = update_query(config.CIRCUIT, {"modified": clock.site_time(), **values})
-    return bool(sql.run_update(query.where(condition), LOCK_WAIT))
+    return bool(sql.run_update(query.where(condition), find.LOCK_WAIT))
 
 
 def forget(organization: str) -> None:

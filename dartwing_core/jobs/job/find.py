@@ -71,23 +71,22 @@ def load_now(name: str) -> JobRow | None:
 
 def _one_query(name: str, fields: Sequence[str]) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
-    return frappe.qb.from_(job).select(*(job[field] for field in fields)).where(job.name == name)
+    return frappe.qb.from_(job).select(*fields).where(job.name == name)
 
 
 def load_whole(name: str) -> JobRow | None:
     """All columns of the job as stored."""
-    rows = _one_query(name, _stored_columns()).run(as_dict=True)
+    rows = _one_query(name, ["*"]).run(as_dict=True)
     return rows[0] if rows else None
 
 
 def light_fields() -> list[str]:
-    """All columns of Background Job but the sealed ones, which may be large."""
-    return [column for column in _stored_columns() if not column.startswith(content.PREFIX)]
+    """All columns of Background Job but the sealed ones, which may be large.
 
-
-def _stored_columns() -> list[str]:
-    """The columns of the table. Frappe 15 counts fields without one among those of a DocType."""
-    return [column for column in frappe.get_meta(config.JOB).get_valid_columns() if content.column(column) == column]
+    Frappe 15 counts fields without a column among those of a DocType.
+    """
+    fields = frappe.get_meta(config.JOB).get_valid_columns()
+    return [field for field in fields if content.column(field) == field and not field.startswith(content.PREFIX)]
 
 
 # Many jobs ------------------------------------------------------------------------------------------------------------

@@ -42,24 +42,13 @@ MAX_CRASHES = 3
 
 def success(result: Any, max_bytes: int, secrets: Collection[str] = ()) -> Outcome:
     """The outcome when the handler has returned. `secrets`: texts that nothing of it may hold."""
-    reference, left_out = _reference(result, secrets)
+    given = result.get("output_reference") if isinstance(result, Mapping) else None
     return Outcome(
         JobStatus.COMPLETED,
-        f"Job completed successfully{left_out}",
+        "Job completed successfully",
         result=storable(result, max_bytes, secrets),
-        output_reference=reference,
+        output_reference=None if given is None else without(shown(given), secrets)[:REFERENCE_LENGTH],
     )
-
-
-def _reference(result: Any, secrets: Collection[str]) -> tuple[str | None, str]:
-    """The result's `output_reference`, and what the history says of it. One that is cut would lead nowhere."""
-    given = result.get("output_reference") if isinstance(result, Mapping) else None
-    if given is None:
-        return None, ""
-    reference = without(shown(given), secrets)
-    if len(reference) > REFERENCE_LENGTH:
-        return None, f"; its output_reference is left out, as it is longer than {REFERENCE_LENGTH} characters"
-    return reference, ""
 
 
 def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: Collection[str] = ()) -> Outcome:

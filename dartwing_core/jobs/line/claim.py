@@ -155,10 +155,9 @@ class Claimer:
             if not choice.is_next(line, candidate.rank):
                 return None
             job = claimed_job.lock(candidate.name)
+            self.view.skip(line, is_ours=job is not None)
             if job:
-                self.view.skip_claimed(line)
                 return self._start(line, job, log, at, circuit)
-            self.view.skip(line)
         choice.drop(line)
         return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -76,16 +75,11 @@ def lock(name: str) -> LockedJob | None:
     found = dict(zip(FIELDS, values, strict=True))
     row = cast(JobRow, found | {"status": str(JobStatus.QUEUED), "sealed_input_parameters": parameters})
     is_enabled, language, time_zone = json.loads(account) if account else (0, None, None)
-    seen = tenancy.seen_standing(_by_name(standing_names, standing))
-    owner = Owner(row["owner_user"], row["organization"], bool(is_enabled), language, time_zone, seen)
-    return LockedJob(row, owner, bool(first_child or another_child))
-
-
-def _by_name(names: Sequence[tuple[str, ...]], arrays: Sequence[str | None]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for some, array in zip(names, arrays, strict=True):
-        found |= zip(some, json.loads(array), strict=True) if array else dict.fromkeys(some)
-    return found
+    seen: dict[str, Any] = {}
+    for names, array in zip(standing_names, standing, strict=True):
+        seen |= zip(names, json.loads(array), strict=True) if array else dict.fromkeys(names)
+    account = (bool(is_enabled), language, time_zone, tenancy.seen_standing(seen))
+    return LockedJob(row, Owner(row["owner_user"], row["organization"], *account), bool(first_child or another_child))
 
 
 @lru_cache(maxsize=8)

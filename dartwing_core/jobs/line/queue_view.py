@@ -94,13 +94,9 @@ class QueueView:
             if ahead and ahead.follow(line):
                 self._ahead[line.key] = ahead
 
-    def skip(self, line: Line) -> None:
-        """Go on to the job behind: another worker holds the next one."""
-        self._ahead[line.key].skip()
-
-    def skip_claimed(self, line: Line) -> None:
-        """Go on after a claim. Meanwhile each of the other workers claims a job, too."""
-        self._ahead[line.key].skip(also=self.workers - 1)
+    def skip(self, line: Line, *, is_ours: bool) -> None:
+        """Go on to the job behind. After a claim of ours, each of the other workers has claimed a job, too."""
+        self._ahead[line.key].skip(also=self.workers - 1 if is_ours else 0)
 
     def caps(self, line: Line) -> dict[Key, int]:
         """The running caps that apply to the jobs of a line."""

@@ -19,6 +19,7 @@ from typing import Any
 from ..access import content
 from ..job import events
 from ..lib import clock, config, sql
+from ..lib.dml import STANDARD, standard_columns
 from ..lib.row_types import Columns
 from ..rq import rq_attempts
 from .context import JobContext
@@ -31,22 +32,21 @@ STOP_TIMEOUT = 5.0
 OVERDUE_SECONDS = 1.0
 THREAD = "job-heartbeat"
 
-_WRITTEN = (
-    *("modified", "worker", "rq_job_id", "connection_id", "started_at"),
-    *("progress", "progress_message", "steps", "sealed_log_lines", "lease_expires_epoch"),
+_ONCE = (*STANDARD, "background_job", "attempt")
+_EACH_TIME = (
+    *("worker", "rq_job_id", "connection_id", "started_at"),
+    *("progress", "progress_message", "steps", "sealed_log_lines"),
 )
-"""Columns written to a row that is there already, unless its attempt has ended."""
-_BEAT = """
-    INSERT INTO `tabBackground Job Run`
-        (name, creation, modified, owner, modified_by, docstatus, idx, background_job, attempt, worker, rq_job_id,
-         connection_id, started_at, cancel_requested, progress, progress_message, steps, sealed_log_lines,
-         lease_expires_epoch)
+"""Columns written also to a row that is there already, unless its attempt has ended."""
+_BEAT = f"""
+    INSERT INTO `tabBackground Job Run` ({", ".join((*_ONCE, *_EACH_TIME))}, lease_expires_epoch)
     VALUES
-        (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator', 0, 0, %(background_job)s, %(attempt)s,
-         %(worker)s, %(rq_job_id)s, %(connection_id)s, %(started_at)s, 0, %(progress)s, %(progress_message)s,
-         %(steps)s, %(sealed_log_lines)s, UNIX_TIMESTAMP() + %(lease_seconds)s)
+        ({", ".join(f"%({column})s" for column in (*_ONCE, *_EACH_TIME))}, UNIX_TIMESTAMP() + %(lease_seconds)s)
     ON DUPLICATE KEY UPDATE
-    """ + ", ".join(f"{column} = IF(outcome IS NULL, VALUES({column}), {column})" for column in _WRITTEN)
+    """ + ", ".join(
+    f"{column} = IF(outcome IS NULL, VALUES({column}), {column})"
+    for column in ("modified", *_EACH_TIME, "lease_expires_epoch")
+)
 _READ_STATE = "SELECT cancel_requested, outcome FROM `tabBackground Job Run` WHERE name = %(name)s"
 _KILL_QUERY = "KILL QUERY %(connection_id)s"
 
@@ -195,8 +195,8 @@ class Heartbeat:
     def _values(self) -> Columns:
         self._shown = self._progress()
         percent, message, steps, _lines = self._shown
-        return self._run | {
-            "now": self._clock(),
+        return standard_columns(self._run["name"], config.ENGINE, self._clock()) | {
+            **self._run,
             "progress": percent,
             "progress_message": message,
             "steps": steps,

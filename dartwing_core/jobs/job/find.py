@@ -163,17 +163,12 @@ def statuses(names: Sequence[str]) -> dict[str, str]:
     return dict(frappe.qb.from_(job).select(job.name, job.status).where(job.name.isin(list(names))).run())
 
 
-def parents(after: str, limit: int) -> list[tuple[str, str | None]]:
-    """The jobs for which others wait, by name and behind the one named `after`, each with its status.
-
-    The status of one that is gone is None.
-    """
-    child, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
+def parents(after: str, limit: int) -> list[str]:
+    """The jobs for which others wait, by name and behind the one named `after`."""
+    child = frappe.qb.DocType(config.JOB)
     condition = _is_outside(child, JobStatus.PENDING) & (child.waits_for > after)
-    names = frappe.qb.from_(child).select(child.waits_for.as_("name")).where(condition)
-    window = names.groupby(child.waits_for).orderby(child.waits_for).limit(limit).as_("window")
-    query = frappe.qb.from_(window).left_join(parent).on(parent.name == window.name)
-    return query.select(window.name, parent.status).orderby(window.name).run()
+    query = frappe.qb.from_(child).select(child.waits_for).where(condition).groupby(child.waits_for)
+    return query.orderby(child.waits_for).limit(limit).run(pluck=True)
 
 
 def doubtful(limit: int) -> list[DoubtfulRow]:

@@ -15,7 +15,6 @@ from ..lib import best_effort, config, sql
 from ..line import limits, line_queries, wake
 from ..rq import doorbells, leader, redis_queue
 from ..schedules import schedule_runs
-from ..status import LIVE
 from . import organization_removal, rescue
 
 SUBMITTER_BATCH = 50
@@ -84,10 +83,9 @@ def release_children(limit: int) -> int:
     window = limit * PARENTS_PER_JOB
     with leader.cursor(SEEN_PARENTS) as seen:
         parents = find.parents(seen.after, window)
-        over = [name for name, status in parents if status not in LIVE]
-        released = child_jobs.release_children(over, limit)
+        released = child_jobs.release_children(parents, limit)
         if released.number < limit:  # else these may have more children
-            seen.after = parents[-1][0] if len(parents) == window else ""
+            seen.after = parents[-1] if len(parents) == window else ""
     return len(released.ended)
 
 

@@ -100,7 +100,11 @@ class Slice:
             is_named = is_first and (job.name, job.attempt) == self._named
             attempt = Attempt(job, self._entry.id, self._began if is_named else time.monotonic(), heartbeat_thread)
             next_job = self._make(attempt, is_named)
-            self._tidy_up(attempt)
+            # The process gets ready for the next job: see the contract in `docs/writing_handlers.md`.
+            between.call_after_job(job)
+            self._context.restore()
+            if not attempt.has_clean_connection:
+                connection.renew()
             after_settle.follow_up(attempt)
             after_settle.requeue_if_due(attempt)
             if not next_job and self._may_go_on(attempt):
@@ -128,13 +132,6 @@ class Slice:
             # As RQ ends its own, which may then end it again: the engine's work between two jobs has none.
             UnixSignalDeathPenalty(0, JobTimeoutException).cancel_death_penalty()
         return next_job
-
-    def _tidy_up(self, attempt: Attempt) -> None:
-        """Make the process ready for the next job: see the contract in `docs/writing_handlers.md`."""
-        between.call_after_job(attempt.job)
-        self._context.restore()
-        if not attempt.has_clean_connection:
-            connection.renew()
 
     def _may_go_on(self, attempt: Attempt) -> bool:
         """Whether this process is to run another job after this one."""

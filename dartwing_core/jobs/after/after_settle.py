@@ -70,9 +70,10 @@ def record_end(job: MovableJob, end: Outcome, *, is_probe: bool) -> None:
     if end.is_transient:
         _record_failure(job, job_type)
     elif is_probe:
-        if end.status == JobStatus.COMPLETED and sql.committed(partial(circuits.close, job)):
-            announce_change(job, circuits.CLOSED)
+        has_closed = end.status == JobStatus.COMPLETED and sql.committed(partial(circuits.close, job))
         wake.wake_for_line()  # the next probe may try
+        if has_closed:
+            announce_change(job, circuits.CLOSED)
 
 
 def _record_failure(job: MovableJob, job_type: JobType) -> None:
@@ -90,11 +91,7 @@ def _record_failure(job: MovableJob, job_type: JobType) -> None:
 
 
 def announce_change(job: TypeAndOrganization, status: str, until: float | None = None) -> None:
-    """Update the admins' screens: best effort, after the commit."""
-    best_effort.run(lambda: _notify_admins(job, status, until))
-
-
-def _notify_admins(job: TypeAndOrganization, status: str, until: float | None) -> None:
+    """Update the admins' screens, after the commit."""
     message = {
         "job_type": job["job_type"],
         "organization": job["organization"],

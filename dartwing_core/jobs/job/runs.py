@@ -104,7 +104,7 @@ def settle(run: str, values: Columns, is_canceled: bool, lock_wait: int) -> None
     Raises JobCanceledError if the attempt was asked to stop and this end is not a cancel. A later request waits for the
     settle's commit, and finds that the attempt is over.
     """
-    if not write(run, values, lock_wait, unless_canceled=not is_canceled):
+    if not write(run, values, lock_wait, unless_canceled=not is_canceled) and not is_canceled:
         raise JobCanceledError(_("The job was canceled."))
 
 

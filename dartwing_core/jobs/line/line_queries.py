@@ -70,16 +70,11 @@ def _first(columns: str, line: Line, limit: int, place: LinePlace = LinePlace.IN
 # Held jobs ------------------------------------------------------------------------------------------------------------
 
 
-def admit_held() -> list[WaitingRow]:
-    """Put held jobs in line where their organizations' waiting caps have room again. Returns those jobs.
+def admit(held: Sequence[Line]) -> list[WaitingRow]:
+    """Put jobs of these lines of held jobs in line, where their organizations' waiting caps have room again.
 
-    Does not commit.
+    Returns those that got in. Does not commit.
     """
-    return admit_held_of(heads()[LinePlace.HELD])
-
-
-def admit_held_of(held: Sequence[Line]) -> list[WaitingRow]:
-    """Put held jobs in line, of these lines of held jobs. Returns those that got in. Does not commit."""
     room = {}
     for name, limits_of in tenancy.limits_of(sorted({line.organization for line in held})).items():
         is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"

@@ -113,12 +113,13 @@ def read_view(queues: Collection[str] | None = None, turns: Turns | None = None,
     `turns`: the caller's turns; None if it claims nothing. `workers`: how many claim from these queues. The caller
     provides a fresh snapshot. Commits if held jobs get in line.
     """
-    began = _begin()
+    config.read_anew()
+    began = time.monotonic()
     lines: list[Line] = []
     if not limits.pause_in_force():
         heads = line_queries.heads()
         if held := heads[LinePlace.HELD]:
-            entered = sql.committed(partial(line_queries.admit_held_of, held))
+            entered = sql.committed(partial(line_queries.admit, held))
             heads = line_queries.heads() if entered else heads
         paused = limits.paused(line.queue for line in heads[LinePlace.IN_LINE])
         lines = [line for line in heads[LinePlace.IN_LINE] if line.queue not in paused]
@@ -127,15 +128,11 @@ def read_view(queues: Collection[str] | None = None, turns: Turns | None = None,
 
 def read_view_of_job(line: Line, only: line_queries.Place) -> QueueView:
     """Read whether this job of a line may start. Others of the line may not."""
+    config.read_anew()
     lines = [] if limits.pause_in_force(line.queue) else [line]
-    view = _build_view(lines, None, _begin())
+    view = _build_view(lines, None, time.monotonic())
     view._ahead[line.key] = ReadAhead(line, 0, [only])
     return view
-
-
-def _begin() -> float:
-    config.read_anew()
-    return time.monotonic()
 
 
 def _build_view(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..lib import sql
 from ..lib.row_types import RungJob
 from ..rq import doorbells, redis_queue
+from ..status import LinePlace
 from . import limits, line_queries, queue_view
 
 
@@ -39,6 +40,6 @@ def wake_for_line() -> int:
 
 def admit_held() -> int:
     """Put held jobs in line where others have left it, and wake workers. Returns how many jobs got in. Commits."""
-    entered = sql.committed(line_queries.admit_held)
+    entered = sql.committed(lambda: line_queries.admit(line_queries.heads()[LinePlace.HELD]))
     wake_for(entered)
     return len(entered)

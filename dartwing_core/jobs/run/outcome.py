@@ -6,7 +6,7 @@ import random
 import traceback
 from collections.abc import Collection, Mapping
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any
 
 import frappe
 from frappe import _
@@ -14,7 +14,7 @@ from frappe import _
 from ..access.content import first_line
 from ..errors import InvalidJobError, JobError, JobPutBackError, JobSnoozed, JobTimeoutError
 from ..job import circuits
-from ..job.job_rows import DoubtfulRow
+from ..job.job_rows import DoubtfulRow, JobRow
 from ..job.runs import Outcome
 from ..lib import canonical, classification, clock, config, plain_text, server_errors
 from ..lib.config import RetryPolicy
@@ -25,15 +25,7 @@ from ..lib.texts import text_for_storage
 from ..status import JobStatus
 from .context import shown
 
-
-class EndingJob(TypedDict):
-    """The columns on which the outcome of an attempt depends."""
-
-    retry_count: int
-    max_retries: int
-    crash_count: int
-
-
+EndingJob = JobRow | DoubtfulRow
 ERROR_LENGTH = 5_000
 REFERENCE_LENGTH = 16_000
 """Characters of an output reference. Its column takes 65,535 bytes, and a character has up to four."""
@@ -150,9 +142,10 @@ def describe(error: BaseException, secrets: Collection[str] = ()) -> str:
     if is_timeout(error):
         return _("The time limit was reached.")
     try:
+        told = error
         if isinstance(error, frappe.PermissionError) and not str(error):  # Frappe keeps the reason for its answer
-            error = frappe.PermissionError(frappe.flags.error_message or "")
-        said = plain_text.of_error(error, lambda text: without(text, secrets))  # before ends are cut off
+            told = frappe.PermissionError(frappe.flags.error_message or "")
+        said = plain_text.of_error(told, lambda text: without(text, secrets))  # before ends are cut off
         text = without(text_for_storage(said), secrets)
     except BaseException:  # it may raise SystemExit
         text = ""

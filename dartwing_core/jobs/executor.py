@@ -78,7 +78,6 @@ class Slice:
         self._seconds = config.settings().slice_seconds
         killed_at = self._began + entry.timeout + find.OVERTIME if entry.timeout > 0 else float("inf")
         self._claimer = Claimer(entry.queues, killed_at, entry.id, entry.workers)
-        self._found_nobody = False
 
     def run(self) -> None:
         """Claim and run jobs until there are none, or the slice is over."""
@@ -145,27 +144,21 @@ class Slice:
 
     def _claim(self, *, may_linger: bool = False) -> ClaimedJob | None:
         """Claim the next job, also one that gets in line while the process waits a moment."""
-        taken, ends_at = self._claim_now(), time.monotonic() + LINGER_SECONDS
-        while may_linger and taken is None and self._found_nobody and time.monotonic() < ends_at:
+        taken, ends_at = self._claimer.claim_next(), time.monotonic() + LINGER_SECONDS
+        while may_linger and self._claimer.found_nobody and time.monotonic() < ends_at:
             time.sleep(LINGER_PAUSE)
             self._entry.refresh_now()
             if self._entry.is_awaited or self._entry.is_worker_ending:
                 break
             if self._entry.is_rung:
-                taken = self._claim_now()
-        return taken
-
-    def _claim_now(self) -> ClaimedJob | None:
-        taken = self._claimer.claim_next()
-        # Later jobs ring for themselves. A freed slot may let a job of another queue start.
-        self._found_nobody = taken is None and not self._claimer.needs_entry and not self._claimer.had_caps
+                taken = self._claimer.claim_next()
         return taken
 
     def _ring(self) -> None:
         """Wake workers for the jobs that are left in line."""
         if self._claimer.needs_entry:
             doorbells.ring_first(self._claimer.needs_entry, self._entry.queue)
-        if not self._found_nobody:
+        if not self._claimer.found_nobody:  # later jobs ring for themselves; a freed slot may let others start
             wake.wake_for_line()
 
 

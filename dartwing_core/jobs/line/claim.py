@@ -56,12 +56,15 @@ class Claimer:
         """Whether nothing was claimed yet. A type that asks for a process of its own gets it only then."""
         self.needs_entry: JobRow | None = None
         """A job whose turn it is, but that this process can't run. It needs an entry of its own."""
-        self.had_caps = False
-        """Whether a claimed job was under a running cap."""
+        self.found_nobody = False
+        """Whether the last look for a job found none, and this process frees no slot of a cap."""
+        self._had_caps = False
 
     def claim_next(self) -> ClaimedJob | None:
         """Claim the next job and make it Running. None if there is none. Commits, by SQL alone."""
-        return connection.retried(self._claim)
+        taken = connection.retried(self._claim)
+        self.found_nobody = taken is None and not self.needs_entry and not self._had_caps
+        return taken
 
     def claim_named(self, name: str, attempt: int) -> ClaimedJob | None:
         """Claim this job, if it may start now and this attempt is its next. For callers outside of a worker."""
@@ -175,7 +178,7 @@ class Claimer:
         started.start(self._entry_id, at, worker_name(), log)
         self._record_turn(line)
         self.is_first = False
-        self.had_caps = self.had_caps or bool(self.view.caps(line))
+        self._had_caps = self._had_caps or bool(self.view.caps(line))
         return ClaimedJob(started.row, job.owner, job.has_children, job_type, is_probe=circuit is not None)
 
     def _record_turn(self, line: Line) -> None:

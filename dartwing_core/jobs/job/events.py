@@ -27,7 +27,7 @@ from ..status import JobStatus
 PROGRESS, STATUS_CHANGED = "job_progress", "job_status_changed"
 CHANNEL = "events"  # of `frappe.realtime.emit_via_redis`, which would take a round trip for each message
 PROGRESS_INTERVAL = 1.0
-Step = Callable[[Any], "Callable[[list[Any]], None] | None"]
+Step = Callable[[Any], Any]
 _TOLD_WITH_STATUS = ("output_reference", "error_message")
 _BRIEF = {"progress_message": None, "steps": None}
 """A job's own room hears no texts: somebody may still listen there who has left the organization since they joined."""
@@ -46,10 +46,7 @@ def announce(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobSta
 
 
 def add_to_pipeline(step: Step) -> None:
-    """Let `step` add commands to the pipeline of this transaction, after its commit. Dropped without Redis.
-
-    It may return a function that takes the answers to them.
-    """
+    """Let `step` add commands to the pipeline of this transaction, after its commit. Dropped without Redis."""
     sql.after_any_commit(_send, [step])
 
 
@@ -122,8 +119,6 @@ def _send(steps: Sequence[Step]) -> None:
 
 def _execute(steps: Sequence[Step]) -> None:
     pipeline = redis_queue.client().pipeline(transaction=False)
-    asked = [(len(pipeline), step(pipeline), len(pipeline)) for step in steps]
-    answers = pipeline.execute()
-    for begin, take_answers, end in asked:
-        if take_answers is not None:
-            take_answers(answers[begin:end])
+    for step in steps:
+        step(pipeline)
+    pipeline.execute()

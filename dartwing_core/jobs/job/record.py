@@ -328,7 +328,7 @@ def _update(
 def _insert(rows: Sequence[NewJobRow]) -> None:
     batches = list(_by_size(rows))
     for batch in batches:
-        dml.insert_rows(config.JOB, list(rows[0]), [tuple(row.values()) for row in batch])
+        dml.insert_rows(config.JOB, batch)
     try:
         for batch in batches:
             history.write([event for row in batch for event in _first_events(row)])

@@ -33,7 +33,7 @@ def pause_in_force(queue: str | None = None) -> str | None:
         return MAINTENANCE
     if settings.is_paused:
         return EVERYTHING
-    return QUEUE if queue in settings.paused_queues else None
+    return QUEUE if queue in config.parse_names(settings.paused_queues) else None
 
 
 def paused(queues: Iterable[str]) -> set[str]:

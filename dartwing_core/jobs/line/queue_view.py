@@ -113,7 +113,6 @@ def read_view(queues: Collection[str] | None = None, turns: Turns | None = None,
     `turns`: the caller's turns; None if it claims nothing. `workers`: how many claim from these queues. The caller
     provides a fresh snapshot. Commits if held jobs get in line.
     """
-    config.read_anew()
     began = time.monotonic()
     lines: list[Line] = []
     if not limits.pause_in_force():
@@ -128,7 +127,6 @@ def read_view(queues: Collection[str] | None = None, turns: Turns | None = None,
 
 def read_view_of_job(line: Line, only: line_queries.Place) -> QueueView:
     """Read whether this job of a line may start. Others of the line may not."""
-    config.read_anew()
     lines = [] if limits.pause_in_force(line.queue) else [line]
     view = _build_view(lines, None, time.monotonic())
     view._ahead[line.key] = ReadAhead(line, 0, [only])

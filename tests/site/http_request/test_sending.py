@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 
 import pytest
 
-from dartwing_core.jobs import get_job_details
+from dartwing_core.jobs import PermanentError, get_job_details
 from dartwing_core.jobs.lib import clock
 from tests.support.jobs import run
 from tests.support.outgoing import send, submitted
@@ -20,7 +21,7 @@ def test_the_payload_arrives_as_json(receiver, method):
     result = send(receiver.url(path="/a?b=c"), method=method, payload=payload, headers={"X-Own": "value"})
     (request,) = receiver.requests
     assert (request.method, request.path) == (method, "/a?b=c")
-    assert request.body.decode() == '{"text":"ü日","list":[1,2.5,null,true]}'
+    assert json.loads(request.body) == payload
     assert request.headers["Content-Type"] == "application/json"
     assert request.headers["Host"] == f"127.0.0.1:{receiver.port}"
     assert request.headers["X-Own"] == "value"
@@ -29,6 +30,12 @@ def test_the_payload_arrives_as_json(receiver, method):
     assert result["body"] == {"ok": True}
     assert result["is_cut"] is False
     assert result["headers"]["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("headers", [{"X": "日本"}, {"X\n": "x"}])
+def test_a_header_that_has_no_bytes_fails_for_good(receiver, headers):
+    with pytest.raises(PermanentError, match="not valid: "):
+        send(receiver.url(), headers=headers)
 
 
 def test_a_get_has_no_body(receiver):

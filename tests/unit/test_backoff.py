@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dartwing_core.jobs import calculate_backoff
-from dartwing_core.jobs.lib.config import parse_delays
+from dartwing_core.jobs.lib.config import RetryPolicy, parse_delays
 from dartwing_core.jobs.run import outcome
 from dartwing_core.jobs.run.outcome import next_delay
 
@@ -41,18 +41,17 @@ def test_an_hour_is_the_most_by_default():
 
 
 def test_a_type_may_ask_for_no_delay():
-    assert next_delay(1, delays=[0], base_delay=60, cap=3600) == 0
+    assert next_delay(1, RetryPolicy((0,))) == 0
 
 
 def test_own_delays_of_a_type_are_taken_and_the_last_repeats():
-    delays = [next_delay(number, delays=[1, 5], base_delay=60, cap=3600) for number in (1, 2, 3, 9)]
-    assert delays == [1, 5, 5, 5]
+    assert [next_delay(number, RetryPolicy((1, 5))) for number in (1, 2, 3, 9)] == [1, 5, 5, 5]
 
 
 def test_the_peer_may_ask_for_more_but_not_for_years():
-    assert next_delay(1, delays=[1], base_delay=60, cap=3600, at_least=30) == 30
-    assert next_delay(1, delays=[60], base_delay=60, cap=3600, at_least=30) == 60
-    assert next_delay(1, delays=[1], base_delay=60, cap=3600, at_least=10**9) == 86_400
+    assert next_delay(1, RetryPolicy((1,)), 30) == 30
+    assert next_delay(1, RetryPolicy((60,)), 30) == 60
+    assert next_delay(1, RetryPolicy((1,)), 10**9) == 86_400
 
 
 def test_delays_are_read_from_text():

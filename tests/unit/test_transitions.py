@@ -9,7 +9,7 @@ import pytest
 
 from dartwing_core.jobs.errors import InvalidTransitionError
 from dartwing_core.jobs.job import record
-from dartwing_core.jobs.job.outcome import Outcome
+from dartwing_core.jobs.job.runs import Outcome
 from dartwing_core.jobs.status import TRANSITIONS, JobStatus
 
 MOVES = [(source, target) for source in JobStatus for target in JobStatus]
@@ -37,7 +37,7 @@ def database(monkeypatch) -> Database:
     monkeypatch.setattr(record.sql, "execute_as_of_now", made.update)
     monkeypatch.setattr(record.sql, "this_connection", lambda: 7)
     monkeypatch.setattr(record.dml, "insert_rows", lambda _doctype, rows: made.inserts.append(rows))
-    monkeypatch.setattr(record.history, "write", lambda events, at=None: made.history.extend(events))
+    monkeypatch.setattr(record.history, "write", lambda events: made.history.extend(events))
     monkeypatch.setattr(record.event_jobs, "rows_for", lambda *_given: [])  # reads hooks, of a site
     monkeypatch.setattr(record.events, "announce", lambda *given: made.told.append(given))
     monkeypatch.setattr(record.notices, "notify_after_commit", lambda *_given: None)
@@ -73,7 +73,7 @@ def test_a_job_moves_as_the_table_says_and_not_otherwise(database, source, targe
 def test_many_jobs_move_as_the_table_says_and_not_otherwise(database, source, target):
     jobs = [row(source, "JOB-1"), row(source, "JOB-2", held=True), row(source, "JOB-3")]
     if target in TRANSITIONS[source]:
-        assert record._move_all(jobs, target, "why", {"retry_count": 7}, "me", NOW) == [jobs[0], jobs[2]]
+        assert record._move_all(jobs, target, "why", {"retry_count": 7}, "me") == [jobs[0], jobs[2]]
         text, values, _wait = database.updates[0]
         assert "name IN %(of_names)s" in text
         assert values["of_names"] == ("JOB-1", "JOB-3")
@@ -83,7 +83,7 @@ def test_many_jobs_move_as_the_table_says_and_not_otherwise(database, source, ta
         ]
     else:
         with pytest.raises(InvalidTransitionError, match=f"{source.value} to {target.value}"):
-            record._move_all(jobs, target, "why", {}, "me", NOW)
+            record._move_all(jobs, target, "why", {}, "me")
         assert not database.updates
 
 

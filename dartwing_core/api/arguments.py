@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, get_type_hints
 
+from frappe import _
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -16,10 +17,12 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     create_model,
     model_validator,
 )
-from pydantic_core import from_json
+from pydantic_core import PydanticCustomError, from_json
 
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.lib.texts import as_sentence
@@ -63,7 +66,7 @@ def read(model: type[Arguments], sent: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return model.model_validate(dict(sent)).model_dump(exclude_unset=True)
     except ValidationError as error:
-        problems = "; ".join(problems_of(error, ())[:MOST_PROBLEMS])
+        problems = "; ".join(problems_of(error, known=model.model_fields)[:MOST_PROBLEMS])
     raise InvalidJobError(as_sentence(problems))  # out here, without the error that holds what was sent
 
 
@@ -72,11 +75,30 @@ def read(model: type[Arguments], sent: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parsed(value: Any) -> Any:
     """The value in the JSON text of a form field. Any other value unchanged."""
-    return from_json(value.encode(errors="replace")) if isinstance(value, str) else value
+    try:
+        return from_json(value.encode(errors="replace")) if isinstance(value, str) else value
+    except ValueError:
+        raise _told(_("is not valid JSON")) from None
 
 
 def _list_parsed(value: Any) -> Any:
     return _parsed(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
+
+
+def _told(text: str) -> PydanticCustomError:
+    return PydanticCustomError("told", "{text}", {"text": text})
+
+
+def _one_error(text: Callable[[], str]) -> WrapValidator:
+    """One error in place of one for each type that a value may have."""
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise _told(text()) from None
+
+    return WrapValidator(check)
 
 
 def about(text: str) -> Any:
@@ -90,7 +112,11 @@ LIST = BeforeValidator(_list_parsed)
 Text = Annotated[str, StringConstraints(max_length=10_000)]
 JobTypeName = Annotated[Text, about("Name of a Job Type")]
 OrganizationName = Annotated[Text, about("Id or exact name of one of your organizations")]
-WHEN = about("The earliest start: a time (ISO 8601), or a number of seconds from now")
+AvailableAt = Annotated[
+    Text | float,
+    _one_error(lambda: _("must be a time (ISO 8601), or a number of seconds from now")),
+    about("The earliest start: a time (ISO 8601), or a number of seconds from now"),
+]
 Callback = Annotated[
     dict[str, Any] | None,
     JSON,
@@ -108,7 +134,7 @@ NAMED: dict[str, Any] = {
     "fingerprints": Annotated[list[Text], JSON, about("Of errors, as the report Dead Letters by Error has them")],
     "reason": Annotated[Text, about("Kept with what is canceled")],
     "parameters": Annotated[dict[str, Any], JSON, about("An object that the handler gets")],
-    "available_at": Annotated[Text | float, WHEN],
+    "available_at": AvailableAt,
     "hours": Annotated[int, about("Counts jobs that were submitted within this number of hours")],
 }
 """Arguments that mean the same for each endpoint."""
@@ -130,10 +156,11 @@ class SubmitJob(Arguments):
     priority: Priority | None = None
     depends_on: Annotated[
         Text | list[Text] | None,
+        _one_error(lambda: _("must be the id of a job, or a list of ids")),
         LIST,
         about("A job of the same organization that must complete first, or several"),
     ] = None
-    available_at: Annotated[Text | float | None, WHEN] = None
+    available_at: AvailableAt | None = None
     dedup_key: Annotated[Text | None, about("Jobs with the same key are duplicates, whatever their parameters")] = None
     on_duplicate: Literal["raise", "return", "replace"] = "raise"
     on_parent_failure: Annotated[

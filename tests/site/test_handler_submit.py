@@ -97,7 +97,7 @@ def test_the_title_shows_defaults():
 def test_wrong_arguments_are_named_as_for_each_submit():
     with pytest.raises(InvalidJobError, match="custmer is unknown: did you mean customer"):
         own.dated.submit(factory.ALPHA, custmer="C", since=JANUARY)
-    with pytest.raises(InvalidJobError, match="copies is wrong"):
+    with pytest.raises(InvalidJobError, match="copies must be a whole number"):
         own.dated.submit(factory.ALPHA, customer="C", since=JANUARY, copies="3")
     with pytest.raises(TypeError, match="dated takes at most 3 parameters"):
         own.dated.submit(factory.ALPHA, "C", JANUARY, 1, 2)

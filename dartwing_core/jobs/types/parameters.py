@@ -74,17 +74,46 @@ class Declared:
         return self._takes_more or name in self.known
 
 
-def problems_of(error: ValidationError, hidden: Collection[str]) -> list[str]:
-    """Each wrong value, such as `lines[2].price`, with pydantic's words for it.
+def problems_of(error: ValidationError, hidden: Collection[str] = (), known: Collection[str] = ()) -> list[str]:
+    """Each wrong value, such as `lines[2].price`, with what it should be.
 
-    `hidden`: spellings of secrets, which a validator may have quoted.
+    `hidden`: spellings of secrets, which a validator may have quoted. `known`: the names in place of an unknown one.
     """
-    problems, words = [], {"missing": _("is missing"), "extra_forbidden": _("is unknown")}
+    problems = []
     for one in error.errors(include_url=False, include_input=False):
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{cut(part)}" for part in one["loc"])
-        text = words.get(one["type"]) or _("is wrong: {0}").format(cut(one["msg"]))
-        problems.append(without(f"{place.removeprefix('.') or WHOLE} {text}", hidden))
+        text = f"{place.removeprefix('.') or WHOLE} {_problem(one['type'], one.get('ctx', {}), one['msg'])}"
+        if one["type"] == "extra_forbidden" and len(one["loc"]) == 1 and known:
+            text = describe_unknown([str(one["loc"][0])], known)
+        problems.append(without(text, hidden))
     return problems
+
+
+def _problem(kind: str, context: Mapping[str, Any], message: str) -> str:
+    """What a value should be, in the reader's language. `kind`: pydantic's type of the error."""
+    choices = str(context.get("expected")).replace("'", "").replace(" or ", ", ")
+    texts = {
+        "told": context.get("text"),
+        "missing": _("is missing"),
+        "extra_forbidden": _("is unknown"),
+        "unexpected_keyword_argument": _("is unknown"),
+        "literal_error": _("must be one of: {0}").format(choices),
+        "enum": _("must be one of: {0}").format(choices),
+        "string_type": _("must be text"),
+        "string_unicode": _("is no text"),
+        "string_too_long": _("is longer than {0} characters").format(context.get("max_length")),
+        "int": _("must be a whole number"),
+        "float": _("must be a number"),
+        "bool": _("must be true or false"),
+        "list": _("must be a list"),
+        "tuple": _("must be a list"),
+        "dict": _("must be an object"),
+        "model": _("must be an object"),
+        "dataclass": _("must be an object"),
+        "date": _("must be a date, such as {0}").format("2026-01-31"),
+        "datetime": _("must be a date and time, such as {0}").format("2026-01-31T09:30:00+01:00"),
+    }
+    return texts.get(kind) or texts.get(kind.partition("_")[0]) or _("is wrong: {0}").format(cut(message))
 
 
 # Calls --------------------------------------------------------------------------------------------------------------

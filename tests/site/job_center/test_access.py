@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 
-import frappe
 import pytest
 
-from tests.support import browser as browsers
 from tests.support import factory
 from tests.support.http import Client
 from tests.support.job_center import PATH, card, expect
@@ -40,7 +38,7 @@ def test_the_page_runs_only_its_own_scripts_and_is_framed_by_no_other_site(visit
     assert again != policy, "each answer has a nonce of its own"
 
 
-@pytest.mark.parametrize("path", [PATH, f"{PATH}/", f"{PATH}.html", f"{PATH}%20", f"{PATH}/%20", "/%20job-center"])
+@pytest.mark.parametrize("path", [PATH, f"{PATH}.html", f"{PATH}%20"])
 def test_the_page_has_its_headers_by_whichever_address_frappe_finds_it(web, portal_user, path):
     # Seen failing: with ".html" or a blank behind its name the page had neither policy nor protection from frames.
     client = Client(web).with_token(portal_user)
@@ -51,30 +49,6 @@ def test_the_page_has_its_headers_by_whichever_address_frappe_finds_it(web, port
     else:
         assert answer.status_code in (403, 404), answer.status_code
     assert path != PATH or "jc-data" in answer.text
-
-
-def test_other_pages_have_the_headers_that_frappe_gives_them(visit, portal_user):
-    visitor = visit(portal_user)
-    answer = visitor.page.goto("/me")
-    assert "content-security-policy" not in answer.headers
-    assert "nonce=" not in answer.text()
-    visitor.errors.clear()
-
-
-def test_a_disabled_user_whose_session_is_open_gets_no_page(visit, portal_user):
-    visitor = visit(portal_user)
-    assert visitor.page.goto(PATH).status == 200
-    frappe.db.set_value("User", portal_user, "enabled", 0)
-    frappe.db.commit()
-    try:
-        answer = visitor.page.goto(PATH)
-        assert answer.status in (401, 403, 417)  # of Frappe 15, before it comes to the page
-        assert "jc-data" not in answer.text()
-        assert factory.ALPHA not in answer.text()
-    finally:
-        visitor.errors.clear()  # its socket is refused too
-        frappe.db.set_value("User", portal_user, "enabled", 1)
-        frappe.db.commit()
 
 
 def test_two_members_see_only_their_own_and_an_admin_both(visit, portal_user):
@@ -101,30 +75,6 @@ def test_a_guest_is_sent_to_log_in_and_comes_back(visit, web):
     visitor = visit(None, f"{PATH}?status=Failed")
     assert visitor.page.url.partition("#")[0].endswith("/login?redirect-to=%2Fjob-center%3Fstatus%3DFailed")
     visitor.errors.clear()  # of Frappe's own page
-
-
-def test_a_user_without_organization_is_told_so(visit):
-    page = visit(factory.user("noone", roles=())).page
-    expect(page.get_by_role("heading", name="You are not a member of an organization")).to_be_visible()
-    assert browsers.accessibility_faults(page) == []
-
-
-def test_it_works_under_a_strict_content_security_policy(visit, portal_user, running):
-    # The website's own inline scripts are stopped by it; ours must not need any.
-    job = running(progress=10)
-    # A browser asks for the site's picture beside a page. Two pages at once on an empty cache may fail in Frappe 16:
-    # `redis_cache` looks twice, and takes what another thread stored in between for None.
-    visitor = visit(portal_user, "about:blank")
-
-    html = visitor.fetch(PATH)
-    policy = {"Content-Security-Policy": "default-src 'self'; img-src 'self' data:"}
-    page_of = {"body": html, "headers": policy, "content_type": "text/html"}
-    visitor.page.route(f"**{PATH}", lambda route: route.fulfill(**page_of))
-    visitor.page.goto(PATH)
-    expect(card(visitor.page, job)).to_be_visible()
-    visitor.errors.clear()  # of the website's own; that ours has no inline scripts or styles is tested elsewhere
-    card(visitor.page, job).locator(".jc-card-title").click()
-    expect(visitor.page.locator(".jc-events > li").first).to_be_visible()
 
 
 def test_the_page_is_not_cached_and_holds_the_users_own_token(visit, portal_user):

@@ -24,7 +24,7 @@ from frappe.model.document import Document
 
 from dartwing_core.handlers.http_request import BODY_BYTES, RequestParameters, http_request
 from dartwing_core.jobs import PermanentError, TransientError, get_job_details, get_job_status
-from dartwing_core.jobs.lib import clock, ids
+from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.lib import config as engine_config
 from dartwing_core.jobs.run import context
 from dartwing_core.jobs.testing import context_for
@@ -194,28 +194,6 @@ def test_a_delivery_is_repeated_with_the_same_key_until_it_is_accepted(workers, 
     key = first.headers["Idempotency-Key"]
     assert key == second.headers["Idempotency-Key"] == context.key_of(job.name)
     assert re.fullmatch("[0-9a-f]{32}", key), "which does not tell the job's id"
-
-
-def test_the_idempotency_key_of_a_job_stays_what_its_first_attempt_has_sent(monkeypatch):
-    # Before there was a secret, the id; and a second process makes no second secret.
-    job, later = "JOB-1K159VQ8E4BFY1M9A5S1", "JOB-1Z159VQ8E4BFY1M9A5S1"
-    before = frappe.db.get_single_value("Job Engine Settings", "idempotency_secret")
-    try:
-        frappe.db.set_single_value("Job Engine Settings", "idempotency_secret", None)
-        frappe.clear_document_cache(engine_config.SETTINGS, engine_config.SETTINGS)
-        assert context.key_of(job) == job
-        context.make_secret()
-        context.make_secret()
-        since, secret = frappe.db.get_single_value("Job Engine Settings", "idempotency_secret").split()
-        assert ids.new_name("JOB") > since
-        assert len(secret) == 64
-        assert context.key_of(job) == job, "it is older than the secret"
-        assert context.key_of(later) != later
-    finally:
-        frappe.db.rollback()
-        frappe.db.set_single_value("Job Engine Settings", "idempotency_secret", before)
-        frappe.db.commit()
-        frappe.clear_document_cache(engine_config.SETTINGS, engine_config.SETTINGS)
 
 
 def test_proxies_of_the_environment_are_not_used(receiver, monkeypatch):

@@ -11,7 +11,7 @@ import threading
 import frappe
 import pytest
 
-from dartwing_core import scheduler_sweeps
+from dartwing_core import commands
 from dartwing_core.jobs.access import permission
 from dartwing_core.jobs.lib import clock, config
 from dartwing_core.jobs.rq import leader, redis_queue
@@ -93,7 +93,6 @@ def test_of_two_one_leads_until_it_resigns(watch, sweeps):
 def test_who_settles_sweeps_only_where_nobody_leads(watch, sweeps):
     watch.sweep_if_leader()
     sweeper.sweep_now_and_then()
-    sweeper.sweep_after_submit()
     assert sweeps == []
     watch.resign()
     sweeper.sweep_now_and_then()
@@ -107,7 +106,7 @@ def test_each_look_sees_what_has_changed_since(alice, sweeps, monkeypatch):
     answers: list[bool] = []
     monkeypatch.setattr(agent, "ANYWAY", 0)
     monkeypatch.setattr(sweeper, "sweep", lambda: answers.append(permission.has_required(alice, requirement)))
-    site = agent.Site(SITE, 1)
+    site = agent.Site(SITE)
     try:
         site.check(SITES)
         frappe.db.sql(
@@ -127,8 +126,8 @@ def test_each_look_sees_what_has_changed_since(alice, sweeps, monkeypatch):
 
 def test_a_loop_that_dies_begins_anew(monkeypatch):
     # Seen failing: without the loop around the sweeps.
-    monkeypatch.setattr(scheduler_sweeps, "START_DELAY", 0)
-    monkeypatch.setattr(scheduler_sweeps, "RESTART_DELAY", 0)
+    monkeypatch.setattr(commands, "START_DELAY", 0)
+    monkeypatch.setattr(commands, "RESTART_DELAY", 0)
     ended, deaths = threading.Event(), [RuntimeError("a bug"), SystemExit(1), ImportError("half an update")]
 
     def die(stop, *_sites):
@@ -138,6 +137,6 @@ def test_a_loop_that_dies_begins_anew(monkeypatch):
         ended.set()
 
     monkeypatch.setattr(agent, "run", die)
-    scheduler_sweeps.begin()
+    commands.begin_sweeps()
     assert ended.wait(10)
     assert deaths == []

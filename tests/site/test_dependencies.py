@@ -6,8 +6,6 @@ the release, a child needs the row of its parent.
 
 from __future__ import annotations
 
-import dataclasses
-
 import frappe
 import pytest
 
@@ -40,7 +38,7 @@ def family(plain: str, number: int) -> list[tuple]:
 
 
 def small_batches(monkeypatch, size: int) -> None:
-    batch = dataclasses.replace(config.settings(), sweep_batch=size)
+    batch = frappe._dict(config.settings(), sweep_batch=size)
     monkeypatch.setattr(config, "settings", lambda: batch)
     monkeypatch.setattr(sweeper, "PARENTS_PER_JOB", 1)
 

@@ -86,7 +86,7 @@ def test_what_is_to_run_now_runs_in_this_process(alice, named):
         ("os.system", "os.system is not registered: the app os is not installed"),
         (f"{NAME}.by_nobody", "has no attribute 'by_nobody'"),
         ("no path", "no path is not a dotted path"),
-        (lambda: None, "is no function of a module"),
+        (lambda: None, "is not a dotted path"),
     ],
 )
 def test_only_registered_functions_are_enqueued(method, said):

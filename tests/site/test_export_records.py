@@ -14,7 +14,6 @@ import openpyxl
 import pytest
 
 from dartwing_core.handlers import export_records as handler
-from dartwing_core.handlers import record_files
 from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError, get_error_type, get_job_details
 from dartwing_core.jobs.job import job_files
 from tests.support import database, factory, files, records
@@ -148,7 +147,7 @@ def test_a_cancel_or_a_full_sheet_stops_and_leaves_nothing(monkeypatch):
     with pytest.raises(JobCanceledError):
         exported(context)
     assert context.messages == ["250 of 300 rows"]
-    monkeypatch.setattr(record_files, "XLSX_ROWS", 300)
+    monkeypatch.setattr(handler, "XLSX_ROWS", 300)
     with pytest.raises(PermanentError, match="An XLSX sheet holds 300 rows"):
         exported(Context({"doctype": RECORD, "file_format": "xlsx"}))
     assert records.export_files() == []

@@ -47,7 +47,7 @@ def test_what_there_is_once_is_unique_and_the_status_is_in_few_indexes():
 
 
 def test_the_scheduler_sweeps_every_minute():
-    method = "dartwing_core.jobs.sweep.sweeper.sweep_background_jobs"
+    method = "dartwing_core.jobs.sweep.sweeper.sweep"
     found = frappe.get_doc("Scheduled Job Type", {"method": method})
     assert (found.cron_format, found.frequency, found.stopped) == ("* * * * *", "Cron", 0)
 

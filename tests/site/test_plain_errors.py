@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import frappe
 import pytest
 
-from dartwing_core.jobs import InvalidJobError, engine, retry_dead_letters, retry_jobs
+from dartwing_core.jobs import engine, retry_dead_letters, retry_jobs
 from dartwing_core.jobs.errors import InvalidTransitionError, JobBusyError
 from dartwing_core.jobs.operations import dead_letters
-from dartwing_core.jobs.schedules import schedule_form, schedule_runs
+from dartwing_core.jobs.schedules import schedule_runs
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory, records, schedules
 from tests.support.http import Client
@@ -100,11 +100,10 @@ def test_a_refused_retry_is_told_without_tags(dead, monkeypatch, retry):
 @pytest.mark.parametrize(
     ("module", "name", "error"),
     [
-        (schedule_form, "recurrence_of", InvalidJobError(HTML)),
         (schedule_runs, "prepare", JobBusyError(HTML)),
         (schedule_runs, "prepare", frappe.ValidationError(HTML)),
     ],
-    ids=["no such timing", "not now", "refused"],
+    ids=["not now", "refused"],
 )
 def test_a_schedule_keeps_its_last_error_without_tags(monkeypatch, module, name, error):
     # Seen failing: with `str` in place of each `plain_text.of_error` in `schedule_runs`.

@@ -22,7 +22,6 @@ NO_LIMITS = {"max_waiting": 0, "on_queue_full": "Reject"}
 def no_sweeps(site: None, monkeypatch):
     """Nobody sweeps of their own accord; and no limits are left behind."""
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
     frappe.cache.delete_keys("dartwing_core:limit:")
     yield
     frappe.db.set_value("Organization", factory.ALPHA, NO_LIMITS)

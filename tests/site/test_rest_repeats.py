@@ -41,24 +41,6 @@ def test_the_key_of_a_request_counts_whatever_the_request_says_of_equal_jobs(cli
     assert submit(client, parameters={"n": 1}, deduplication=deduplication).json()["message"]["job_id"] == first
 
 
-@pytest.mark.parametrize("call", ["submit_jobs", "submit_batch"])
-def test_calls_that_heed_no_key_say_so(client, call):
-    # Seen failing: the header was ignored, and a repeated request made the jobs again.
-    client.http.headers["Idempotency-Key"] = "order-12"
-    jobs = [{"job_type": "echo_job", "organization": factory.ALPHA, "parameters": {"n": 1}}]
-    more = {"organization": factory.ALPHA} if call == "submit_batch" else {}
-    answer = client.post(call, jobs=jobs, **more)
-    assert (answer.status_code, "Give each job a dedup_key" in answer.text) == (400, True), answer.text
-    assert count() == 0
-
-
-def test_a_run_by_hand_that_is_repeated_says_that_its_key_does_not_count(client):
-    # Seen failing: the header was ignored.
-    client.http.headers["Idempotency-Key"] = "order-13"
-    answer = client.post("run_schedule_now", schedule_id="any")
-    assert (answer.status_code, "Leave it out." in answer.text) == (400, True), answer.text
-
-
 def test_an_empty_form_field_does_not_refuse_a_repeated_request(client):
     # Seen failing: 409 for the second.
     client.http.headers["Idempotency-Key"] = "order-10"

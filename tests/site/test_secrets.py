@@ -26,7 +26,7 @@ from dartwing_core.jobs.lib.secret_values import MASK
 from dartwing_core.jobs.operations.job_types import get_job_type_overview
 from dartwing_core.jobs.testing import run_jobs, trap_jobs
 from dartwing_core.jobs.types import parameters
-from dartwing_core.jobs.types.parameters import declared_by, parameters_of
+from dartwing_core.jobs.types.parameters import parameters_of
 from tests.support import factory, schedules, typed_handlers
 from tests.support.jobs import run, submitted, submitted_by
 from tests.support.secret_rows import GIVEN, TOKEN, tables_with, typed
@@ -204,21 +204,6 @@ def test_a_secret_elsewhere_than_declared_is_refused_by_the_handlers_own_submit(
             parameters_of(handler, [], {"payload": {"token": Secret(TOKEN)}})
     assert parameters_of(typed_handlers.with_secret, ["x", Secret(TOKEN)], {}) == {"url": "x", "token": Secret(TOKEN)}
     assert parameters_of(typed_handlers.with_secret, ["x", SecretStr(TOKEN)], {})["token"] == Secret(TOKEN)
-
-
-def test_each_name_of_a_field_is_secret():
-    declared = declared_by(typed_handlers.with_secret_aliases)
-    assert declared.secrets == {"token", "tok"}
-    assert not declared.takes("key")
-
-
-def test_dots_are_no_value_for_a_handler_that_declares_no_secret_any_more():
-    job = in_dead_letter(submitted(typed("with_secret"), **GIVEN))
-    frappe.db.set_value("Job Type", "test_with_secret", "handler_method", f"{factory.TYPED}.untyped_receiver")
-    frappe.db.commit()
-    frappe.clear_document_cache("Job Type", "test_with_secret")
-    with pytest.raises(InvalidJobError, match="these dots stand for a secret"):
-        retry_job(job, {"url": "x", "token": MASK})
 
 
 def test_another_key_of_the_site_is_named_as_the_cause():

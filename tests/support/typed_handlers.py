@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import frappe
 from markupsafe import escape
-from pydantic import AfterValidator, AliasChoices, BaseModel, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 from typing_extensions import TypedDict
 
 from dartwing_core.jobs import JobContext, PermanentError, Secret, job_handler
@@ -50,20 +50,6 @@ class Payment(BaseModel):
     reference: str | None = None
 
 
-@dataclass
-class Folder:
-    """A folder with folders in it."""
-
-    title: str
-    folders: list[Folder] = field(default_factory=list)
-
-
-@job_handler
-def by_itself(context: JobContext, parameters: Folder) -> dict[str, Any]:
-    """A type that holds itself."""
-    return {"inner": [folder.title for folder in parameters.folders]}
-
-
 @job_handler
 def by_arguments(
     context: JobContext, customer: str, until: date, language: Literal["en", "de"] = "en", copies: int = 1
@@ -97,9 +83,8 @@ def by_decorator(context: JobContext) -> dict[str, Any]:
 
 
 class Aliased(BaseModel):
-    """A model that takes its field by both names."""
+    """A model that takes its field by another name."""
 
-    model_config = {"populate_by_name": True}
     customer: str = Field(alias="customerName")
 
 
@@ -202,12 +187,6 @@ def fails_late(context: JobContext, token: Secret[str]) -> None:
 
 
 @job_handler
-def fails_in_model(context: JobContext, token: Secret[str]) -> None:
-    """An error of pydantic, which writes the beginning and the end of a wrong value."""
-    TypeAdapter(int).validate_python(token.get_secret_value())
-
-
-@job_handler
 def with_long_secret(context: JobContext, token: Annotated[Secret[str], Field(min_length=8)]) -> None:
     """A secret with a shortest length."""
 
@@ -220,18 +199,6 @@ def untyped_receiver(context: JobContext) -> None:
 @job_handler
 def receiver_of_anything(context: JobContext, payload: dict[str, Any]) -> None:
     """Takes an object."""
-
-
-class AliasedSecret(BaseModel):
-    """A secret with other names."""
-
-    model_config = {"populate_by_name": True}
-    token: Secret[str] = Field(validation_alias=AliasChoices("tok", "key"))
-
-
-@job_handler
-def with_secret_aliases(context: JobContext, parameters: AliasedSecret) -> None:
-    """Nothing."""
 
 
 @job_handler

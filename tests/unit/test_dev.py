@@ -34,18 +34,18 @@ def taken() -> Iterator[int]:
 def test_a_number_that_is_none_is_named(monkeypatch):
     monkeypatch.setenv("DW_PORT", "abc")
     with pytest.raises(Failed, match="DW_PORT is a whole number, not 'abc'"):
-        serving.check([])
+        serving.read([])
     monkeypatch.delenv("DW_PORT")
     with pytest.raises(Failed, match="--port: invalid int value: 'abc'"):
-        serving.check(["--port", "abc"])
+        serving.read(["--port", "abc"])
     with pytest.raises(Failed, match="65536 is no port"):
-        serving.check(["--port", "65536"])
+        serving.read(["--port", "65536"])
 
 
 def test_the_port_asked_for_is_taken_or_refused_and_never_another(monkeypatch, taken, capsys):
     monkeypatch.setenv("DW_PORT", str(taken))
     with pytest.raises(Failed, match=f"Port {taken} is taken"):
-        serving.check([])
+        serving.read([])
     assert serving.serve_port(free := serving.free_port()) == free
     monkeypatch.setattr(serving, "PORT", taken)
     port = serving.serve_port(0)

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import importlib
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -127,7 +126,6 @@ def made(monkeypatch) -> list[str]:
     """What would have been installed, made or started."""
     made: list[str] = []
     monkeypatch.setattr(programs, "install_missing", lambda _needed: made.append("packages"))
-    monkeypatch.setattr(environment.cache, "hold", lambda: None)
     monkeypatch.setattr(environment, "prepare", lambda: made.append("environment"))
     monkeypatch.setattr(environment.os, "execv", lambda *_arguments: made.append("process"))
     return made
@@ -155,26 +153,8 @@ def test_what_is_missing_is_said_before_the_virtual_environment_is_made(made, mo
     assert made == []
 
 
-def test_a_taken_port_and_a_missing_file_are_said_before_anything_is_installed(made, serve):
-    # Seen failing: both were said after the packages and the virtual environment.
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        port = str(listener.getsockname()[1])
-        with pytest.raises(SystemExit, match=f"^Port {port} is taken: name another one with --port.$"):
-            environment.main(["serve", "--port", port])
-    for arguments, said in (
-        (["serve", "--prot", "1"], "unrecognized arguments: --prot 1"),
-        (["run", "/nope.py"], "There is no file /nope.py."),
-        (["run", "--served", __file__], "No site is served"),
-    ):
-        with pytest.raises(SystemExit, match=f"^{said}"):
-            environment.main(arguments)
-    assert made == []
-
-
-def test_arguments_are_checked_by_any_python(tmp_path):
-    """The virtual environment is not there yet, so the checks need the standard library alone."""
+def test_the_environment_is_made_by_any_python(tmp_path):
+    """The virtual environment is not there yet, so its maker needs the standard library alone."""
     code = "import sys, standalone.environment as e; print(sorted({n.split('.')[0] for n in sys.modules}))"
     path = str(Path(HERE).parents[1])
     ran = subprocess.run(

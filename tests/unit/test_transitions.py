@@ -36,9 +36,8 @@ def database(monkeypatch) -> Database:
     made = Database()
     monkeypatch.setattr(record.sql, "execute_as_of_now", made.update)
     monkeypatch.setattr(record.sql, "this_connection", lambda: 7)
-    monkeypatch.setattr(record.dml, "insert_rows", lambda _doctype, _columns, rows: made.inserts.append(rows))
+    monkeypatch.setattr(record.dml, "insert_rows", lambda _doctype, rows: made.inserts.append(rows))
     monkeypatch.setattr(record.history, "write", lambda events, at=None: made.history.extend(events))
-    monkeypatch.setattr(record.labels, "remember_referring", lambda _doctypes: None)
     monkeypatch.setattr(record.event_jobs, "rows_for", lambda *_given: [])  # reads hooks, of a site
     monkeypatch.setattr(record.events, "announce", lambda *given: made.told.append(given))
     monkeypatch.setattr(record.notices, "notify_after_commit", lambda *_given: None)
@@ -189,7 +188,7 @@ def test_new_rows_are_cut_into_statements_of_what_a_server_takes(monkeypatch, da
     plain = {"organization": "a", "retry_count": 0, "owner": "me", "status": "Pending", "reference_doctype": None}
     rows: Any = [{"name": number, "sealed_input_parameters": "x" * size, **plain} for number, size in enumerate(sizes)]
     record.insert(rows)
-    assert [[one[0] for one in batch] for batch in database.inserts] == expected
+    assert [[one["name"] for one in batch] for batch in database.inserts] == expected
 
 
 def test_a_new_job_is_created_pending_and_in_line_in_the_same_moment(database):

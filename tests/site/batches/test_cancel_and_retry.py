@@ -55,7 +55,7 @@ def test_a_retry_does_not_undo_a_cancel_that_goes_on(step, monkeypatch):
     found = made(step("a", "dead", "ok"), step("b"), callbacks=())
     names = members(found)
     run(names["a"])
-    monkeypatch.setattr(batch_cancel, "drain", lambda *_arguments: 0)
+    monkeypatch.setattr(batch_cancel, "drain", lambda *_arguments: None)
     cancel_batch(found.name)
     frappe.db.commit()
     retry_job(names["a"])
@@ -85,7 +85,7 @@ def test_a_sweep_during_a_cancel_ends_no_job_with_its_parent(step, monkeypatch):
 
 def test_a_cancel_that_broke_off_goes_on_with_the_next_sweep(step, monkeypatch):
     found = made(*(step(str(n)) for n in range(5)), callbacks=())
-    monkeypatch.setattr(batch_cancel, "drain", lambda *_arguments: 0)
+    monkeypatch.setattr(batch_cancel, "drain", lambda *_arguments: None)
     cancel_batch(found.name)
     frappe.db.commit()
     assert state(found) == "Running"

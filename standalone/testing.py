@@ -39,7 +39,7 @@ SIDES = {
 NOT_FAST = (
     "test_*_plans.py",  # tables with many rows
     *("test_heartbeat.py", "test_late_time_limits.py", "test_notifications.py"),  # they wait
-    *("test_desk_figures.py", "test_retention.py", "circuits/test_probes.py", "schedule_runs/*.py"),
+    *("test_desk_figures.py", "test_retention.py", "circuits/test_probes.py", "test_schedule_runs.py"),
 )
 """Files of tests/site that `--fast` leaves out: those that take longest for each of their tests."""
 DESK = "tests/desk"

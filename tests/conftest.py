@@ -21,9 +21,7 @@ collect_ignore = [] if os.environ.get("DW_DESK") else ["desk"]
 """Desk is tested where there is one: `./dev test --bench PATH --site NAME --desk`."""
 
 SITE_CONFIGURATION = {
-    "background_job_handlers": [
-        *(factory.HANDLERS, factory.FAULTS, factory.TEXTS, factory.REMAINS, factory.TYPED, factory.TENANTS)
-    ],
+    "background_job_handlers": [*(factory.HANDLERS, factory.FAULTS, factory.REMAINS, factory.TYPED, factory.TENANTS)],
     "throttle_user_limit": 100_000,  # Frappe refuses more than 60 new users an hour
 }
 """What the site under test is told for the time of the tests."""

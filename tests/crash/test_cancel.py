@@ -25,7 +25,6 @@ def running(job_type: str, **parameters):
 def deaf_job(fleet: Fleet, workers: int):
     """One that runs, and hears of no cancel."""
     job_type = factory.job_type("deaf", "deaf")
-    frappe.db.commit()
     fleet.hire(workers)
     return running(job_type, seconds=60)
 
@@ -37,7 +36,6 @@ def canceled(job) -> None:
 
 def test_a_handler_learns_of_it_within_two_seconds(fleet: Fleet):
     job_type = factory.job_type("slow", "slow")
-    frappe.db.commit()
     fleet.hire(1)
     job = running(job_type, seconds=60)
     canceled(job)

@@ -11,8 +11,8 @@ import signal
 import frappe
 import pytest
 
-from dartwing_core.jobs import submit_job, submit_jobs
-from tests.support import database, factory, mariadb
+from dartwing_core.jobs import submit_job
+from tests.support import database, factory, mariadb, rows
 from tests.support.fleet import Fleet
 from tests.support.jobs import status
 from tests.support.waiting import until
@@ -23,39 +23,22 @@ pytestmark = [
 ]
 
 JOBS = 60
-COUNT = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = %s"
-
-
-def in_status(job_type: str, status: str) -> int:
-    return database.value(COUNT, job_type, status)
-
-
-def notes() -> tuple[int, int]:
-    total = database.value("SELECT COUNT(*) FROM tabNote WHERE title LIKE 'test JOB-%%'")
-    return total, database.value("SELECT COUNT(DISTINCT title) FROM tabNote WHERE title LIKE 'test JOB-%%'")
-
-
-def submit(job_type: str, numbers: range) -> None:
-    submit_jobs(
-        {"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n, "seconds": 0.1}} for n in numbers
-    )
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["shutdown", "kill"])
 def test_a_restart_of_the_database_loses_no_job_and_doubles_none(fleet: Fleet, how):
     job_type = factory.job_type("row", "write_row", retry_delays="0", max_retries=3)
-    frappe.db.commit()
     fleet.hire(2)
-    submit(job_type, range(JOBS))
+    rows.submit(job_type, JOBS, 0.1)
     frappe.db.commit()
-    until(lambda: in_status(job_type, "Completed") >= 5, 30, "the first jobs")
-    submit(job_type, range(JOBS, JOBS + 5))  # of a transaction that the restart undoes
+    until(lambda: rows.in_status(job_type) >= 5, 30, "the first jobs")
+    rows.submit(job_type, 5, first=JOBS)  # of a transaction that the restart undoes
     mariadb.stop(how)
     with pytest.raises(database.DRIVER_ERRORS):
         frappe.db.commit()
     mariadb.start()
-    until(lambda: fleet.hire(2) or in_status(job_type, "Completed") == JOBS, 90, "all jobs")
-    assert notes() == (JOBS, JOBS)
+    until(lambda: fleet.hire(2) or rows.in_status(job_type) == JOBS, 90, "all jobs")
+    assert rows.each_ran_once(JOBS)
     assert database.value("SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s", job_type) == JOBS
     fleet.dismiss()
     due = submit_job(job_type, factory.ALPHA, available_at=1)

@@ -10,8 +10,8 @@ import pytest
 from frappe.model.sync import sync_for
 
 from dartwing_core.install import after_migrate
-from dartwing_core.jobs import get_job_history, get_job_status, retry_job, submit_jobs
-from tests.support import database, factory
+from dartwing_core.jobs import get_job_history, get_job_status, retry_job
+from tests.support import database, factory, rows
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted
 from tests.support.waiting import until
@@ -22,33 +22,12 @@ TABLES = ("Background Job", "Background Job Run", "Job Execution Log")
 
 @pytest.fixture
 def job_type() -> str:
-    name = factory.job_type("row", "write_row", max_retries=0)
-    frappe.db.commit()
-    return name
+    return factory.job_type("row", "write_row", max_retries=0)
 
 
 def submit(job_type: str, number: int, seconds: float = 0.05, first: int = 0) -> None:
-    submit_jobs(
-        {"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n, "seconds": seconds}}
-        for n in range(first, first + number)
-    )
+    rows.submit(job_type, number, seconds, first)
     frappe.db.commit()
-
-
-def in_status(job_type: str, status: str) -> int:
-    return database.value(
-        "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = %s", job_type, status
-    )
-
-
-def completed(job_type: str) -> int:
-    return in_status(job_type, "Completed")
-
-
-def assert_each_ran_once(number: int) -> None:
-    for distinct in ("", "DISTINCT"):
-        count = f"SELECT COUNT({distinct} title) FROM tabNote WHERE title LIKE 'test JOB-%%'"
-        assert database.value(count) == number
 
 
 @pytest.mark.timeout(900)
@@ -62,7 +41,7 @@ def test_workers_told_to_end_finish_their_job_and_take_no_other(fleet: Fleet, jo
     def all_done() -> bool:
         nonlocal given, last, number
         fleet.hire(2)
-        done = completed(job_type)
+        done = rows.in_status(job_type)
         if given < warnings and number - done < 40:  # a loaded machine warns more slowly than it works
             submit(job_type, 40, first=number)
             number += 40
@@ -74,17 +53,16 @@ def test_workers_told_to_end_finish_their_job_and_take_no_other(fleet: Fleet, jo
     until(all_done, size(180, 600), "all jobs")
     assert given == warnings
     assert database.value(ATTEMPTS, job_type) == number, "a warm shutdown costs no attempt"
-    assert_each_ran_once(number)
+    assert rows.each_ran_once(number)
 
 
 def test_a_worker_told_twice_or_with_its_work_horse_costs_an_attempt_and_no_job(fleet: Fleet):
     # Seen failing (stuck in Running) without `rescue.sweep` in the sweep.
     job_type = factory.job_type("hanging", f"{factory.FAULTS}.first_hangs", max_retries=0)
-    frappe.db.commit()
     submit(job_type, 2, seconds=60)
     fleet.hire(2)
     cold, grouped = fleet.workers
-    until(lambda: in_status(job_type, "Running") == 2, 15, "two attempts")
+    until(lambda: rows.in_status(job_type, "Running") == 2, 15, "two attempts")
     for horse in fleet.horses():
         if horse.ppid() == grouped.pid:
             horse.send_signal(signal.SIGTERM)
@@ -95,9 +73,9 @@ def test_a_worker_told_twice_or_with_its_work_horse_costs_an_attempt_and_no_job(
     cold.signal(signal.SIGTERM)
     until(lambda: all(worker.popen.poll() is not None for worker in (cold, grouped)), 15, "the end of both workers")
     fleet.hire(2)
-    until(lambda: completed(job_type) == 2, 30, "both jobs")
+    until(lambda: rows.in_status(job_type) == 2, 30, "both jobs")
     assert database.value(ATTEMPTS, job_type) == 4
-    assert_each_ran_once(2)
+    assert rows.each_ran_once(2)
 
 
 @pytest.mark.timeout(300)
@@ -106,16 +84,16 @@ def test_a_migration_under_load_loses_no_job(fleet: Fleet, job_type, size):
     number = size(400, 800)
     fleet.hire(2)
     submit(job_type, number)
-    until(lambda: completed(job_type) >= 5, 30, "the first jobs")
+    until(lambda: rows.in_status(job_type) >= 5, 30, "the first jobs")
     sync_for("dartwing_core", force=True)
     after_migrate()
     frappe.db.commit()
     for table in TABLES:  # as a new column would: the table is rebuilt while workers write to it
         frappe.db.sql_ddl(f"ALTER TABLE `tab{table}` FORCE")
     frappe.clear_cache()
-    assert completed(job_type) < number, "there was load all the time"
-    until(lambda: fleet.hire(2) or completed(job_type) == number, 90, "all jobs")
-    assert_each_ran_once(number)
+    assert rows.in_status(job_type) < number, "there was load all the time"
+    until(lambda: fleet.hire(2) or rows.in_status(job_type) == number, 90, "all jobs")
+    assert rows.each_ran_once(number)
 
 
 def rename(job_type: str, path: str) -> None:
@@ -127,7 +105,6 @@ def rename(job_type: str, path: str) -> None:
 
 def test_jobs_whose_handler_is_gone_are_dead_with_a_clear_message_and_live_again_after_mending(fleet: Fleet):
     job_type = factory.job_type("row", "write_row", max_retries=2)
-    frappe.db.commit()
     # Seen failing (Failed, to be retried in vain) without both `frappe.ValidationError` in `FRAPPE_PERMANENT` and the
     # rule for HTTP status 400 to 499.
     job = submitted(job_type)
@@ -145,15 +122,4 @@ def test_jobs_whose_handler_is_gone_are_dead_with_a_clear_message_and_live_again
     frappe.db.commit()
     until(lambda: status(job) == "Completed", 20, "the retry")
     assert [event["to_status"] for event in get_job_history(job.name)["history"]].count("Dead Letter") == 1
-    assert_each_ran_once(1)
-
-
-def test_waiting_jobs_run_the_new_handler_of_their_type(fleet: Fleet, job_type):
-    job = submitted(job_type, text="new")
-    document = frappe.get_doc("Job Type", job_type)
-    document.handler_method = "dartwing_core.handlers.samples.echo_job"
-    document.save()
-    frappe.db.commit()
-    fleet.hire(1)
-    until(lambda: status(job) == "Completed", 20, "the job")
-    assert get_job_status(job.name)["result"] == {"echo": {"text": "new"}}
+    assert rows.each_ran_once(1)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import frappe
-
 from dartwing_core.jobs import get_job_history, get_job_status
-from tests.support import database, factory
+from tests.support import factory
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted
+from tests.support.rows import notes
 from tests.support.waiting import until
 
 # What the first attempt comes to: settled by the executor, ended by the rescue, or not disturbed at all.
@@ -24,7 +23,6 @@ def test_a_job_that_ends_its_process_is_settled_or_rescued(fleet: Fleet):
     # Seen failing: "exit" and "keyboard" are lost, not Failed, without `except BaseException` in `Attempt.make`;
     # "os_exit" and "SIGTERM" stay Running without `rescue.sweep` in the sweep.
     job_type = factory.job_type("ending", f"{factory.FAULTS}.ends_its_process", max_retries=1, retry_delays="0")
-    frappe.db.commit()
     fleet.hire(1)
     (worker,) = fleet.workers
     jobs = {what: submitted(job_type, what=what) for what in FIRST_ENDS}
@@ -33,5 +31,5 @@ def test_a_job_that_ends_its_process_is_settled_or_rescued(fleet: Fleet):
         first = get_job_history(job.name)["history"][3]
         assert first["message"].startswith(FIRST_ENDS[what]), what
         assert get_job_status(job.name)["attempt"] == (1 if what == "SIGINT" else 2)
-        assert database.value("SELECT COUNT(*) FROM tabNote WHERE title = %s", f"test {job.name}") == 1
+        assert notes(job) == 1
     assert worker.popen.poll() is None

@@ -13,14 +13,11 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import get_job_history, get_job_status
-from tests.support import database, factory
+from tests.support import factory
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted
+from tests.support.rows import notes
 from tests.support.waiting import until
-
-
-def rows(job) -> int:
-    return database.value("SELECT COUNT(*) FROM tabNote WHERE title = %s", f"test {job.name}")
 
 
 def attempts(job) -> list[tuple[int, str]]:
@@ -33,9 +30,7 @@ def attempts(job) -> list[tuple[int, str]]:
 
 @pytest.fixture
 def job_type() -> str:
-    name = factory.job_type("row", "write_row", max_retries=0)
-    frappe.db.commit()
-    return name
+    return factory.job_type("row", "write_row", max_retries=0)
 
 
 def test_the_job_of_a_killed_work_horse_is_done_by_the_next(fleet: Fleet, job_type):
@@ -47,7 +42,7 @@ def test_the_job_of_a_killed_work_horse_is_done_by_the_next(fleet: Fleet, job_ty
     until(lambda: (1, "Failed") in attempts(job), 15, "the rescue")
     assert time.monotonic() - killed < 10
     until(lambda: status(job) == "Completed", 20, "the second attempt")
-    assert rows(job) == 1
+    assert notes(job) == 1
     assert attempts(job) == [(1, "Failed"), (2, "Completed")]
     messages = [event["message"] for event in get_job_history(job.name)["history"]]
     assert "Worker lost, to be tried again" in messages
@@ -57,7 +52,6 @@ def test_the_job_of_a_killed_work_horse_is_done_by_the_next(fleet: Fleet, job_ty
 def test_a_job_that_kills_its_worker_each_time_is_dead_after_three(fleet: Fleet):
     # Not timed out, though its limit was over when somebody looked. Seen failing with `age` in `_outlived_its_limit`.
     job_type = factory.job_type("poison", "kill_itself", max_retries=5, default_timeout=3)
-    frappe.db.commit()
     fleet.hire(1)
     job = submitted(job_type)
     until(lambda: status(job) == "Dead Letter", 60, "the end of the poison job")
@@ -79,5 +73,5 @@ def test_a_worker_that_wakes_after_its_rescue_changes_nothing(fleet: Fleet, job_
     until(lambda: not horse.is_running() or horse.status() == "zombie", 20, "the late attempt's end")
     frappe.db.rollback()
     assert get_job_history(job.name) == before
-    assert rows(job) == 1
+    assert notes(job) == 1
     assert attempts(job) == [(1, "Failed"), (2, "Completed")]

@@ -23,7 +23,6 @@ def test_a_running_job_goes_on_beside_an_open_operation_on_its_neighbour(site, f
     # Seen failing: the server locked the gap for the rows of newer jobs. The heartbeat waited there longer than its
     # lease, the attempt counted as lost, and the job ran twice.
     quiet = factory.job_type("quiet", "quiet")
-    frappe.db.commit()
     old = submitted(quiet, seconds=0)
     run(old)
     frappe.db.set_value("Background Job", old.name, "status", "Dead Letter")

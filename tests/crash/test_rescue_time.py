@@ -58,7 +58,6 @@ def job_types() -> tuple[str, str]:
     """One whose first attempt hangs, and one of small jobs; each has a queue of its own."""
     victims = factory.job_type("victim", f"{factory.FAULTS}.first_hangs", queue="short")
     others = factory.job_type("other", "quiet", queue="long")
-    frappe.db.commit()
     return victims, others
 
 

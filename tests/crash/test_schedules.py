@@ -48,20 +48,3 @@ def test_a_killed_sweeper_leaves_a_due_time_to_the_next_one(site):
     assert state(found).next_run_epoch > clock.now_epoch()
     sweeper.sweep()
     assert due_times(found) == [due]
-
-
-def test_agents_side_by_side_make_one_job_for_each_due_time(site):
-    schedules = [made(factory.job_type("plain"), **every(1, missed_runs="Catch Up", catch_up_limit=100))]
-    schedules += [made("test_plain", **every(1, missed_runs="Catch Up", catch_up_limit=100)) for _number in range(4)]
-    now = float(int(clock.now_epoch()))
-    for found in schedules:  # an hour behind
-        schedule_store.update(found.name, {"anchor_epoch": now - 3_600} | schedule_store.next_columns(now - 3_540))
-    frappe.db.commit()
-    agents = [processes.start_agent() for _number in range(3)]
-    try:
-        until(lambda: all(state(found).next_run_epoch > now for found in schedules), 60, "the runs")
-    finally:
-        for agent in agents:
-            agent.stop()
-    for found in schedules:
-        assert due_times(found)[:60] == [now - 3_600 + minute * 60 for minute in range(1, 61)]

@@ -8,42 +8,23 @@ import time
 
 import frappe
 
-from dartwing_core.jobs import get_job_status, submit_job, submit_jobs
+from dartwing_core.jobs import get_job_status, submit_job
 from dartwing_core.jobs.sweep import sweeper
-from tests.support import database, factory, processes
+from tests.support import database, factory, processes, rows
 from tests.support.fleet import Fleet
 from tests.support.jobs import entries, submitted
 from tests.support.waiting import until
 
 
-def completed(job_type: str) -> int:
-    return database.value(
-        "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Completed'", job_type
-    )
-
-
-def notes() -> tuple[int, int]:
-    total = database.value("SELECT COUNT(*) FROM tabNote WHERE title LIKE 'test JOB-%%'")
-    return total, database.value("SELECT COUNT(DISTINCT title) FROM tabNote WHERE title LIKE 'test JOB-%%'")
-
-
-def submit_many(job_type: str, number: int) -> None:
-    submit_jobs(
-        {"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n, "seconds": 0.02}}
-        for n in range(number)
-    )
-    frappe.db.commit()
-
-
 def test_flushing_redis_loses_no_job(fleet: Fleet):
     job_type = factory.job_type("row", "write_row")
-    frappe.db.commit()
     fleet.hire(2)
-    submit_many(job_type, 100)
-    until(lambda: completed(job_type) > 5, 20, "the first jobs")
+    rows.submit(job_type, 100, 0.02)
+    frappe.db.commit()
+    until(lambda: rows.in_status(job_type) > 5, 20, "the first jobs")
     processes.queue_client().flushdb()
-    until(lambda: completed(job_type) == 100, 60, "all jobs")
-    assert notes() == (100, 100)
+    until(lambda: rows.in_status(job_type) == 100, 60, "all jobs")
+    assert rows.each_ran_once(100)
 
 
 def test_a_redis_that_hangs_delays_a_submit_by_seconds_and_fails_none(site, monkeypatch):
@@ -64,9 +45,9 @@ def test_a_redis_that_hangs_delays_a_submit_by_seconds_and_fails_none(site, monk
 
 def test_killed_database_connections_lose_no_job(fleet: Fleet):
     job_type = factory.job_type("row", "write_row", retry_delays="0", max_retries=10)
-    frappe.db.commit()
     fleet.hire(2)
-    submit_many(job_type, 60)
+    rows.submit(job_type, 60, 0.02)
+    frappe.db.commit()
     own = frappe.db._conn.thread_id()
 
     def kill_others() -> None:
@@ -85,7 +66,7 @@ def test_killed_database_connections_lose_no_job(fleet: Fleet):
     def all_done() -> bool:
         nonlocal last, rounds
         fleet.hire(2)
-        done = completed(job_type)
+        done = rows.in_status(job_type)
         if done >= last + 5 and rounds < 8:
             last, rounds = done, rounds + 1
             kill_others()
@@ -93,4 +74,4 @@ def test_killed_database_connections_lose_no_job(fleet: Fleet):
 
     until(all_done, 90, "all jobs")
     assert rounds >= 5
-    assert notes() == (60, 60)
+    assert rows.each_ran_once(60)

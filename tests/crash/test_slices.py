@@ -12,13 +12,12 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import submit_jobs
-from tests.support import database, factory
+from tests.support import database, factory, rows
 from tests.support.fleet import Fleet
 from tests.support.waiting import until
 from tests.support.watch import Watch
 
 CAP = 2
-IN_STATUS = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = %s"
 RUNNING = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Running'"
 PROCESSES = (
     "SELECT COUNT(DISTINCT l.worker) FROM `tabJob Execution Log` l JOIN `tabBackground Job` j"
@@ -28,7 +27,6 @@ LOST = (
     "SELECT COUNT(*) FROM `tabJob Execution Log` l JOIN `tabBackground Job` j ON j.name = l.background_job"
     " WHERE j.job_type = %s AND l.message LIKE 'Worker lost%%'"
 )
-NOTES = "SELECT COUNT({} title) FROM tabNote WHERE title LIKE 'test JOB-%%'"
 
 
 class Jobs:
@@ -52,7 +50,7 @@ class Jobs:
         return jobs
 
     def done(self) -> int:
-        return sum(database.value(IN_STATUS, job_type, "Completed") for job_type in self.job_types)
+        return sum(rows.in_status(job_type) for job_type in self.job_types)
 
 
 def outlive_kills(fleet: Fleet, jobs: Jobs, kills: int, seconds: float) -> None:
@@ -79,7 +77,7 @@ def test_kills_in_the_middle_of_slices_lose_nothing_and_double_nothing(fleet: Fl
     jobs = Jobs(job_type)
     jobs.submit(size(500, 2_000))
     outlive_kills(fleet, jobs, size(20, 60), size(240, 1_200))
-    assert [database.value(NOTES.format(distinct)) for distinct in ("", "DISTINCT")] == [jobs.number] * 2
+    assert rows.each_ran_once(jobs.number)
     again = database.value("SELECT SUM(attempt) - COUNT(*) FROM `tabBackground Job` WHERE job_type = %s", job_type)
     assert again == database.value(LOST, job_type), "a job is made again for no other reason"
     assert again <= fleet.kills, "a process that dies takes the one job along that it was making"
@@ -99,4 +97,4 @@ def test_killed_slices_exceed_no_cap_and_leak_no_slot(fleet: Fleet, size):
         outlive_kills(fleet, jobs, size(8, 40), size(240, 1_200))
     assert watch.looks > 100
     assert watch.most == CAP
-    assert [database.value(NOTES.format(distinct)) for distinct in ("", "DISTINCT")] == [jobs.number] * 2
+    assert rows.each_ran_once(jobs.number)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import frappe
 import pytest
 
 from dartwing_core.jobs import get_job_history, get_job_status
 from tests.support import database, factory, mariadb
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted
+from tests.support.rows import notes
 from tests.support.settings import settings
 from tests.support.waiting import until
 
@@ -24,7 +24,6 @@ def committing() -> int | None:
 
 def test_a_handler_stuck_in_the_database_is_timed_out_and_its_query_ended(fleet: Fleet):
     job_type = factory.job_type("query", "long_query", default_timeout=2, max_retries=0)
-    frappe.db.commit()
     fleet.hire(1)
     job = submitted(job_type, seconds=120)
     until(sleeping_queries, 15, "the query")
@@ -39,7 +38,6 @@ def test_a_handler_stuck_in_the_database_is_timed_out_and_its_query_ended(fleet:
 def test_a_handler_deep_in_c_code_is_timed_out_from_outside(fleet: Fleet):
     # RQ's exception waits until the interpreter is free again, which is longer than anybody wants to wait.
     job_type = factory.job_type("deep", "deep_in_c", default_timeout=2, max_retries=0)
-    frappe.db.commit()
     fleet.hire(2)
     job = submitted(job_type, numbers=10**11)
     until(lambda: status(job) == "Running", 15, "the start")
@@ -54,7 +52,6 @@ def test_a_limit_that_strikes_in_commit_leaves_one_end(fleet: Fleet):
     # Either end is right; both, or a Note beside Timed Out, are not. The worker lives on.
     # Seen failing (stuck in Running) without `renew` in `connection.discard`.
     job_type = factory.job_type("row", "write_row", default_timeout=2, max_retries=1)
-    frappe.db.commit()
     with settings(lease_seconds=60):
         fleet.hire(1)
         job = submitted(job_type, seconds=1)
@@ -65,7 +62,7 @@ def test_a_limit_that_strikes_in_commit_leaves_one_end(fleet: Fleet):
         ended = until(lambda: status(job) != "Running" and status(job), 15, "the end")
     ends = [event["to_status"] for event in get_job_history(job.name)["history"]][3:]
     assert ends == [ended]
-    written = database.value("SELECT COUNT(*) FROM tabNote WHERE title = %s", f"test {job.name}")
+    written = notes(job)
     assert (ended, written) in (("Completed", 1), ("Timed Out", 0))
     after = submitted("echo_job", after="commit")
     until(lambda: status(after) == "Completed", 15, "the worker's next job")

@@ -73,7 +73,6 @@ def test_a_random_graph_runs_in_its_order_and_ends_as_it_should(monkeypatch):
     print(f"GRAPH_SEED={seed}")
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     job_type = factory.job_type("planned", "planned", max_retries=1, retry_delays="0", notify_on="Never")
-    frappe.db.commit()
     nodes = drawn(seed)
     parts = [
         job(

@@ -15,21 +15,19 @@ from dartwing_core.jobs import JobBusyError, cancel_job, executor, get_job_histo
 from dartwing_core.jobs.job import find
 from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.sweep import rescue, sweeper
-from tests.support import attempts, database, factory
+from tests.support import attempts, factory
 from tests.support.jobs import lose, status
+from tests.support.rows import notes
 from tests.support.sessions import in_parallel
 
 pytestmark = pytest.mark.timeout(3600)
-NOTES = "SELECT COUNT(*) FROM tabNote WHERE title = %s"
 
 
 @pytest.fixture
 def job_type(site, monkeypatch) -> str:
     monkeypatch.setattr(sql, "kill_connection", lambda *_arguments: None)  # all jobs are claimed on the test's own
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    name = factory.job_type("row", "write_row", max_retries=0)
-    frappe.db.commit()
-    return name
+    return factory.job_type("row", "write_row", max_retries=0)
 
 
 def submitted(job_type: str, number: int):
@@ -63,10 +61,10 @@ def test_a_worker_that_wakes_after_its_rescue_settles_nothing(job_type, size):
         attempts.of(late).make()
         assert status(job) == ("Queued", "Running", "Completed")[wakes]
         assert ends(job) == ("Failed", "Completed")[: 1 + (wakes == 2)]
-        assert database.value(NOTES, f"test {job.name}") == (wakes == 2)
+        assert notes(job) == (wakes == 2)
         if wakes == 1:
             attempts.of(second).make()
-            assert (ends(job), database.value(NOTES, f"test {job.name}")) == (("Failed", "Completed"), 1)
+            assert (ends(job), notes(job)) == (("Failed", "Completed"), 1)
 
 
 def in_rounds(jobs: list, *actors: Callable[[Any], Any]) -> list[tuple[str, ...]]:
@@ -85,7 +83,7 @@ def in_rounds(jobs: list, *actors: Callable[[Any], Any]) -> list[tuple[str, ...]
     endings = [ends(job) for job in jobs]
     print({ending: endings.count(ending) for ending in set(endings)})
     for job, ending in zip(jobs, endings, strict=True):
-        assert database.value(NOTES, f"test {job.name}") == (ending == ("Completed",))
+        assert notes(job) == (ending == ("Completed",))
     return endings
 
 

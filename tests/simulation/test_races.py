@@ -21,6 +21,7 @@ from dartwing_core.jobs import (
 from dartwing_core.jobs.sweep import sweeper
 from dartwing_core.jobs.types import parameters
 from tests.support import attempts, database, factory
+from tests.support.rows import notes
 from tests.support.sessions import in_parallel
 
 
@@ -35,7 +36,6 @@ def test_of_many_submitters_of_one_key_exactly_one_wins(first_ends, size):
     # Without the named lock in front of the INSERT, all but one lose their whole transaction to a deadlock
     # when the first rolls back.
     job_type = factory.job_type("once", deduplication_window=300)
-    frappe.db.commit()
     submitters = size(16, 64)
     for number in range(size(25, 100)):
         order = itertools.count()
@@ -67,7 +67,6 @@ def test_of_many_submitters_of_one_key_exactly_one_wins(first_ends, size):
 def test_rollbacks_and_savepoint_rollbacks_leave_no_row_and_nothing_to_run(size):
     # The commit after a rollback to a savepoint may ring; whoever answers finds nobody.
     job_type = factory.job_type("plain")
-    frappe.db.commit()
     for number in range(size(200, 1000)):
         frappe.db.savepoint("before_job")
         submit_job(job_type, factory.ALPHA, {"n": number})
@@ -85,7 +84,6 @@ def test_parents_that_settle_at_once_let_their_child_go_once(size, monkeypatch):
     # Seen failing when `child_jobs.release_children` does not look again at whom a child waits for next.
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     job_type = factory.job_type("plain")
-    frappe.db.commit()
     number = 4
     for turn in range(size(25, 200)):
         parents = [submit_job(job_type, factory.ALPHA, {"n": f"{turn} {n}"}) for n in range(number)]
@@ -116,7 +114,6 @@ def test_a_batch_ends_once_whoever_ends_it(against, size, monkeypatch):
     # Seen failing without `batch_store.lock`: callbacks twice.
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     job_type, told = factory.job_type("scripted", "scripted", max_retries=0), factory.job_type("told", "told")
-    frappe.db.commit()
     for turn in range(size(10, 200)):
         parts = [job(job_type, {"plan": ["dead", "ok"] if n == 0 else ["ok"], "n": f"{turn} {n}"}) for n in range(3)]
         found = batch(*parts, on_complete=job(told), on_success=job(told)).submit(factory.ALPHA)
@@ -155,12 +152,11 @@ def retried(name: str) -> None:
 @pytest.mark.timeout(3600)
 def test_one_message_delivered_to_many_runs_once(size):
     job_type = factory.job_type("row", "write_row")
-    frappe.db.commit()
     for number in range(size(25, 200)):
         job = submit_job(job_type, factory.ALPHA, {"n": number, "seconds": 0.01})
         frappe.db.commit()
         results = in_parallel([lambda job=job: executor.execute_job(job.name, 1)] * 8)
         assert not [result for result in results if result is not None], results
-        assert database.value("SELECT COUNT(*) FROM tabNote WHERE title = %s", f"test {job.name}") == 1
+        assert notes(job) == 1
         starts = [event for event in get_job_history(job.name)["history"] if event["to_status"] == "Running"]
         assert len(starts) == 1

@@ -15,9 +15,15 @@ from tests.support import factory, http, processes
 @pytest.fixture
 def job_type(site) -> str:
     """A Job Type whose handler does next to nothing."""
-    name = factory.job_type("plain")
+    return factory.job_type("plain")
+
+
+@pytest.fixture
+def admin(site) -> str:
+    """An admin of Test Alpha."""
+    user = factory.user("ada", factory.ALPHA, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
     frappe.db.commit()
-    return name
+    return user
 
 
 @pytest.fixture

@@ -8,11 +8,10 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import submit_jobs
-from dartwing_core.jobs.job import notices
-from dartwing_core.jobs.lib import clock, config
+from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.sweep import alerts
-from tests.support import database, factory
-from tests.support.jobs import run, set_columns, submitted
+from tests.support import factory
+from tests.support.jobs import set_columns, submitted
 from tests.support.settings import settings
 
 
@@ -128,32 +127,3 @@ def test_they_can_be_muted(manager):
         dead(2)
         assert alerts.check_alerts() == []
     assert told(manager) == []
-
-
-def test_what_broke_off_is_told_the_next_time(manager, monkeypatch):
-    with settings(alert_dead_letters=1):
-        dead(2)
-        monkeypatch.setattr(notices, "add_notice", fail)
-        with pytest.raises(RuntimeError):
-            alerts.check_alerts()
-        monkeypatch.undo()
-        assert alerts.check_alerts() == ["dead letters"]
-    assert len(told(manager)) == 1
-
-
-def fail(*_arguments, **_named):
-    raise RuntimeError("asked to fail")
-
-
-def test_jobs_that_run_through_raise_nothing(manager):
-    run(submitted(factory.job_type("plain")))
-    assert alerts.check_alerts() == []
-
-
-def test_counting_stops_at_the_threshold_and_goes_along_an_index():
-    dead(5)
-    with settings(alert_dead_letters=3):
-        found = database.plans(alerts.check_alerts, config.JOB)
-    by_status = [query for query, step in found if "status" in step["key"]]
-    assert len(by_status) == 2, found
-    assert all("LIMIT" in query for query in by_status)

@@ -1,27 +1,30 @@
-"""What goes wrong around a handler: in the database, its exceptions, the settle itself (regressions 22, 26, 32)."""
+"""What goes wrong around a handler: in the database, its exceptions, the settle itself (regressions 22, 26, 32).
+
+And what it may do: checkpoints, snoozing, steps.
+"""
 
 from __future__ import annotations
 
-import inspect
+import json
 import threading
 
 import frappe
 import pytest
-from frappe.database.database import Database
 
 from dartwing_core.jobs import JobContext, executor, get_job_history, get_job_status
 from dartwing_core.jobs.job import runs
-from dartwing_core.jobs.lib import config, sql
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import contents, database, factory
 from tests.support.handlers import DEADLOCK_ROWS
-from tests.support.jobs import run, submitted
+from tests.support.jobs import messages, run, submitted
+from tests.support.lifecycle import made
+from tests.support.rows import notes
 from tests.support.sessions import in_parallel
 
 pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
 
 
-def notes() -> int:
+def own_notes() -> int:
     return database.value("SELECT COUNT(*) FROM tabNote WHERE title LIKE 'test note%%'")
 
 
@@ -43,27 +46,18 @@ def test_a_swallowed_deadlock_never_ends_completed_without_the_lost_writes(then)
     after = run(job)
     assert (after["status"], after["error_type"]) == ("Failed", "Transient")
     assert "undid this job's transaction" in after["error_message"]
-    assert notes() == 0
+    assert own_notes() == 0
 
 
 @pytest.mark.usefixtures("deadlock_rows")
 def test_a_handler_that_rolls_back_after_a_deadlock_and_begins_again_completes():
     job = submitted(factory.job_type("deadlock", "deadlocked"), title="test note", then="rollback")
     assert run(job)["status"] == "Completed"
-    assert notes() == 2
-
-
-@pytest.mark.usefixtures("deadlock_rows")
-@pytest.mark.skipif("chain" not in inspect.signature(Database.commit).parameters, reason="commit(chain) is Frappe 16's")
-@pytest.mark.parametrize(("then", "status", "rows"), [("chain", "Failed", 0), ("rollback_chain", "Completed", 2)])
-def test_chained_transactions_are_watched_too(then, status, rows):
-    job = submitted(factory.job_type("deadlock", "deadlocked"), title="test note", then=then)
-    assert run(job)["status"] == status
-    assert notes() == rows
+    assert own_notes() == 2
 
 
 def test_what_a_handler_makes_of_the_time_limit_is_a_time_limit_still(monkeypatch):
-    # I9. Broken by taking `_actual_error` out of `executor.Attempt.make`: Dead Letter at once, for a permanent error.
+    # I9. Broken by taking `_actual_error` out of `Attempt.make`: Dead Letter at once, for a permanent error.
     monkeypatch.setattr(JobContext, "remaining_seconds", lambda self: 0.0)
     job = submitted(factory.job_type("note", "add_note", max_retries=2), title="test note", then="fail_for_good")
     after = run(job)
@@ -88,30 +82,8 @@ def test_the_first_checkpoints_of_two_jobs_do_not_deadlock(monkeypatch):
     assert [get_job_status(job.name)["error_message"] for job in jobs] == ["asked to fail"] * 2
 
 
-def test_a_handler_may_change_the_schema():
-    # DDL ends the transaction without losing anything; a savepoint as a tell-tale would take it for a deadlock.
-    job = submitted(factory.job_type("ddl", "changes_the_schema"), title="test note")
-    assert run(job)["status"] == "Completed"
-    assert notes() == 1
-
-
-def test_an_exception_that_cant_be_looked_at_is_a_failure_like_another():
-    after = run(submitted(factory.job_type("odd", "raises_something_odd")))
-    assert (after["status"], after["error_message"]) == ("Failed", "OddError")
-
-
-def test_a_failure_whose_rules_cant_be_read_is_retried(monkeypatch):
-    def unreadable(_name):
-        raise ValueError("delays")
-
-    monkeypatch.setattr(config, "retry_policy", unreadable)
-    after = run(submitted(factory.job_type("note", "add_note"), title="test note", then="fail_for_good"))
-    assert (after["status"], after["error_message"]) == ("Failed", "PermanentError")
-
-
-@pytest.mark.parametrize("seconds", ["inf", "1e300"])
-def test_a_snooze_is_a_year_at_most_and_a_number(seconds):
-    after = run(submitted(factory.job_type("snooze", "snoozes_for"), seconds=seconds))
+def test_a_snooze_is_a_year_at_most_and_a_number():
+    after = run(submitted(factory.job_type("snooze", "snoozes_for"), seconds="inf"))
     assert after["status"] == "Pending"
     assert "3.1536e+07 s" in get_job_history(after["job_id"])["history"][-1]["message"]
     assert run(submitted(factory.job_type("snooze", "snoozes_for"), seconds="nan"))["status"] != "Pending"
@@ -159,24 +131,54 @@ def test_a_table_changed_under_an_attempt_costs_no_retry(times, ends):
         after = run(job, attempt)
         assert (after["status"], after["retry_count"]) == (end, 0)
         sweeper.sweep()
-    assert database.value("SELECT COUNT(*) FROM tabNote WHERE title = %s", f"test {job.name}") == ("Completed" in ends)
+    assert notes(job) == ("Completed" in ends)
     assert "migration" in "".join(event["message"] for event in get_job_history(job.name)["history"])
 
 
-def test_a_sweep_whose_snapshot_is_older_than_a_migration_takes_another():
-    # Seen failing (0) without `TABLE_CHANGED` in `server_errors.CONFLICTS`.
-    job = submitted(factory.job_type("plain"), n=1)
+def test_a_retry_goes_on_from_the_checkpoint():
+    job = submitted(made("batches", retry_delays="0"), batches=4, fail_after=3)
+    assert run(job)["status"] == "Failed"
+    assert notes(job) == 2, "what came after the last checkpoint was rolled back"
+    sweeper.sweep()
+    status = run(job, 2)
+    assert (status["status"], status["result"]) == ("Completed", {"first": 2})
+    assert notes(job) == 4
+
+
+def test_snoozing_costs_no_retry_and_keeps_no_writes():
+    job = submitted(made("snoozes", max_retries=0), until=3)
+    for attempt in (1, 2):
+        status = run(job, attempt)
+        assert (status["status"], status["retry_count"], status["attempt"]) == ("Pending", 0, attempt)
+        sweeper.sweep()
+    assert run(job, 3)["status"] == "Completed"
+    assert notes(job) == 0
+    assert "Snoozed for 0 s" in messages(job)
+
+
+def test_steps_are_kept_with_their_states():
+    job = submitted(made("stepped"))
     run(job)
-    looks = []
+    steps = frappe.db.get_value("Background Job Run", {"background_job": job.name}, "steps")
+    assert json.loads(steps) == [{"name": "read", "state": "done"}, {"name": "write", "state": "active"}]
 
-    def look_and_migrate() -> int:
-        found = frappe.db.sql("SELECT 1 FROM tabNote LIMIT 1")
-        if not looks:
-            with database.another_connection() as other, other.cursor() as cursor:
-                cursor.execute("ALTER TABLE `tabBackground Job` FORCE")
-        looks.append(found)
-        return len(frappe.db.sql("SELECT name FROM `tabBackground Job` WHERE name = %s", job.name))
 
-    frappe.db.rollback()
-    assert sql.committed(look_and_migrate) == 1
-    assert len(looks) == 2
+@pytest.mark.parametrize(
+    ("what", "status", "rows"),
+    [
+        ("user", "Completed", 1),
+        ("savepoint", "Completed", 1),
+        ("output", "Completed", 1),
+        ("callback", "Completed", 1),
+        ("fork", "Completed", 1),
+        ("rollback", "Completed", 0),
+        ("close", "Failed", 0),
+        ("refuse", "Failed", 0),
+    ],
+)
+def test_an_untidy_handler_ends_in_one_clear_state(what, status, rows):
+    job = submitted(made("untidy"), what=what)
+    assert run(job)["status"] == status
+    assert notes(job) == rows
+    assert frappe.session.user == "Administrator"
+    assert run(submitted("echo_job", n=what))["status"] == "Completed", "the worker goes on"

@@ -15,13 +15,13 @@ from dartwing_core.jobs import enqueue, executor, get_job_history, get_job_statu
 from dartwing_core.jobs.job import event_jobs, events
 from dartwing_core.jobs.lib import connection
 from dartwing_core.jobs.line import queue_view
-from dartwing_core.jobs.rq import doorbells, redis_queue
+from dartwing_core.jobs.rq import redis_queue
 from dartwing_core.jobs.run import between
 from dartwing_core.jobs.run.attempt import Attempt
 from tests.support import database, factory, processes, remains
 from tests.support.jobs import submitted, submitted_by, submitted_for
 from tests.support.remains import REMAINS
-from tests.support.slices import ENTRY, WORKER, run_slice, statuses
+from tests.support.slices import run_slice, statuses
 
 # RQ's class for time limits takes the alarm that pytest-timeout uses.
 pytestmark = [pytest.mark.usefixtures("no_sweeps"), pytest.mark.timeout(300, method="thread")]
@@ -30,9 +30,7 @@ OTHER = frappe._dict(name="of another job")
 
 
 def of_faults(name: str) -> str:
-    found = factory.job_type(name.replace("_", " "), f"{factory.FAULTS}.{name}", max_retries=0)
-    frappe.db.commit()
-    return found
+    return factory.job_type(name.replace("_", " "), f"{factory.FAULTS}.{name}", max_retries=0)
 
 
 @pytest.fixture
@@ -64,7 +62,6 @@ def test_two_tenants_jobs_in_turn_share_nothing_of_frappes_context(alice, bob, m
 def test_the_connection_is_renewed_after_an_attempt_that_did_not_simply_complete(end):
     leave = factory.job_type("leaves", f"{factory.REMAINS}.leaves_a_variable", max_retries=0, default_timeout=1)
     look = factory.job_type("looks", f"{factory.REMAINS}.looks_for_a_variable")
-    frappe.db.commit()
     if end == "is a function":
         enqueue(f"{factory.REMAINS}.set_variable", job_organization=factory.ALPHA)
         frappe.db.commit()
@@ -73,13 +70,6 @@ def test_the_connection_is_renewed_after_an_attempt_that_did_not_simply_complete
     after = submitted(look, n=2)
     run_slice(OTHER)
     assert get_job_status(after.name)["result"] == {"left": None}
-
-
-def test_a_process_that_has_grown_much_runs_no_other_job(job_type, monkeypatch):
-    jobs = [submitted(job_type, n=n) for n in range(2)]
-    monkeypatch.setattr(between, "MEMORY_LIMIT", 0)
-    run_slice(jobs[0])
-    assert statuses(jobs) == ["Completed", "Queued"]
 
 
 def test_a_process_that_grows_in_a_short_job_runs_no_other_job(shared, monkeypatch):
@@ -173,23 +163,6 @@ def test_what_a_job_has_left_to_its_commit_is_done_whatever_becomes_of_the_engin
     assert client.llen(redis_queue.list_key("long")) == done
 
 
-@pytest.mark.parametrize("front", [["other"], ["ours", "other"]])
-def test_others_wait_for_a_worker_also_behind_entries_of_ours(site, front):
-    # Seen failing: with one of ours in front a slice lasted five seconds instead of a tenth of one.
-    client = processes.queue_client()
-    key, ours = redis_queue.list_key("default"), redis_queue.entry_prefix()
-    client.delete(key)
-    client.rpush(key, *(one.replace("ours", ours) for one in front))
-    entry = doorbells.Entry(ENTRY, 300, WORKER, "default", ("default",))
-    entry.refresh_now()
-    assert entry.is_awaited
-    client.delete(key)
-    client.rpush(key, ours)
-    entry.refresh_now()
-    assert not entry.is_awaited
-    client.delete(key)
-
-
 # The time limit at any moment ---------------------------------------------------------------------------------------
 
 
@@ -230,7 +203,6 @@ class Alarm:
 
 def test_a_time_limit_at_any_line_of_the_engine_loses_and_doubles_nothing(site, shared, monkeypatch, size):
     kind = factory.job_type("writes", f"{factory.FAULTS}.writes_a_note", max_retries=0, default_timeout=200)
-    frappe.db.commit()
     line, step, wrong = 4, size(23, 1), []  # the first lines pass before any limit is over
     while True:
         alarm = Alarm(line)

@@ -8,7 +8,6 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import (
-    DuplicateJobError,
     JobBusyError,
     cancel_jobs,
     delete_jobs,
@@ -20,10 +19,8 @@ from dartwing_core.jobs.lib import named_locks
 from dartwing_core.jobs.operations import dead_letters
 from dartwing_core.jobs.submit import dedup
 from tests.support import database, factory
-from tests.support.database import statements
-from tests.support.jobs import run, set_columns, status, submitted_by, submitted_for
-from tests.support.races import claimed, elsewhere
-from tests.support.sessions import as_user
+from tests.support.jobs import run, status, submitted_by, submitted_for
+from tests.support.sessions import as_user, claimed, elsewhere
 
 NOWHERE = "JOB-1K00000000000NOWHERE"
 DEADLOCK = database.DRIVERS[0].OperationalError(1213, "Deadlock found")
@@ -93,27 +90,6 @@ def dead_twin(user: str, kind: str):
     return job
 
 
-def test_a_refused_one_leaves_nothing_half_done(alice):
-    # Seen failing: without the savepoint, the batch is open again though its job was not retried.
-    kind = factory.job_type("note", "add_note", deduplication_window=300)
-    frappe.set_user(alice)
-    parameters = {"title": "test twin", "then": "fail_for_good"}
-    batch = submit_batch(factory.ALPHA, [{"job_type": kind, "parameters": parameters}])
-    frappe.db.commit()
-    frappe.set_user("Administrator")
-    job = frappe.get_doc("Background Job", {"parent_batch": batch.name})
-    run(job)
-    end_window(job)
-    submitted_by(alice, kind, **parameters)
-    assert frappe.db.get_value("Job Batch", batch.name, "status") == "Failed"
-    with pytest.raises(DuplicateJobError):
-        engine.retry_job(job.name)
-    frappe.db.rollback()
-    answer = asked(retry_jobs, alice, [job])
-    assert answer["done"] == []
-    assert frappe.db.get_value("Job Batch", batch.name, "status") == "Failed"
-
-
 def fail_at_the_second(part: str, monkeypatch, error: Exception | None = None) -> None:
     """Let this operation of the engine fail for its second job, with an error that refuses nothing."""
     work, seen = getattr(engine, part), []
@@ -130,23 +106,17 @@ def fail_at_the_second(part: str, monkeypatch, error: Exception | None = None) -
     monkeypatch.setattr(engine, part, fails)
 
 
-@pytest.mark.parametrize("operation", ["cancel_jobs", "bulk_retry_dead_letter"])
-def test_an_error_of_another_kind_leaves_nothing_done(alice, monkeypatch, operation):
-    # Seen failing: who caught the error and committed had canceled or retried half of the jobs.
-    if operation == "cancel_jobs":
-        jobs = [submitted_by(alice, factory.job_type("plain"), n=number) for number in range(2)]
-        ask, part, before = lambda: cancel_jobs([job.name for job in jobs]), "cancel_job", "Queued"
-    else:
-        kind = factory.job_type("note", "add_note")
-        jobs = [submitted_by(alice, kind, title=f"test {number}", then="fail_for_good") for number in range(2)]
-        for job in jobs:
-            run(job)
-        ask, part, before = dead_letters.bulk_retry_dead_letter, "retry_job", "Dead Letter"
-    fail_at_the_second(part, monkeypatch)
+def test_an_error_of_another_kind_leaves_nothing_done(alice, monkeypatch):
+    # Seen failing: who caught the error and committed had retried half of the jobs.
+    kind = factory.job_type("note", "add_note")
+    jobs = [submitted_by(alice, kind, title=f"test {number}", then="fail_for_good") for number in range(2)]
+    for job in jobs:
+        run(job)
+    fail_at_the_second("retry_job", monkeypatch)
     with pytest.raises(RuntimeError, match="no disk left"):
-        as_user(alice, ask)
+        as_user(alice, dead_letters.bulk_retry_dead_letter)
     frappe.db.commit()
-    assert [status(job) for job in jobs] == [before, before]
+    assert [status(job) for job in jobs] == ["Dead Letter", "Dead Letter"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no disk left"), DEADLOCK])
@@ -163,18 +133,6 @@ def test_an_error_of_another_kind_stops_no_running_job(alice, monkeypatch, error
     assert (database.value(asked), [status(job) for job in jobs]) == (0, ["Running", "Running"])
     elsewhere(as_user, alice, lambda: cancel_jobs([jobs[0].name]))  # no lock of it is held
     assert database.value(asked) == 1
-
-
-def test_an_error_leaves_an_earlier_cancel_of_the_transaction(alice, monkeypatch):
-    jobs = [submitted_by(alice, factory.job_type("plain"), n=number) for number in range(2)]
-    for job in jobs:
-        claimed(job)
-    as_user(alice, lambda: cancel_jobs([jobs[0].name]))
-    fail_at_the_second("cancel_job", monkeypatch)
-    with pytest.raises(RuntimeError, match="no disk left"):
-        as_user(alice, lambda: cancel_jobs([job.name for job in jobs]))
-    frappe.db.commit()
-    assert database.value("SELECT COUNT(*) FROM `tabBackground Job Run` WHERE cancel_requested = 1") == 1
 
 
 def test_contents_are_locked_before_rows(alice):
@@ -234,39 +192,9 @@ def test_a_job_is_retried_whose_twin_has_ended_meanwhile(alice):
     frappe.db.rollback()
 
 
-def test_running_jobs_are_canceled_last(alice):
-    # Seen failing: an attempt that ended meanwhile waited for a cancel of hundreds of jobs, then ended without it.
-    kind = factory.job_type("plain", deduplication="Never")
-    running, *waiting = (submitted_by(alice, kind, n=n) for n in range(4))
-    set_columns(running, status="Running", attempt=1)
-    frappe.set_user(alice)
-    answer = cancel_jobs([running.name, *(job.name for job in waiting)])
-    assert answer["done"][-1] == running.name
-    assert len(answer["done"]) == 4
-    frappe.db.rollback()
-
-
 def test_names_given_twice_count_once_and_missing_ones_are_refused(mixed, alice):
     frappe.set_user(alice)
     answer = cancel_jobs([mixed["waiting"].name, mixed["waiting"].name, NOWHERE])
     assert answer["done"] == [mixed["waiting"].name]
     assert list(answer["refused"]) == [NOWHERE]
     assert frappe.local.message_log == [], "the answer says it, no dialog"
-
-
-@pytest.mark.parametrize("operation", [cancel_jobs, retry_jobs])
-def test_what_one_can_not_see_costs_one_statement_together(mixed, bob, operation):
-    # Seen failing with three statements for each: 500 took seconds.
-    names = [mixed["dead"].name, *(f"JOB-1K{number:018}" for number in range(engine.MAX_JOBS - 1))]
-    frappe.set_user(bob)
-    operation(names[:2])  # fills the caches
-    with statements() as seen:
-        answer = operation(names)
-    assert len(seen) <= 3, seen
-    assert answer["done"] == []
-    assert list(answer["refused"]) == names
-    assert {text.replace(name, "$") for name, text in answer["refused"].items()} == {"Background job $ not found."}
-
-
-def test_no_jobs_are_no_error():
-    assert cancel_jobs([]) == {"done": [], "refused": {}}

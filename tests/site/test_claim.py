@@ -1,4 +1,9 @@
-"""Claims the job whose turn it is (`claim`, `queue_view`): turns, order, and nobody in another's way."""
+"""Claims the job whose turn it is (`claim`, `queue_view`): turns, order, caps, and nobody in another's way.
+
+No more jobs run at once than an organization, a Job Type or both together may have; slots are counted from rows. Seen
+failing: without `limits.lock_caps` around the claim more than three of sixteen start; without the fresh snapshot behind
+it too.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,14 @@ import frappe
 import pytest
 import redis
 
-from dartwing_core.jobs import submit_jobs
+from dartwing_core.jobs import submit_job, submit_jobs
 from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.line import claim, queue_view
 from dartwing_core.jobs.rq import redis_queue
-from tests.support import database, factory, processes
-from tests.support.jobs import submitted
-from tests.support.queues import age, one, type_of
+from tests.support import attempts, database, factory, processes
+from tests.support.circuits import change
+from tests.support.jobs import messages, set_columns, status, submitted
+from tests.support.queues import age, listed, one, type_of
 from tests.support.sessions import in_parallel
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -35,12 +41,6 @@ def claim_all(claimer: claim.Claimer, most: int = 1_000) -> list[str]:
 
 def organizations(names: list[str]) -> list[str]:
     return [frappe.db.get_value("Background Job", name, "organization") for name in names]
-
-
-# In line
-
-
-# Turns
 
 
 def test_turns_go_on_from_one_process_to_the_next(job_type):
@@ -89,9 +89,6 @@ def test_turns_of_one_queue_are_not_held_against_an_organization_in_another():
     assert factory.ALPHA in organizations(claim_all(claim.Claimer(["long"]), 2))
 
 
-# Order
-
-
 def test_priority_is_a_head_start_and_then_the_due_time_counts(job_type):
     jobs = {priority: one(job_type, priority) for priority in ("Low", "Normal", "High", "Critical")}
     old = one(job_type, "Normal")
@@ -106,9 +103,6 @@ def test_a_worker_takes_from_the_queues_that_it_serves_alone():
     assert claim_all(claim.Claimer(["long"])) == [slow.name]
     assert claim_all(claim.Claimer(["default"])) == []
     assert claim_all(claim.Claimer(["short", "default"])) == [urgent.name]
-
-
-# In nobody's way
 
 
 def test_a_job_that_somebody_holds_is_passed_by_at_once(job_type):
@@ -130,12 +124,6 @@ def test_many_takers_at_once_take_each_job_once(job_type):
     assert database.value("SELECT MAX(attempt) FROM `tabBackground Job` WHERE job_type = %s", job_type) == 1
 
 
-# Held
-
-
-# What it costs
-
-
 def test_a_look_serves_several_jobs(job_type, monkeypatch):
     submit_many(job_type, 5)
     claimer = claim.Claimer()
@@ -148,44 +136,6 @@ def test_a_look_serves_several_jobs(job_type, monkeypatch):
     assert len(seen) == 2, seen  # the job with its owner's standing, and its start
     assert len(log) == 1
     frappe.db.rollback()
-
-
-def test_a_later_view_keeps_what_an_earlier_one_has_read_ahead(job_type, monkeypatch):
-    # Read anew with each view, the names of 20 organizations cost a statement for each job.
-    monkeypatch.setattr(queue_view, "SHARE", 0)  # each claim has a view of its own
-    names = [*submit_many(job_type, 4), *submit_many(job_type, 4, factory.BETA)]
-    claimer = claim.Claimer()
-    with database.statements() as seen:
-        taken = claim_all(claimer, 4)
-        own = submitted(job_type)
-        age(own, 3_600)  # in front of all that were read
-        frappe.db.commit()
-        taken += [claimer.claim_next().name, claimer.claim_next().name]
-        others = claim.Claimer().claim_next().name
-        taken += claim_all(claimer)
-    assert own.name in taken[4:6], "who gets in front meanwhile is next"
-    assert sorted([*taken, others]) == sorted([*names, own.name]), "each once"
-    ahead = [statement for statement in seen if "`name`,`admission_rank`" in statement]
-    assert len(ahead) <= 6, ahead
-
-
-def test_workers_of_one_line_do_not_run_into_each_other(job_type):
-    # Broken by taking one after the other as read ahead: each would find every second one taken, and ask in vain.
-    names = submit_many(job_type, 40)
-    claimers = [claim.Claimer(workers=2) for _worker in range(2)]
-    taken = [claimer.claim_next() for claimer in claimers]
-    for claimer in claimers:
-        claimer.view.good_until = float("inf")
-    with database.statements() as seen:
-        while True:
-            found = [claimer.claim_with_settle([]) for claimer in claimers]
-            frappe.db.commit()
-            if not any(found):
-                break
-            taken += found
-    assert sorted(job.name for job in taken if job) == sorted(names), "each once, and none is left"
-    assert [job.name for job in taken[:2]] == names[:2], "who looks anew takes the first"
-    assert len([statement for statement in seen if "SKIP LOCKED" in statement]) <= 1.3 * len(names)
 
 
 def test_who_takes_a_job_locks_neither_its_owner_nor_its_organization(job_type):
@@ -230,3 +180,148 @@ def test_each_turn_is_told_with_its_start_and_not_where_that_is_undone(job_type)
     assert claimer.claim_with_settle([])
     sql.commit()
     assert told() == pytest.approx(first + 2)
+
+
+CAP, TAKERS = 3, 16
+RUNNING = "SELECT COUNT(*) FROM `tabBackground Job` WHERE status = 'Running' AND organization = %s"
+
+
+@pytest.fixture(autouse=True)
+def _no_limits_are_left(site: None):
+    yield
+    for organization in (factory.ALPHA, factory.BETA):
+        frappe.db.set_value("Organization", organization, "max_running", 0)
+    frappe.db.commit()
+
+
+def type_with(**limits: int) -> str:
+    return factory.job_type("capped", **limits)
+
+
+def cap_organization(number: int, name: str = factory.ALPHA) -> None:
+    frappe.db.set_value("Organization", name, "max_running", number)
+    frappe.db.commit()
+
+
+def queued(job_type: str, number: int, organization: str = factory.ALPHA) -> list:
+    """So many jobs, in line by one commit."""
+    jobs = [submit_job(job_type, organization, {"n": n}) for n in range(number)]
+    frappe.db.commit()
+    return jobs
+
+
+def running(organization: str = factory.ALPHA) -> int:
+    return database.value(RUNNING, organization)
+
+
+WAYS = {"by turn": lambda _job: claim.Claimer().claim_next(), "by name": lambda job: attempts.taken(job.name, 1)}
+
+
+def take_all(jobs: list, way: str = "by turn") -> list:
+    """Have as many sessions as there are jobs take one at the same moment."""
+    found = in_parallel([lambda job=job: WAYS[way](job) for job in jobs])
+    assert not [result for result in found if isinstance(result, BaseException)], found
+    return [result for result in found if result]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("of", ["organization", "type", "both"])
+def test_of_many_takers_at_once_as_many_succeed_as_may_run(of, way):
+    job_type = type_with()
+    jobs = queued(job_type, TAKERS)
+    if of == "organization":
+        cap_organization(CAP)
+    else:
+        change(job_type, **{"max_concurrent" if of == "type" else "max_concurrent_per_organization": CAP})
+    assert len(take_all(jobs, way)) == running() == CAP
+    held = [job for job in jobs if status(job) == "Queued"]
+    assert len(held) == TAKERS - CAP
+    assert messages(held[0]) == ["Job created", "Job enqueued"], "who is not taken stays in line as it is"
+
+
+def test_a_cap_of_a_type_in_each_organization_counts_them_apart():
+    job_type = type_with()
+    jobs = queued(job_type, 8) + queued(job_type, 8, factory.BETA)
+    change(job_type, max_concurrent_per_organization=2)
+    take_all(jobs)
+    assert (running(), running(factory.BETA)) == (2, 2)
+
+
+def test_a_look_that_was_made_before_the_cap_was_full_takes_nobody_beyond_it():
+    # Others have started jobs since.
+    job_type = type_with(max_concurrent=2)
+    jobs = queued(job_type, 4)
+    claimer = claim.Claimer()
+    claimer.view = queue_view.read_view()
+    claimer.view.good_until = float("inf")
+    for job in jobs[:2]:
+        assert attempts.taken(job.name, 1)
+    assert claimer.claim_from_view() is None
+    assert running() == 2
+
+
+def test_a_cap_keeps_nobody_from_being_in_line_and_those_go_who_may():
+    job_type = type_with(max_concurrent=2)
+    jobs = [submitted(job_type, n=n) for n in range(5)]
+    assert {status(job) for job in jobs} == {"Queued"}
+    taken = [claim.Claimer().claim_next() for _number in range(3)]
+    assert [found and found.name for found in taken] == [jobs[0].name, jobs[1].name, None]
+    set_columns(jobs[0], status="Completed")
+    assert attempts.run_all() == [job.name for job in jobs[2:]]
+
+
+def test_a_job_that_ends_frees_its_organizations_slot_in_other_queues_too():
+    cap_organization(1)
+    short = submit_job(type_with(), factory.ALPHA, {"n": 1}, priority="High")
+    long = submit_job("test_capped", factory.ALPHA, {"n": 2}, priority="Low")
+    frappe.db.commit()
+    assert short.queue != long.queue
+    assert claim.Claimer().claim_next().name == short.name
+    assert claim.Claimer([long.queue]).claim_next() is None
+    set_columns(short, status="Completed")
+    assert claim.Claimer([long.queue]).claim_next().name == long.name
+
+
+def test_who_was_stopped_by_a_cap_has_saved_up_no_turns():
+    # Broken by keeping the pass of the organization that could not go: Alpha had twenty turns in a row.
+    capped, free = type_with(max_concurrent_per_organization=1), factory.job_type("plain")
+    first, second = queued(capped, 2)
+    assert attempts.taken(first.name, 1)
+    queued(free, 60, factory.BETA)
+    order = [run_next() for _number in range(20)]
+    assert (set(order), status(second)) == ({factory.BETA}, "Queued")
+    queued(free, 20)
+    order = [run_next() for _number in range(20)]
+    assert 9 <= order.count(factory.ALPHA) <= 11, order
+
+
+@pytest.mark.parametrize("priority", ["Normal", "High"])
+def test_organizations_take_turns_under_a_cap_of_a_type(priority):
+    # Seen failing with a pass that is lost to such a cap (all of Alpha first), High also with queues by the alphabet.
+    job_type = type_with(max_concurrent=1)
+    queued(job_type, 20)
+    submit_jobs(
+        {"job_type": job_type, "organization": factory.BETA, "parameters": {"n": n}, "priority": priority}
+        for n in range(3)
+    )
+    frappe.db.commit()
+    order = [run_next() for _number in range(8)]
+    assert order.count(factory.BETA) == 3, order
+
+
+def run_next() -> str:
+    """Make the attempt whose turn it is; its organization."""
+    return frappe.db.get_value("Background Job", attempts.run_next(), "organization")
+
+
+def test_a_cap_that_is_raised_or_taken_away_lets_those_go_that_wait():
+    job_type = type_with(max_concurrent=1)
+    jobs = [submitted(job_type, n=n) for n in range(3)]
+    assert claim.Claimer().claim_next().name == jobs[0].name
+    processes.queue_client().flushdb()
+    change(job_type, max_concurrent=2)
+    assert listed("default") == [jobs[1].name], "workers are told at once"
+    assert claim.Claimer().claim_next().name == jobs[1].name
+    assert claim.Claimer().claim_next() is None
+    change(job_type, max_concurrent=0)
+    assert claim.Claimer().claim_next().name == jobs[2].name

@@ -1,8 +1,7 @@
-"""Jobs that wait for another one go when it completes, end when it never will, and only wait until then.
+"""Jobs that wait for others go when the last of these completes, and end when one never will, unless they do not mind.
 
 Seen failing: with a window of parents that does not move on, live parents hide an orphan; when `waits_for` stays after
-the release, a child needs the row of its parent; when `child_jobs.parent_ended` releases one batch only, the others
-wait for sweeps.
+the release, a child needs the row of its parent.
 """
 
 from __future__ import annotations
@@ -10,26 +9,31 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import executor, get_job_history, get_job_status, retry_job
+from dartwing_core.jobs import InvalidJobError, executor, get_job_history, get_job_status, retry_job, submit_job
 from dartwing_core.jobs.after import child_jobs
-from dartwing_core.jobs.lib import clock, config
+from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.sweep import sweeper
-from tests.support import factory
-from tests.support.jobs import entries, set_columns, status, submitted_with
+from tests.support import database, factory, processes
+from tests.support.jobs import entries, set_columns, status, submitted, submitted_with
+from tests.support.parents import child_of, end_badly, parents_of
 
 
 @pytest.fixture
-def job_type() -> str:
-    name = factory.job_type("plain", max_retries=3)
-    frappe.db.commit()
-    return name
+def job_type(no_sweeps) -> str:
+    """Of jobs that end as planned, where nobody sweeps."""
+    return factory.job_type("plain", "scripted", max_retries=3)
 
 
-def family(job_type: str, number: int) -> list[tuple]:
+@pytest.fixture
+def plain(site) -> str:
+    return factory.job_type("plain", max_retries=3)
+
+
+def family(plain: str, number: int) -> list[tuple]:
     """So many parents, in the order of their names, and a child of each."""
-    parents = [submitted_with(job_type, parameters={"n": n}) for n in range(number)]
+    parents = [submitted_with(plain, parameters={"n": n}) for n in range(number)]
     return [
-        (parent, submitted_with(job_type, parameters={"of": parent.name}, depends_on=parent.name)) for parent in parents
+        (parent, submitted_with(plain, parameters={"of": parent.name}, depends_on=parent.name)) for parent in parents
     ]
 
 
@@ -39,18 +43,18 @@ def small_batches(monkeypatch, size: int) -> None:
     monkeypatch.setattr(sweeper, "PARENTS_PER_JOB", 1)
 
 
-def test_a_child_waits_without_an_entry_and_is_released_by_its_parent(job_type):
-    parent = submitted_with(job_type, parameters={"n": 1})
-    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name)
+def test_a_child_waits_without_an_entry_and_is_released_by_its_parent(plain):
+    parent = submitted_with(plain, parameters={"n": 1})
+    child = submitted_with(plain, parameters={"n": 2}, depends_on=parent.name)
     sweeper.sweep()
     assert (status(child), entries()) == ("Pending", {f"{parent.name[4:]}-1"})
     executor.execute_job(parent.name, 1)
     assert status(child) == "Queued"
 
 
-def test_a_child_whose_release_was_missed_is_found_once(job_type):
-    parent = submitted_with(job_type, parameters={"n": 1})
-    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name)
+def test_a_child_whose_release_was_missed_is_found_once(plain):
+    parent = submitted_with(plain, parameters={"n": 1})
+    child = submitted_with(plain, parameters={"n": 2}, depends_on=parent.name)
     set_columns(parent, status="Completed")
     for _sweep in range(2):
         sweeper.sweep()
@@ -59,35 +63,9 @@ def test_a_child_whose_release_was_missed_is_found_once(job_type):
     assert messages == ["Job created", "Job enqueued"]
 
 
-@pytest.mark.parametrize("fate", ["Canceled", "Dead Letter"])
-def test_a_child_whose_parent_will_never_complete_is_dead_and_says_why(job_type, fate):
-    parent = submitted_with(job_type, parameters={"n": 1})
-    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name)
-    set_columns(parent, status=fate)
-    assert sweeper.sweep().orphans == 1
-    after = get_job_status(child.name)
-    assert after["status"] == "Dead Letter"
-    assert after["error_message"] == f"The job it depends on, {parent.name}, is {fate}"
-
-
-def test_a_child_whose_parent_awaits_its_retry_keeps_waiting(job_type):
-    parent = submitted_with(job_type, parameters={"n": 1})
-    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name)
-    set_columns(parent, status="Failed", available_at="2999-01-01", due_epoch=clock.now_epoch() + 10**6)
-    sweeper.sweep()
-    assert status(child) == "Pending"
-
-
-def test_a_child_due_later_is_not_released_early(job_type):
-    parent = submitted_with(job_type, parameters={"n": 1})
-    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name, available_at=3600)
-    executor.execute_job(parent.name, 1)
-    assert status(child) == "Pending"
-
-
-def test_children_of_live_parents_hide_no_orphan(job_type, monkeypatch):
+def test_children_of_live_parents_hide_no_orphan(plain, monkeypatch):
     small_batches(monkeypatch, 2)
-    pairs = family(job_type, 7)
+    pairs = family(plain, 7)
     for parent, child in (pairs[-1], pairs[0]):  # the second time it has to begin again
         set_columns(parent, status="Canceled")
         assert sum(sweeper.sweep().orphans for _ in range(5)) == 1
@@ -95,9 +73,9 @@ def test_children_of_live_parents_hide_no_orphan(job_type, monkeypatch):
     assert [status(child) for _, child in pairs[1:-1]] == ["Pending"] * 5
 
 
-def test_more_children_than_a_batch_are_released_by_the_next_sweeps(job_type, monkeypatch):
-    parent = submitted_with(job_type)
-    children = [submitted_with(job_type, parameters={"n": n}, depends_on=parent.name) for n in range(5)]
+def test_more_children_than_a_batch_are_released_by_the_next_sweeps(plain, monkeypatch):
+    parent = submitted_with(plain)
+    children = [submitted_with(plain, parameters={"n": n}, depends_on=parent.name) for n in range(5)]
     set_columns(parent, status="Completed")
     small_batches(monkeypatch, 2)
 
@@ -108,37 +86,20 @@ def test_more_children_than_a_batch_are_released_by_the_next_sweeps(job_type, mo
     assert [in_line() for _ in range(4)] == [2, 4, 5, 5]
 
 
-def test_all_children_are_released_when_their_parent_ends(job_type, monkeypatch):
+def test_all_children_are_released_when_their_parent_ends(plain, monkeypatch):
     monkeypatch.setattr(child_jobs, "AT_ONCE", 2)
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    parent = submitted_with(job_type)
-    children = [submitted_with(job_type, parameters={"n": n}, depends_on=parent.name) for n in range(5)]
+    parent = submitted_with(plain)
+    children = [submitted_with(plain, parameters={"n": n}, depends_on=parent.name) for n in range(5)]
     executor.execute_job(parent.name, 1)
     assert {status(child) for child in children} == {"Queued"}
 
 
-def test_grandchildren_end_with_their_parent(job_type):
-    parent = submitted_with(job_type, parameters={"n": 1})
-    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name)
-    grandchild = submitted_with(job_type, parameters={"n": 3}, depends_on=child.name)
-    set_columns(parent, status="Canceled")
-    assert sweeper.sweep().orphans == 2
-    message = f"The job it depends on, {child.name}, is Dead Letter"
-    assert get_job_status(grandchild.name)["error_message"] == message
-
-
-def test_orphans_end_while_redis_is_away(job_type, monkeypatch):
-    ((parent, child),) = family(job_type, 1)
-    set_columns(parent, status="Canceled")
-    monkeypatch.setitem(frappe.local.conf, "redis_queue", "redis://127.0.0.1:1")
-    assert sweeper.sweep().orphans == 1
-    assert status(child) == "Dead Letter"
-
-
-def test_a_released_child_needs_the_row_of_its_parent_no_more(job_type):
-    parent = submitted_with(job_type, parameters={"n": 1})
-    child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name, available_at=3600)
+def test_a_released_child_needs_the_row_of_its_parent_no_more(plain):
+    parent = submitted_with(plain, parameters={"n": 1})
+    child = submitted_with(plain, parameters={"n": 2}, depends_on=parent.name, available_at=3600)
     executor.execute_job(parent.name, 1)
+    assert status(child) == "Pending", "it is due later"
     frappe.db.sql("DELETE FROM `tabBackground Job` WHERE name = %s", (parent.name,))  # as retention does
     frappe.db.commit()
     assert sweeper.sweep().orphans == 0
@@ -147,14 +108,143 @@ def test_a_released_child_needs_the_row_of_its_parent_no_more(job_type):
     assert status(child) == "Queued"
 
 
-def test_a_retried_orphan_waits_for_its_parent_again(job_type):
-    ((parent, child),) = family(job_type, 1)
-    set_columns(parent, status="Dead Letter")
+# Seen failing with ascending names as `next_parent`.
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_child_runs_when_the_last_of_its_parents_has_completed(job_type, order):
+    parents = parents_of(job_type, 3)
+    child = child_of(job_type, parents)
+    for position in order:
+        assert status(child) == "Pending"
+        processes.queue_client().flushdb()
+        executor.execute_job(parents[position].name, 1)
+    assert status(child) == "Queued"
+    assert [entry for entry in entries() if child.name[4:] in entry] == [f"{child.name[4:]}-1"]
+
+
+def test_a_child_of_completed_parents_waits_for_none(job_type):
+    parents = parents_of(job_type, 2)
+    for parent in parents:
+        executor.execute_job(parent.name, 1)
+    assert status(child_of(job_type, parents)) == "Queued"
+
+
+def test_a_child_waits_while_a_parent_awaits_its_retry(job_type):
+    parents = parents_of(job_type, 2, "fail", "ok")
+    child = child_of(job_type, parents)
+    for parent in parents:
+        executor.execute_job(parent.name, 1)
     sweeper.sweep()
-    retry_job(parent.name)
+    assert status(child) == "Pending"
+
+
+def test_a_retried_child_waits_for_all_its_parents_again(job_type):
+    # Seen failing with the failed parent written into `waits_for` by `_end_others`.
+    parents = parents_of(job_type, 3, "ok")
+    child = child_of(job_type, parents)
+    set_columns(parents[0], status="Dead Letter")
+    child_jobs.release_children([parents[0].name])
+    assert status(child) == "Dead Letter"
+    retry_job(parents[0].name)
     retry_job(child.name)
     frappe.db.commit()
-    sweeper.sweep()
-    assert (status(parent), status(child)) == ("Queued", "Pending")
-    executor.execute_job(parent.name, 1)
+    for parent in parents:
+        assert status(child) == "Pending"
+        sweeper.sweep()
+        executor.execute_job(parent.name, 1)
     assert status(child) == "Queued"
+
+
+def test_a_parent_that_completes_while_its_child_is_submitted_lets_it_go(job_type):
+    # Seen failing without `AfterCommit.release_children_of`: only a sweep would find it.
+    (parent,) = parents_of(job_type, 1)
+    child = submit_job(job_type, factory.ALPHA, {"plan": ["ok"]}, depends_on=parent.name)
+    with database.another_connection() as other, other.cursor() as cursor:
+        cursor.execute("UPDATE `tabBackground Job` SET status = 'Completed' WHERE name = %s", (parent.name,))
+    frappe.db.commit()
+    assert status(child) == "Queued"
+
+
+def test_a_parent_that_ends_while_its_child_goes_on_to_it_lets_it_go(job_type, monkeypatch):
+    # Between the reading of the parents and the commit. Seen failing when `release_children` does not go round again.
+    parents = parents_of(job_type, 2)
+    child = child_of(job_type, parents)
+    lock_waiting = child_jobs.find.lock_waiting
+
+    def meanwhile(*arguments):
+        with database.another_connection() as other, other.cursor() as cursor:
+            cursor.execute("UPDATE `tabBackground Job` SET status = 'Completed' WHERE name = %s", (parents[0].name,))
+        return lock_waiting(*arguments)
+
+    monkeypatch.setattr(child_jobs.find, "lock_waiting", meanwhile)
+    executor.execute_job(parents[1].name, 1)
+    assert status(child) == "Queued"
+
+
+BAD_ENDS = ("Canceled", "Dead Letter", "gone")
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("cancel", "Canceled"), ("dead_letter", "Dead Letter")])
+@pytest.mark.parametrize("how", ["Canceled", "Dead Letter"])
+@pytest.mark.parametrize("position", [0, 2])
+def test_a_child_ends_with_the_first_parent_that_failed_and_says_why(job_type, policy, expected, how, position):
+    # Position 0 is not the one it waits for at the moment. Seen failing without `_end_others`.
+    parents = parents_of(job_type, 3, "dead")
+    child = child_of(job_type, parents, on_parent_failure=policy)
+    end_badly(parents[position], how)
+    after = get_job_status(child.name)
+    assert after["status"] == expected
+    assert after["error_message"] == f"The job it depends on, {parents[position].name}, is {how}"
+
+
+@pytest.mark.parametrize("how", BAD_ENDS)
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_child_that_does_not_mind_runs_all_the_same(job_type, how, position):
+    parents = parents_of(job_type, 2, "dead")
+    child = child_of(job_type, parents, on_parent_failure="run")
+    end_badly(parents[position], how)
+    assert status(child) == "Pending", "it waits for the other one"
+    set_columns(parents[1 - position], status="Completed")
+    child_jobs.release_children([parents[1 - position].name])
+    assert status(child) == "Queued"
+
+
+def test_only_who_does_not_mind_may_depend_on_a_job_that_failed(job_type):
+    dead, live = submitted(job_type, plan=["dead"]), submitted(job_type, plan=["ok"])
+    executor.execute_job(dead.name, 1)
+    for policy in ("cancel", "dead_letter"):
+        with pytest.raises(InvalidJobError, match="is Dead Letter and will not complete"):
+            submit_job(job_type, factory.ALPHA, depends_on=[live.name, dead.name], on_parent_failure=policy)
+    assert status(child_of(job_type, [dead], on_parent_failure="run")) == "Queued"
+
+
+def test_ends_are_handed_down_each_child_by_its_own_policy(job_type):
+    (top,) = parents_of(job_type, 1)
+    canceled = child_of(job_type, [top], on_parent_failure="cancel")
+    dead = child_of(job_type, [canceled], on_parent_failure="dead_letter")
+    runs = child_of(job_type, [canceled, dead], on_parent_failure="run")
+    end_badly(top, "Canceled")
+    assert [status(job) for job in (canceled, dead, runs)] == ["Canceled", "Dead Letter", "Queued"]
+
+
+def test_a_child_retried_in_vain_ends_again_at_once(job_type):
+    parents = parents_of(job_type, 2)
+    child = child_of(job_type, parents)
+    for _time in range(2):
+        end_badly(parents[1], "Canceled") if status(parents[1]) != "Canceled" else None
+        assert status(child) == "Dead Letter"
+        retry_job(child.name)
+        frappe.db.commit()
+    assert status(child) == "Dead Letter"
+
+
+@pytest.mark.parametrize("waited_for", [1, 0])
+def test_all_jobs_that_depend_on_one_that_failed_end_straight_away(job_type, monkeypatch, waited_for):
+    # Seen failing with as many as one transaction takes: an idle site took an hour for 10,000, sweep by sweep.
+    monkeypatch.setattr(child_jobs, "AT_ONCE", 2)
+    parents = parents_of(job_type, 2, "dead")
+    for number in range(5):
+        submit_job(job_type, factory.ALPHA, {"child": number}, depends_on=[parent.name for parent in parents])
+    frappe.db.commit()
+    executor.execute_job(parents[waited_for].name, 1)
+    frappe.db.rollback()
+    assert frappe.db.count("Background Job", {"job_type": job_type, "status": "Dead Letter"}) == 6

@@ -1,31 +1,23 @@
-"""Number cards, charts and reports of Desk: right, and of nothing that one may not see."""
+"""Number cards, charts, reports and metrics: right, and of nothing that one may not see."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 import frappe
 import pytest
 from frappe.desk.doctype.number_card.number_card import get_result
 
-from dartwing_core.api import desk
-from dartwing_core.dartwing_core.report.job_type_performance import job_type_performance
-from dartwing_core.jobs import retry_dead_letters
+from dartwing_core.jobs import get_metrics, retry_dead_letters
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.operations import dead_letters
 from dartwing_core.jobs.read import figures
 from tests.support import attempts, factory
-from tests.support.jobs import run, set_columns, status, submitted_by, submitted_for
+from tests.support.jobs import run, set_columns, status, submitted, submitted_by, submitted_for
 from tests.support.sessions import as_user
 
 MODULE = "Dartwing Core"
-
-
-@pytest.fixture
-def admin() -> str:
-    return factory.user("figures_admin", factory.ALPHA, org_role="Admin", roles=("Dartwing Admin",))
 
 
 def done(owner: str, organization: str, number: int, seconds: float = 1, **columns):
@@ -74,10 +66,6 @@ def test_a_types_row_is_right_and_of_what_one_may_see(history, alice, bob, admin
     assert as_user(bob, figures.type_performance, factory.ALPHA) == []
     both = {found["job_type"]: found for found in as_user("Administrator", figures.type_performance)}
     assert both["test_plain"]["jobs"] == 25
-
-
-def test_older_jobs_are_left_out(history, alice):
-    assert as_user(alice, figures.type_performance, None, 1)
 
 
 # Dead letters by error -----------------------------------------------------------------------------------------------
@@ -155,24 +143,6 @@ def test_waiting_time_is_that_of_95_of_100_jobs(alice):
     assert [value for value in values if value] == [19.0]
 
 
-def test_hours_are_those_of_the_users_clock(alice):
-    # Seen failing: the hours were those of the site's clock, whoever looked.
-    factory.job_type("plain")
-    done(alice, factory.ALPHA, 1)
-    now = datetime.now(timezone.utc)
-    for zone in ("Asia/Kolkata", "America/New_York"):
-        frappe.db.set_value("User", alice, "time_zone", zone)
-        frappe.clear_cache(user=alice)
-        shown = as_user(alice, figures.throughput)[0][-1]
-        begun = {(now - ago).astimezone(ZoneInfo(zone)) for ago in (timedelta(minutes=m) for m in range(61))}
-        assert shown in {f"{moment:%H:%M}" for moment in begun}
-    frappe.db.set_value("User", alice, "time_zone", None)
-    frappe.clear_cache(user=alice)
-    assert as_user(alice, figures.throughput)[0][-1] in {
-        f"{clock.site_time() - ago:%H}:00" for ago in (timedelta(), timedelta(minutes=1))
-    }
-
-
 def card_value(name: str) -> float:
     """What Desk shows on a card of the workspace."""
     card = frappe.get_doc("Number Card", name)
@@ -194,19 +164,6 @@ def test_cards_count_what_one_may_see(alice, bob):
     assert {name: as_user(alice, card_value, name) for name in cards} == dict.fromkeys(cards, 1)
     seen = {name: as_user(bob, card_value, name) for name in cards}
     assert seen == {**dict.fromkeys(cards, 0), "Waiting Background Jobs": 1}
-
-
-def test_charts_are_found_by_their_names_and_are_empty_where_there_is_nothing_to_show(history, alice):
-    nobody = factory.user("figures_nobody", factory.ALPHA)
-    for name in frappe.get_all("Dashboard Chart", filters={"module": MODULE}, pluck="name"):
-        assert as_user(alice, desk.get_chart, chart_name=name)["datasets"]
-        assert as_user(nobody, desk.get_chart, chart_name=name) == {}, "of which Desk says: No Data"
-
-
-def test_figures_of_the_report_are_not_taken_for_thousands():
-    # Seen failing: 40 % as "40,000%" where a comma separates the decimals.
-    columns = [column for column in job_type_performance.columns() if column["fieldtype"] in ("Float", "Percent")]
-    assert [column["precision"] for column in columns] == [1, 2, 2]
 
 
 # What a site has ------------------------------------------------------------------------------------------------------
@@ -231,10 +188,28 @@ def test_the_workspace_and_all_that_it_names_are_there():
     assert names <= labels
 
 
-@pytest.mark.parametrize("name", ["Job Type Performance", "Dead Letters by Error"])
-def test_members_may_run_the_reports(name, history, alice):
-    from frappe.desk.query_report import run as run_report
+def lasted(job_type: str, *seconds: float) -> None:
+    """Completed jobs of a type that took so long."""
+    now = clock.site_time()
+    for number in seconds:
+        job = submitted(job_type, seconds=number)
+        ended = {"started_at": now, "completed_at": now + timedelta(seconds=number)}
+        set_columns(job, status="Completed", in_line=0, **ended)
 
-    answer = as_user(alice, run_report, name, filters={"hours": 24})
-    assert answer["result"][0]["job_type"] == "test_plain"
-    assert {column["fieldname"] for column in answer["columns"]} <= set(answer["result"][0])
+
+def test_times_of_all_jobs_and_of_each_type(site):
+    # Seen failing: only the average was there for a type.
+    fast, slow, none = (factory.job_type(name) for name in ("fast", "slow", "none"))
+    lasted(fast, *range(1, 20), 100)
+    lasted(slow, 30, 50)
+    submitted(none)
+    found = get_metrics(factory.ALPHA)
+    assert found["processing_time"] == {"average_seconds": round((190 + 100 + 80) / 22, 3), "p95_seconds": 50}
+    assert found["processing_time_by_type"] == {fast: 14.5, slow: 40, none: None}
+    assert found["p95_seconds_by_type"] == {fast: 19, slow: 50, none: None}
+
+
+def test_without_jobs_there_are_no_times(site):
+    found = get_metrics(factory.ALPHA)
+    assert found["processing_time"] == {"average_seconds": None, "p95_seconds": None}
+    assert found["processing_time_by_type"] == found["p95_seconds_by_type"] == {}

@@ -46,7 +46,7 @@ def test_work_and_completion_are_one_commit():
 
 
 def test_others_see_work_and_completion_at_the_same_time(monkeypatch):
-    # I5. Broken by a commit before `_settle` in `executor.Attempt._succeed`.
+    # I5. Broken by a commit before `_settle` in `Attempt._succeed`.
     job = submitted(factory.job_type("note", "add_note"), title="test note")
     seen = []
     settle = runs_module.settle
@@ -63,7 +63,7 @@ def test_others_see_work_and_completion_at_the_same_time(monkeypatch):
 
 
 def test_a_failure_takes_the_handlers_writes_back_and_schedules_the_retry_in_one_write():
-    # I5. Broken by `undo_first` being left out in `executor.Attempt.fail`.
+    # I5. Broken by `undo_first` being left out in `Attempt.fail`.
     job = submitted(factory.job_type("note", "add_note", max_retries=2), title="test note", then="fail")
     status = run(job)
     assert (status["status"], status["error_type"], status["retry_count"]) == ("Failed", "Transient", 1)
@@ -74,14 +74,6 @@ def test_a_failure_takes_the_handlers_writes_back_and_schedules_the_retry_in_one
     last = get_job_history(job.name)["history"][-1]
     assert last["message"].startswith("Failed, retry 1 of 2 at ")
     assert last["retry_attempt"] == status["retry_count"], "log and field agree"
-
-
-def test_a_permanent_failure_is_dead_at_once():
-    job = submitted(factory.job_type("note", "add_note"), title="test note", then="fail_for_good")
-    status = run(job)
-    assert (status["status"], status["error_type"], status["retry_count"]) == ("Dead Letter", "Permanent", 0)
-    assert status["next_retry_at"] is None
-    assert notes() == 0
 
 
 def test_retries_are_used_up_and_then_the_job_is_dead():
@@ -138,7 +130,7 @@ def test_an_overtaken_attempt_changes_nothing(monkeypatch):
 
 
 def test_a_swallowed_time_limit_is_timed_out():
-    # I9. Broken by not asking for `remaining_seconds` in `executor.Attempt._succeed`.
+    # I9. Broken by not asking for `remaining_seconds` in `Attempt._succeed`.
     job = submitted(factory.job_type("slow", "nothing", default_timeout=1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dartwing_core.jobs.run.context.JobContext.remaining_seconds", lambda self: 0.0)
@@ -188,8 +180,9 @@ def test_an_error_made_of_html_is_told_as_plain_text(monkeypatch):
 )
 def test_whatever_a_handler_raises_ends_in_one_clear_state(what, status):
     job = submitted(factory.job_type("raising", "raises"), what=what)
-    assert run(job)["status"] == status
-    assert runs(job)[0].outcome == status
+    after = run(job)
+    assert after["status"] == runs(job)[0].outcome == status
+    assert (after["next_retry_at"] is None) == (status == "Dead Letter")
 
 
 def test_a_worker_that_is_told_to_exit_leaves_the_job_to_be_retried():
@@ -210,30 +203,30 @@ def test_whatever_a_handler_returns_the_job_completes(what, stored):
     assert status["result"] == stored or stored in status["result"]
 
 
-@pytest.mark.parametrize("reference", ["x" * 5_000, "\U0001f600" * 16_000], ids=["one byte", "four bytes"])
-def test_a_long_output_reference_is_stored_whole(monkeypatch, reference):
+def test_a_long_output_reference_is_stored_whole_or_left_out_and_the_history_says_so(monkeypatch):
     # Seen failing: it was cut after 2,000 characters, so that a link led nowhere.
-    assert _returning(monkeypatch, {"output_reference": reference})["output_reference"] == reference
+    def returning(context):
+        return {"output_reference": context.parameters["text"]}
 
+<<<<<<< HEAD
 
 def test_an_output_reference_that_does_not_fit_is_cut(monkeypatch):
     status = _returning(monkeypatch, {"output_reference": "x" * 16_001})
     assert (status["status"], status["output_reference"]) == ("Completed", "x" * 16_000)
-
-
-def _returning(monkeypatch, result: dict) -> dict:
-    def returning(context):
-        return result
-
-    handlers.job_handler(returning)
-    monkeypatch.setattr(handlers, "nothing", returning)
-    return run(submitted(factory.job_type("long", "nothing")))
+=======
+    monkeypatch.setattr(handlers, "nothing", handlers.job_handler(returning))
+    long = "\U0001f600" * 16_000
+    assert run(submitted(factory.job_type("long", "nothing"), text=long))["output_reference"] == long
+    status = run(submitted("test_long", text="x" * 16_001))
+    assert (status["status"], status["output_reference"]) == ("Completed", None)
+    message = get_job_history(status["job_id"])["history"][-1]["message"]
+    assert message.startswith("Job completed successfully; its output_reference is left out")
+>>>>>>> cut-testa
 
 
 def test_it_runs_as_its_owner_and_leaves_nothing_behind(alice):
-    # I8. Broken by taking `frappe.set_user` out of `executor.Attempt._run_handler`.
+    # I8. Broken by taking `frappe.set_user` out of `Attempt._run_handler`.
     job_type = factory.job_type("who", "whoami")
-    frappe.db.commit()
     frappe.set_user(alice)
     job = submit_job(job_type, factory.ALPHA)
     frappe.db.commit()
@@ -249,7 +242,6 @@ def test_it_runs_in_its_owners_language_and_gives_the_workers_back():
     user = factory.user("greta", factory.ALPHA)  # of her own: the users of other tests keep their language
     frappe.db.set_value("User", user, {"language": "de", "time_zone": "Asia/Tokyo"})
     job_type = factory.job_type("who", "whoami")
-    frappe.db.commit()
     before = frappe.local.lang
     result = run(submitted_by(user, job_type))["result"]
     assert (result["lang"], result["time_zone"]) == ("de", "Asia/Tokyo")

@@ -36,9 +36,7 @@ WHILE_A_LOOK_IS_GOOD = int(queue_view.LONGEST / SECONDS)
 
 @pytest.fixture
 def job_type(site: None) -> str:
-    name = factory.job_type("row", "write_row")
-    frappe.db.commit()
-    return name
+    return factory.job_type("row", "write_row")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Iterator
 
 import frappe
 import pytest
@@ -11,58 +11,29 @@ import pytest
 from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.rq import leader, redis_queue
 from dartwing_core.jobs.run import heartbeat
-from dartwing_core.jobs.sweep import agent, rescue, sweeper
+from dartwing_core.jobs.sweep import rescue, sweeper
 from tests.support import database, factory, handlers
 from tests.support.jobs import lose, run, set_columns, status, submitted, submitted_with
+from tests.support.rows import notes
 from tests.support.waiting import until
 
 FASTER = 10  # than the intervals of a site, so that the test does not take half a minute
 
 
-class CountedCursor:
-    def __init__(self, cursor: Any, seen: list[str]):
-        self._cursor, self._seen = cursor, seen
-
-    def __enter__(self) -> CountedCursor:
-        return self
-
-    def __exit__(self, *_exception: Any) -> None:
-        self._cursor.close()
-
-    def execute(self, query: str, parameters: Any) -> None:
-        self._seen.append(query.split()[0])
-        self._cursor.execute(query, parameters)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._cursor, name)
-
-
-class CountedConnection:
-    def __init__(self, connection: Any, seen: list[str]):
-        self._connection, self._seen = connection, seen
-
-    def cursor(self) -> CountedCursor:
-        return CountedCursor(self._connection.cursor(), self._seen)
-
-    def close(self) -> None:
-        self._connection.close()
-
-
 @pytest.fixture
-def beats(monkeypatch) -> list[str]:
+def beats(monkeypatch) -> Iterator[list[str]]:
     """The statements of heartbeats, which are ten times as fast as on a site."""
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     for name in ("FIRST_BEAT", "LOOK_INTERVAL", "PROGRESS_INTERVAL", "LEASE_INTERVAL"):
         monkeypatch.setattr(heartbeat, name, getattr(heartbeat, name) / FASTER)
     seen: list[str] = []
-    connector = sql.connector
 
-    def counting_connector():
-        connect = connector()
-        return lambda: CountedConnection(connect(), seen)
+    def note(query: str, _values: object) -> None:
+        if threading.current_thread().name == "job-heartbeat":
+            seen.append(query)
 
-    monkeypatch.setattr(heartbeat.sql, "connector", counting_connector)
-    return seen
+    with database.watched(note):
+        yield seen
 
 
 def test_a_short_job_costs_nothing(beats, monkeypatch):
@@ -137,7 +108,7 @@ def test_a_busy_worker_sweeps_and_disturbs_no_handler(stands_in_at_once, monkeyp
     assert run(busy)["status"] == "Completed"
     assert status(due) == "Queued"
     assert before == (frappe.local.site, frappe.local.db, frappe.session.user)
-    assert database.value("SELECT COUNT(*) FROM tabNote WHERE title = %s", f"test {busy.name}") == 1
+    assert notes(busy) == 1
     until(lambda: "job-sweeps" not in {thread.name for thread in threading.enumerate()}, 10, "the end of the thread")
     assert redis_queue.client().get(redis_queue.site_key(leader.LEADER)) is None, "and others may lead at once"
 
@@ -149,11 +120,6 @@ def test_a_busy_worker_leaves_the_sweeps_to_a_leader(stands_in_at_once, monkeypa
     set_columns(due, due_epoch=1)
     assert run(submitted(factory.job_type("quiet", "quiet"), seconds=2))["status"] == "Completed"
     assert status(due) == "Pending"
-
-
-def test_a_quick_job_starts_no_second_thread(stands_in_at_once, monkeypatch):
-    monkeypatch.setattr(agent, "run", lambda *_arguments: pytest.fail("a thread for a quick job"))
-    assert run(submitted(factory.job_type("quiet", "quiet"), seconds=0.1))["status"] == "Completed"
 
 
 def test_the_first_beat_of_an_overtaken_attempt_changes_nothing(monkeypatch):

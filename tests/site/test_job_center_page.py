@@ -27,12 +27,6 @@ def test_the_page_holds_the_translation_of_each_text_of_its_scripts(site, monkey
     assert job_center.words() == {text: text.upper() for text in texts}
 
 
-def test_every_state_has_words():
-    from dartwing_core.jobs.status import JobStatus
-
-    assert set(job_center.status_names()) == {status.value for status in JobStatus}
-
-
 def test_scripts_make_no_markup_of_data_and_the_page_has_no_inline_handlers():
     # A browser test (`test_texts_of_jobs_never_become_markup`) shows the effect; this holds for what it does not reach.
     for name, source in SCRIPTS.items():
@@ -57,17 +51,6 @@ def test_data_for_the_script_ends_no_element(monkeypatch):
     text = page()["data"]
     assert not re.search(r"[<>&]", text)
     assert json.loads(text) == {"organizations": [name]}
-
-
-def test_each_change_of_a_file_gives_it_another_address(tmp_path, monkeypatch):
-    monkeypatch.setattr(job_center, "page_data", lambda _viewer: {})
-    monkeypatch.setattr(frappe, "get_app_path", lambda *parts: str(tmp_path / "main.js"))
-    (tmp_path / "main.js").write_text("1")
-    before = page()
-    (tmp_path / "main.js").write_text("22")
-    after = page()
-    assert after["style"] != before["style"]
-    assert not set(after["scripts"]) & set(before["scripts"])
 
 
 @pytest.mark.parametrize(("role", "sees_others"), [("Member", False), ("Admin", True)])

@@ -1,36 +1,35 @@
-"""Files of jobs: what is left of them after each end of an attempt, and when they go."""
+"""Files of jobs: what is left of them after each end of an attempt, when they go, and who gets them over HTTP."""
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import resource
 import time
-import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import frappe
 import pytest
+import requests
 
 from dartwing_core.jobs import JobNotFoundError, delete_jobs, get_job_details, open_file
 from dartwing_core.jobs.job import job_files
 from dartwing_core.jobs.run.attempt import Attempt
 from dartwing_core.jobs.sweep import retention
-from dartwing_core.jobs.testing import context_for
-from tests.support import database, factory, files, handlers
+from tests.support import database, factory, files, http
+from tests.support.files import NAME, SECRET
+from tests.support.http import Client
 from tests.support.jobs import run, submitted, submitted_by
 
+pytestmark = pytest.mark.usefixtures("fresh_limits")
+
 DAY = 86_400
-FULL_DISK = 4 * 1024 * 1024
-"""Bytes that a file may have in the test of a full disk; more than the logs of the site."""
 
 
 @pytest.fixture
 def job_type(site) -> str:
-    made = factory.job_type("files", "makes_files", retry_delays="0")
-    frappe.db.commit()
-    return made
+    return factory.job_type("files", "makes_files", retry_delays="0")
 
 
 def names(job) -> list[str]:
@@ -72,15 +71,6 @@ def test_a_completed_job_has_its_files_and_no_row_of_file(job_type):
     (path, _second) = files.on_disk(job)
     assert re.fullmatch(r"1-[0-9a-f]{32}", path.parent.name), "which nobody can guess"
     assert frappe.db.count("File") == before
-
-
-def test_the_index_tells_no_name(job_type):
-    job = submitted(job_type, steps=[["Salaries.csv"]])
-    run(job)
-    row = database.value("SELECT sealed_files FROM `tabBackground Job Run` WHERE background_job = %s", job.name)
-    assert row
-    assert "Salaries" not in row
-    assert "dartwing_core" not in row
 
 
 def test_what_a_failed_attempt_has_attached_goes_and_the_next_one_attaches_its_own(job_type):
@@ -140,49 +130,6 @@ def test_an_attempt_that_was_overtaken_leaves_no_file(job_type, monkeypatch):
     assert files.on_disk(job) == []
 
 
-def test_the_clean_up_after_a_time_limit_may_attach_files(site, monkeypatch):
-    # The attempt's end is written before.
-    path = f"{factory.HANDLERS}.makes_files"
-    job_type = factory.job_type("files", path, timeout_handler_method=path, max_retries=0)
-    frappe.db.commit()
-    job = submitted(job_type, steps=[["state.txt"]])
-    monkeypatch.setattr("dartwing_core.jobs.run.context.JobContext.remaining_seconds", lambda self: 0.0)
-    assert run(job)["status"] == "Dead Letter"
-    assert names(job) == ["state.txt"]
-
-
-def test_a_full_disk_leaves_no_part_of_the_file(site):
-    # Without the `unlink` in `job_files`. A limit on the size of files stands for the disk.
-    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
-    context = context_for(handlers.makes_files, job_id="JOB-FULL")
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FULL_DISK, allowed[1]))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            context.attach(io.BytesIO(bytes(FULL_DISK + 1)), "large.bin")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
-    assert list(job_files.folder().glob("JOB-FULL/*/*")) == []
-    job_files.delete_now(["JOB-FULL"])
-
-
-def test_a_large_file_is_copied_in_pieces_from_its_beginning(site, tmp_path):
-    context = context_for(handlers.makes_files, job_id="JOB-LARGE")
-    with (tmp_path / "large").open("w+b") as content:
-        content.truncate(64 * 1024 * 1024)
-        content.seek(0, os.SEEK_END)
-        tracemalloc.start()
-        try:
-            file = context.attach(content, "large.bin")
-            _now, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-    assert file.size == 64 * 1024 * 1024
-    assert peak < 8 * 1024 * 1024
-    frappe.db.rollback()
-    assert list(job_files.folder().glob("JOB-LARGE/*/*")) == [], "as a test's transaction"
-    job_files.delete_now(["JOB-LARGE"])
-
-
 # Reading in Python
 
 
@@ -190,7 +137,6 @@ def test_a_child_reads_a_file_of_its_parent(job_type, alice, bob):
     parent = submitted_by(alice, job_type, steps=[["a.txt"]])
     run(parent)
     reading = factory.job_type("reading", "reads_file")
-    frappe.db.commit()
     child = submitted_by(alice, reading, of=parent.name, name="a.txt")
     assert run(child)["result"] == {"text": "1"}
     factory.member(bob, factory.ALPHA)
@@ -225,26 +171,17 @@ def job(job_type):
     return made
 
 
-@pytest.mark.parametrize("how", ["document", "engine"])
-def test_files_go_with_their_job_once_its_deletion_is_committed(job, how):
-    def delete() -> None:
-        delete_jobs([job.name]) if how == "engine" else frappe.delete_doc(job.doctype, job.name)
-
-    delete()
+def test_files_go_with_their_job_once_its_deletion_is_committed(job):
+    for undo in (lambda: frappe.db.rollback(), lambda: frappe.db.rollback(save_point="undeleted")):
+        frappe.db.savepoint("undeleted")
+        frappe.delete_doc(job.doctype, job.name)
+        undo()
+        frappe.db.commit()
+        assert text(job, "a.txt") == "1"
+    delete_jobs([job.name])
     assert files.on_disk(job)
-    frappe.db.rollback()
-    assert files.on_disk(job)
-    delete()
     frappe.db.commit()
     assert not (job_files.folder() / job.name).exists()
-
-
-def test_a_deletion_that_is_undone_to_a_savepoint_keeps_them(job):
-    frappe.db.savepoint("undeleted")
-    frappe.delete_doc(job.doctype, job.name)
-    frappe.db.rollback(save_point="undeleted")
-    frappe.db.commit()
-    assert text(job, "a.txt") == "1"
 
 
 def folder_of(name: str, age: float) -> Path:
@@ -263,3 +200,77 @@ def test_folders_without_a_job_go_after_a_month(job):
     retention.clear_old_jobs(30)
     assert (old.exists(), young.exists(), own.exists()) == (False, True, True)
     job_files.delete_now([young.name])
+
+
+@pytest.fixture
+def delivered(alice):
+    """A completed job of Alice's in Alpha, with a file."""
+    made = submitted_by(alice, factory.job_type("note", "add_note"), title="test of files")
+    assert run(made)["status"] == "Completed"
+    return files.given(made)
+
+
+def download(client: Client, job, name: str = NAME, **headers: str) -> requests.Response:
+    return client.http.get(client.url + job_files.address_of(job.name, name), headers=headers, timeout=60)
+
+
+@pytest.mark.parametrize("hidden_from", ["admin", "owner"])
+def test_a_file_of_a_hidden_result_is_as_missing_as_one_that_is_not_there(web, delivered, alice, admin, hidden_from):
+    if hidden_from == "admin":
+        frappe.db.set_value("Job Type", delivered.job_type, "results_visible_to", "Owner Only")
+        frappe.clear_document_cache("Job Type", delivered.job_type)
+    else:
+        frappe.get_doc("Organization", factory.ALPHA).update({"status": "Suspended"}).save()
+    frappe.db.commit()
+    client = Client(web).with_token(admin if hidden_from == "admin" else alice)
+    assert client.get("get_job_status", job_id=delivered.name).status_code == 200
+    hidden, missing = download(client, delivered), download(client, delivered, "x")
+    assert hidden.status_code == missing.status_code == 404
+    assert hidden.text.replace(NAME, "x") == missing.text
+    assert client.get("get_job_details", job_id=delivered.name).json()["message"]["files"] == []
+
+
+def test_a_session_and_the_originals_address_serve_as_well(web, delivered, alice):
+    http.set_password(alice, "pw-of-alice")
+    client = Client(web).log_in(alice, "pw-of-alice")
+    assert download(client, delivered).content == SECRET
+    old = client.http.get(
+        f"{web}/api/method/dartwing.dartwing_core.api.jobs.download_file",
+        params={"job_id": delivered.name, "name": NAME},
+        timeout=60,
+    )
+    assert old.content == SECRET
+
+
+@pytest.mark.parametrize("name", ["page.html", 'Übersicht "2026"; a=b%0d%0aX-Test: x%2F?#.csv'])
+def test_a_file_is_saved_under_its_name_and_never_shown(web, delivered, alice, name):
+    files.given(delivered, b"<script>alert(1)</script>", name)
+    answer = download(Client(web).with_token(alice), delivered, name)
+    assert answer.status_code == 200, answer.text
+    kind, _, given = answer.headers["Content-Disposition"].partition("; filename*=UTF-8''")
+    assert (kind, unquote(given)) == ("attachment", name)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+    assert answer.content == b"<script>alert(1)</script>"
+
+
+def test_the_web_server_sends_the_bytes_if_it_has_asked_for_that(web, delivered, alice, bob):
+    files.given(delivered, SECRET, "Übersicht.csv")
+    asked = {"X-Use-X-Accel-Redirect": "True"}
+    answer = download(Client(web).with_token(alice), delivered, "Übersicht.csv", **asked)
+    (path,) = [one for one in files.on_disk(delivered) if one.name == "Übersicht.csv"]
+    below = path.relative_to(job_files.folder())
+    assert answer.headers["X-Accel-Redirect"] == quote(f"/protected/private/files/dartwing_core/{below}")
+    assert answer.headers["Content-Disposition"].startswith("attachment; ")
+    assert answer.content == b""
+    refused = download(Client(web).with_token(bob), delivered, "Übersicht.csv", **asked)
+    assert refused.status_code == 404
+    assert "X-Accel-Redirect" not in refused.headers
+
+
+@pytest.fixture(autouse=True)
+def restored(site) -> Iterator[None]:
+    yield
+    frappe.db.rollback()
+    frappe.db.set_value("Organization", factory.ALPHA, "status", "Active")
+    frappe.db.commit()

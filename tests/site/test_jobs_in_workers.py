@@ -1,7 +1,8 @@
-"""Jobs through genuine Frappe workers."""
+"""Jobs through genuine Frappe workers, also through Frappe 16's, which do not fork."""
 
 from __future__ import annotations
 
+import sys
 import time
 
 import frappe
@@ -9,7 +10,7 @@ import pytest
 
 from dartwing_core.jobs import get_job_history, get_job_status, run_now
 from tests.support import database, factory, processes
-from tests.support.jobs import submitted_with
+from tests.support.jobs import submitted, submitted_with
 from tests.support.waiting import until
 
 
@@ -48,17 +49,8 @@ def test_a_job_that_is_to_run_now_starts_within_a_second(workers):
     assert wait_for(job)["status"] == "Completed"
 
 
-def test_a_swallowed_time_limit_is_timed_out_and_leaves_no_writes(workers):
-    job_type = factory.job_type("deaf", "add_note", default_timeout=1, max_retries=1)
-    frappe.db.commit()
-    job = submitted_with(job_type, parameters={"title": "test note", "then": "swallow_timeout"})
-    assert wait_for(job)["status"] == "Timed Out"
-    assert database.value("SELECT COUNT(*) FROM tabNote WHERE title = 'test note'") == 0
-
-
 def test_a_failed_job_is_retried_and_completes(workers):
     job_type = factory.job_type("flaky", "dartwing_core.handlers.samples.sample_job", retry_delays="0", max_retries=2)
-    frappe.db.commit()
     job = submitted_with(job_type, parameters={"duration": 0.1, "fail_type": "transient", "fail_attempts": 1})
     until(lambda: (ended(job.name) or {}).get("status") == "Completed", 20, "the retry")
     messages = [event["message"] for event in get_job_history(job.name)["history"]]
@@ -70,3 +62,28 @@ def test_nothing_of_a_finished_job_stays_in_redis(workers):
     job = submitted_with("echo_job")
     wait_for(job)
     until(lambda: processes.queue_client().keys("rq:job:*JOB-*") == [], 10, "the entry's removal")
+
+
+@pytest.mark.live
+def test_jobs_in_one_process_end_properly_and_leave_nothing_to_each_other():
+    # Seen failing: "exit" stays Running without `except BaseException` in `Attempt.make`.
+    leaves, look = (factory.job_type(name, f"{factory.REMAINS}.{name}", max_retries=0) for name in ("leaves", "looks"))
+    exits, late = factory.job_type("exits", "raises"), factory.job_type("late", "quiet", default_timeout=1)
+    looks = [submitted(look, n=0)]
+    ends = []
+    for job_type, parameters, status in (
+        (leaves, {"what": "user", "fails": False}, "Completed"),
+        (leaves, {"what": "callbacks", "fails": True}, "Dead Letter"),
+        (exits, {"what": "exit"}, "Failed"),
+        (late, {"seconds": 30}, "Timed Out"),
+    ):
+        ends.append((submitted(job_type, **parameters), status))
+        looks.append(submitted(look, n=len(looks)))
+    worker = processes.Process("simple-worker", [sys.executable, "-P", "-m", "tests.support.simple_worker"])
+    assert worker.popen.wait(60) == 0, worker.log.read_text()[-3000:]
+    frappe.db.rollback()
+    for job, status in ends:
+        assert get_job_status(job.name)["status"] == status, job.job_type
+    found = [get_job_status(job.name)["result"] for job in looks]
+    assert found[0]
+    assert found == [found[0]] * len(looks)

@@ -23,7 +23,6 @@ def late_job(**parameters):
     job_type = factory.job_type(
         "late", f"{factory.FAULTS}.late", default_timeout=1, timeout_handler_method=f"{factory.FAULTS}.clean_up"
     )
-    frappe.db.commit()
     return submitted(job_type, **parameters)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ import frappe
 import pytest
 from rq.timeouts import JobTimeoutException
 
-from dartwing_core.jobs import submit_job
 from dartwing_core.jobs.job import job_files
 from dartwing_core.jobs.status import JobStatus
 from dartwing_core.jobs.testing import run_jobs
@@ -76,18 +74,3 @@ def test_people_look_around_with_what_is_printed(web, filled):
     done = next(job for job in of_alice if job["output_url"])
     assert b"article,price" in member.http.get(f"{web}{done['output_url']}", timeout=30).content
     assert Client(web).log_in("bob@alpine-tools.example", living_site.PASSWORD)
-
-
-def test_a_developers_own_types_are_printed_with_a_submit_that_works(filled, capsys, monkeypatch):
-    monkeypatch.setattr(living_site, "OURS", ("dartwing_core.",))
-    keys = dict(re.findall(r"^ +(\S+@\S+) .* API key (\S+)$", filled, re.MULTILINE))
-    monkeypatch.setattr(living_site, "make_accounts", lambda: keys)
-    assert living_site.make_people() == 0
-    printed = capsys.readouterr().out
-    bodies = [json.loads(body) for body in re.findall(r"-d '(.*)'$", printed, re.MULTILINE)]
-    shops = [body for body in bodies if body["job_type"].startswith("shop_")]
-    assert len(shops) == 5
-    frappe.set_user(living_site.PEOPLE[0].user)
-    for body in shops:
-        assert submit_job(**body).name
-    frappe.set_user("Administrator")

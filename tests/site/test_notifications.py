@@ -5,11 +5,9 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs.after import child_jobs
 from dartwing_core.jobs.job import notices
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
-from tests.support.database import statements
 from tests.support.jobs import lose, run, submitted_by, submitted_with
 from tests.support.listener import listening
 
@@ -30,9 +28,7 @@ def _forget() -> None:
 
 
 def made(handler: str = "add_note", **values) -> str:
-    name = factory.job_type(handler, handler, **values)
-    frappe.db.commit()
-    return name
+    return factory.job_type(handler, handler, **values)
 
 
 def told(user: str) -> list[dict]:
@@ -54,6 +50,7 @@ def failed(user: str, job_type: str, **parameters):
         ("Failure", "return", []),
         ("Always", "return", ["Job test_add_note is done"]),
         ("Always", "fail_for_good", ["Job test_add_note has failed"]),
+        ("Always", "fail", []),
         ("Never", "fail_for_good", []),
     ],
 )
@@ -68,12 +65,6 @@ def test_the_owner_is_told_what_the_job_type_says(alice, notify_on, then, expect
 def test_a_notice_names_the_job_by_its_title(alice):
     run(submitted_by(alice, made(notify_on="Always", job_title="Note <{title}>"), title="test note"))
     assert [row.subject for row in told(alice)] == ["Job Note &lt;test note&gt; is done"]
-
-
-def test_a_failure_that_is_retried_is_not_told(alice):
-    job = submitted_by(alice, made(max_retries=3), title="test note", then="fail")
-    assert run(job)["status"] == "Failed"
-    assert told(alice) == []
 
 
 def test_bell_and_toast_reach_the_owner_alone_with_a_link(alice, bob):
@@ -169,18 +160,3 @@ def test_the_end_of_a_lost_job_is_told_once(alice):
     sweeper.sweep()
     sweeper.sweep()
     assert len(told(alice)) == 1
-
-
-def test_who_may_be_told_is_asked_once_for_many_ends(alice):
-    # Seen failing when each end asks: a thousand children of a job that failed cost a thousand statements.
-    frappe.set_user(alice)
-    parent = submitted_with(made("nothing"), available_at=3600)
-    for number in range(notices.PER_HOUR + 30):
-        submitted_with(parent.job_type, parameters={"n": number}, depends_on=parent.name)
-    frappe.set_user("Administrator")
-    frappe.db.set_value("Background Job", parent.name, "status", "Dead Letter")
-    frappe.db.commit()
-    with statements() as asked:
-        child_jobs.release_children([parent.name])
-    assert sum("`tabOrg Member`" in text for text in asked) <= 2
-    assert len(told(alice)) == notices.PER_HOUR + 1

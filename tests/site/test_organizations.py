@@ -17,7 +17,7 @@ from dartwing_core.jobs import (
     retry_job,
     submit_job,
 )
-from dartwing_core.jobs.access import tenancy, visibility
+from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, contents, database, factory, files, handlers
 from tests.support.jobs import run, submitted, submitted_by
@@ -28,20 +28,12 @@ JOB, RUN, LOG = "Background Job", "Background Job Run", "Job Execution Log"
 pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
 
 
-@pytest.fixture
-def admin() -> str:
-    return factory.user("ada", factory.ALPHA, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
-
-
 def become(state: str) -> None:
     frappe.set_user("Administrator")
     document = frappe.get_doc("Organization", factory.ALPHA)
     document.status = state
     document.save()
     frappe.db.commit()
-
-
-# Suspended
 
 
 def test_results_are_hidden_while_the_organization_is_suspended(alice, admin):
@@ -65,13 +57,6 @@ def test_results_are_hidden_while_the_organization_is_suspended(alice, admin):
         frappe.set_user(factory.user("max", roles=("System Manager",)))
         assert get_job_status(job.name)["result"] == {"a": 1}
         frappe.set_user("Administrator")
-
-
-def test_a_file_of_a_job_that_is_not_completed_is_hidden_too(alice):
-    job = files.given(submitted_by(alice, factory.job_type("plain")))
-    become("Suspended")
-    frappe.set_user(alice)
-    assert not files.is_readable(job)
 
 
 def test_a_running_job_finishes_while_its_organization_is_suspended(alice, monkeypatch):
@@ -114,38 +99,12 @@ def test_jobs_of_a_suspended_organization_can_be_canceled(alice):
         submit_job("test_plain", factory.ALPHA, {"n": 2})
 
 
-# Dissolved, deleted
-
-
 def test_jobs_of_a_dissolved_organization_fail_for_good(alice):
     job = submitted_by(alice, factory.job_type("plain"))
     become("Dissolved")
     status = run(job)
     assert (status["status"], status["error_type"]) == ("Dead Letter", "Permanent")
     assert status["error_message"] == "The organization is dissolved."
-
-
-def test_jobs_of_a_deleted_organization_fail_with_the_contracts_words():
-    factory.organization("Test Gone")
-    user = factory.user("gone", "Test Gone")
-    job_type = factory.job_type("plain")
-    frappe.set_user(user)
-    job = submit_job(job_type, "Test Gone")
-    frappe.db.commit()
-    frappe.set_user("Administrator")
-    frappe.db.delete("Org Member", {"organization": "Test Gone"})
-    frappe.delete_doc("Organization", "Test Gone")
-    frappe.db.commit()
-    status = run(job)
-    assert (status["status"], status["error_message"]) == ("Dead Letter", "Organization not found")
-    frappe.set_user(user)
-    assert list_jobs()["total"] == 0
-
-
-# Job Types
-
-
-# Whose rights
 
 
 def test_a_job_that_an_admin_retries_runs_as_its_owner(alice, admin):
@@ -169,9 +128,6 @@ def test_a_dependent_runs_as_its_own_owner(alice, admin):
     frappe.set_user("Administrator")
     assert run(parent)["result"]["user"] == alice
     assert run(child)["result"]["user"] == admin
-
-
-# Memberships
 
 
 @pytest.mark.parametrize(
@@ -207,32 +163,6 @@ def test_a_disabled_user_sees_nothing_not_even_a_system_manager():
         assert bool(listed) is bool(enabled)
 
 
-def test_another_apps_tenants_decide_alike(alice, monkeypatch):
-    class Teams:
-        def orgs_of(self, user):
-            return ["North", "South"] if user == alice else []
-
-        def is_member(self, user, organization):
-            return organization in self.orgs_of(user)
-
-        def is_admin(self, user, organization):
-            return organization == "South"
-
-        def state_of(self, organization):
-            return {"North": "Active", "South": "Suspended"}.get(organization)
-
-    monkeypatch.setattr(tenancy, "adapter", Teams)
-    viewer = visibility.viewer(alice)
-    assert (viewer.reach.members, viewer.reach.admins) == (["North", "South"], ["South"])
-    assert viewer.reach.not_active == ["South"]
-    assert not visibility.viewer("test_bob@example.com").reach.members
-    assert viewer.can_see("x@example.com", "South")
-    assert not viewer.can_see("x@example.com", "North")
-
-
-# Cost
-
-
 def test_status_costs_at_most_three_statements(alice):
     job = submitted_by(alice, factory.job_type("plain"))
     attempts.taken(job.name, 1)
@@ -241,25 +171,6 @@ def test_status_costs_at_most_three_statements(alice):
     with database.statements() as seen:
         assert get_job_status(job.name)["status"] == "Running"
     assert len(seen) <= 3, seen
-
-
-def test_permissions_cost_one_statement_a_request(alice):
-    job = submitted_by(alice, factory.job_type("plain"))
-    frappe.set_user(alice)
-    frappe.get_list(JOB)
-    frappe.local.request = SimpleNamespace(path="/")
-    visibility.forget()  # a real request has a `frappe.local` of its own
-    try:
-        with database.statements() as seen:
-            document = frappe.get_doc(JOB, job.name)
-            assert document.has_permission("read")
-            assert frappe.get_list(JOB, pluck="name") == [job.name]
-            assert frappe.get_list("Organization", pluck="name") == [factory.ALPHA]
-            assert list_jobs()["total"] == 1
-    finally:
-        del frappe.local.request
-    asked = [statement for statement in seen if "tabOrg Member" in statement]
-    assert len(asked) == 1, asked
 
 
 def test_a_change_of_members_counts_in_the_same_request(alice):
@@ -276,10 +187,3 @@ def test_a_change_of_members_counts_in_the_same_request(alice):
         frappe.db.rollback()
         frappe.db.delete("Org Member", {"user": alice, "organization": factory.BETA})
         frappe.db.commit()
-
-
-@pytest.mark.parametrize("limit", [{"max_running": -1}, {"max_waiting": -1}, {"weight": -1}, {"weight": 101}])
-def test_impossible_limits_are_refused(limit):
-    organization = frappe.get_doc("Organization", factory.ALPHA).update(limit)
-    with pytest.raises(frappe.ValidationError):
-        organization.save()

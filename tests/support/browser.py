@@ -84,12 +84,6 @@ class Visitor:
         assert answer.status_code == 200, answer.text
         self.context.add_cookies([{"name": "sid", "value": client.http.cookies["sid"], "url": self.url}])
 
-    def fetch(self, path: str) -> str:
-        """The page as the server sends it to this user."""
-        answer = self._client.http.get(self._client.url + path, headers={"Accept": "text/html"}, timeout=30)
-        assert answer.status_code == 200, answer.text
-        return answer.text
-
     def close(self) -> None:
         """Close the tab and the browser's context."""
         self.context.close()

@@ -48,9 +48,7 @@ def breaking_type(name: str = "breaking", handler: str = "planned", **values: An
         "circuit_breaker_window_minutes": 30,
         "circuit_breaker_cooldown_minutes": COOL_DOWN,
     }
-    made = factory.job_type(name, handler, **{"max_retries": 3, "retry_delays": "100000", **breaker, **values})
-    frappe.db.commit()
-    return made
+    return factory.job_type(name, handler, **{"max_retries": 3, "retry_delays": "100000", **breaker, **values})
 
 
 def change(job_type: str, **values: Any) -> None:

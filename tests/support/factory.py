@@ -16,7 +16,6 @@ ALPHA, BETA = "Test Alpha", "Test Beta"
 HANDLERS = "tests.support.handlers"
 TYPED = "tests.support.typed_handlers"
 FAULTS = "tests.support.faults"
-TEXTS = "tests.support.texts"
 REMAINS = "tests.support.remains"
 TENANTS = "tests.tenants.world"
 
@@ -74,7 +73,7 @@ def member(user: str, organization: str, role: str = "Member", **values: Any) ->
 
 
 def job_type(name: str, handler: str = "nothing", **values: Any) -> str:
-    """A Job Type `test_<name>` with a handler of tests/support; no deduplication unless asked for."""
+    """A Job Type `test_<name>` with a handler of tests/support, committed; no deduplication unless asked for."""
     type_name = f"test_{name}"
     if frappe.db.exists("Job Type", type_name):
         _delete_job_types(type_name)
@@ -83,6 +82,7 @@ def job_type(name: str, handler: str = "nothing", **values: Any) -> str:
     frappe.get_doc(
         {"doctype": "Job Type", "type_name": type_name, "handler_method": path, **defaults, **values}
     ).insert(ignore_permissions=True)
+    frappe.db.commit()
     return type_name
 
 

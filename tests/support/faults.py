@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from typing import Any
 
 import frappe
 
-from dartwing_core.jobs import JobContext, PermanentError, job_handler
+from dartwing_core.jobs import JobContext, job_handler
 from dartwing_core.jobs.lib.sql import connector
 
-from .handlers import fail, pause
+from .handlers import pause
 
 LONG = 30
 
@@ -78,64 +77,6 @@ def migrated(context: JobContext) -> None:
     if context.attempt <= context.parameters.get("times", 1):
         with connector()() as other, other.cursor() as cursor:
             cursor.execute("ALTER TABLE `tabBackground Job` FORCE")
-
-
-def surroundings() -> dict[str, Any]:
-    """What a handler finds around it that another one may have left."""
-    callbacks = ("before_commit", "after_commit", "before_rollback", "after_rollback")
-    logs = ("message_log", "error_log", "debug_log", "locked_documents")
-    return {
-        "user": frappe.session.user,
-        "lang": frappe.local.lang,
-        "flag": frappe.flags.left_by_a_job,
-        "mute_emails": frappe.flags.mute_emails,
-        "form": dict(frappe.local.form_dict),
-        "response": sorted(frappe.local.response),
-        "logs": [len(getattr(frappe.local, name)) for name in logs],
-        "realtime": len(getattr(frappe.local, "_realtime_log", ())),
-        "request_cache": frappe.local.request_cache.get("left by a job"),
-        "value_cache": frappe.db.value_cache.get("left by a job"),
-        "callbacks": [len(getattr(frappe.db, name)._functions) for name in callbacks],
-        "many_writes": frappe.db.auto_commit_on_many_writes,
-        "threads": sorted(thread.name for thread in threading.enumerate() if thread.name != "job-heartbeat"),
-        "alarm": signal.getitimer(signal.ITIMER_REAL)[0] > 0,
-    }
-
-
-@job_handler
-def looks_around(context: JobContext) -> dict[str, Any]:
-    """Returns its surroundings."""
-    return surroundings()
-
-
-@job_handler
-def leaves_a_mess(context: JobContext) -> None:
-    """Leaves as much behind as it can, then ends as `then` says."""
-    leave_note(context)
-    frappe.db.savepoint("left_open")
-    frappe.msgprint("left by a job")
-    frappe.flags.left_by_a_job = frappe.flags.mute_emails = True
-    frappe.local.lang = "de"
-    frappe.local.response["left_by_a_job"] = 1
-    frappe.local.locked_documents.append("left by a job")
-    frappe.local.request_cache["left by a job"] = 1
-    frappe.db.value_cache["left by a job"] = 1
-    frappe.db.auto_commit_on_many_writes = 1
-    frappe.publish_realtime("left_by_a_job", {}, user="Administrator", after_commit=True)
-    frappe.db.before_commit.add(lambda: frappe.db.after_rollback.add(lambda: None))  # so late, a commit leaves it
-    then = context.parameters["then"]
-    if then == "callback":
-        for _number in range(2):
-            frappe.db.after_commit.add(fail)
-    frappe.set_user("Guest")
-    frappe.local.form_dict = frappe._dict(left_by_a_job=1)
-    if then == "fail":
-        frappe.db.after_rollback.reset()  # as a lost connection does
-        raise PermanentError("asked to fail")
-    if then == "exit":
-        raise SystemExit(3)
-    if then == "time":
-        pause(LONG)
 
 
 def _fail_late() -> None:

@@ -13,7 +13,8 @@ from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError, TransientError, job_handler, open_file
 from dartwing_core.jobs.lib.sql import connector
-from tests.support.database import statements
+from tests.support.database import statements, value
+from tests.support.waiting import until
 
 
 def pause(seconds: float) -> None:
@@ -267,13 +268,8 @@ def deadlocked(context: JobContext) -> dict[str, Any] | None:
     if then == "rollback":
         frappe.db.rollback()
         add_note(context)
-    elif then == "rollback_chain":
-        frappe.db.rollback(chain=True)
-        add_note(context)
     elif then == "commit":
         frappe.db.commit()
-    elif then == "chain":
-        frappe.db.commit(chain=True)
     elif then == "checkpoint":
         context.checkpoint({"done": 1})
     context.parameters["title"] = f"{title} 3"
@@ -303,41 +299,6 @@ def lose_a_deadlock() -> None:
             raise AssertionError("no deadlock")
         waiting.join()
         cursor.execute("ROLLBACK")
-
-
-@job_handler
-def changes_the_schema(context: JobContext) -> dict[str, Any] | None:
-    """DDL commits by itself; what follows is part of the job again."""
-    frappe.db.sql_ddl("CREATE OR REPLACE TABLE `test_made_by_a_job` (n INT)")
-    frappe.db.sql_ddl("DROP TABLE `test_made_by_a_job`")
-    return add_note(context)
-
-
-class OddResponse:
-    """What some library may hang on its exceptions."""
-
-    @property
-    def headers(self) -> NoReturn:
-        """Raises."""
-        raise RuntimeError("no headers")
-
-    @property
-    def status_code(self) -> NoReturn:
-        """Raises."""
-        raise RuntimeError("no status")
-
-
-class OddError(Exception):
-    """Any attribute of it may raise, or be anything."""
-
-    response = OddResponse()
-    retry_after = 10**400
-
-
-@job_handler
-def raises_something_odd(context: JobContext) -> None:
-    """Raises OddError."""
-    raise OddError("odd")
 
 
 @job_handler
@@ -413,3 +374,23 @@ def reads_file(context: JobContext) -> dict[str, Any]:
     """Tells what is in the file `name` of the job `of`."""
     with open_file(context.parameters["of"], context.parameters["name"]) as file:
         return {"text": file.read().decode()}
+
+
+HAS_BEATEN = "SELECT COUNT(*) FROM `tabBackground Job Run` WHERE name = %s AND lease_expires_epoch > 0"
+
+
+@job_handler
+def says(context: JobContext) -> dict[str, Any]:
+    """Puts `text` into all that an attempt tells, and does not end before its run row is there."""
+    text = context.parameters["text"]
+    context.set_steps([text, "another"])
+    context.update_progress(50, text, force=True)
+    until(lambda: value(HAS_BEATEN, f"{context.job_id}-{context.attempt}"), what="a beat")
+    for number in range(2):  # the second finds the row of the first
+        context.checkpoint({"text": text, "number": number})
+    then = context.parameters.get("then")
+    if then == "fail":
+        raise TransientError(text)
+    if then == "fail_for_good":
+        raise PermanentError(text)
+    return {"output_reference": text, "said": text}

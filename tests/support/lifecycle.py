@@ -7,15 +7,13 @@ from typing import Any
 import frappe
 from frappe.model.document import Document
 
-from tests.support import attempts, database, factory, processes
+from tests.support import attempts, factory, processes
 from tests.support.jobs import submitted
 
 
 def made(handler: str, **values: Any) -> str:
     """A Job Type of this handler, committed."""
-    name = factory.job_type(handler, handler, **values)
-    frappe.db.commit()
-    return name
+    return factory.job_type(handler, handler, **values)
 
 
 def running(job_type: str) -> Document:
@@ -23,11 +21,6 @@ def running(job_type: str) -> Document:
     job = submitted(job_type)
     attempts.taken(job.name, 1)
     return job
-
-
-def notes(job: Document) -> int:
-    """How many Notes the job has written that are committed."""
-    return database.value("SELECT COUNT(*) FROM tabNote WHERE title LIKE %s", f"test {job.name}%")
 
 
 def dead(job_type: str, **parameters: Any) -> Document:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +17,9 @@ from . import processes
 
 @dataclass
 class Heard:
-    """Events of this site, in their order: (event, room, message), and when they came."""
+    """Events of this site, in their order: (event, room, message)."""
 
     messages: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
 
     def of(self, job: Document, event: str, room: str) -> list[dict[str, Any]]:
         """The messages of one job to one room."""
@@ -41,7 +39,6 @@ def listening() -> Iterator[Heard]:
         while (message := subscription.get_message(timeout=0.2)) or not is_over.is_set():
             payload = json.loads(message["data"]) if message else {}
             if payload.get("namespace") == site:
-                heard.times.append(time.monotonic())
                 heard.messages.append((payload["event"], payload["room"], payload["message"]))
 
     thread = threading.Thread(target=listen)

@@ -21,9 +21,7 @@ ALL = ("short", "default", "long")
 
 def type_of(name: str, function: str = "nothing", **values: Any) -> str:
     """A committed Job Type."""
-    name = factory.job_type(name, function, **values)
-    frappe.db.commit()
-    return name
+    return factory.job_type(name, function, **values)
 
 
 def serve(name: str, *queues: str) -> None:

@@ -33,7 +33,7 @@ class Answer:
 class Receiver:
     """Remembers requests, and answers each with the next of `answers` (the last one repeats)."""
 
-    def __init__(self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None):
+    def __init__(self, tls: ssl.SSLContext | None = None):
         self.answers: list[Answer] = [Answer()]
         self.requests: list[Received] = []
         self.connections = 0
@@ -65,13 +65,12 @@ class Receiver:
                 """Quiet."""
 
         class Server(ThreadingHTTPServer):
-            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
             daemon_threads = True
 
             def handle_error(self, *_arguments: object) -> None:
                 """A client that hangs up early is part of some tests."""
 
-        self.server = Server((host, 0), Handler)
+        self.server = Server(("127.0.0.1", 0), Handler)
         if tls:
             self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -35,32 +34,7 @@ def untyped(context: JobContext) -> dict[str, Any]:
     return {"got": context.parameters}
 
 
-@job_handler("test_of_dict", deduplication="Never")
-def of_dict(context: JobContext, parameters: dict[str, int]) -> dict[str, Any]:
-    """Has one parameter that is named like the object of all."""
-    return {"sum": sum(parameters.values())}
-
-
 @job_handler("test_of_branch", deduplication="Never")
 def of_branch(context: JobContext, organization: str) -> dict[str, Any]:
     """Has a parameter that is named like the job's organization."""
     return {"branch": organization}
-
-
-@dataclass
-class Branch:
-    """A branch, with a field that is named like the job's organization."""
-
-    organization: str
-    floors: int = 1
-
-
-@job_handler("test_branch", deduplication="Never")
-def branch(context: JobContext, parameters: Branch) -> dict[str, Any]:
-    """Takes the branch as one object."""
-    return {"branch": parameters.organization, "floors": parameters.floors}
-
-
-@job_handler("test_titled", deduplication="Never", title="{copies} for {customer}")
-def titled(context: JobContext, customer: str, copies: int = 2) -> None:
-    """Has a title with a parameter that calls may leave out."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import frappe
 import pytest
 
 from dartwing_core.jobs import job
@@ -14,5 +13,4 @@ def step():
     """`step(key, *plan)`: a job that ends as planned."""
     job_type = factory.job_type("step", "scripted", max_retries=1)
     factory.job_type("told", "told")
-    frappe.db.commit()
     return lambda key, *plan, **more: job(job_type, {"plan": plan or ("ok",), "key": key}, key=key, **more)

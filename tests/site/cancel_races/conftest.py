@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import frappe
 import pytest
 
 from tests.support import factory, handlers
@@ -14,8 +13,6 @@ def handled(monkeypatch):
 
     def make(function):
         monkeypatch.setattr(handlers, "nothing", handlers.job_handler(function))
-        name = factory.job_type("handled", "nothing")
-        frappe.db.commit()
-        return name
+        return factory.job_type("handled", "nothing")
 
     return make

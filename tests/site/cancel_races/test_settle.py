@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import frappe
@@ -24,7 +25,8 @@ from dartwing_core.jobs.run import attempt
 from dartwing_core.jobs.sweep import rescue
 from tests.support import attempts, database, factory
 from tests.support.jobs import lose, run, set_columns, status, submitted
-from tests.support.races import Meanwhile, claimed, committed, elsewhere, look
+from tests.support.rows import notes
+from tests.support.sessions import Meanwhile, claimed, committed, elsewhere, look
 from tests.support.settings import settings
 from tests.support.waiting import until
 
@@ -56,10 +58,6 @@ def add_note(context) -> None:
     frappe.get_doc({"doctype": "Note", "title": f"test {context.job_id}", "public": 1}).insert(ignore_permissions=True)
 
 
-def notes(made) -> int:
-    return database.value("SELECT COUNT(*) FROM tabNote WHERE title = %s", f"test {made.name}")
-
-
 def end_as(how: str, context) -> None:
     """End an attempt of which somebody else has canceled the job just now."""
     if how == "obeys":
@@ -78,8 +76,18 @@ def end_as(how: str, context) -> None:
         context.snooze(60)
 
 
-@pytest.mark.parametrize("is_young", [True, False])
-@pytest.mark.parametrize("how", ["returns", "obeys", "swallows", "raises", "raises for good", "snoozes"])
+@pytest.mark.parametrize(
+    ("how", "is_young"),
+    [
+        ("returns", True),
+        ("returns", False),
+        ("obeys", False),
+        ("swallows", False),
+        ("raises", True),
+        ("raises for good", False),
+        ("snoozes", True),
+    ],
+)
 def test_a_cancel_that_was_accepted_before_the_settle_wins_whatever_the_handler_does(handled, is_young, how):
     # Seen failing: "returns", "obeys", "swallows" ended Completed with their writes, except for young attempts under
     # snapshot isolation, whose owner read OperationalError (1020).
@@ -101,50 +109,35 @@ def test_a_cancel_that_was_accepted_before_the_settle_wins_whatever_the_handler_
     assert (stored.canceled_by, stored.error_message) == ("Administrator", None)
 
 
-@pytest.mark.parametrize(("then", "end"), [("commit", "Canceled"), ("rollback", "Completed")])
-def test_a_settle_waits_for_a_transaction_that_is_canceling_its_job(handled, then, end):
-    # Seen failing (Completed after a cancel that was accepted) with the job's row before the run row in the settle.
-    is_accepted = threading.Event()
+def canceled_meanwhile(handled, decide: Callable[[], None]) -> tuple[str, list[Meanwhile]]:
+    """A Job Type whose handler writes while another session cancels its job. That one ends as `decide` does."""
+    is_accepted, canceler = threading.Event(), []
 
-    def canceled_late(name: str):
+    def cancel_and_decide(name: str) -> None:
         cancel_job(name)
         is_accepted.set()
-        until(settles, 4, "the settle")
-        frappe.db.commit() if then == "commit" else frappe.db.rollback()
+        decide()
 
     def handler(context):
         add_note(context)
-        canceler.append(Meanwhile(lambda: canceled_late(context.job_id)))
+        canceler.append(Meanwhile(lambda: cancel_and_decide(context.job_id)))
         assert is_accepted.wait(30)
 
-    canceler: list[Meanwhile] = []
-    made = submitted(handled(handler))
+    return handled(handler), canceler
+
+
+@pytest.mark.parametrize(("then", "end"), [("commit", "Canceled"), ("rollback", "Completed")])
+def test_a_settle_waits_for_a_transaction_that_is_canceling_its_job(handled, then, end):
+    # Seen failing (Completed after a cancel that was accepted) with the job's row before the run row in the settle.
+    def decide() -> None:
+        until(settles, 4, "the settle")
+        getattr(frappe.db, then)()
+
+    kind, canceler = canceled_meanwhile(handled, decide)
+    made = submitted(kind)
     run(made)
     assert canceler[0].answer() is None
-    assert status(made) == end
-    assert notes(made) == (1 if end == "Completed" else 0)
-
-
-@pytest.mark.parametrize("then", ["commit", "rollback"])
-def test_of_two_who_cancel_at_once_the_second_waits_for_the_first(handled, monkeypatch, then):
-    def first(name: str) -> None:
-        cancel_job(name, reason="first")
-        is_canceled.set()
-        assert second_asks.wait(20)
-        frappe.db.commit() if then == "commit" else frappe.db.rollback()
-
-    def handler(context):
-        others.append(Meanwhile(lambda: first(context.job_id)))
-        assert is_canceled.wait(30)
-        elsewhere(cancel_job, context.job_id, reason="second")
-
-    is_canceled, second_asks = threading.Event(), threading.Event()
-    note_waits(monkeypatch, second_asks)
-    others: list[Meanwhile] = []
-    made = submitted(handled(handler))
-    assert run(made)["status"] == "Canceled"
-    assert others[0].answer() is None
-    assert get_job_history(made.name)["history"][-1]["message"] == "Job canceled while running: second"
+    assert (status(made), notes(made)) == (end, 1 if end == "Completed" else 0)
 
 
 def test_a_cancel_that_just_misses_the_claim_asks_the_attempt_to_stop(monkeypatch):
@@ -174,22 +167,10 @@ def test_an_operation_on_a_job_that_runs_by_now_leaves_its_row_free():
 
 def test_an_attempt_whose_cancel_stays_undecided_is_left_to_the_sweep(handled, monkeypatch):
     # The process goes on. What was accepted is done in the end.
-    is_accepted, is_over = threading.Event(), threading.Event()
-
-    def never_decided(name: str):
-        cancel_job(name)
-        is_accepted.set()
-        is_over.wait(60)
-        frappe.db.commit()
-
-    def handler(context):
-        add_note(context)
-        canceler.append(Meanwhile(lambda: never_decided(context.job_id)))
-        assert is_accepted.wait(30)
-
-    canceler: list[Meanwhile] = []
+    is_over = threading.Event()
+    kind, canceler = canceled_meanwhile(handled, lambda: [is_over.wait(60), frappe.db.commit()])
     monkeypatch.setattr(attempt, "SETTLE_WAIT", 1)
-    made = submitted(handled(handler))
+    made = submitted(kind)
     assert run(made)["status"] == "Running"
     lose(made, 60)
     rescue.sweep()
@@ -197,35 +178,21 @@ def test_an_attempt_whose_cancel_stays_undecided_is_left_to_the_sweep(handled, m
     is_over.set()
     assert canceler[0].answer() is None
     rescue.sweep()
-    assert status(made) == "Canceled"
-    assert notes(made) == 0
+    assert (status(made), notes(made)) == ("Canceled", 0)
 
 
 def test_a_cancel_that_is_taken_back_late_costs_no_retry(handled, monkeypatch):
     # Seen failing: the wait for the row counted as the handler's own error, and the job was a dead letter.
-    is_accepted, has_waited = threading.Event(), threading.Event()
-    fail = attempt.Attempt.fail
+    has_waited, fail = threading.Event(), attempt.Attempt.fail
 
     def noted(made, error):
         has_waited.set()
         canceler[0].answer()
         fail(made, error)
 
-    def taken_back(name: str):
-        cancel_job(name)
-        is_accepted.set()
-        assert has_waited.wait(30)
-        frappe.db.rollback()
-
-    def handler(context):
-        add_note(context)
-        canceler.append(Meanwhile(lambda: taken_back(context.job_id)))
-        assert is_accepted.wait(30)
-
-    canceler: list[Meanwhile] = []
+    kind, canceler = canceled_meanwhile(handled, lambda: [has_waited.wait(30), frappe.db.rollback()])
     monkeypatch.setattr(attempt, "SETTLE_WAIT", 1)
     monkeypatch.setattr(attempt.Attempt, "fail", noted)
-    kind = handled(handler)
     frappe.db.set_value("Job Type", kind, "max_retries", 0)
     frappe.db.commit()
     made = submitted(kind)
@@ -265,12 +232,6 @@ def test_a_cancel_during_the_settle_waits_for_it_and_says_what_came_of_it(handle
     assert notes(made) == 1
 
 
-def test_a_request_whose_job_has_a_checkpoint_row_only_is_none(handled):
-    # The row that the handler's own checkpoint made is no request.
-    made = submitted(handled(lambda context: context.checkpoint({"done": 1})))
-    assert run(made)["status"] == "Completed"
-
-
 def test_a_handler_that_cancels_its_own_job_and_returns_ends_canceled(handled):
     def cancel_itself(context):
         add_note(context)
@@ -282,13 +243,12 @@ def test_a_handler_that_cancels_its_own_job_and_returns_ends_canceled(handled):
     assert notes(made) == 0
 
 
-@pytest.mark.parametrize("seconds", [21, 60])
-def test_a_rescue_waits_for_a_cancel(handled, seconds):
+def test_a_rescue_waits_for_a_cancel(handled):
     # Seen failing: Dead Letter, though the cancel had been accepted before.
     made = submitted(handled(add_note))
     attempts.taken(made.name, 1)
     set_columns(made, crash_count=2)
-    lose(made, seconds)
+    lose(made, 60)
     is_accepted, is_over = threading.Event(), threading.Event()
 
     def cancel_slowly():

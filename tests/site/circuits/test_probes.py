@@ -9,12 +9,12 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, get_job_status, get_open_circuits, manually_close_circuit, submit_job
+from dartwing_core.jobs import cancel_job, get_job_status, get_open_circuits, manually_close_circuit
 from dartwing_core.jobs.after import after_settle
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory, processes
-from tests.support.circuits import COOL_DOWN, breaking_type, change, fails, nobody_goes, opened, planned, row, state
+from tests.support.circuits import COOL_DOWN, breaking_type, fails, nobody_goes, opened, planned, row, state
 from tests.support.jobs import lose, status
 from tests.support.queues import listed
 from tests.support.sessions import in_parallel
@@ -125,6 +125,7 @@ def test_of_many_takers_at_once_one_succeeds(job_type, times, way):
     assert set(held) == {(0, 0)}, "being held costs nothing"
 
 
+<<<<<<< HEAD
 def test_under_a_cap_nobody_sees_a_probe_that_does_not_run_yet(job_type, times, monkeypatch):
     # Broken by noting the probe before the cap's own commit: it looks dead until it runs, and the next takes it over.
     change(job_type, max_concurrent=8)
@@ -152,6 +153,8 @@ def test_under_a_cap_one_succeeds_too(job_type, times):
     assert len([result for result in found if result]) == 1
 
 
+=======
+>>>>>>> cut-testa
 def test_a_probe_whose_worker_died_makes_room_for_the_next(job_type, times):
     first, second = planned(job_type, "ok"), planned(job_type, "ok")
     times.cool_down()
@@ -188,15 +191,3 @@ def test_a_circuit_closed_by_hand_stays_closed_whatever_the_probe_says(job_type,
     running.make()
     after_settle.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
     assert state(job_type) == "Closed"
-
-
-def test_a_job_in_a_queue_that_nobody_serves_keeps_no_other_queue_from_trying(site, times):
-    name = breaking_type()
-    unserved = submit_job(name, factory.ALPHA, {"plan": ["ok"]}, priority="Low")
-    frappe.db.commit()
-    opened(name)
-    job = planned(name, "ok")
-    times.cool_down()
-    assert (status(unserved), status(job)) == ("Queued", "Queued")
-    assert attempts.run_next(["short", "default"]) == job.name
-    assert (status(job), state(name)) == ("Completed", "Closed")

@@ -12,9 +12,13 @@ from functools import partial
 import frappe
 import pytest
 
+<<<<<<< HEAD
 from dartwing_core.jobs.job import find
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim, limits, line_queries
+=======
+from dartwing_core.jobs.line import claim, limits, line_queries, queue_view
+>>>>>>> cut-testa
 from dartwing_core.jobs.line.turns import Line
 from dartwing_core.jobs.status import WAITING
 from tests.support import database, factory, population
@@ -58,24 +62,10 @@ def test_the_first_of_a_line_are_read_in_their_order_and_no_others(crowd):
     assert len(places) == 9
 
 
-def test_queues_with_a_line_are_read_from_group_to_group(crowd):
-    (plan,) = database.explain(line_queries.queues)
-    assert "Using index for group-by" in plan["Extra"], plan
-    assert line_queries.queues() == ["default"]
-
-
 def test_what_runs_is_counted_from_the_running_ones_alone(crowd):
     set_running(crowd, 9)
     assert database.rows_read(limits.count_running) <= 60
     assert limits.count_running()[None, crowd] == 9
-
-
-def test_places_under_a_waiting_cap_are_counted_up_to_the_cap(crowd):
-    steps = [
-        step for _query, step in database.plans(lambda: limits.count_free_places("Test Line 7", 5), "Background Job")
-    ]
-    assert steps
-    assert not any(step["type"] == "ALL" for step in steps), steps
 
 
 def test_a_take_costs_a_fixed_number_of_statements_however_many_lines_there_are(crowd):
@@ -94,8 +84,11 @@ def test_a_look_at_many_lines_is_good_for_many_jobs(crowd):
             assert claimer.claim_with_settle([])
     assert len(seen) <= 20 * 4, "each of other organizations, whose first jobs are read ahead"
     frappe.db.rollback()
+<<<<<<< HEAD
 
 
 def test_jobs_that_are_in_line_cost_the_search_for_due_ones_nothing(crowd):
     for status in WAITING:
         assert database.rows_read(partial(find.due, status, clock.now_epoch(), 100)) <= 5
+=======
+>>>>>>> cut-testa

@@ -12,10 +12,9 @@ from functools import partial
 import frappe
 import pytest
 
-from dartwing_core.jobs.job import batch_store, dependencies, find
+from dartwing_core.jobs.job import batch_store, find
 from dartwing_core.jobs.lib import clock, config, dml
 from dartwing_core.jobs.status import WAITING
-from dartwing_core.jobs.sweep import retention
 from tests.support import database, factory, population
 
 LIMIT = 100
@@ -80,25 +79,6 @@ def test_the_look_before_a_sweep_reads_a_row_of_each_kind(crowd):
     assert database.rows_read(query) <= 10, plans
 
 
-def test_a_child_goes_on_to_its_next_parent_by_an_index(crowd):
-    last, live, failed = population.name("C", 1_000), population.name("L", 7), population.name("D", 7)
-    done = [population.name("C", number) for number in range(1, 901)]
-    child = population.name("W", 2)
-    dependencies.insert([(child, name) for name in (*done, live, failed)], "Administrator")
-    frappe.db.set_value(config.JOB, child, {"waits_for": live, "on_parent_failure": "dead_letter"})
-    query = partial(find.children, live, LIMIT)
-    assert [row["next_parent"] for row in query() if row["name"] == child] == [failed]
-    assert database.rows_read(query) <= 20, "only the parents up to the next one that is not over"
-    frappe.db.set_value(config.JOB, child, "waits_for", last)
-    query = partial(find.children, last, LIMIT)
-    assert [row["next_parent"] for row in query()] == [None]
-    assert database.rows_read(query) <= 2 * len(done) + 20
-    query = partial(find.other_children, [failed], LIMIT)
-    plans = database.explain(query)
-    assert {plan["type"] for plan in plans} <= {"ref", "eq_ref", "range"}, plans
-    assert database.rows_read(query) <= 5
-
-
 def test_only_doubtful_attempts_are_returned_and_only_running_ones_read(crowd):
     query = partial(find.doubtful, LIMIT)
     plans = {plan["table"]: plan for plan in database.explain(query)}
@@ -108,28 +88,7 @@ def test_only_doubtful_attempts_are_returned_and_only_running_ones_read(crowd):
     assert query() == []
 
 
-def keys(query) -> set[str]:
-    return {plan["key"] for plan in database.explain(query)}
-
-
-def test_a_look_at_a_batch_reads_a_handful_of_rows(crowd):
-    query = partial(batch_store.states, [crowd])
-    assert keys(query) == {"PRIMARY", MEMBER_INDEX}
-    assert database.rows_read(query) <= 12
-    assert query()[0]["is_live"] == 1
-
-
-def test_its_progress_reads_its_own_rows_alone(crowd):
-    query = partial(batch_store.counts, crowd)
-    assert keys(query) == {MEMBER_INDEX}
-    assert database.rows_read(query) <= MEMBERS + 20
-
-
-def test_running_batches_and_members_are_found_in_order(crowd):
-    query = partial(batch_store.running, "BATCH-0004", 5)
-    plans = database.explain(query)
-    assert "filesort" not in (plans[0]["Extra"] or ""), plans
-    assert database.rows_read(query) <= 20
-    assert database.rows_read(retention.empty_batches_query(clock.site_time())) <= 20
-    plans = database.explain(partial(batch_store.members, crowd, ["Completed"], 100, population.name("C", 500)))
-    assert ({plan["key"] for plan in plans}, plans[0]["type"]) == ({MEMBER_INDEX}, "range"), plans
+def test_a_batch_is_looked_at_along_its_index(crowd):
+    for query, most in ((partial(batch_store.states, [crowd]), 12), (partial(batch_store.counts, crowd), MEMBERS + 20)):
+        assert {plan["key"] for plan in database.explain(query)} <= {"PRIMARY", MEMBER_INDEX}
+        assert database.rows_read(query) <= most

@@ -6,10 +6,10 @@ import re
 
 import frappe
 
-from dartwing_core.jobs import get_job_history, get_job_status
+from dartwing_core.jobs import get_job_status
 from tests.support import factory
-from tests.support.job_center import PATH, card, expect, pill
-from tests.support.jobs import run, submitted_by, submitted_with
+from tests.support.job_center import card, expect, pill
+from tests.support.jobs import submitted_by, submitted_with
 from tests.support.waiting import until
 
 
@@ -47,20 +47,6 @@ def test_a_job_is_watched_to_its_end_and_its_file_downloaded(visit, worker, port
     assert download.value.path().read_text() == "Grüße aus dem Job"
 
 
-def test_all_files_of_a_job_are_in_its_details(visit, portal_user):
-    job_type = factory.job_type("files", "makes_files", display_name="Two files")
-    job = submitted_by(portal_user, job_type, steps=[["<b>1.txt", "b & c.txt"]])
-    run(job)
-    page = visit(portal_user).page
-    card(page, job).get_by_role("button", name="Two files").click()
-    files = page.locator("#jc-details").get_by_role("link")
-    expect(files).to_have_text(["<b>1.txt", "b & c.txt"])
-    with page.expect_download() as download:
-        files.nth(1).click()
-    assert download.value.suggested_filename == "b & c.txt"
-    assert download.value.path().read_text() == "1"
-
-
 def test_a_running_job_is_canceled_after_a_question(visit, worker, portal_user):
     job_type = factory.job_type("slow", "slow", display_name="Slow work", default_timeout=120)
     job = submitted_by(portal_user, job_type, seconds=60)
@@ -95,20 +81,6 @@ def test_a_failed_job_is_retried(visit, worker, portal_user):
     expect(details.locator(".jc-events > li").first).to_contain_text("Job completed successfully")
     expect(details.get_by_label("Result", exact=True)).to_contain_text('"attempt": 2')
     expect(details.locator(".jc-facts")).to_contain_text("2 of 3")
-
-
-def test_the_history_of_an_open_job_goes_on_after_a_retry(visit, portal_user):
-    # Seen failing: the answer to the retry was taken for what the history had been read for.
-    job = submitted_by(portal_user, factory.job_type("note", "add_note"), title="test open", then="fail_for_good")
-    run(job)
-    page = visit(portal_user, f"{PATH}#{job.name}").page
-    details = page.locator("#jc-details")
-    events = details.locator(".jc-events > li")
-    expect(events).to_have_count(len(get_job_history(job.name)["history"]))
-    details.get_by_role("button", name=re.compile("^Retry")).click()
-    expect(pill(details).first).to_have_text("Queued")
-    frappe.db.rollback()
-    expect(events).to_have_count(len(get_job_history(job.name)["history"]))
 
 
 def test_a_job_that_waits_for_its_time_is_run_now(visit, worker, portal_user):

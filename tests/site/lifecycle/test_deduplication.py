@@ -1,4 +1,4 @@
-"""How long an equal job is a duplicate: as the Job Type says, or the call."""
+"""How long an equal job is a duplicate, and when its twin takes the new parameters."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import DuplicateJobError, InvalidJobError, submit_job, submit_jobs
-from tests.support import factory
-from tests.support.jobs import run
+from tests.support import attempts, contents, factory
+from tests.support.jobs import messages, run, set_columns
 from tests.support.lifecycle import made
+from tests.support.queues import listed
 
 pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
 
@@ -35,11 +36,8 @@ def is_duplicate(job_type: str, **arguments) -> bool:
     [
         ({}, WHILE, 300),
         ({"deduplication_window": 60}, WITHIN, 60),
-        ({"deduplication_window": 300}, WITHIN, 300),
         ({"deduplication_window": 0}, NEVER, 0),
         ({"deduplication": WITHIN}, WITHIN, 300),
-        ({"deduplication": WHILE, "deduplication_window": 60}, WHILE, 60),
-        ({"deduplication": NEVER}, NEVER, 300),
         ({"deduplication": WITHIN, "deduplication_window": 0}, WITHIN, 300),
     ],
 )
@@ -47,14 +45,6 @@ def test_a_type_that_does_not_say_means_its_window_or_while_unfinished(values, p
     type_name, handler = "test_says", f"{factory.HANDLERS}.nothing"
     made = frappe.get_doc({"doctype": "Job Type", "type_name": type_name, "handler_method": handler, **values}).insert()
     assert (made.deduplication, made.deduplication_window) == (policy, window)
-
-
-def test_a_window_of_a_type_that_becomes_0_means_never_and_a_type_that_had_none_gets_one():
-    job_type = frappe.get_doc("Job Type", made("nothing", deduplication_window=60))
-    job_type.update({"deduplication_window": 0}).save()
-    assert job_type.deduplication == NEVER
-    job_type.update({"deduplication": WITHIN}).save()
-    assert (job_type.deduplication, job_type.deduplication_window) == (WITHIN, 300)
 
 
 @pytest.mark.parametrize(
@@ -100,3 +90,31 @@ def test_a_key_is_asked_for_also_where_the_type_says_never():
     submit(job_type, dedup_key="k")
     assert is_duplicate(job_type, dedup_key="k")
     assert not is_duplicate(job_type, dedup_key="k", deduplication="never")
+
+
+def test_a_twin_that_is_in_line_may_take_the_new_parameters_and_the_place_of_its_priority():
+    job_type = made("nothing", deduplication_window=300)
+    first = submit_job(job_type, factory.ALPHA, {"v": 1}, dedup_key="k", priority="Low")
+    other = submit_job(job_type, factory.ALPHA, {"v": 0}, dedup_key="other")
+    frappe.db.commit()
+    second = submit_job(job_type, factory.ALPHA, {"v": 2}, dedup_key="k", on_duplicate="replace", priority="High")
+    frappe.db.commit()
+    assert second.name == first.name
+    assert listed("short") == [first.name], "workers of its queue are told"
+    assert messages(first)[-1] == "Parameters replaced by a newer request"
+    made_attempt = attempts.begun_next()
+    assert (made_attempt.job.name, contents.parameters(first.name)) == (first.name, {"v": 2})
+    assert attempts.begun_next().job.name == other.name
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+def test_a_twin_that_has_begun_is_not_replaced(attempt):
+    job_type = made("nothing", deduplication_window=300)
+    job = submit_job(job_type, factory.ALPHA, {"v": 1}, dedup_key="k")
+    frappe.db.commit()
+    if attempt:
+        set_columns(job, attempt=1)  # it waits for its retry
+    else:
+        assert attempts.taken(job.name, 1)
+    with pytest.raises(DuplicateJobError):
+        submit_job(job_type, factory.ALPHA, {"v": 2}, dedup_key="k", on_duplicate="replace")

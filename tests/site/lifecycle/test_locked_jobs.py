@@ -23,7 +23,7 @@ from dartwing_core.jobs import (
 from dartwing_core.jobs.errors import JobBusyError
 from dartwing_core.jobs.job import find, record
 from tests.support import database, factory
-from tests.support.jobs import run, set_columns, status, submitted, submitted_with
+from tests.support.jobs import run, set_columns, status, submitted_with
 
 pytestmark = pytest.mark.usefixtures("no_sweeps", "short_wait")
 LONGEST = 10
@@ -55,44 +55,24 @@ def is_soon_refused(operation: Callable[[], object]) -> None:
     frappe.db.commit()
 
 
-def waiting(**columns: object) -> frappe.model.document.Document:
-    made = submitted_with(factory.job_type("plain"), available_at=3_600)
-    set_columns(made, **columns)
-    return made
-
-
 @pytest.mark.parametrize(
-    "operation",
+    ("operation", "state"),
     [
-        cancel_job,
-        run_now,
-        lambda name: reschedule_job(name, 7_200),
-        lambda name: cancel_jobs([name]),
+        (cancel_job, "Pending"),
+        (run_now, "Pending"),
+        (lambda name: reschedule_job(name, 7_200), "Queued"),
+        (lambda name: cancel_jobs([name]), "Pending"),
+        (retry_job, "Dead Letter"),
     ],
-    ids=["cancel", "run_now", "reschedule", "cancel_jobs"],
+    ids=["cancel", "run_now", "reschedule", "cancel_jobs", "retry"],
 )
-def test_a_waiting_job(operation):
+def test_a_job(operation, state):
     # Seen failing: the request waited the server's 50 seconds, and then told of the database.
-    made = waiting()
+    made = submitted_with(factory.job_type("plain"), available_at=3_600)
+    set_columns(made, status=state, in_line=int(state == "Queued"))
     with locked("Background Job", made.name):
         is_soon_refused(lambda: operation(made.name))
-    assert status(made) == "Pending"
-
-
-def test_a_job_in_line_that_is_put_off():
-    made = submitted(factory.job_type("plain"))
-    with locked("Background Job", made.name):
-        is_soon_refused(lambda: reschedule_job(made.name, 7_200))
-    assert status(made) == "Queued"
-
-
-def test_a_failed_job():
-    made = submitted(factory.job_type("scripted", "scripted"), plan=["dead"])
-    run(made)
-    assert status(made) == "Dead Letter"
-    with locked("Background Job", made.name):
-        is_soon_refused(lambda: retry_job(made.name))
-    assert status(made) == "Dead Letter"
+    assert status(made) == state
 
 
 def test_a_batch():

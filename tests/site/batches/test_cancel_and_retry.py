@@ -1,4 +1,4 @@
-"""A retry opens a batch again, runs what failed, and makes no callback twice."""
+"""A cancel ends what waits and asks what runs; a retry opens a batch again, and makes no callback twice."""
 
 from __future__ import annotations
 
@@ -8,22 +8,106 @@ import pytest
 from dartwing_core.jobs import (
     InvalidTransitionError,
     bulk_retry_dead_letter,
+    cancel_batch,
     chain,
     executor,
     get_batch_status,
-    get_job_status,
     job,
     retry_batch,
     retry_job,
 )
+from dartwing_core.jobs.after import batch_cancel
 from dartwing_core.jobs.job import batch_store
-from tests.support import factory
+from dartwing_core.jobs.sweep import sweeper
+from tests.support import attempts, factory
 from tests.support.batches import callbacks, made, members, run, state, status_of, work
-from tests.support.database import statements
-from tests.support.jobs import submitted_with
+from tests.support.jobs import status, submitted_with
 from tests.support.sessions import in_parallel
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
+
+
+def test_cancel_ends_what_waits_and_asks_what_runs(step):
+    found = made(chain(step("a"), step("b")), step("c"), step("d", "fail", "ok"), step("e"))
+    names = members(found)
+    run(names["c"])
+    run(names["d"])
+    outside = submitted_with(
+        "test_step", parameters={"plan": ["ok"], "key": "x"}, depends_on=[names["b"]], on_parent_failure="cancel"
+    )
+    cancel_batch(found.name, "wrong file")
+    assert status(outside) == "Pending"
+    frappe.db.rollback()
+    cancel_batch(found.name, "wrong file")
+    frappe.db.commit()
+    frappe.db.rollback()
+    counts = get_batch_status(found.name)["job_count_by_status"]
+    assert counts == {"Completed": 1, "Canceled": 4}
+    assert (state(found), callbacks(found).keys()) == ("Canceled", {"on_failure", "on_complete"})
+    assert status(outside) == "Canceled", "and not for what happened to a"
+    assert attempts.run_next() in callbacks(found).values(), "and neither d nor e"
+    with pytest.raises(InvalidTransitionError, match="has ended already"):
+        cancel_batch(found.name)
+
+
+def test_a_retry_does_not_undo_a_cancel_that_goes_on(step, monkeypatch):
+    # Seen failing when `reopen` takes the request back: the jobs that wait would run after all.
+    found = made(step("a", "dead", "ok"), step("b"), callbacks=())
+    names = members(found)
+    run(names["a"])
+    monkeypatch.setattr(batch_cancel, "drain", lambda *_arguments: None)
+    cancel_batch(found.name)
+    frappe.db.commit()
+    retry_job(names["a"])
+    frappe.db.commit()
+    monkeypatch.undo()
+    sweeper.sweep()
+    assert (state(found), status_of(names["a"]), status_of(names["b"])) == ("Canceled", "Canceled", "Canceled")
+
+
+def test_a_sweep_during_a_cancel_ends_no_job_with_its_parent(step, monkeypatch):
+    # Seen failing with the oldest first: the jobs of a chain end in Dead Letter, and their owner is told.
+    found = made(chain(step("a"), step("b"), step("c")), callbacks=())
+    members_of = batch_store.members
+
+    def before_a_sweep(*arguments):
+        found = members_of(*arguments)
+        sweeper.release_children(10)
+        return found
+
+    monkeypatch.setattr(batch_cancel, "AT_ONCE", 1)
+    monkeypatch.setattr(batch_store, "members", before_a_sweep)
+    cancel_batch(found.name)
+    frappe.db.commit()
+    frappe.db.rollback()
+    assert get_batch_status(found.name)["job_count_by_status"] == {"Canceled": 3}
+
+
+def test_a_cancel_that_broke_off_goes_on_with_the_next_sweep(step, monkeypatch):
+    found = made(*(step(str(n)) for n in range(5)), callbacks=())
+    monkeypatch.setattr(batch_cancel, "drain", lambda *_arguments: None)
+    cancel_batch(found.name)
+    frappe.db.commit()
+    assert state(found) == "Running"
+    monkeypatch.undo()
+    sweeper.sweep()
+    assert state(found) == "Canceled"
+
+
+def test_a_batch_that_goes_on_was_not_canceled(step):
+    # Seen failing: it kept who had canceled it, and why, also when it was completed after that.
+    found = made(step("a", "dead", "ok"), step("b", "ok"))
+    names = members(found)
+    run(names["a"])
+    cancel_batch(found.name, "wrong file")
+    frappe.db.commit()
+    assert get_batch_status(found.name)["canceled_by"] == "Administrator"
+    retry_batch(found.name)
+    frappe.db.commit()
+    sweeper.sweep()
+    assert (state(found), status_of(names["a"])) == ("Running", "Queued")
+    fields = ["status", "cancel_requested", "canceled_by", "sealed_cancel_reason", "completed_at"]
+    assert frappe.db.get_value("Job Batch", found.name, fields) == ("Running", 0, None, None, None)
 
 
 def test_retry_runs_what_failed_and_makes_no_callback_twice(step):
@@ -79,25 +163,6 @@ def test_a_retry_that_is_refused_leaves_its_batch_closed(step):
         assert len(retry()["skipped"]) == 1
         frappe.db.commit()
         assert state(found) == "Canceled"
-
-
-def test_retrying_many_chains_asks_no_more_than_retrying_one(step):
-    # Seen failing with one step for each job that is waited for: 156 statements for 50 chains.
-    found = made(*(chain(step(f"a{n}", "ok"), step(f"b{n}")) for n in range(20)), callbacks=())
-    frappe.db.sql(
-        "UPDATE `tabBackground Job` SET status = 'Dead Letter', in_line = 0 WHERE parent_batch = %s", (found.name,)
-    )
-    frappe.db.commit()
-    names = members(found)
-    with statements() as asked:
-        assert retry_batch(found.name)["retried"] == 40
-    assert len(asked) <= 12, asked
-    frappe.db.commit()
-    for number in range(20):
-        assert get_job_status(names[f"b{number}"])["status"] == "Pending"
-        assert frappe.db.get_value("Background Job", names[f"b{number}"], "waits_for") == names[f"a{number}"]
-    work()
-    assert state(found) == "Completed"
 
 
 def failed_but_for_one(step) -> tuple:

@@ -57,6 +57,7 @@ def test_dates_decimals_and_uuids_are_allowed():
         "at": time(3, 4),
         "for": timedelta(hours=30, minutes=1),
         "amount": Decimal("12.50"),
+        "large": [-(2**63), 2**63 - 1],
         "id": UUID(int=1),
         "pair": (1, 2),
     }
@@ -66,32 +67,21 @@ def test_dates_decimals_and_uuids_are_allowed():
         "at": "03:04:00",
         "for": "30:01:00",
         "amount": 12.5,
+        "large": [-(2**63), 2**63 - 1],
         "id": "00000000-0000-0000-0000-000000000001",
         "pair": [1, 2],
     }
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        float("nan"),
-        float("inf"),
-        Decimal("NaN"),
-        Decimal("0.1234567890123456789012345"),
-        b"bytes",
-        {1, 2},
-        object(),
-        print,
-        ValueError("x"),
-        {1: "a"},
-        {None: "a"},
-        10**30,
-        "\ud800",
-        (item for item in "ab"),
-        range(3),
-    ],
-    ids=lambda value: type(value).__name__,
-)
+# fmt: off
+UNFAITHFUL = [
+    float("nan"), float("inf"), Decimal("NaN"), Decimal("0.1234567890123456789012345"), b"bytes", {1, 2}, object(),
+    print, ValueError("x"), {1: "a"}, {None: "a"}, -(2**63) - 1, 2**63, "\ud800", (item for item in "ab"), range(3),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("value", UNFAITHFUL, ids=lambda value: type(value).__name__)
 def test_what_has_no_faithful_form_is_refused_and_named(value):
     with pytest.raises(InvalidJobError, match=r"parameters\.deep\[0\]"):
         canonical_json({"deep": [value]})
@@ -116,44 +106,19 @@ def test_a_document_is_stored_without_what_changes_each_time_it_is_saved():
     assert json.loads(canonical_json({"invoice": invoice})) == {"invoice": stored}
 
 
-def test_cycles_and_depth_are_refused():
-    cycle: dict = {}
-    cycle["self"] = cycle
-    with pytest.raises(InvalidJobError, match="contains itself"):
-        canonical_json(cycle)
-    deep: dict = {}
-    inner = deep
-    for _level in range(200):
-        inner["d"] = inner = {}
-    with pytest.raises(InvalidJobError, match="nested too deeply"):
-        canonical_json(deep)
-
-
-def test_thirty_levels_are_stored_and_one_more_is_refused():
+def test_thirty_levels_are_stored_and_one_more_or_a_cycle_is_refused():
     def nested(levels: int) -> dict:
         return {"d": nested(levels - 1)} if levels > 1 else {}
 
     assert canonical_json(nested(30)).count("{") == 30
     with pytest.raises(InvalidJobError, match="nested too deeply"):
         canonical_json(nested(31))
-
-
-def test_integers_of_64_bits_are_stored_and_larger_ones_refused():
-    assert json.loads(canonical_json({"n": [-(2**63), 2**63 - 1]})) == {"n": [-(2**63), 2**63 - 1]}
-    for number in (-(2**63) - 1, 2**63):
-        with pytest.raises(InvalidJobError, match="too large"):
-            canonical_json({"n": number})
-
-
-def test_stored_json_is_read_back_and_nothing_is_none():
-    assert load('{"a":[1]}') == {"a": [1]}
-    assert load(None) is None
-    assert load("") is None
-
-
-def test_the_same_object_twice_is_no_cycle():
+    cycle: dict = {}
+    cycle["self"] = cycle
+    with pytest.raises(InvalidJobError, match="contains itself"):
+        canonical_json(cycle)
     shared = {"x": 1}
-    assert json.loads(canonical_json({"a": shared, "b": shared})) == {"a": {"x": 1}, "b": {"x": 1}}
+    assert json.loads(canonical_json({"a": shared, "b": shared})) == {"a": {"x": 1}, "b": {"x": 1}}, "no cycle"
 
 
 @pytest.mark.parametrize("parameters", [[1], "text", 5, True])
@@ -163,11 +128,7 @@ def test_parameters_must_be_an_object(parameters):
 
 
 @given(st.dictionaries(st.text(), plain_json, max_size=5))
-def test_plain_parameters_come_back_equal(parameters):
-    assert json.loads(canonical_json(parameters)) == parameters
-
-
-@given(st.dictionaries(st.text(), plain_json, max_size=5))
-def test_canonical_form_is_stable(parameters):
+def test_plain_parameters_come_back_equal_and_their_form_is_stable(parameters):
     text = canonical_json(parameters)
-    assert canonical_json(json.loads(text)) == text
+    assert load(text) == parameters
+    assert canonical_json(load(text)) == text

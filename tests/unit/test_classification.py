@@ -83,16 +83,14 @@ PERMANENT = [
 ]
 
 
-@pytest.mark.parametrize("error", RETRYABLE, ids=lambda error: repr(error)[:60])
-def test_is_retried(error):
-    assert classify_error(error)
-    assert get_error_type(error) == "Transient"
-
-
-@pytest.mark.parametrize("error", PERMANENT, ids=lambda error: repr(error)[:60])
-def test_is_not_retried(error):
-    assert not classify_error(error)
-    assert get_error_type(error) == "Permanent"
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [*((error, "Transient") for error in RETRYABLE), *((error, "Permanent") for error in PERMANENT)],
+    ids=lambda value: repr(value)[:60],
+)
+def test_what_is_retried(error, kind):
+    assert get_error_type(error) == kind
+    assert classify_error(error) is (kind == "Transient")
 
 
 def test_retry_after_of_a_response_is_found():

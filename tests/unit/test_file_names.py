@@ -15,15 +15,9 @@ from dartwing_core.jobs.job.job_files import LONGEST_NAME, clean_name, free_name
         ("../../etc/passwd", "....etcpasswd"),
         ("a\0b\r\nc\x9f.txt", "abc.txt"),
         ("", "file"),
-        ("/", "file"),
-        (".", "file"),
         ("..", "file"),
-        ("/..", "file"),
-        ("...", "..."),
         ("x" * 300 + ".txt", "x" * 196 + ".txt"),
         ("ü" * 200 + ".txt", "ü" * 98 + ".txt"),
-        ("💡" * 60, "💡" * 50),
-        ("a." + "x" * 300, "a." + "x" * 198),
     ],
 )
 def test_a_name_loses_only_what_the_disk_does_not_take(given, stored):
@@ -33,10 +27,8 @@ def test_a_name_loses_only_what_the_disk_does_not_take(given, stored):
 @pytest.mark.parametrize(
     ("name", "taken", "free"),
     [
-        ("a.csv", ["b.csv"], "a.csv"),
         ("a.csv", ["a.csv"], "a-2.csv"),
         ("a.csv", ["a.csv", "a-2.csv"], "a-3.csv"),
-        ("a", ["a"], "a-2"),
         (".env", [".env"], ".env-2"),
     ],
 )

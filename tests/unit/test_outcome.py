@@ -22,17 +22,11 @@ def test_any_json_value_is_stored(result):
     assert json.loads(storable(result, 1000)) == result
 
 
-def test_nothing_returned_is_nothing_stored():
-    assert storable(None, 1000) is None
-
-
-@pytest.mark.parametrize("result", [{1, 2}, b"x", object(), float("nan"), {"deep": [lambda: 0]}])
-def test_what_cannot_be_stored_leaves_a_note(result):
-    assert "not_stored" in json.loads(storable(result, 1000))
-
-
-def test_a_large_result_leaves_a_note():
+def test_what_can_not_be_stored_leaves_a_note_and_nothing_leaves_nothing():
+    for result in ({1, 2}, b"x", object(), float("nan"), {"deep": [lambda: 0]}):
+        assert "not_stored" in json.loads(storable(result, 1000))
     assert "larger than 10 bytes" in json.loads(storable("x" * 100, 10))["not_stored"]
+    assert storable(None, 1000) is None
 
 
 def test_an_exception_whose_text_fails_is_described_by_its_name():
@@ -44,9 +38,6 @@ def test_own_errors_speak_for_themselves_others_are_named():
     assert describe(TransientError("The mailbox is full")) == "The mailbox is full"
     assert describe(JobError()) == "JobError"
     assert describe(KeyError("a")) == "KeyError: 'a'"
-
-
-def test_long_errors_are_cut():
     assert len(describe(RuntimeError("x" * 100_000))) == 5_000
 
 

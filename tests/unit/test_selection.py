@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,10 +52,6 @@ def test_who_comes_anew_starts_level_with_the_others():
     assert turns(choice, 4) == ["a", "new", "b", "a"]
 
 
-def test_a_pass_of_somebody_who_is_not_there_counts_for_nobody():
-    assert Choice([line("new")], {"gone": 3.0}, {}).passes == {"new": 0.0}
-
-
 def test_an_urgent_job_goes_before_the_floods_of_others():
     lines = [line(name, float(place)) for place, name in enumerate("abcdefgh")]
     assert turns(Choice([*lines, line("late", 99.0, "Critical")], {}, {}), 1) == ["late"]
@@ -97,44 +92,12 @@ def test_who_is_under_a_full_cap_is_left_out():
     assert left(("a", "one")) == [("a", "two"), ("b", "one")]
 
 
-def test_a_line_is_told_by_queue_organization_type_and_priority():
-    assert line("a", 1.0, "High", "one").key == ("default", "a", "one", "High")
-
-
 def test_a_line_whose_first_job_is_younger_than_thought_waits_for_another_organization():
     choice = Choice([line("a", 1.0), line("b", 2.0)], {}, {})
     first = choice.next()
     assert choice.is_next(first, 1.0) is True
     assert choice.is_next(first, 5.0) is True  # of its own organization
     assert choice.next().organization == "b"
-
-
-def test_who_loses_the_first_line_goes_on_with_the_rank_of_the_next():
-    urgent, later = line("a", 1.0, "High", "one"), line("a", 3.0, "Normal", "two")
-    choice = Choice([urgent, later, line("b", 2.0)], {}, {})
-    choice.drop(urgent)
-    assert turns(choice, 2) == ["b", "a"]
-
-
-def test_a_turn_costs_less_for_a_greater_weight_and_one_for_none():
-    lines = {name: line(name) for name in ("unknown", "zero", "four")}
-    choice = Choice(lines.values(), {}, {"zero": 0, "four": 4})
-    assert {name: choice.charge_turn(given) for name, given in lines.items()} == {"unknown": 1, "zero": 1, "four": 0.25}
-
-
-@pytest.mark.parametrize("rank", [1.0, 3.0])
-def test_an_unknown_priority_has_no_head_start(rank: float):
-    choice = Choice([line("odd", rank, "Odd"), line("normal", 2.0)], {}, {})
-    expected = ["odd", "normal"] if rank < 2 else ["normal", "odd"]
-    assert [found.organization for found in choice.in_order()] == expected
-    assert turns(choice, 2) == expected
-
-
-def test_passes_come_before_ranks_in_the_order_of_lines():
-    choice = Choice(
-        [line("late", 1.0), line("old", 5.0), line("older", 4.0)], {"late": 2.0, "old": 1.0, "older": 1.0}, {}
-    )
-    assert [found.organization for found in choice.in_order()] == ["older", "old", "late"]
 
 
 def test_the_order_of_lines_is_that_of_their_turns():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,6 @@ from dartwing_core.jobs.job import record
 from dartwing_core.jobs.job.outcome import Outcome
 from dartwing_core.jobs.status import TRANSITIONS, JobStatus
 
-MOVES = [(source, target) for source in JobStatus for target in JobStatus]
 NOW = datetime(2026, 1, 2, 3, 4, 5)
 
 
@@ -57,35 +57,21 @@ def running(**more: Any) -> record.Job:
     return record.Job(row(JobStatus.RUNNING, **more))
 
 
-@pytest.mark.parametrize(("source", "target"), MOVES)
-def test_a_job_moves_as_the_table_says_and_not_otherwise(database, source, target):
-    job = record.Job(row(source))
-    if target in TRANSITIONS[source]:
-        assert job._move(target, "why", {}, "me")
-        assert job.row["status"] == target
-        assert (len(database.updates), len(database.history), len(database.told)) == (1, 1, 1)
-    else:
-        with pytest.raises(InvalidTransitionError, match=f"{source.value} to {target.value}"):
-            job._move(target, "why", {}, "me")
-        assert not database.updates
-
-
-@pytest.mark.parametrize(("source", "target"), MOVES)
-def test_many_jobs_move_as_the_table_says_and_not_otherwise(database, source, target):
-    jobs = [row(source, "JOB-1"), row(source, "JOB-2", held=True), row(source, "JOB-3")]
-    if target in TRANSITIONS[source]:
-        assert record._move_all(jobs, target, "why", {"retry_count": 7}, "me", NOW) == [jobs[0], jobs[2]]
-        text, values, _wait = database.updates[0]
-        assert "name IN %(of_names)s" in text
-        assert values["of_names"] == ("JOB-1", "JOB-3")
-        assert [(event.background_job, event.retry_attempt) for event in database.history] == [
-            ("JOB-1", 7),
-            ("JOB-3", 7),
-        ]
-    else:
-        with pytest.raises(InvalidTransitionError, match=f"{source.value} to {target.value}"):
-            record._move_all(jobs, target, "why", {}, "me", NOW)
-        assert not database.updates
+def test_jobs_move_as_the_table_says_and_not_otherwise(database):
+    for source, target in itertools.product(JobStatus, JobStatus):
+        database.updates.clear()
+        job, jobs = record.Job(row(source)), [row(source, name, held=name == "JOB-2") for name in ("JOB-1", "JOB-2")]
+        if target in TRANSITIONS[source]:
+            assert job._move(target, "why", {}, "me")
+            assert job.row["status"] == target
+            assert record._move_all(jobs, target, "why", {}, "me", NOW) == jobs[:1]
+            assert database.updates[1][1]["of_names"] == "JOB-1", "the other is held"
+        else:
+            with pytest.raises(InvalidTransitionError, match=f"{source.value} to {target.value}"):
+                job._move(target, "why", {}, "me")
+            with pytest.raises(InvalidTransitionError, match=f"{source.value} to {target.value}"):
+                record._move_all(jobs, target, "why", {}, "me", NOW)
+            assert not database.updates
 
 
 def test_the_row_must_be_in_the_state_and_at_the_attempt_that_the_reader_saw(database):
@@ -107,28 +93,6 @@ def test_who_comes_too_late_writes_and_tells_nothing_else(database):
     assert (database.history, database.told) == ([], [])
 
 
-def test_none_moves_if_all_are_held_or_none_is_given(database):
-    assert record.cancel_all([row(JobStatus.PENDING, held=True)], "me", None) == []
-    assert record.cancel_all([], "me", None) == []
-    assert record.retry_all([], None) == []
-    assert not database.updates
-
-
-def test_the_history_says_who_moved_it_when_and_how_often_it_was_tried(database):
-    failed = Outcome(JobStatus.FAILED, "Failed", error="no", error_type="Transient", due=5.0, retry_count=2)
-    running().end(failed, duration=1.5, worker="w")
-    (event,) = database.history
-    assert (event.from_status, event.to_status, event.message, event.actor) == (
-        *("Running", "Failed", "Failed", "Administrator"),
-    )
-    assert (event.retry_attempt, event.duration, event.worker) == (2, 1.5, "w")
-    values = database.updates[0][1]
-    assert values["next_retry_at"] == values["available_at"] == NOW
-    assert (values["due_epoch"], values["admission_rank"], values["retry_count"]) == (5.0, 5.0 - 3_600, 2)
-    assert values["crash_count"] == 0, "an ending in between counts no crash in a row"
-    assert "completed_at" not in values
-
-
 def test_a_job_that_is_not_to_blame_keeps_its_place_in_line(database):
     lost = Outcome(
         JobStatus.FAILED, "Lost", error="lost", error_type="Transient", due=5.0, keeps_place=True, crash_count=1
@@ -142,36 +106,6 @@ def test_a_job_that_is_not_to_blame_keeps_its_place_in_line(database):
     values = database.updates[1][1]
     assert "next_retry_at" not in values
     assert "error_message" not in values
-
-
-def test_a_dead_letter_is_over_and_not_tried_again(database):
-    running().end(Outcome(JobStatus.DEAD_LETTER, "Dead", error="no", error_type="Permanent"))
-    values = database.updates[0][1]
-    assert (values["completed_at"], values["next_retry_at"], values["error_type"]) == (NOW, None, "Permanent")
-
-
-def test_a_canceled_job_says_by_whom(database):
-    running().end(Outcome(JobStatus.CANCELED, "Canceled", canceled_by="me", cancel_reason="enough"))
-    values = database.updates[0][1]
-    assert (values["modified_by"], values["canceled_by"], values["cancel_reason"]) == ("me", "me", "enough")
-    assert (values["canceled_at"], values["completed_at"]) == (NOW, NOW)
-
-
-def test_a_start_counts_the_attempt_and_names_its_connection(database):
-    log: list[Any] = []
-    job = record.Job(row(JobStatus.QUEUED))
-    assert job.start("entry", NOW, "w", log)
-    text, values, _wait = database.updates[0]
-    assert "started_epoch = UNIX_TIMESTAMP()" in text
-    assert (values["attempt"], values["from_attempt"], values["connection_id"], values["rq_job_id"]) == (
-        3,
-        2,
-        7,
-        "entry",
-    )
-    assert (job.row["attempt"], job.row["started_at"]) == (3, NOW)
-    assert [event.message for event in log] == ["Worker started execution, attempt 3"]
-    assert not database.history, "the caller writes it"
 
 
 @pytest.mark.parametrize(
@@ -190,16 +124,3 @@ def test_new_rows_are_cut_into_statements_of_what_a_server_takes(monkeypatch, da
     rows: Any = [{"name": number, "sealed_input_parameters": "x" * size, **plain} for number, size in enumerate(sizes)]
     record.insert(rows)
     assert [[one[0] for one in batch] for batch in database.inserts] == expected
-
-
-def test_a_new_job_is_created_pending_and_in_line_in_the_same_moment(database):
-    new = {"sealed_input_parameters": "", "reference_doctype": None, "owner": "me"}
-    rows = [row(JobStatus.QUEUED, **new), row(JobStatus.PENDING, "JOB-2", **new)]
-    record.insert(rows)
-    made = [(event.background_job, event.from_status, event.to_status, event.message) for event in database.history]
-    assert made == [
-        ("JOB-1", None, "Pending", "Job created"),
-        ("JOB-1", "Pending", "Queued", "Job enqueued"),
-        ("JOB-2", None, "Pending", "Job created"),
-    ]
-    assert database.told == [(rows[:1], "Pending", "Queued", {})]

@@ -25,23 +25,6 @@ def test_the_committed_template_is_current(tmp_path):
     assert texts_of(APP / "locale" / "main.pot") == texts_of(tmp_path / "new.pot")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Job {0} is {1}; only a failed job can be retried.",  # Python
-        "No live connection: the page is updated every few seconds.",  # JavaScript
-        "Dead Letter",  # a choice of a field
-        "Completed by Hour",  # of the workspace
-        "Dead Letters by Error",  # a report
-        "Job Circuit",  # a DocType
-        "Log in",  # the job center
-        "Seconds",  # a chart
-    ],
-)
-def test_texts_of_every_kind_are_found(text):
-    assert text in texts_of(APP / "locale" / "main.pot")
-
-
 def test_every_text_of_a_script_is_a_whole():
     """A text put together by the script can't be translated."""
     for path in (APP / "public" / "js").rglob("*.js"):

@@ -67,11 +67,6 @@ def passes(kept: dict[str, float], waits: str, served: str, weights: dict[str, i
     return turns.Turns().passes(lines, found, weights or dict.fromkeys(waits, 1))
 
 
-def test_what_is_kept_counts(redis):
-    assert passes({"a": 3.0, "b": 3.5}, "ab", "ab") == {"a": 3.0, "b": 3.5}
-    assert redis.trips == 0
-
-
 def test_the_first_of_all_begin_just_before_zero(redis):
     assert passes({}, "ab", "ab") == {"a": -1e-6, "b": -1e-6}
     assert redis.kept == {"turns:*": {"a": -1e-6, "b": -1e-6}}
@@ -90,28 +85,10 @@ def test_who_does_not_wait_keeps_only_what_it_has_had_too_many(redis):
     assert redis.kept["turns:*"] == {"a": 3.0, "more": 4.0}
 
 
-def test_who_does_not_wait_keeps_nothing_while_nobody_is_known(redis):
-    passes({"more": 4.0}, "a", "a")
-    assert redis.kept["turns:*"] == {"a": -1e-6}
-
-
 def test_who_has_no_slot_falls_behind_by_no_more_than_a_turn(redis):
     found = passes({"a": 9.0, "b": 1.0, "c": 8.9}, "abc", "a", {"a": 1, "b": 4, "c": 1})
     assert found == {"a": 9.0, "b": 8.75, "c": 8.9}
     assert redis.kept["turns:*"] == found
-
-
-def test_who_is_just_a_turn_behind_needs_no_round_trip(redis):
-    assert passes({"a": 9.0, "b": 8.0}, "ab", "a") == {"a": 9.0, "b": 8.0}
-    assert redis.trips == 0
-
-
-def test_who_has_no_slot_and_no_pass_gets_none(redis):
-    assert passes({"a": 9.0}, "ab", "a") == {"a": 9.0}
-
-
-def test_a_weight_of_nothing_counts_as_one(redis):
-    assert passes({"a": 9.0, "b": 1.0}, "ab", "a", {"a": 1, "b": 0})["b"] == 8.0
 
 
 def test_who_waits_in_queues_of_others_is_left_as_it_is(redis):

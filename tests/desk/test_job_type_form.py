@@ -178,7 +178,7 @@ def test_an_open_circuit_is_shown_and_closed_by_an_admin(visit, member, admin):
     expect(view(page).locator(".dw-circuit")).to_have_count(0)
 
 
-def test_admins_hear_of_circuits_and_of_a_full_queue_wherever_they_are(visit, member, admin):
+def test_admins_hear_of_circuits_wherever_they_are(visit, member, admin):
     kind = factory.job_type("plain", enable_circuit_breaker=1)
     opened = circuits.Tally(10, 8, None, None, None)
     circuits.open_anew({"job_type": kind, "organization": factory.ALPHA}, opened, clock.now_epoch() + 600)
@@ -189,14 +189,4 @@ def test_admins_hear_of_circuits_and_of_a_full_queue_wherever_they_are(visit, me
     frappe.db.commit()
     title = factory.title_of(factory.ALPHA)
     expect(page.locator("#alert-container")).to_contain_text(f"Jobs of type {kind} run again in {title}.")
-    organization = frappe.get_doc("Organization", factory.ALPHA)
-    organization.update({"max_waiting": 1, "on_queue_full": "Warn"}).save()
-    frappe.db.commit()
-    try:
-        for number in range(2):
-            submitted_by(member, kind, n=number)
-    finally:
-        organization.update({"max_waiting": 0, "on_queue_full": "Reject"}).save()
-        frappe.db.commit()
-    expect(page.locator("#alert-container")).to_contain_text(f"More than 1 jobs of {title} are waiting.")
     expect(others.locator(".desk-alert")).to_have_count(0)

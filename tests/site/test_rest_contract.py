@@ -115,12 +115,6 @@ def test_a_body_that_is_no_json_object_is_400(client, body):
     assert count() == 0
 
 
-def test_the_old_way_to_call_answers_the_same(client):
-    data = {"cmd": "dartwing_core.api.jobs.submit_job", "job_type": "nowhere", "organization": factory.ALPHA}
-    answer = client.http.post(f"{client.url}/", data=data, timeout=30)
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid")
-
-
 @pytest.mark.parametrize("driver", database.DRIVERS)
 def test_who_loses_against_another_session_is_told_to_try_again(site, driver):
     changed = driver.OperationalError(1020, "Record has changed since last read in table 'x'")
@@ -276,18 +270,3 @@ def test_cards_charts_progress_and_reports_have_a_limit(client, alice):
     finally:
         frappe.get_doc("User", alice).remove_roles("Dartwing User")
         frappe.db.commit()
-
-
-def test_metrics_have_the_contracts_shape_and_hold_only_own_jobs(client, bob):
-    frappe.set_user(bob)
-    submit_job("echo_job", factory.BETA, {"secret": 1})
-    frappe.db.commit()
-    frappe.set_user("Administrator")
-    submit(client)
-    found = client.get("get_job_metrics").json()["message"]
-    assert found["job_count_by_status"]["Queued"] == 1
-    assert sum(found["job_count_by_status"].values()) == 1
-    assert found["queue_depth_by_priority"] == {"Low": 0, "Normal": 1, "High": 0, "Critical": 0}
-    assert found["processing_time"] == {"average_seconds": None, "p95_seconds": None}
-    assert found["failure_rate_by_type"] == {"echo_job": 0.0}
-    assert client.get("get_job_metrics", organization=factory.BETA).json()["message"]["failure_rate_by_type"] == {}

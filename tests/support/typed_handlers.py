@@ -11,11 +11,9 @@ from urllib.parse import urlencode
 
 import frappe
 from markupsafe import escape
-from pydantic import AfterValidator, AliasChoices, BaseModel, Field, TypeAdapter, model_validator
-from typing_extensions import TypedDict
+from pydantic import AliasChoices, BaseModel, Field, model_validator
 
 from dartwing_core.jobs import JobContext, PermanentError, Secret, job_handler
-from dartwing_core.jobs.errors import JobPutBackError
 
 
 @dataclass
@@ -36,32 +34,11 @@ class Statement:
     lines: list[Line] = field(default_factory=list)
 
 
-class Range(TypedDict):
-    """A range of pages."""
-
-    first: int
-    last: int
-
-
 class Payment(BaseModel):
     """A payment."""
 
     amount: Decimal = Field(gt=0)
     reference: str | None = None
-
-
-@dataclass
-class Folder:
-    """A folder with folders in it."""
-
-    title: str
-    folders: list[Folder] = field(default_factory=list)
-
-
-@job_handler
-def by_itself(context: JobContext, parameters: Folder) -> dict[str, Any]:
-    """A type that holds itself."""
-    return {"inner": [folder.title for folder in parameters.folders]}
 
 
 @job_handler
@@ -76,12 +53,6 @@ def by_arguments(
 def by_dataclass(context: JobContext, parameters: Statement) -> dict[str, Any]:
     """All parameters are one object."""
     return {"year": parameters.until.year, "items": [line.item for line in parameters.lines]}
-
-
-@job_handler
-def by_typed_dict(context: JobContext, parameters: Range) -> dict[str, Any]:
-    """All parameters are one dict."""
-    return {"pages": parameters["last"] - parameters["first"] + 1}
 
 
 @job_handler
@@ -113,13 +84,6 @@ def by_alias(context: JobContext, parameters: Aliased) -> dict[str, Any]:
 def with_foreign_context(context: NotHere, customer: str) -> NorHere:  # type: ignore[name-defined]  # noqa: F821
     """The types of context and result are there for type checkers alone."""
     return {"customer": customer}
-
-
-@job_handler
-def with_list(context: JobContext, names: list[str] = [], extra=None) -> dict[str, Any]:  # type: ignore[no-untyped-def]  # noqa: B006
-    """A default that is shared, and an argument that is no parameter."""
-    names.append("own")
-    return {"names": names, "extra": extra}
 
 
 @job_handler
@@ -190,24 +154,6 @@ def fails_with_address(context: JobContext, token: Secret[str]) -> None:
 
 
 @job_handler
-def fails_with_repr(context: JobContext, token: Secret[str]) -> None:
-    """An error with a Python value."""
-    raise ConnectionError(repr({"token": token.get_secret_value()}))
-
-
-@job_handler
-def fails_late(context: JobContext, token: Secret[str]) -> None:
-    """An error whose text is cut in the middle of the secret."""
-    raise PermanentError("x" * 4_995 + token.get_secret_value())
-
-
-@job_handler
-def fails_in_model(context: JobContext, token: Secret[str]) -> None:
-    """An error of pydantic, which writes the beginning and the end of a wrong value."""
-    TypeAdapter(int).validate_python(token.get_secret_value())
-
-
-@job_handler
 def with_long_secret(context: JobContext, token: Annotated[Secret[str], Field(min_length=8)]) -> None:
     """A secret with a shortest length."""
 
@@ -215,11 +161,6 @@ def with_long_secret(context: JobContext, token: Annotated[Secret[str], Field(mi
 @job_handler
 def untyped_receiver(context: JobContext) -> None:
     """Takes whatever is submitted."""
-
-
-@job_handler
-def receiver_of_anything(context: JobContext, payload: dict[str, Any]) -> None:
-    """Takes an object."""
 
 
 class AliasedSecret(BaseModel):
@@ -238,18 +179,6 @@ def with_secret_aliases(context: JobContext, parameters: AliasedSecret) -> None:
 def returns_odd(context: JobContext, token: Secret[str]) -> dict[Any, Any]:
     """A result that JSON can't hold."""
     return {("a", token.get_secret_value()): 1}
-
-
-@job_handler
-def returns_document(context: JobContext, token: Secret[str]) -> dict[str, Any]:
-    """A document in the result."""
-    return {"doc": frappe.get_doc({"doctype": "ToDo", "description": token.get_secret_value()})}
-
-
-@job_handler
-def saves_secret(context: JobContext, token: Secret[str]) -> None:
-    """A checkpoint with the secret."""
-    context.checkpoint({"session": f"of {token.get_secret_value()}"})
 
 
 @job_handler
@@ -276,12 +205,6 @@ def saves_json(context: JobContext, token: Secret[str]) -> None:
     context.checkpoint({"raw": json.dumps({"token": token.get_secret_value()})})
 
 
-@job_handler
-def puts_itself_back(context: JobContext, token: Secret[str]) -> None:
-    """An error of the engine's own with the secret."""
-    raise JobPutBackError(f"until {token.get_secret_value()}")
-
-
 class StrictModel(BaseModel):
     """A model that quotes what is wrong with it."""
 
@@ -298,18 +221,6 @@ class StrictModel(BaseModel):
 
 @job_handler
 def with_strict_model(context: JobContext, parameters: StrictModel) -> None:
-    """Nothing."""
-
-
-def _must_begin_with_sk(token: Secret[str]) -> Secret[str]:
-    assert token.get_secret_value().startswith("sk"), f"{token.get_secret_value()} has no sk"
-    return token
-
-
-@job_handler
-def with_strict_secret(
-    context: JobContext, url: str, token: Annotated[Secret[str], AfterValidator(_must_begin_with_sk)]
-) -> None:
     """Nothing."""
 
 

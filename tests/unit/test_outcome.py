@@ -6,7 +6,6 @@ import json
 from types import SimpleNamespace
 
 import frappe
-import pytest
 
 from dartwing_core.jobs import JobError, TransientError
 from dartwing_core.jobs.run.outcome import describe, storable, traceback_of
@@ -17,16 +16,10 @@ class Unprintable(Exception):
         raise RuntimeError("no text")
 
 
-@pytest.mark.parametrize("result", [{"a": 1}, [1, 2], "text", 0, False, 1.5])
-def test_any_json_value_is_stored(result):
-    assert json.loads(storable(result, 1000)) == result
-
-
-def test_what_can_not_be_stored_leaves_a_note_and_nothing_leaves_nothing():
+def test_what_can_not_be_stored_leaves_a_note():
     for result in ({1, 2}, b"x", object(), float("nan"), {"deep": [lambda: 0]}):
         assert "not_stored" in json.loads(storable(result, 1000))
     assert "larger than 10 bytes" in json.loads(storable("x" * 100, 10))["not_stored"]
-    assert storable(None, 1000) is None
 
 
 def test_an_exception_whose_text_fails_is_described_by_its_name():

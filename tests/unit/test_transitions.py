@@ -22,7 +22,6 @@ class Database:
     def __init__(self) -> None:
         self.is_free = True
         self.updates: list[tuple[str, dict[str, Any], int | None]] = []
-        self.inserts: list[list[Any]] = []
         self.history: list[Any] = []
         self.told: list[Any] = []
 
@@ -36,7 +35,6 @@ def database(monkeypatch) -> Database:
     made = Database()
     monkeypatch.setattr(record.sql, "execute_as_of_now", made.update)
     monkeypatch.setattr(record.sql, "this_connection", lambda: 7)
-    monkeypatch.setattr(record.dml, "insert_rows", lambda _doctype, _columns, rows: made.inserts.append(rows))
     monkeypatch.setattr(record.history, "write", lambda events, at=None: made.history.extend(events))
     monkeypatch.setattr(record.labels, "remember_referring", lambda _doctypes: None)
     monkeypatch.setattr(record.event_jobs, "rows_for", lambda *_given: [])  # reads hooks, of a site
@@ -91,36 +89,3 @@ def test_who_comes_too_late_writes_and_tells_nothing_else(database):
     assert job.end(Outcome(JobStatus.COMPLETED, "Done")) is False
     assert job.row["status"] == "Running"
     assert (database.history, database.told) == ([], [])
-
-
-def test_a_job_that_is_not_to_blame_keeps_its_place_in_line(database):
-    lost = Outcome(
-        JobStatus.FAILED, "Lost", error="lost", error_type="Transient", due=5.0, keeps_place=True, crash_count=1
-    )
-    running().end(lost)
-    values = database.updates[0][1]
-    assert "admission_rank" not in values
-    assert "retry_count" not in values
-    assert values["crash_count"] == 1
-    running().end(Outcome(JobStatus.PENDING, "Snoozed", due=5.0))
-    values = database.updates[1][1]
-    assert "next_retry_at" not in values
-    assert "error_message" not in values
-
-
-@pytest.mark.parametrize(
-    ("sizes", "expected"),
-    [
-        ([], []),
-        ([500, 500], [[0, 1]]),  # 3,000 bytes, each row counted with 1,000 more
-        ([500, 501], [[0], [1]]),
-        ([5_000, 10], [[0], [1]]),  # a row of its own, however large
-        ([1_500, 500, 600, 10], [[0], [1], [2, 3]]),  # counted anew after each cut
-    ],
-)
-def test_new_rows_are_cut_into_statements_of_what_a_server_takes(monkeypatch, database, sizes, expected):
-    monkeypatch.setattr(record, "INSERT_BYTES", 3_000)
-    plain = {"organization": "a", "retry_count": 0, "owner": "me", "status": "Pending", "reference_doctype": None}
-    rows: Any = [{"name": number, "sealed_input_parameters": "x" * size, **plain} for number, size in enumerate(sizes)]
-    record.insert(rows)
-    assert [[one[0] for one in batch] for batch in database.inserts] == expected

@@ -12,7 +12,6 @@ from werkzeug.wrappers import Request, Response
 
 from dartwing_core.api import endpoints, errors
 from dartwing_core.jobs import InvalidJobError, JobBusyError, submit_job
-from dartwing_core.jobs.operations import dead_letters
 from tests.support import database, factory, http
 from tests.support import settings as engine_settings
 from tests.support.http import API, Client
@@ -214,33 +213,22 @@ def dead(client, number: int) -> str:
     return batch
 
 
-@pytest.mark.parametrize("call", ["retry_batch", "retry_dead_letters"])
-def test_a_bulk_retry_counts_by_the_hundred_too(client, call):
-    # They cost one request however many jobs they started.
+def test_a_bulk_retry_counts_by_the_hundred_too(client):
+    # It cost one request however many jobs it started.
     batch = dead(client, 101)
     http.forget_limits()
-    fingerprints = [row["fingerprint"] for row in dead_letters.dead_letters_by_error()]
-    sent = {"batch_id": batch} if call == "retry_batch" else {"fingerprints": fingerprints}
     with engine_settings.settings(submit_limit=3):
         assert submit(client, parameters={"n": 1}).status_code == 200
         assert submit(client, parameters={"n": 2}).status_code == 200
-        refused = client.post(call, **sent)
+        refused = client.post("retry_batch", batch_id=batch)
         frappe.db.rollback()
         assert (refused.status_code, refused.json()["error"]) == (429, "rate_limited"), refused.text
         assert int(refused.headers["Retry-After"]) > 0
         assert frappe.db.count("Background Job", {"parent_batch": batch, "status": "Dead Letter"}) == 101, "undone"
-        http.forget_limits()
-        assert client.post(call, **sent).status_code == 200
-        assert submit(client, parameters={"n": 3}).status_code == 200
-        assert submit(client, parameters={"n": 4}).status_code == 429
-
-
-def test_a_batch_that_is_larger_than_the_limit_is_retried_all_the_same(client):
-    batch = dead(client, 101)
     http.forget_limits()
-    with engine_settings.settings(submit_limit=1):
+    with engine_settings.settings(submit_limit=1):  # one that is larger than the limit is retried all the same
         assert client.post("retry_batch", batch_id=batch).status_code == 200
-        assert client.post("retry_batch", batch_id=batch).status_code == 429
+        assert submit(client, parameters={"n": 3}).status_code == 429
 
 
 DESK = "/api/method/dartwing_core.api.desk."

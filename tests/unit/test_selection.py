@@ -90,20 +90,3 @@ def test_who_is_under_a_full_cap_is_left_out():
     assert left(("a", None)) == [("b", "one")]
     assert left((None, "one")) == [("a", "two")]
     assert left(("a", "one")) == [("a", "two"), ("b", "one")]
-
-
-def test_a_line_whose_first_job_is_younger_than_thought_waits_for_another_organization():
-    choice = Choice([line("a", 1.0), line("b", 2.0)], {}, {})
-    first = choice.next()
-    assert choice.is_next(first, 1.0) is True
-    assert choice.is_next(first, 5.0) is True  # of its own organization
-    assert choice.next().organization == "b"
-
-
-def test_the_order_of_lines_is_that_of_their_turns():
-    choice = Choice([line("a", 1.0), line("b", 2.0), line("b", 0.0, "High")], {"a": 1.0, "b": 1.5}, {})
-    assert [(found.organization, found.priority) for found in choice.in_order()] == [
-        ("b", "High"),
-        ("a", "Normal"),
-        ("b", "Normal"),
-    ]

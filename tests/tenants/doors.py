@@ -9,6 +9,7 @@ from typing import Any
 
 import frappe
 import requests
+from frappe import realtime
 
 from .world import Account, Request, Work
 
@@ -159,6 +160,8 @@ def listed(doctype: str, column: str, of: str, *fields: str) -> Door:
 
 
 ONE, TEXTS = [[JOB, "name", "=", "<dead>"]], ["name", "job_title", "progress_message", "error_message"]
+IS_OLD = hasattr(realtime, "can_subscribe_doc")
+ROOM, NAME = ("can_subscribe_doc", "docname") if IS_OLD else ("has_permission", "name")
 CLIENT, VIEW, LOAD, SEARCH = "client", "desk.reportview", "desk.form.load", "desk.search.search_link"
 
 FRAPPES = {
@@ -197,8 +200,8 @@ FRAPPES = {
     "form of a schedule": get(f"{LOAD}.getdoc", CONTENT, doctype=SCHEDULE, name="<schedule>"),
     "notices": Door("GET", "/api/method/frappe.desk.doctype.notification_log.notification_log.get_notification_logs",
                     {"limit": 100}, NOTHING, needs_desk=True, keeps_own=True, is_list=True),
-    "room": get("realtime.can_subscribe_doc", EXISTS, doctype=JOB, docname="<job>"),
-    "room of a batch": get("realtime.can_subscribe_doc", EXISTS, doctype=BATCH, docname="<batch>"),
+    "room": get(f"realtime.{ROOM}", EXISTS, doctype=JOB, **{NAME: "<job>"}),
+    "room of a batch": get(f"realtime.{ROOM}", EXISTS, doctype=BATCH, **{NAME: "<batch>"}),
     "file by address": Door("GET", "<address>", {}, NOTHING),
 }
 """One for each way in which Frappe asks whose something is."""

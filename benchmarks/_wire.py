@@ -111,7 +111,6 @@ class Relay(_Listener):
     def __init__(self, host: str, port: int) -> None:
         self.seen: list[Statement] = []
         self.opened = 0
-        self.open: set[int] = set()
         super().__init__(host, port)
 
     def take(self) -> Count:
@@ -120,10 +119,8 @@ class Relay(_Listener):
         return Count(seen)
 
     def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
-        number = self.opened + 1
-        self.open.add(number)
-        self.opened = number  # last: who sees the new number also sees the connection open
-        threading.Thread(target=self._to_server, args=(client, server, number), daemon=True).start()
+        self.opened += 1
+        threading.Thread(target=self._to_server, args=(client, server, self.opened), daemon=True).start()
         threading.Thread(target=_copy, args=(server, client), daemon=True).start()
 
     def _to_server(self, client: socket.socket, server: socket.socket, number: int) -> None:
@@ -132,7 +129,6 @@ class Relay(_Listener):
             pending = self._note(pending + data, number)
             server.sendall(data)
         server.close()
-        self.open.discard(number)
 
     def _note(self, data: bytes, number: int) -> bytes:
         """Take whole packets off: three bytes of length, one of sequence (0 for a command), the payload."""

@@ -1,13 +1,13 @@
-"""`bench --site SITE job-engine …`"""
+"""`bench --site SITE job-engine …`, and the sweeps in `bench schedule`."""
 
 from __future__ import annotations
 
-import json
+import functools
 import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -15,12 +15,11 @@ import frappe
 from frappe.commands import get_site, pass_context
 from frappe.commands.scheduler import start_scheduler
 
-from . import scheduler_sweeps, worker_preload
+from . import worker_preload
 
 # `bench` imports this module before every command, also those of other apps. So each command imports the engine late.
 
 worker_preload.in_a_worker()
-scheduler_sweeps.add_to(start_scheduler)
 
 
 @contextmanager
@@ -40,9 +39,8 @@ def job_engine() -> None:
 
 
 @job_engine.command("agent")
-@click.option("--interval", default=1.0, show_default=True, help="Seconds between two checks.")
 @pass_context
-def agent(context: Any, interval: float) -> None:
+def agent(context: Any) -> None:
     """Start retries, delayed jobs and schedules, and rescue lost jobs, where `bench schedule` does not run."""
     from dartwing_core.jobs.sweep import agent as loop
 
@@ -51,7 +49,7 @@ def agent(context: Any, interval: float) -> None:
         signal.signal(number, lambda *_arguments: stop.set())
     with connected(context):
         site, sites_path = frappe.local.site, os.path.abspath(frappe.local.sites_path)
-    loop.run(stop, lambda: [site], sites_path, interval)
+    loop.run(stop, lambda: [site], sites_path)
 
 
 @job_engine.command("sweep")
@@ -78,17 +76,18 @@ def types(context: Any, sync: bool) -> None:
 def print_types(sync: bool) -> None:
     """Print the Job Types of the connected site, each with the fields in which it differs from its code."""
     from dartwing_core import install
-    from dartwing_core.jobs.types import declared_types
+    from dartwing_core.jobs.types import declared_types, functions
 
     if sync:
         install.sync_types()
         frappe.db.commit()
     else:
-        install.warn_about_hooks()
-    for found in declared_types.list_types():
-        state = found["source"] if found["is_enabled"] else f"{found['source']}, disabled"
-        click.echo(f"{found['job_type']}  {found['handler']}  ({state})")
-        for fieldname, (said, is_now) in found["differences"].items():
+        install.warn(functions.problems_of_events())
+    for name in frappe.get_all("Job Type", pluck="name", order_by="name"):
+        found = frappe.get_doc("Job Type", name)
+        state = f"{found.code_state or 'Made by Hand'}{'' if found.is_enabled else ', disabled'}"
+        click.echo(f"{name}  {found.handler_method}  ({state})")
+        for fieldname, (said, is_now) in declared_types.differences(found).items():
             click.echo(f"    {fieldname}: {is_now or 'empty'} here, {said or 'empty'} in code")
 
 
@@ -108,14 +107,54 @@ def default_organization(context: Any, organization: str) -> None:
     click.echo(f"Default organization: {organization} ({found})")
 
 
-@job_engine.command("openapi")
-@pass_context
-def openapi(context: Any) -> None:
-    """Print the OpenAPI description of the REST API."""
-    with connected(context):
-        from dartwing_core.api import openapi
-
-        click.echo(json.dumps(openapi.describe(), indent=1))
-
-
 commands = [job_engine]
+
+
+# Sweeps in `bench schedule`, so that retries, delayed jobs and schedules start on time on a stock bench ---------------
+#
+# Frappe's loop ticks every 60 s (15) or 240 s (16), and not at all where the scheduler is paused or a site is dormant.
+# Its process does not fork. So a daemon thread beside the loop checks each site about every second. The command itself
+# begins the thread, when `bench` has imported all apps. The thread touches nothing of Frappe's loop: not its context,
+# connection, signals or priority.
+
+START_DELAY = 1.0
+"""Seconds. Frappe 16 ends a second `bench schedule` of a bench earlier, so that its thread never begins."""
+RESTART_DELAY = 60.0
+
+
+def begin_sweeps() -> None:
+    """Begin the thread, for the bench whose `sites` is the current folder."""
+    arguments = (os.path.abspath("."), threading.Event())
+    threading.Thread(target=_keep_sweeping, args=arguments, name="job-sweeps", daemon=True).start()
+
+
+def _keep_sweeping(sites_path: str, stop: threading.Event) -> None:
+    """Run the loop, and begin it again after an error."""
+    stop.wait(START_DELAY)
+    while not stop.is_set():
+        try:
+            from frappe.utils import get_sites
+
+            from dartwing_core.jobs.sweep import agent  # it takes a second, for which Frappe's loop need not wait
+
+            agent.run(stop, lambda: get_sites(sites_path), sites_path)
+        except BaseException:  # an import may raise more than Exception, such as SystemExit
+            with suppress(Exception):
+                logger = frappe.logger("dartwing_core", allow_site=False)
+                logger.exception("The sweeps have ended by an error; they begin anew")
+            stop.wait(RESTART_DELAY)
+
+
+def _with_sweeps(callback: Any) -> Any:
+    """Frappe's command, which begins the thread before its own work."""
+
+    @functools.wraps(callback)
+    def run(*arguments: Any, **options: Any) -> Any:
+        with suppress(Exception):
+            begin_sweeps()
+        return callback(*arguments, **options)
+
+    return run
+
+
+start_scheduler.callback = _with_sweeps(start_scheduler.callback)

@@ -22,7 +22,7 @@ after_uninstall = "dartwing_core.install.after_uninstall"
 
 app_include_js = "dartwing_core.bundle.js"
 app_include_css = "dartwing_core.bundle.css"
-extend_bootinfo = "dartwing_core.jobs.operations.references.add_to_boot"
+extend_bootinfo = "dartwing_core.jobs.job.labels.add_to_boot"
 
 # A job outlives its Organization, Job Type, owner and parent; a schedule outlives its Job Type and owner. The engine
 # decides what happens to it then.
@@ -48,7 +48,7 @@ has_permission = dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk
 # ---------
 
 # A job refers to a document of any DocType, and follows its rename after the commit.
-doc_events = {"*": {"after_rename": "dartwing_core.jobs.operations.references.note_rename"}}
+doc_events = {"*": {"after_rename": "dartwing_core.jobs.job.labels.note_rename"}}
 
 ignore_links_on_delete = [*_outliving_doctypes]
 
@@ -58,7 +58,7 @@ ignore_links_on_delete = [*_outliving_doctypes]
 scheduler_events = {
     # Not "all", which Frappe 15 runs every four minutes.
     "cron": {
-        "* * * * *": ["dartwing_core.jobs.sweep.sweeper.sweep_background_jobs"],
+        "* * * * *": ["dartwing_core.jobs.sweep.sweeper.sweep"],
         "*/5 * * * *": ["dartwing_core.jobs.sweep.alerts.check_alerts"],
     },
 }
@@ -91,8 +91,5 @@ override_whitelisted_methods = {
     f"dartwing.dartwing_core.api.jobs.{name}": f"dartwing_core.api.jobs.{name}" for name in _endpoints.split()
 }
 
-# Each leaves the answers of other paths as they are.
-after_request = [
-    "dartwing_core.api.endpoints.after_request",
-    "dartwing_core.www.job_center.after_request",
-]
+# It leaves the answers of other paths as they are.
+after_request = ["dartwing_core.api.endpoints.after_request"]

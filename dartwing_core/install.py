@@ -34,7 +34,7 @@ def after_install() -> None:
         try:
             set_default_organization(name)
         except InvalidJobError as error:  # the adapter of another app knows none of this name, or not yet
-            _print([str(error)])
+            warn([str(error)])
 
 
 def after_migrate() -> None:
@@ -53,16 +53,11 @@ def after_migrate() -> None:
 def sync_types() -> None:
     """Make the Job Types what code says. Print what could not be done, and what is wrong in hooks."""
     report = declared_types.sync_types()
-    _print([*report.problems, *report.unreadable])
-    warn_about_hooks()
+    warn([*report.problems, *report.unreadable, *functions.problems_of_events()])
 
 
-def warn_about_hooks() -> None:
-    """Print what is wrong in the hooks of events."""
-    _print(functions.problems_of_events())
-
-
-def _print(problems: Iterable[str]) -> None:
+def warn(problems: Iterable[str]) -> None:
+    """Print these sentences."""
     for problem in problems:
         click.secho(problem, fg="yellow", err=True)
 

@@ -13,14 +13,9 @@ import pkgutil
 import sys
 
 WORKER_COMMANDS = frozenset({"worker", "worker-pool"})
-MODULES = (
-    "pymysql",
-    "cryptography.fernet",
-    "pydantic",
-    "rq.job",
+MODULES = (  # beside those that our own import
     "frappe.database.mariadb.database",
     "frappe.database.query",
-    "frappe.query_builder",
     "frappe.utils.safe_exec",
     "frappe.utils.scheduler",
     "frappe.utils.typing_validations",
@@ -32,8 +27,6 @@ MODULES = (
     "frappe.core.doctype.user.user",
     "frappe.monitor",
     "frappe.recorder",
-    "frappe.realtime",
-    "frappe.model.document",
 )
 PACKAGES = ("dartwing_core.jobs", "dartwing_core.dartwing_core.doctype")
 

@@ -1,8 +1,7 @@
 """The cache between runs: `$XDG_CACHE_HOME/dartwing_core`, with virtual environments and installed sites in it.
 
-Standard library only: `environment` uses it before there is a virtual environment. Three kinds of locks, all `flock`,
-so that a killed process holds none: one shared lock a running command (`hold`), which keeps `clean` away; one exclusive
-lock for each thing that is being built; one lock over the list of entries.
+Standard library only: `environment` uses it before there is a virtual environment. Two kinds of locks, both `flock`, so
+that a killed process holds none: one for each thing that is being built, and one over the list of entries.
 """
 
 from __future__ import annotations
@@ -50,28 +49,17 @@ def digest(parts: Iterable[str | Path]) -> str:
 
 
 @contextlib.contextmanager
-def locked(name: str, *, shared: bool = False, blocking: bool = True, waiting: str = "") -> Iterator[bool]:
-    """Hold a lock of the cache. If it is taken: wait for it, saying so if there is something to say, or yield False."""
+def locked(name: str, *, shared: bool = False, waiting: str = "") -> Iterator[None]:
+    """Hold a lock of the cache. If it is taken: wait for it, saying so if there is something to say."""
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     with open(root() / f"{name}.lock", "a") as file:
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            if not blocking:
-                yield False
-                return
             if waiting:
                 print(waiting, file=sys.stderr, flush=True)
             fcntl.flock(file, kind)
-        yield True
-
-
-def hold() -> int:
-    """Mark the cache as in use for as long as this process lives, across `exec` too."""
-    descriptor = os.open(root() / "use.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    os.set_inheritable(descriptor, True)
-    return descriptor
+        yield
 
 
 def copy(source: Path, target: Path) -> None:
@@ -126,12 +114,3 @@ def prune(kind: str) -> None:
     for half in root().glob(".building-*"):
         if half.stat().st_mtime < time.time() - 3600:
             shutil.rmtree(half, ignore_errors=True)
-
-
-def clean() -> str | None:
-    """Remove the cache, unless a running command uses it: then say so."""
-    with locked("use", blocking=False) as free:
-        if not free:
-            return "Another ./dev command is running: end it first, then clean."
-        shutil.rmtree(root(), ignore_errors=True)
-    return None

@@ -13,7 +13,6 @@ from dartwing_core import __version__
 from . import checks
 from .bench import on_bench
 from .launcher import running
-from .mutation import mutate
 from .options import Parser, foreground, options
 from .processes import Failed
 from .run import in_site, run
@@ -44,7 +43,6 @@ USAGE = """\
 ./dev bench [NAME]      run benchmarks/NAME.py in a site (without NAME: list them); --bench PATH --site NAME as above
 ./dev bench all [--json FILE]                  all that have targets, and their figures as JSON
 ./dev coverage [ARG…]   the same tests, then which lines and branches of dartwing_core/jobs they reach
-./dev mutate [MODULE…]  whether the unit tests notice each small change of the engine's pure modules
 ./dev lint [CHECK…]     ruff (lint and format), mypy, import-linter, vulture (dead code), oxlint (JavaScript), mkdocs
 ./dev docs              make the site of the documents, with the reference of the Python API, in .dev/site
 ./dev pot               renew the template of translations, dartwing_core/locale/main.pot
@@ -119,7 +117,6 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "run": run,
     "bench": bench,
     "coverage": coverage,
-    "mutate": mutate,
     "lint": checks.lint,
     "docs": docs,
     "pot": pot,

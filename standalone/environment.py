@@ -11,23 +11,18 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # a build that is cut off is made again: no need for a traceback
 
 # ruff: noqa: E402
-import contextlib
-import fcntl
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NoReturn
 
-from . import cache, programs, run, serving
-from .processes import Failed, die_with_parent, end_all_of
+from . import cache, programs
+from .processes import Failed, die_with_parent, end_leftovers
 
 FOLDER = Path(__file__).resolve().parent
-CHECKS = {"run": run.check, "serve": serving.check}
-"""Refuses wrong arguments before anything is installed. Standard library only."""
 LOCKS = ("build.txt", "requirements.txt")  # in this order, see build.txt
 
 
@@ -47,13 +42,12 @@ def prepare() -> Path:
 def build(folder: Path, version: str) -> None:
     started = time.monotonic()
     print(f"Making a virtual environment for Python {version} …", file=sys.stderr, flush=True)
-    shutil.rmtree(folder, ignore_errors=True)
     make(folder)
     for name in LOCKS:
         options = ["--no-deps", "--require-hashes", "--no-build-isolation", "--disable-pip-version-check", "-q"]
         command = [str(folder / "bin" / "python"), "-m", "pip", "install", *options, "-r", str(FOLDER / name)]
         if subprocess.run(command, preexec_fn=die_with_parent).returncode:
-            sys.exit("pip could not install what the standalone site needs: see above.")
+            raise Failed("pip could not install what the standalone site needs: see above.")
     (folder / cache.READY).touch()
     cache.prune("venv")
     print(f"Virtual environment made · {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
@@ -61,44 +55,29 @@ def build(folder: Path, version: str) -> None:
 
 def make(folder: Path) -> None:
     """`python -m venv`; as root on Debian, after installing the part of Python that Debian keeps apart."""
-    command = [sys.executable, "-m", "venv", str(folder)]
+    command = [sys.executable, "-m", "venv", "--clear", str(folder)]
     if subprocess.run(command, capture_output=True).returncode == 0:
         return
     package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
-    apt = shutil.which("apt-get")
-    if apt and os.geteuid() == 0 and Path("/etc/debian_version").exists():
-        for step in (["update"], ["install", "-y", "--no-install-recommends", package]):
-            subprocess.run([apt, "-q", *step], capture_output=True)
-        shutil.rmtree(folder, ignore_errors=True)
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"Python cannot make virtual environments here. Debian, Ubuntu: apt-get install {package}")
+    if not programs.install([package]) or subprocess.run(command, capture_output=True).returncode:
+        raise Failed(f"Python cannot make virtual environments here. Debian, Ubuntu: apt-get install {package}")
 
 
-def clean() -> int:
-    """Remove the cache, and what is left of runs whose launcher and watcher were both killed."""
-    if refusal := cache.clean():
-        print(refusal, file=sys.stderr)
-        return 1
-    for folder in Path(tempfile.gettempdir()).glob("dw-*"):
-        with contextlib.suppress(OSError), open(folder / "lock") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a run that lives holds it
-            end_all_of(folder.resolve())
-            shutil.rmtree(folder, ignore_errors=True)
-    return 0
+def clean() -> NoReturn:
+    """Remove the cache, and what is left of runs whose launcher was killed."""
+    shutil.rmtree(cache.root(), ignore_errors=True)
+    end_leftovers()
+    sys.exit()
 
 
 def main(arguments: list[str]) -> NoReturn:
     if arguments[:1] == ["clean"]:
-        sys.exit(clean())
+        clean()
     try:
-        if check := CHECKS.get(arguments[0] if arguments else ""):
-            check(arguments[1:])
-        programs.provide(arguments[0] if arguments else "", has_bench=any(a.startswith("--bench") for a in arguments))
+        programs.provide(arguments[0], has_bench=any(a.startswith("--bench") for a in arguments))
+        python = str(prepare())
     except Failed as failure:
         sys.exit(str(failure))
-    cache.hold()
-    python = str(prepare())
     os.environ["PYTHONPATH"] = str(FOLDER.parent)
     os.execv(python, [python, "-P", "-m", "standalone", *arguments])
 

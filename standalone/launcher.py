@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from . import programs
-from .processes import Process, Watcher, end_all_of
+from .processes import FOLDERS, LOCK, Process, end_all_of, end_leftovers
 from .services import free_port
 from .site import CLI, NAME, Bench, prepare
 
@@ -128,20 +128,19 @@ def attach() -> Stage:
 @contextlib.contextmanager
 def run_folder() -> Iterator[Path]:
     """A folder for one run, which goes with it; DW_KEEP=1 keeps it and says where it is."""
-    keep = os.environ.get("DW_KEEP") == "1"
-    folder = Path(tempfile.mkdtemp(prefix="dw-")).resolve()
-    watcher = Watcher(folder, keep=keep)
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # held while we live: `clean` takes folders without it for leftovers
+    end_leftovers()
+    folder = Path(tempfile.mkdtemp(prefix=FOLDERS)).resolve()
+    with open(folder / LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # held while we live: folders without it are leftovers
         try:
             yield folder
         finally:
             end_all_of(folder)
-            if keep:
+            if os.environ.get("DW_KEEP") == "1":
+                (folder / LOCK).unlink()
                 say(f"Kept {folder}")
             else:
                 shutil.rmtree(folder, ignore_errors=True)
-            watcher.close()
 
 
 @contextlib.contextmanager

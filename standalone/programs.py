@@ -19,6 +19,7 @@ REDIS = {("redis-server", "valkey-server"): "redis-server"}
 MARIADB = {
     ("mariadbd", "mysqld"): "mariadb-server-core",
     ("mariadb-install-db", "mysql_install_db"): "mariadb-server-core",
+    ("mariadb", "mysql"): "mariadb-client-core",
     ("my_print_defaults",): "mariadb-client-core",  # mariadb-install-db calls it
 }
 CHROMIUM = {("chromium", "chromium-browser", "google-chrome"): "chromium"}
@@ -72,15 +73,19 @@ def provide(command: str, *, has_bench: bool) -> None:
 def install_missing(needed: dict[tuple[str, ...], str]) -> list[str]:
     """Install what is missing, where we may; the names of the packages that were installed."""
     packages = sorted({package for names, package in needed.items() if not find(*names)})
+    return packages if packages and install(packages) else []
+
+
+def install(packages: list[str]) -> bool:
+    """Install these packages of Debian; False where that is not ours to do."""
     apt = shutil.which("apt-get")
-    if not packages or not apt or os.geteuid() != 0 or not Path("/etc/debian_version").exists():
-        return []
+    if not apt or os.geteuid() != 0 or not Path("/etc/debian_version").exists():
+        return False
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     print(f"Installing {', '.join(packages)} …", file=sys.stderr, flush=True)
-    install = [apt, "install", "-y", "-q", "--no-install-recommends", *packages]
-    for command in ([apt, "update", "-q"], install):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    for command in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
+        done = subprocess.run([apt, *command], env=environment, capture_output=True, text=True)
     if done.returncode:
         why = (done.stderr.split("E: ")[-1].strip() or "no reason given").splitlines()[0].rstrip(".")
         raise Failed(f"apt-get could not install {' '.join(packages)}: {why}. Install them, then run this again.")
-    return packages
+    return True

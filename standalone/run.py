@@ -14,12 +14,6 @@ from .processes import Failed
 from .serving import check_own_code
 
 
-def check(arguments: list[str]) -> None:
-    """Fail if the arguments ask for something that can't be."""
-    if _read(arguments).served:
-        served.find(number("DW_PORT", 0))
-
-
 def run(arguments: list[str]) -> int:
     """Run the file to its end. Returns its status."""
     asked = _read(arguments)

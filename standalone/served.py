@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import cache
 from .launcher import Stage
-from .processes import Failed
+from .processes import LOCK, Failed
 from .site import ROOT
 
 OURS = ("DW_", "FRAPPE_", "PYTHONPATH")
@@ -43,7 +43,7 @@ def find(port: int = 0) -> Stage:
 
 def is_up(folder: Path) -> bool:
     """Whether the run of this folder lives: its launcher holds the lock."""
-    with contextlib.suppress(FileNotFoundError), open(folder / "lock") as lock:
+    with contextlib.suppress(FileNotFoundError), open(folder / LOCK) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

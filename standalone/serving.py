@@ -24,15 +24,9 @@ SHOP = "standalone.shop_jobs"
 LIVING = (sys.executable, "-P", "-m", "standalone.script", "-m", "standalone.living_site")
 
 
-def check(arguments: list[str]) -> None:
-    """Fail if the arguments ask for something that can't be."""
-    _read(arguments)
-    options()
-
-
 def serve(arguments: list[str]) -> NoReturn:
     """Serve until Ctrl-C, or until one of the site's processes ends."""
-    asked = _read(arguments)
+    asked = read(arguments)
     own = own_code(asked)
     if not own and not asked.empty:
         own = {"handlers": [SHOP]}
@@ -53,7 +47,7 @@ def serve(arguments: list[str]) -> NoReturn:
             announced.unlink(missing_ok=True)
 
 
-def _read(arguments: list[str]) -> argparse.Namespace:
+def read(arguments: list[str]) -> argparse.Namespace:
     parser = Parser("./dev serve [--port N] [--empty] [--handlers FILE] [--app PATH]")
     parser.add_argument("--port", type=int, default=number("DW_PORT", 0))
     parser.add_argument("--empty", action="store_true")
@@ -82,12 +76,9 @@ def _fill(stage: Stage, *, with_jobs: bool) -> None:
         stage.start("visitors", [*LIVING, "visit"])
 
 
-def check_own_code(stage: Stage) -> bool:
-    """Make the Job Types of a developer's own code. Print what is wrong with them and with hooks.
-
-    Returns whether all is well.
-    """
-    return foreground(stage, [*LIVING, "check"]) == 0
+def check_own_code(stage: Stage) -> None:
+    """Make the Job Types of a developer's own code. Print what is wrong with them and with hooks."""
+    foreground(stage, [*LIVING, "check"])
 
 
 def watch(stage: Stage, paths: Sequence[Path]) -> NoReturn:
@@ -103,7 +94,8 @@ def watch(stage: Stage, paths: Sequence[Path]) -> NoReturn:
                 stage.run_command("migrate")
             began = time.monotonic()
             stage.restart()
-            say("Ready" if check_own_code(stage) else "Ready, but for what is wrong above", began)
+            check_own_code(stage)
+            say("Ready", began)
     gone = next(process for process in stage.processes if not process.running)
     raise Failed(f"{gone.name} has ended.{gone.tail()}")
 

@@ -10,7 +10,7 @@ WITHOUT_ADDRESS = "Quay Street School"
 """A customer whose statement can't be sent, so that there is a dead letter to look at."""
 LONGEST = 60
 NEXT_TRY = 240
-"""Seconds until a failed job is tried again, so that there is always one to look at."""
+"""Seconds until a failed job is tried again, so that there is one to look at."""
 HANGS = 3_600
 
 

@@ -87,10 +87,10 @@ def of_own_code(own: dict[str, Any], arguments: list[str]) -> int:
     """Run the tests of another app, in a site where it is installed, or those beside a file of handlers."""
     folder = own.get("app") or own["path"]
     given = any((Path.cwd() / argument.split("::")[0]).exists() for argument in arguments if argument[:1] != "-")
-    plugins = ["-p", "standalone.pytest_plugin", "-p", "standalone.app_tests"]
-    pytest = ["-m", "pytest", *plugins, f"--rootdir={folder}", *arguments]
+    pytest = ["-m", "pytest", "-p", "standalone.pytest_plugin", f"--rootdir={folder}", *arguments]
     with running(workers=0, scheduler=False, **own, **options()) as stage:
         check_own_code(stage)
+        stage.environment["DW_OWN_CODE"] = "1"
         return foreground(stage, [*python(), *pytest, *([] if given else [str(folder)])], folder=Path.cwd())
 
 

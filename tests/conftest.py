@@ -100,7 +100,7 @@ def site(_connected: None) -> Iterator[None]:
     factory.wipe()
     factory.dismiss()
     processes.empty_queues()
-    redis_queue.availability.away_until = redis_queue.cache_availability.away_until = 0
+    redis_queue.availability.away_until = 0
     factory.organization(factory.ALPHA)
     factory.organization(factory.BETA)
     frappe.db.commit()
@@ -127,7 +127,6 @@ def no_sweeps(site: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from dartwing_core.jobs.sweep import sweeper
 
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
 
 
 @pytest.fixture

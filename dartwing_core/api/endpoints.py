@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import frappe
@@ -11,77 +12,85 @@ from frappe import _
 from werkzeug.wrappers import Request, Response
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.lib.texts import describe_unknown
+from dartwing_core.jobs.errors import RateLimitError
+from dartwing_core.jobs.lib import config
+from dartwing_core.jobs.rq import redis_queue
 
-from . import arguments, errors, rate_limits
+from . import arguments, errors
 from .answers import Answer
 
-PREFIXES = ("dartwing_core.api.jobs.", "dartwing.dartwing_core.api.jobs.")
-"""The second prefix belongs to the original app. See `override_whitelisted_methods` in hooks.py."""
+PREFIX = "dartwing_core.api.jobs."
+ADDRESS = re.compile(r"^/api/.*\bmethod/(?:dartwing\.)?dartwing_core\.api\.jobs\.(\w+)")
+"""Also of the original app's names: see `override_whitelisted_methods` in hooks.py."""
 REPEATABLE = "Idempotency-Key"
 """The header of submit_job with the key of a request that its client may repeat."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A function that answers under `/api/method/dartwing_core.api.jobs.<its name>`."""
-
-    function: Callable[..., Any]
-    method: Literal["GET", "POST"]
-    limit: str
-    answer: type[Answer | dict[str, Any] | bytes]
-    """What is in `message`. A dict or bytes are the whole answer."""
-    arguments: type[arguments.Arguments]
+WINDOW_SECONDS = 60
+JOBS_PER_REQUEST = 100
+"""A call about many jobs counts as one request for each begun hundred of them."""
 
 
 ENDPOINTS: dict[str, Endpoint] = {}
 
 
-def endpoint(
-    method: Literal["GET", "POST"],
-    limit: str,
-    answer: type[Answer | dict[str, Any] | bytes],
-    model: type[arguments.Arguments] | None = None,
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Whitelist a function for one HTTP method, count it against a limit, and answer its errors as documented.
+@dataclass(slots=True)
+class Endpoint:
+    """Whitelists a function for one HTTP method, counts it against a limit, and answers its errors as documented.
 
-    `model`: of its arguments, if they do not stand in its signature. A call from Python is the function's own.
+    It answers under `/api/method/dartwing_core.api.jobs.<its name>`. A call from Python is checked by the function
+    alone.
     """
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        found = Endpoint(function, method, limit, answer, model or arguments.model_of(function))
+    method: Literal["GET", "POST"]
+    limit: str
+    answer: type[Answer | dict[str, Any] | bytes]
+    """What is in `message`. A dict or bytes are the whole answer."""
+    arguments: Any = None
+    """Their model, if they do not stand in the function's signature."""
+    tell: Callable[[Any], Any] = lambda returned: returned
+    """Makes the answer of what the function returns."""
+    size: Callable[[dict[str, Any]], int] = lambda _given: 1
+    """The number of jobs that the arguments are about."""
+    kinds: dict[str, Any] = field(default_factory=dict)
+    """Types of some arguments."""
+    function: Callable[..., Any] = field(init=False)
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Register the function. Returns what Frappe calls."""
+        self.function, name = function, function.__name__
+        self.arguments = self.arguments or arguments.model_of(function, self.kinds)
 
         def serve(**sent: Any) -> Any:
-            return _serve(found, sent) if getattr(frappe.local, "request", None) else function(**sent)
+            return self._serve(sent) if getattr(frappe.local, "request", None) else self.tell(function(**sent))
 
         # Not functools.wraps: Frappe would see the function's signature, and drop what it does not know.
-        serve.__module__, serve.__doc__ = PREFIXES[0][:-1], function.__doc__
-        serve.__name__ = serve.__qualname__ = function.__name__
-        ENDPOINTS[function.__name__] = found
-        return frappe.whitelist(methods=[method])(serve)
+        serve.__module__, serve.__name__, serve.__qualname__ = PREFIX[:-1], name, name
+        serve.__doc__ = function.__doc__
+        ENDPOINTS[name] = self
+        return frappe.whitelist(methods=[self.method])(serve)
 
-    return decorate
-
-
-def _serve(found: Endpoint, sent: dict[str, Any]) -> Any:
-    try:
-        # Frappe does not check the verb where one of its functions calls a function that an argument names.
-        if frappe.local.request.method != found.method:
-            raise errors.WrongVerbError(_("Use {0} for this call.").format(found.method))
-        if not visibility.viewer().is_enabled:  # Frappe 15 accepts the API keys of disabled users
-            raise frappe.AuthenticationError(_("This user is disabled."))
-        rate_limits.count_request(found.limit)  # first: only then the arguments may take time
-        return found.function(**arguments.read(found.arguments, sent))
-    except Exception as error:
-        return errors.answer(error)
+    def _serve(self, sent: dict[str, Any]) -> Any:
+        try:
+            if not visibility.viewer().is_enabled:  # Frappe 15 accepts the API keys of disabled users
+                raise frappe.AuthenticationError(_("This user is disabled."))
+            _count(self.limit, 1)  # first: only then the arguments may take time
+            given = arguments.read(self.arguments, sent)
+            if (further := (self.size(given) - 1) // JOBS_PER_REQUEST) > 0:
+                _count(self.limit, further)
+            return self.tell(self.function(**given))
+        except Exception as error:
+            return errors.answer(error)
 
 
-def name_in(path: str) -> str | None:
-    """The endpoint that a URL's path calls, under either prefix and in either version of Frappe's. None for others."""
-    called = path.rpartition("/method/")[2].partition("/")[0] if path.startswith("/api/") else ""
-    if f"{called}." in PREFIXES:  # the module itself
-        return called.rpartition(".")[2]
-    return next((called[len(prefix) :] for prefix in PREFIXES if called.startswith(prefix)), None)
+def _count(bucket: str, amount: int) -> None:
+    """Count `amount` requests of the current user against a limit of Job Engine Settings.
+
+    The minute begins with the user's first request. Raises RateLimitError, and counts nothing, if these are too many.
+    Nobody is refused while the cache's Redis is away or hangs.
+    """
+    limit = int(getattr(config.settings(), f"{bucket}_limit"))
+    if seconds := redis_queue.count_within(f"{bucket}:{frappe.session.user}", amount, limit, WINDOW_SECONDS):
+        text = _("Too many requests: at most {0} a minute. Try again in {1} seconds.")
+        raise RateLimitError(text.format(limit, seconds), seconds)
 
 
 def after_request(response: Response | None, request: Request) -> None:
@@ -91,11 +100,6 @@ def after_request(response: Response | None, request: Request) -> None:
     """
     if response is None or response.status_code < 400 or isinstance(response, errors.ErrorAnswer):
         return
-    if response.status_code == 429 and (seconds := frappe.flags.get(rate_limits.RETRY_AFTER)):
-        response.headers["Retry-After"] = str(seconds)
-    name = name_in(request.path)
-    if name in ENDPOINTS:
-        errors.replace(response, request, ENDPOINTS[name].method)
-    elif name is not None:
-        text = describe_unknown([name], ENDPOINTS)
-        errors.write(response, 404, "not_found", text, exc_type=errors.exc_type_of(response))
+    found = ADDRESS.match(request.path)
+    if found and found[1] in ENDPOINTS:
+        errors.replace(response, request, ENDPOINTS[found[1]].method)

@@ -9,7 +9,6 @@ import frappe
 from frappe import _
 from werkzeug.wrappers import Request, Response
 
-from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.errors import (
     DuplicateJobError,
     InvalidTransitionError,
@@ -22,19 +21,12 @@ from dartwing_core.jobs.lib import plain_text, server_errors
 BUSY_SECONDS = 1
 
 
-class WrongVerbError(frappe.PermissionError):
-    """A request with another verb than its endpoint answers."""
-
-
 # HTTP status and the body's `error` for each kind of exception. The first that matches decides.
 KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (QueueFullError, 429, "queue_full"),
     (RateLimitError, 429, "rate_limited"),
     (DuplicateJobError, 409, "duplicate"),
     (JobBusyError, 503, "busy"),
-    (frappe.QueryDeadlockError, 503, "busy"),
-    (frappe.QueryTimeoutError, 503, "busy"),
-    (WrongVerbError, 405, "wrong_verb"),
     (frappe.AuthenticationError, 401, "unauthorized"),
     (frappe.PermissionError, 403, "forbidden"),
     (frappe.DoesNotExistError, 404, "not_found"),
@@ -86,7 +78,8 @@ def write(response: Response, status: int, code: str, text: str, /, **details: A
 
 def replace(response: Response, request: Request, method: str) -> None:
     """Replace an error answer that Frappe has made for an endpoint of this method by one of ours."""
-    write(response, *_refusal(response.status_code, request, method), exc_type=exc_type_of(response))
+    exc_type = (response.get_json(silent=True) or {}).get("exc_type") or ""
+    write(response, *_refusal(response.status_code, request, method), exc_type=exc_type)
     if request.method != method:
         response.headers["Allow"] = method
     if response.status_code == 503:
@@ -97,8 +90,6 @@ def _refusal(status: int, request: Request, method: str) -> tuple[int, str, str]
     user = getattr(getattr(frappe.local, "session", None), "user", None) or "Guest"
     if user == "Guest" and status in (401, 403):
         return 401, "unauthorized", _("Log in, or send a valid API key.")
-    if user != "Guest" and status == 417 and not visibility.viewer(user).is_enabled:  # Frappe 15, for an open session
-        return 401, "unauthorized", _("This user is disabled.")
     if status == 403 and request.method != method:
         return 405, "wrong_verb", _("Use {0} for this call.").format(method)
     texts = {
@@ -108,26 +99,6 @@ def _refusal(status: int, request: Request, method: str) -> tuple[int, str, str]
     }
     if status in texts:
         return status, *texts[status]
-    if not _is_readable(request):
-        return 400, "invalid", _("The body of the request is not valid JSON.")
     if status < 500:
         return 400, "invalid", _("The request is not valid: its CSRF token or its body is wrong.")
     return 500, "internal", _("Something went wrong. The error has been logged.")
-
-
-def _is_readable(request: Request) -> bool:
-    try:
-        text = request.get_data(as_text=True)
-        if request.is_json and text:
-            json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def exc_type_of(response: Response) -> str:
-    """The name of the exception in an error answer of Frappe's. "" if it names none."""
-    try:
-        return str(json.loads(response.get_data(as_text=True)).get("exc_type") or "")
-    except (ValueError, AttributeError):
-        return ""

@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from dartwing_core import __version__
 
 from .answers import DuplicateError, Error, RateError
-from .endpoints import ENDPOINTS, PREFIXES, REPEATABLE, Endpoint
+from .endpoints import ENDPOINTS, PREFIX, REPEATABLE, Endpoint
 
 REFERENCE = "#/components/schemas/{model}"
 ERRORS = {
@@ -89,8 +89,7 @@ def describe() -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "security": [{"token": []}, {"session": [], "csrf": []}],
         "paths": {
-            f"/api/method/{PREFIXES[0]}{name}": {item.method.lower(): operations[name]}
-            for name, item in endpoints.items()
+            f"/api/method/{PREFIX}{name}": {item.method.lower(): operations[name]} for name, item in endpoints.items()
         },
         "components": {
             "securitySchemes": SECURITY,
@@ -104,9 +103,10 @@ def describe() -> dict[str, Any]:
 
 
 def _operation(name: str, item: Endpoint, arguments: dict[str, Any]) -> dict[str, Any]:
-    summary, _, more = inspect.cleandoc(item.function.__doc__ or name).partition("\n\n")
-    operation: dict[str, Any] = {"operationId": name, "summary": " ".join(summary.split())}
-    more, _, _errors_in_python = more.partition("Raises ")
+    for_python_too = inspect.cleandoc(item.function.__doc__ or name)
+    summary, _, more = for_python_too.partition("Raises ")[0].partition("\n\n")
+    summary = " ".join(summary.partition(" Returns ")[0].split())
+    operation: dict[str, Any] = {"operationId": name, "summary": summary}
     if more:
         operation["description"] = " ".join(more.split())
     properties, required = arguments.get("properties", {}), arguments.get("required", [])

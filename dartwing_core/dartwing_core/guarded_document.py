@@ -25,10 +25,8 @@ class GuardedDocument(Document):
     def load_from_db(self) -> Any:
         """In a web request, an invisible document is missing. Frappe answers 403 for one, and 404 for the other."""
         asked = self.name
-        is_request = getattr(frappe.local, "request", None) is not None
-        if is_request and not isinstance(asked, str | int) and not visibility.viewer().sees_everything:
-            desk_access.throw_missing(self.doctype, _("document"))  # a filter, which would find the first of all rows
         loaded = super().load_from_db()
+        is_request = getattr(frappe.local, "request", None) is not None
         if is_request and not desk_access.may_see(self.doctype, self, visibility.viewer()):
             desk_access.throw_missing(self.doctype, asked)
         return loaded
@@ -49,13 +47,9 @@ class GuardedDocument(Document):
             if field.fieldtype in TEXTS and isinstance(value, str):
                 self.set(field.fieldname, value.translate(AS_TEXT))
 
-    def before_rename(self, old: str, new: str, merge: bool = False) -> None:
-        """Refuse every rename."""
-        frappe.throw(_("A {0} can't be renamed.").format(_(self.doctype)), frappe.PermissionError)
-
     def rename(self, *_arguments: Any, **_named: Any) -> None:
-        """Refuse every rename. Frappe's own method lets its callers, also those over HTTP, skip `before_rename`."""
-        self.before_rename(self.name, "")
+        """Refuse every rename. Frappe's own method lets its callers, also those over HTTP, skip `allow_rename`."""
+        frappe.throw(_("A {0} can't be renamed.").format(_(self.doctype)), frappe.PermissionError)
 
     def validate_share(self, docshare: Document) -> None:
         """Refuse every share."""

@@ -1,13 +1,19 @@
-"""Export of a DocType's records to a CSV or XLSX file."""
+"""Export of a DocType's records to a CSV or XLSX file, one row at a time and in constant memory."""
 
 from __future__ import annotations
 
+import csv
+import io
+import os
 import re
+import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import IO, Annotated, Any, Literal
 
 import frappe
 from frappe import _
@@ -15,15 +21,19 @@ from frappe.desk import reportview
 from frappe.model import get_permitted_fields
 from frappe.permissions import can_export
 from frappe.utils import get_files_path
+from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from pydantic import PositiveInt
 
 from dartwing_core.jobs import JobContext, PermanentError, job_handler
 from dartwing_core.jobs.lib.dml import in_pieces
 from dartwing_core.jobs.lib.texts import cut
 
-from . import record_files
-
 BATCH = 250
 MAX_SORTED_ROWS = 200_000
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+XLSX_ROWS = 1_048_576
+XLSX_FIRST_YEAR = 1900
 
 
 @dataclass
@@ -35,12 +45,11 @@ class ExportParameters:
     filters: Annotated[dict[str, Any] | list[Any] | None, "As for frappe.get_list"] = None
     fields: Annotated[list[str] | None, "Field names; by default those of the form"] = None
     order_by: Annotated[str | None, "A field name, followed by asc or desc"] = None
-    limit: Annotated[int | None, "Largest number of records"] = None
+    limit: Annotated[PositiveInt | None, "Largest number of records"] = None
 
 
 @job_handler(
     "export_records",
-    description="Writes the records of a DocType that the owner may read to a CSV or XLSX file.",
     results_visible_to="Owner Only",
     timeout=3_600,
     priority="Low",
@@ -50,42 +59,29 @@ class ExportParameters:
 def export_records(context: JobContext, parameters: ExportParameters) -> dict[str, Any]:
     """Writes the records that the job's owner may read and export to a private file of the job.
 
-    Parameters:
-
-    - `doctype`: any DocType with a list; not a child table, single or virtual one.
-    - `filters`: an object or a list as for `frappe.get_list`, on fields of the DocType itself that the owner may read.
-    - `fields`: field names. By default the name and every visible field of the form that the owner may read. Password
-      fields are never exported.
-    - `file_format`: "csv" (default; UTF-8 with byte order mark, ISO 8601 dates) or "xlsx".
-    - `order_by`: a field name with asc or desc, for up to 200,000 records. By default records come by name.
-    - `limit`: the largest number of records.
-
-    The owner needs the permissions read and export on the DocType, as for Frappe's own list export. The export is
-    logged like that one (Access Log). With a role that may export "if owner", the owner exports only their own records.
-    Rows obey the rules of lists: roles, user permissions, shares, query conditions.
-
-    Text that a spreadsheet would take for a formula gets an apostrophe before it. Rows are read and written in
-    batches. So the memory does not grow with their number, except with `order_by`, which holds all names.
+    `docs/job_types.md` describes the parameters. The export is logged like Frappe's own (Access Log). With a role that
+    may export "if owner", the owner exports only their own records. Rows obey the rules of lists: roles, user
+    permissions, shares, query conditions. Rows are read and written in batches. So the memory does not grow with their
+    number, except with `order_by`, which holds all names.
 
     Returns `output_reference` (the file's address), `rows`, `doctype` and `file_name`. Raises PermanentError for wrong
     parameters, JobCanceledError when the job is canceled.
     """
     records = Records.of(parameters)
     total, written = records.count(), 0
-    if parameters.file_format == "xlsx" and total >= record_files.XLSX_ROWS:
+    if parameters.file_format == "xlsx" and total >= XLSX_ROWS:
         text = _("An XLSX sheet holds {0} rows; these are {1}. Use csv, filters or a limit.")
-        raise PermanentError(text.format(f"{record_files.XLSX_ROWS:,}", f"{total:,}"))
+        raise PermanentError(text.format(f"{XLSX_ROWS:,}", f"{total:,}"))
     # A file without a name vanishes with its process, even after a kill.
     with tempfile.TemporaryFile(dir=get_files_path(is_private=True)) as content:
-        with closing(record_files.FORMATS[parameters.file_format](content, records.doctype)) as target:
-            target.write(records.labels())
+        with FORMATS[parameters.file_format](content, records.doctype) as write:
+            write(records.labels())
             for batch in records.batches():
                 for row in batch:
-                    target.write([row.get(name) for name in records.fields])
+                    write([row.get(name) for name in records.fields])
                 written += len(batch)
                 most = max(written, total)
                 context.update_progress(99 * written / most, _("{0} of {1} rows").format(f"{written:,}", f"{most:,}"))
-            target.complete()
         _log_access(records, parameters.file_format)
         title = re.sub(r"[^A-Za-z0-9]+", "-", records.doctype).strip("-")
         file = context.attach(content, f"{title}-{context.job_id}-{context.attempt}.{parameters.file_format}")
@@ -120,8 +116,6 @@ class Records:
             raise PermanentError(
                 _("{0} is a child table, a single or a virtual DocType; it has no list to export.").format(doctype)
             )
-        if parameters.limit is not None and parameters.limit < 1:
-            raise PermanentError(_("limit must be a whole number of at least 1."))
         if not can_export(doctype, is_owner=True):
             raise PermanentError(_("You are not allowed to export {0}.").format(_(doctype)))
         passwords = {df.fieldname for df in meta.fields if df.fieldtype == "Password"}
@@ -162,13 +156,11 @@ class Records:
     def _by_name(self) -> Iterator[list[Mapping[str, Any]]]:
         """Batches by name. Each starts after the last name of the one before, since an OFFSET would read all rows."""
         behind: list[list[Any]] = []
-        left = self.limit
-        while rows := self._read(behind, BATCH if left is None else min(left, BATCH)):
+        left = self.limit or sys.maxsize
+        while left and (rows := self._read(behind, min(left, BATCH))):
             yield rows
             behind = [[self.doctype, "name", ">", rows[-1]["name"]]]
-            left = left and left - len(rows)
-            if left == 0:
-                return
+            left -= len(rows)
 
     def _sorted(self, order_by: str) -> Iterator[list[Mapping[str, Any]]]:
         """Batches by `order_by`: first all names in their order, then the records of some names at a time."""
@@ -219,3 +211,58 @@ def _log_access(records: Records, file_format: str) -> None:
         "columns": frappe.as_json(records.fields),
     }
     frappe.get_doc(entry).db_insert()
+
+
+# Files ---------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def csv_rows(target: IO[bytes], _title: str) -> Iterator[Callable[[Sequence[Any]], Any]]:
+    """A function that writes a row of CSV as in RFC 4180. UTF-8 with the byte order mark that Excel needs."""
+    text = io.TextIOWrapper(target, encoding="utf-8-sig", newline="")
+    rows = csv.writer(text, lineterminator="\r\n")
+    try:
+        yield lambda values: rows.writerow([csv_cell(value) for value in values])
+    finally:
+        text.detach()  # writes what is left; the target stays open
+
+
+@contextmanager
+def xlsx_rows(target: IO[bytes], title: str) -> Iterator[Callable[[Sequence[Any]], Any]]:
+    """A function that writes a row of XLSX, to its one sheet. Numbers and dates stay numbers and dates."""
+    workbook = Workbook(write_only=True)
+    sheet = workbook.create_sheet(re.sub(r"[\[\]:*?/\\]", " ", title)[:31])
+    try:
+        yield lambda values: sheet.append([xlsx_cell(value) for value in values])
+        workbook.save(target)
+    finally:  # openpyxl removes its temporary file when the interpreter exits, which a forked worker never does
+        writer = sheet._writer
+        if writer and not sheet.closed:
+            sheet.close()
+        if writer and os.path.exists(writer.out):
+            writer.cleanup()
+
+
+FORMATS = {"csv": csv_rows, "xlsx": xlsx_rows}
+
+
+def csv_cell(value: Any) -> Any:
+    """A value for CSV: dates in ISO 8601, unchanged numbers, and no text that a spreadsheet would run."""
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, timedelta):  # a time of day
+        return str(value).zfill(8)
+    if value is None or isinstance(value, int | float | Decimal):
+        return value
+    text = str(value)
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def xlsx_cell(value: Any) -> Any:
+    """A value for openpyxl, which cuts text to the 32,767 characters that a cell holds."""
+    if isinstance(value, date) and value.year >= XLSX_FIRST_YEAR:
+        return value
+    cell = csv_cell(value)
+    return ILLEGAL_CHARACTERS_RE.sub("", cell) if isinstance(cell, str) else cell

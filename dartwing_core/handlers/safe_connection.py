@@ -8,31 +8,20 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from frappe import _
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from dartwing_core.jobs import PermanentError
 
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 GLOBAL_UNICAST_V6 = ipaddress.ip_network("2000::/3")
-NOT_PUBLIC = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "192.0.0.0/24",  # Python takes parts of it for global
-        "192.88.99.0/24",  # once the relays of 6to4
-        "2001::/23",
-        "3fff::/20",  # for documentation, which Python knows since 3.13
-        "168.63.129.16/32",  # instance metadata at an address that is formally public (Azure)
-    )
-)
-"""Special addresses that `ipaddress` takes for global, in some version of Python."""
+NOT_PUBLIC = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("168.63.129.16/32"))
+"""Addresses that `ipaddress` takes for global, as parts of the first. The second is instance metadata of Azure."""
 
-Address = tuple[int, Any]
-"""A family and a socket address, as `socket.getaddrinfo` returns them."""
+Address = tuple[str, int]
+"""An IP address and a port."""
 
 
 def is_public(address: str) -> bool:
@@ -53,57 +42,36 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_PUBLIC)
 
 
-def resolve(host: str, port: int, allow_private: bool) -> list[Address]:
-    """The host's addresses. Raises PermanentError unless all of them are public, OSError if there are none."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses: list[Address] = [(family, address) for family, _type, _protocol, _name, address in found]
-    if not allow_private and not all(is_public(address[0]) for _family, address in addresses):
+def resolve(host: str, port: int, allow_private: bool) -> Address:
+    """The host's first address. Raises PermanentError unless all of them are public, OSError if there are none."""
+    found = [address[:2] for *_kind, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    if not allow_private and not all(is_public(str(ip)) for ip, _port in found):
         raise PermanentError(
             _("{0} is or resolves to a private or reserved address. Job Engine Settings can allow these.").format(host)
         )
-    return addresses
+    return cast(Address, found[0])
 
 
 class CheckedAdapter(HTTPAdapter):
-    """The adapter for one exchange. It connects to one of these addresses, whatever the host's name."""
+    """The adapter for one exchange. It connects to this address, whatever the host's name."""
 
-    def __init__(self, addresses: list[Address]):
-        self._addresses = addresses
+    def __init__(self, address: Address):
+        self._address = address
         super().__init__()
 
     def get_connection_with_tls_context(self, *arguments: Any, **named: Any) -> Any:
-        """The pool for a request, whose connections go to the addresses."""
+        """The pool for a request, whose connections go to the address."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **named)
-        pool.ConnectionCls = partial(_HTTPSConnection if pool.scheme == "https" else _HTTPConnection, self._addresses)
+        pool.ConnectionCls = type("Checked", (_Checked, pool.ConnectionCls), {"address": self._address})
         return pool
 
 
 class _Checked:
+    """Part of a class of urllib3's connections."""
+
+    address: Address
     timeout: Any
 
-    def __init__(self, addresses: list[Address], **named: Any):
-        super().__init__(**named)
-        self._addresses = addresses
-
     def _new_conn(self) -> socket.socket:
-        """Connect to the first address that answers: urllib3 calls this, and then makes TLS of it."""
-        problem: OSError = OSError("no address")
-        for family, address in self._addresses:
-            candidate = socket.socket(family, socket.SOCK_STREAM)
-            try:
-                candidate.settimeout(self.timeout)
-                candidate.connect(address)
-            except OSError as error:
-                candidate.close()
-                problem = error
-            else:
-                return candidate
-        raise problem
-
-
-class _HTTPConnection(_Checked, HTTPConnection):
-    pass
-
-
-class _HTTPSConnection(_Checked, HTTPSConnection):
-    pass
+        """Connect to the address: urllib3 calls this, and then makes TLS of it."""
+        return socket.create_connection(self.address, self.timeout)

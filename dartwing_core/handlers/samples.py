@@ -36,11 +36,7 @@ class LongRunningParameters:
 
 @job_handler("sample_job", timeout=60, max_retries=3, deduplication_window=300)
 def sample_job(context: JobContext, parameters: SampleParameters) -> dict[str, Any]:
-    """Works for `duration` seconds (1 by default), with progress.
-
-    `fail_type` "transient" or "permanent" makes it fail at a progress of `fail_at_progress` percent (50 by default).
-    `fail_attempts` limits the number of attempts that fail; None means all.
-    """
+    """Works for `duration` seconds (1 by default), with progress, and fails if it is asked to."""
     most = parameters.fail_attempts
     fails = parameters.fail_type and (most is None or context.attempt <= most)
     steps = max(1, round(parameters.duration / STEP_SECONDS))

@@ -3,127 +3,77 @@
 from dartwing_core.jobs import submit_job, job_handler, TransientError, PermanentError
 """
 
-from __future__ import annotations
-
-from .engine import cancel_job, retry_job, submit_job, submit_jobs
+from .engine import (
+    cancel_job as cancel_job,
+    cancel_jobs as cancel_jobs,
+    delete_jobs as delete_jobs,
+    reschedule_job as reschedule_job,
+    retry_job as retry_job,
+    retry_jobs as retry_jobs,
+    run_now as run_now,
+    submit_job as submit_job,
+    submit_jobs as submit_jobs,
+)
 from .errors import (
-    BatchNotFoundError,
-    CircuitNotFoundError,
-    DuplicateJobError,
-    InvalidJobError,
-    InvalidTransitionError,
-    JobBusyError,
-    JobCanceledError,
-    JobError,
-    JobNotFoundError,
-    JobTimeoutError,
-    PermanentError,
-    QueueFullError,
-    RateLimitError,
-    ScheduleNotFoundError,
-    TransientError,
-    UnknownHandlerError,
+    BatchNotFoundError as BatchNotFoundError,
+    CircuitNotFoundError as CircuitNotFoundError,
+    DuplicateJobError as DuplicateJobError,
+    InvalidJobError as InvalidJobError,
+    InvalidTransitionError as InvalidTransitionError,
+    JobBusyError as JobBusyError,
+    JobCanceledError as JobCanceledError,
+    JobError as JobError,
+    JobNotFoundError as JobNotFoundError,
+    JobTimeoutError as JobTimeoutError,
+    PermanentError as PermanentError,
+    QueueFullError as QueueFullError,
+    RateLimitError as RateLimitError,
+    ScheduleNotFoundError as ScheduleNotFoundError,
+    TransientError as TransientError,
+    UnknownHandlerError as UnknownHandlerError,
 )
-from .lib.canonical import generate_job_hash
-from .lib.classification import classify_error, get_error_type
-from .lib.secret_values import Secret
+from .lib.canonical import generate_job_hash as generate_job_hash
+from .lib.classification import classify_error as classify_error, get_error_type as get_error_type
+from .lib.secret_values import Secret as Secret
 from .operations.batches import (
-    batch,
-    cancel_batch,
-    chain,
-    get_batch_status,
-    group,
-    job,
-    list_batches,
-    retry_batch,
-    submit_batch,
+    batch as batch,
+    cancel_batch as cancel_batch,
+    chain as chain,
+    get_batch_status as get_batch_status,
+    group as group,
+    job as job,
+    list_batches as list_batches,
+    retry_batch as retry_batch,
+    submit_batch as submit_batch,
 )
-from .operations.bulk import cancel_jobs, delete_jobs, retry_jobs
-from .operations.circuits import get_open_circuits, manually_close_circuit
+from .operations.circuits import (
+    get_open_circuits as get_open_circuits,
+    manually_close_circuit as manually_close_circuit,
+)
 from .operations.dead_letters import (
-    bulk_retry_dead_letter,
-    delete_dead_letter_job,
-    get_dead_letter_jobs,
-    retry_dead_letters,
+    bulk_retry_dead_letter as bulk_retry_dead_letter,
+    delete_dead_letter_job as delete_dead_letter_job,
+    get_dead_letter_jobs as get_dead_letter_jobs,
+    retry_dead_letters as retry_dead_letters,
 )
-from .operations.enqueuing import enqueue
-from .operations.handler_submit import job_handler
-from .operations.job_types import get_job_type_overview, list_job_types
-from .operations.reschedule import reschedule_job, run_now
-from .operations.schedules import get_schedule, list_schedules, preview_schedule, run_schedule_now
-from .read.details import get_job_details, open_file
-from .read.figures import get_execution_time_stats, get_job_counts, get_metrics, get_slowest_jobs
-from .read.jobs import get_job_history, get_job_status, list_jobs
-from .run.context import JobContext, current
-from .run.outcome import calculate_backoff
-from .status import JobStatus
-from .types.functions import enqueueable
-
-__all__ = [
-    "BatchNotFoundError",
-    "CircuitNotFoundError",
-    "DuplicateJobError",
-    "InvalidJobError",
-    "InvalidTransitionError",
-    "JobBusyError",
-    "JobCanceledError",
-    "JobContext",
-    "JobError",
-    "JobNotFoundError",
-    "JobStatus",
-    "JobTimeoutError",
-    "PermanentError",
-    "QueueFullError",
-    "RateLimitError",
-    "ScheduleNotFoundError",
-    "Secret",
-    "TransientError",
-    "UnknownHandlerError",
-    "batch",
-    "bulk_retry_dead_letter",
-    "calculate_backoff",
-    "cancel_batch",
-    "cancel_job",
-    "cancel_jobs",
-    "chain",
-    "classify_error",
-    "current",
-    "delete_dead_letter_job",
-    "delete_jobs",
-    "enqueue",
-    "enqueueable",
-    "generate_job_hash",
-    "get_batch_status",
-    "get_dead_letter_jobs",
-    "get_error_type",
-    "get_execution_time_stats",
-    "get_job_counts",
-    "get_job_details",
-    "get_job_history",
-    "get_job_status",
-    "get_job_type_overview",
-    "get_metrics",
-    "get_open_circuits",
-    "get_schedule",
-    "get_slowest_jobs",
-    "group",
-    "job",
-    "job_handler",
-    "list_batches",
-    "list_job_types",
-    "list_jobs",
-    "list_schedules",
-    "manually_close_circuit",
-    "open_file",
-    "preview_schedule",
-    "reschedule_job",
-    "retry_batch",
-    "retry_dead_letters",
-    "retry_job",
-    "retry_jobs",
-    "run_now",
-    "run_schedule_now",
-    "submit_batch",
-    "submit_job",
-    "submit_jobs",
-]
+from .operations.enqueuing import enqueue as enqueue
+from .operations.handler_submit import job_handler as job_handler
+from .operations.job_types import get_job_type_overview as get_job_type_overview, list_job_types as list_job_types
+from .operations.schedules import (
+    get_schedule as get_schedule,
+    list_schedules as list_schedules,
+    preview_schedule as preview_schedule,
+    run_schedule_now as run_schedule_now,
+)
+from .read.details import get_job_details as get_job_details, open_file as open_file
+from .read.figures import (
+    get_execution_time_stats as get_execution_time_stats,
+    get_job_counts as get_job_counts,
+    get_metrics as get_metrics,
+    get_slowest_jobs as get_slowest_jobs,
+)
+from .read.jobs import get_job_history as get_job_history, get_job_status as get_job_status, list_jobs as list_jobs
+from .run.context import JobContext as JobContext, current as current
+from .run.outcome import calculate_backoff as calculate_backoff
+from .status import JobStatus as JobStatus
+from .types.functions import enqueueable as enqueueable

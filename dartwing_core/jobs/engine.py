@@ -5,7 +5,7 @@ None of them commits (invariant I2): their writes belong to the caller's transac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,27 +13,29 @@ from typing import TYPE_CHECKING, Any
 import frappe
 from frappe import _
 
-from .access import visibility
+from .access import permission, visibility
 from .after import batch_end, cancel
-from .errors import InvalidJobError, InvalidTransitionError, JobChangedError
-from .job import batch_store, dependencies, record, runs
+from .errors import DuplicateJobError, InvalidJobError, InvalidTransitionError, JobChangedError
+from .job import batch_store, dependencies, find, record, runs, waiting
 from .job.job_rows import JobRow, NewJobRow
 from .job.record import Job
+from .lib import clock, config, plain_text
 from .lib.row_types import Columns
-from .lib.texts import describe_unknown
+from .lib.texts import cut, describe_unknown
 from .read import visible_jobs
-from .status import RETRYABLE, JobStatus
+from .status import RETRYABLE, WAITING, JobStatus
 from .submit import dedup, quota, submission
 from .submit.after_commit import after_commit, undone_on_error
 from .submit.dependency_check import DependencyCheck
-from .submit.request import CALLERS_ARGUMENTS, Prepared, Request
-from .sweep import sweeper
+from .submit.request import CALLERS_ARGUMENTS, Request
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
-BULK_LIMIT = 10_000
-SAVEPOINT = "dartwing_core_submit"
+BULK_LIMIT, MAX_JOBS = 10_000, 500
+SAVEPOINT, MANY, ONE = "dartwing_core_submit", "dartwing_core_many", "dartwing_core_one"
+REFUSALS = (frappe.ValidationError, frappe.PermissionError, frappe.DoesNotExistError, DuplicateJobError)
+"""Errors by which a job's state or a permission refuses it. A lost transaction is not among them."""
 
 
 def submit_job(
@@ -74,24 +76,7 @@ def submit_job(
     QueueFullError. Raises JobBusyError if another transaction has submitted an equal job, and does not end in 30
     seconds.
     """
-    request = Request(
-        job_type,
-        "" if organization is None else organization,
-        parameters,
-        priority,
-        depends_on,
-        available_at,
-        dedup_key,
-        on_duplicate,
-        on_parent_failure,
-        deduplication=deduplication,
-        timeout=timeout,
-        max_retries=max_retries,
-        title=title,
-        reference=reference,
-        tags=tags,
-    )
-    return submit_request(request)
+    return submit_request(Request(**locals()))  # which has the same fields
 
 
 def submit_request(request: Request) -> Document:
@@ -143,21 +128,145 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
         if not visibility.may_edit(job["owner_user"], frappe.session.user):
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
         edited, had = submission.edited(job, parameters)
-    active_key = dedup.reclaim_content(job, edited.get("dedup_hash", job["dedup_hash"]))
+    keys, refused = dedup.reclaim_contents([{**job, **edited}])
+    if refused:
+        raise refused[job["name"]]
     if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
         batch_store.reopen(job["parent_batch"])
     retried = Job(job)
-    if not retried.retry(active_key, edited):
+    if not retried.retry(keys[job["name"]], edited):
         raise JobChangedError(job["name"])
-    if parameters is not None:
-        runs.forget_state(job["name"])  # the checkpoint belongs to other work
     if edited:
+        runs.forget_state(job["name"])  # the checkpoint belongs to other work
         runs.keep_parameters(job["name"], job["attempt"], had)
     if retried.row["in_line"]:
         after_commit().wake_for([retried.row])
     if job["waits_for"]:
         after_commit().release_children_of([job["waits_for"]], batch_end.release_and_close)
     return submission.as_new_document(retried.row)
+
+
+def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float) -> Document:
+    """Let a job that has not begun start at another time, given as for `submit_job`. Returns its document.
+
+    Raises InvalidTransitionError if it has begun, JobNotFoundError if it can't be seen, InvalidJobError for a value
+    that is no time, JobBusyError if another transaction is just changing the job.
+    """
+    due = clock.epoch_of(available_at)
+    return visible_jobs.operate(job_id, lambda job: _reschedule(job, due))
+
+
+def _reschedule(job: JobRow, due: float) -> Document:
+    if not waiting.may_be_rescheduled(job):
+        raise InvalidTransitionError(
+            _("Job {0} is {1}; only a job that has not begun can be rescheduled.").format(job["name"], _(job["status"]))
+        )
+    before, after = clock.iso(job["due_epoch"] or 0), clock.iso(due)
+    return _moved(job, due, f"Rescheduled from {before} to {after}")
+
+
+def run_now(job_id: str) -> Document:
+    """Skip the wait of a Pending job for its time, or of a failed one for its retry. Returns its document.
+
+    It still waits for another job, a pause, a limit or its turn. `waiting_reason` of `get_job_status` says which.
+    Raises InvalidTransitionError if it waits for no time, JobNotFoundError if it can't be seen, JobBusyError if another
+    transaction is just changing it.
+    """
+    return visible_jobs.operate(job_id, _run_now)
+
+
+def _run_now(job: JobRow) -> Document:
+    if job["status"] == JobStatus.QUEUED:
+        return submission.as_document(job)
+    if job["status"] not in WAITING:
+        raise InvalidTransitionError(
+            _("Job {0} is {1}; only a job that waits for its time can be run now.").format(
+                job["name"], _(job["status"])
+            )
+        )
+    now = clock.now_epoch()
+    if not waiting.waits_for_its_time(job, now):
+        return submission.as_document(job)
+    return _moved(job, now, f"To be run now instead of at {clock.iso(job['due_epoch'] or 0)}")
+
+
+def _moved(job: JobRow, due: float, message: str) -> Document:
+    moved = Job(job)
+    if not moved.set_due(due, message):
+        raise JobChangedError(job["name"])
+    entered = waiting.enter_line([job["name"]])
+    after_commit().wake_for(entered)
+    if job["waits_for"]:
+        after_commit().release_children_of([job["waits_for"]], batch_end.release_and_close)
+    now: JobRow = {**moved.row, "status": str(JobStatus.QUEUED)} if entered else moved.row
+    return submission.as_document(now)
+
+
+# Many jobs: each is done or refused by itself, and the answer gives the reason ---------------------------------------
+
+
+def cancel_jobs(job_ids: Sequence[str], reason: str | None = None) -> dict[str, Any]:
+    """Cancel these jobs, at most 500: `{done: [job ids], refused: {job id: reason}}`. See `cancel_job`."""
+    names, refused = _visible(job_ids)
+    # The attempt of a running job waits some seconds for this transaction to decide, and then ends without it.
+    statuses = find.statuses(names) if names else {}
+    names.sort(key=lambda name: statuses.get(name) == JobStatus.RUNNING)
+    return _each(names, lambda name: cancel_job(name, reason=reason), refused)
+
+
+def retry_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
+    """Start a fresh series of attempts of these jobs. Answers like `cancel_jobs`. See `retry_job`."""
+    return retry_visible(*_visible(job_ids))
+
+
+def retry_visible(names: list[str], refused: dict[str, str] | None = None) -> dict[str, Any]:
+    """`retry_jobs` of jobs that the user may see, any number. `refused`: reasons that the answer gives too."""
+    dedup.lock_contents_of(names)  # before the row of the first one is locked
+    return _each(names, retry_job, refused or {})
+
+
+def delete_jobs(job_ids: Sequence[str]) -> dict[str, Any]:
+    """Delete these jobs, if they are over, with their history. Answers like `cancel_jobs`.
+
+    Raises PermissionError unless the user is a System Manager.
+    """
+    names, refused = _visible(job_ids)
+    permission.check_may_delete()
+    return _each(names, lambda name: frappe.delete_doc(config.JOB, name), refused)
+
+
+def _visible(job_ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """These jobs, each once, and the refusals of those that the user may not see.
+
+    Raises InvalidJobError for more than MAX_JOBS ids.
+    """
+    if len(job_ids) > MAX_JOBS:
+        raise InvalidJobError(_("At most {0} jobs at once.").format(MAX_JOBS))
+    asked = list(dict.fromkeys(job_ids))
+    visible = set(visible_jobs.visible_names(asked))
+    refused = {cut(name): plain_text.of_error(visible_jobs.not_found(name)) for name in asked if name not in visible}
+    return [name for name in asked if name in visible], refused
+
+
+def _each(names: Sequence[str], work: Callable[[str], Any], refused: dict[str, str]) -> dict[str, Any]:
+    """Do `work` for each job. An error that is no refusal leaves nothing done."""
+    done: list[str] = []
+    with undone_on_error(MANY):
+        for name in names:
+            told = len(frappe.local.message_log)
+            frappe.db.savepoint(ONE)
+            try:
+                work(name)
+            except REFUSALS as error:
+                frappe.db.rollback(save_point=ONE)
+                del frappe.local.message_log[told:]  # the answer says it
+                refused[name] = plain_text.of_error(error) or _("This is not allowed.")
+            else:
+                done.append(name)
+    return {"done": done, "refused": refused}
+
+
+# Submits -------------------------------------------------------------------------------------------------------------
 
 
 def _submit(requests: list[Request]) -> list[Document]:
@@ -203,18 +312,11 @@ def _insert_new_jobs(
             record.insert([item.row for item in new])
             dependencies.insert(pairs, user)
     if new:
-        wake_after_commit(new)
+        after_commit().wake_for([item.row for item in new if item.may_start])
         awaited = {item.row["waits_for"] for item in new} - {item.row["name"] for item in new}
         parents = [parent for parent in awaited if parent is not None]
         after_commit().release_children_of(parents, batch_end.release_and_close)  # they may have ended meanwhile
     return rows, documents
-
-
-def wake_after_commit(prepared: list[Prepared]) -> None:
-    """Wake workers for new jobs in line, after the commit."""
-    actions = after_commit()
-    actions.wake_for([item.row for item in prepared if item.may_start])
-    actions.add_once(sweeper.sweep_after_submit)
 
 
 def _parse_request(arguments: Any) -> Request:
@@ -224,4 +326,4 @@ def _parse_request(arguments: Any) -> Request:
     if unknown:
         problem = describe_unknown(sorted(map(str, unknown)), CALLERS_ARGUMENTS)
         raise InvalidJobError(_("These arguments don't fit: {0}.").format(problem))
-    return Request(**{"job_type": None, "organization": None, **arguments})
+    return Request(**arguments)

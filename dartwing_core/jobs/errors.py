@@ -71,8 +71,6 @@ class InvalidJobError(frappe.ValidationError):
 class JobNotFoundError(frappe.DoesNotExistError):
     """The job does not exist, or this user may not see it. The two look alike on purpose."""
 
-    http_status_code = 404
-
 
 class BatchNotFoundError(JobNotFoundError):
     """The batch does not exist, or this user may not see it."""
@@ -110,8 +108,6 @@ class DuplicateJobError(frappe.DuplicateEntryError):
 
     `existing_job_id` and `status` name it. Both are None if the caller may not see it.
     """
-
-    http_status_code = 409
 
     def __init__(self, message: str, existing_job_id: str | None = None, status: str | None = None):
         super().__init__(message)

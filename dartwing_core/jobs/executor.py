@@ -17,7 +17,6 @@ from rq import get_current_job
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from .after import after_settle
-from .job import events
 from .lib import best_effort, clock, config, connection, ids
 from .line import wake
 from .line.claim import Claimer
@@ -67,7 +66,7 @@ def run_one(name: str, attempt: int) -> None:
         heartbeat_thread.end()
         context.restore()
     after_settle.follow_up(made)
-    after_settle.run_step(sweeper.sweep_now_and_then)
+    best_effort.run(sweeper.sweep_now_and_then)
 
 
 class Slice:
@@ -91,7 +90,7 @@ class Slice:
         finally:
             heartbeat_thread.end()
             best_effort.run(self._ring)
-        after_settle.run_step(sweeper.sweep_now_and_then)
+        best_effort.run(sweeper.sweep_now_and_then)
 
     def _run(self, heartbeat_thread: HeartbeatThread) -> None:
         job = self._claim()
@@ -117,8 +116,6 @@ class Slice:
                 attempt.context.timeout_seconds, JobTimeoutException, job_id=attempt.job.name
             )
         claimer = self._claimer if self._may_go_on(attempt) else None
-        if claimer:
-            events.add_to_pipeline(self._entry.refresh_in_pipeline)
         next_job = None
         try:
             with limit:

@@ -26,7 +26,7 @@ from .run.context import JobContext
 from .run.heartbeat import HeartbeatThread
 from .status import JobStatus
 from .sweep import sweeper
-from .types import functions, handlers, parameters
+from .types import functions, parameters
 from .types.declaration import mark_of
 
 SAVEPOINT = "dartwing_core_commit"
@@ -61,23 +61,19 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
     All of it is in the test's own transaction, in which commits are savepoints: a rollback removes the jobs and what
     they wrote. Other jobs of the site stay as they are. Jobs that follow run too, as by `run_jobs`, but for those that
     are due later. A later block within `time_passed` runs them, and retries of this block's jobs. The block's value
-    holds the statuses of the jobs that ran by job id, once it is over.
-    The value also holds jobs of events (`background_job_events`). A handler's error raises HandlerFailed, unless
-    `raising` is False. A statement that commits by itself, such as
+    holds the statuses of its jobs by job id, once it is over, also of jobs of events (`background_job_events`).
+    A handler's error raises HandlerFailed, unless `raising` is False. A statement that commits by itself, such as
     ALTER TABLE, ends the transaction.
     """
     statuses: dict[str, str] = {}
     names: dict[str, None] = {}
-
-    def note(rows: Sequence[NewJobRow]) -> None:
-        names.update(dict.fromkeys(row["name"] for row in rows))
 
     def forget() -> None:
         for name in names:
             _performed.pop(name, None)
         job_files.delete_now(list(names))
 
-    with one_transaction(), _noting_new_rows("_insert", note):
+    with one_transaction(), _noting_new_rows("_insert", lambda row: names.setdefault(row["name"])):
         yield statuses
         frappe.db.commit()
         waiting.enter_line(list(_performed))  # what an earlier block has left, and is due by now
@@ -117,13 +113,14 @@ def _statuses(names: Collection[str]) -> dict[str, str]:
 
 
 @contextmanager
-def _noting_new_rows(function: str, note: Callable[[Sequence[NewJobRow]], Any]) -> Iterator[None]:
-    """In this block `note` gets the rows of new jobs. `function`: the one of `record` that inserts them."""
+def _noting_new_rows(function: str, note: Callable[[NewJobRow], Any]) -> Iterator[None]:
+    """In this block `note` gets the row of each new job. `function`: the one of `record` that inserts them."""
     insert = getattr(record, function)
 
     def noted(rows: Sequence[NewJobRow]) -> None:
         insert(rows)
-        note(rows)
+        for row in rows:
+            note(row)
 
     with mock.patch.object(record, function, noted):
         yield
@@ -131,9 +128,8 @@ def _noting_new_rows(function: str, note: Callable[[Sequence[NewJobRow]], Any]) 
 
 def _next_of(names: Collection[str], made: Attempts) -> AttemptKey | None:
     """The first of these jobs that may start. `made`: names and attempts that were tried; some jobs may not start."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.name, job.attempt).where(job.name.isin(list(names)))
-    found = query.where(job.status == str(JobStatus.QUEUED)).run(as_dict=True) if names else []
+    queued = {"name": ["in", list(names)], "status": str(JobStatus.QUEUED)}
+    found = frappe.get_all(config.JOB, queued, ["name", "attempt"]) if names else []
     by_name = {row["name"]: row for row in found if (row["name"], row["attempt"]) not in made}
     return next((by_name[name] for name in names if name in by_name), None)
 
@@ -206,14 +202,12 @@ class Trap:
         lines = [f"{job.job_type} {json.dumps(job.parameters)}" for job in self.jobs]
         return "Submitted:\n" + ("\n".join(lines) or "nothing")
 
-    def _add(self, rows: Sequence[NewJobRow]) -> None:
-        for row in rows:
-            given = json.loads(content.parameters_of(row) or "{}")
-            for name, value in given.items():
-                if secret_values.is_sealed(value):
-                    given[name] = sealing.opened(value[secret_values.MARK])
-            asked = row["name"], row["job_type"], row["organization"], given, row["job_title"]
-            self.jobs.append(TrappedJob(*asked))
+    def _add(self, row: NewJobRow) -> None:
+        given = json.loads(content.parameters_of(row) or "{}")
+        for name, value in given.items():
+            if secret_values.is_sealed(value):
+                given[name] = sealing.opened(value[secret_values.MARK])
+        self.jobs.append(TrappedJob(row["name"], row["job_type"], row["organization"], given, row["job_title"]))
 
 
 def _name_of(job_type: str | Callable[..., Any]) -> tuple[str, str | None]:
@@ -223,11 +217,12 @@ def _name_of(job_type: str | Callable[..., Any]) -> tuple[str, str | None]:
     """
     if isinstance(job_type, str):
         return job_type, None
-    if declaration := handlers.declaration_of(job_type):
-        return declaration.type_name, None
-    if mark_of(job_type):
+    mark = mark_of(job_type)
+    if not mark:
+        return functions.JOB_TYPE, functions.path_of(job_type)
+    if not mark.type_name:
         raise TypeError(f"{job_type} declares no Job Type: name the type.")
-    return functions.JOB_TYPE, functions.path_of(job_type)
+    return mark.type_name, None
 
 
 @contextmanager
@@ -267,7 +262,8 @@ def one_transaction() -> Iterator[None]:
         patches.enter_context(mock.patch.object(database, "sql", controlled))
         patches.enter_context(mock.patch.object(database, "commit", noting_commit))
         patches.enter_context(mock.patch.object(sql, "rows_outside_transaction", lambda query: query.run(as_dict=True)))
-        patches.enter_context(mock.patch.object(connection, "renew", _refuse))
+        lost = TransactionLost("A job needs another database connection. Use run_jobs, which commits.")
+        patches.enter_context(mock.patch.object(connection, "renew", side_effect=lost))
         patches.enter_context(mock.patch.object(HeartbeatThread, "attend"))
         patches.enter_context(mock.patch.object(doorbells, "ring", return_value=0))
         run(f"SAVEPOINT {SAVEPOINT}")
@@ -292,10 +288,6 @@ def _savepoint_for(query: Any) -> str | None:
     return None
 
 
-def _refuse() -> None:
-    raise TransactionLost("A job needs another database connection. Use run_jobs, which commits.")
-
-
 # Handlers alone, failures and time ----------------------------------------------------------------------------------
 
 
@@ -305,8 +297,8 @@ def context_for(handler: Callable[..., Any] | str = "", **values: Any) -> JobCon
     `values`: attributes of JobContext that the handler reads, such as `organization`, `parameters`, `attempt`, `state`.
     A rollback deletes the files that it attaches.
     """
-    declaration = None if isinstance(handler, str) else handlers.declaration_of(handler)
-    name = handler if isinstance(handler, str) else declaration.type_name if declaration else handler.__name__
+    mark = mark_of(handler)
+    name = handler if isinstance(handler, str) else (mark and mark.type_name) or handler.__name__
     defaults = {"job_id": "JOB-TEST", "job_type": name, "organization": "", "parameters": {}, "timeout_seconds": 300}
     context = JobContext(**{**defaults, "attempt": 1, "owner_user": frappe.session.user, **values})
     frappe.db.after_rollback.add(context.files.drop)

@@ -8,15 +8,12 @@ import json
 from typing import Any
 
 import monoframe
-import pymysql
 from monoframe import installer, patches
 from monoframe.core.doctype.scheduled_job_type.scheduled_job_type import sync_jobs
-from monoframe.database import db_manager
 from monoframe.model import sync
 from monoframe.model.module_utils import sync_customizations
 from monoframe.utils.dashboard import sync_dashboards
 from monoframe.utils.fixtures import sync_fixtures
-from pymysql.constants import CLIENT
 
 from .apps import CORE, clear_installed_apps, real
 
@@ -77,27 +74,7 @@ def sync_all(force: int = 0, reset_permissions: bool = False) -> None:
     monoframe.clear_cache()
 
 
-def get_all_patches(patch_type: Any = None) -> list[str]:
-    """The patches of all installed apps. The fork reads its own only."""
-    return [p for app in monoframe.get_installed_apps() for p in patches.get_patches_from_app(app, patch_type)]
-
-
-def restore_database(
-    self: Any, verbose: bool, target: str, source: str, user: str, password: str | None = None
-) -> None:
-    """Run an SQL file over the connection that is open, so that no `mariadb` client needs to be installed."""
-    settings = monoframe.db.get_connection_settings() | {"client_flag": CLIENT.MULTI_STATEMENTS}
-    with open(source) as file, pymysql.connect(**settings) as connection, connection.cursor() as cursor:
-        cursor.execute(file.read())
-        while cursor.nextset():
-            pass
-        connection.commit()
-    monoframe.cache.delete_keys("")
-
-
 def apply() -> None:
     installer.install_app = install_app
     installer.add_to_installed_apps = add_to_installed_apps
     sync.sync_all = sync_all
-    patches.get_all_patches = get_all_patches
-    db_manager.DbManager.restore_database = restore_database

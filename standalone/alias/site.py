@@ -14,7 +14,6 @@ from monoframe import config, utils
 _current = os.environ.get("DW_SITE", "")
 
 _init = monoframe.init
-_connect = monoframe.connect
 _load_environment = config._load_config
 
 
@@ -45,13 +44,6 @@ def init(site: str = "", sites_path: str = "", new_site: bool = False, force: bo
     monoframe.local.flags.new_site = new_site
 
 
-def connect(site: str | None = None, db_name: str | None = None, set_admin_as_user: bool = True) -> None:
-    """`frappe.connect` as in Frappe 15. The fork's ignores the site."""
-    if site:
-        init(site)
-    _connect(None, db_name, set_admin_as_user)
-
-
 def load_config() -> Any:
     """The configuration of the site: common file, site's file, and the two variables that Frappe lets win over both."""
     conf = _load_environment()
@@ -78,7 +70,6 @@ def get_bench_path() -> str:
 
 def apply() -> None:
     monoframe.init = init
-    monoframe.connect = connect
     monoframe.get_site_name = current_site
     config._load_config = load_config
     config._cached_config = load_config  # the fork's cache knows no site

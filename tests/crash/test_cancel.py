@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 
 import frappe
-import pytest
 
 from dartwing_core.jobs import cancel_job, get_job_history, submit_job
-from dartwing_core.jobs.job import find, record
-from dartwing_core.jobs.rq import doorbells, leader, redis_queue, rq_attempts
-from dartwing_core.jobs.sweep import sweeper
+from dartwing_core.jobs.job import find
+from dartwing_core.jobs.rq import doorbells
 from tests.support import factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted
@@ -68,31 +66,3 @@ def test_a_second_entry_of_its_attempt_does_not_keep_a_deaf_handler_going(fleet:
         canceled(job)
         until(lambda: status(job) == "Canceled", 15, "the forced stop")
         until(lambda: not fleet.horses(), 10, "the end of the handler")
-
-
-@pytest.mark.parametrize("dies", ["before the command", "before the row"])
-def test_the_stop_of_a_deaf_handler_is_repeated_until_its_process_is_gone(monkeypatch, dies):
-    # Seen failing: Canceled, and its process running to its time limit, if the sweeper dies before RQ's command.
-    with settings(cancel_grace_seconds=1), Fleet(has_agent=False) as fleet:
-        job = deaf_job(fleet, workers=1)
-        canceled(job)
-        lost: list[int] = []
-        candidate = leader.Candidate()
-
-        def sweep() -> bool:
-            candidate.leads()  # or the worker, which is busy, might do it instead
-            return bool(sweeper.sweep())
-
-        until(candidate.leads, 15, "the lead")
-        with monkeypatch.context() as patch:
-            if dies == "before the command":
-                patch.setattr(rq_attempts, "send_command", lambda *_, **_more: lost.append(1))
-            else:
-                patch.setattr(record.Job, "end", lambda *_, **_more: lost.append(1))
-            until(lambda: sweep() and lost, 15, "the first sweep after the grace period")
-        until(lambda: sweep() and not fleet.horses(), 15, "the end of the process")
-        until(lambda: sweep() and status(job) == "Canceled", 15, "the end of the job")
-        stopping = redis_queue.site_key(rq_attempts.STOPPING)
-        until(lambda: sweep() and not processes.queue_client().exists(stopping), 15, "nothing left to stop")
-        # Seen failing: told again while it cleared up, RQ's worker ended itself.
-        assert all(worker.popen.poll() is None for worker in fleet.workers)

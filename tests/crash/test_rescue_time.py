@@ -5,7 +5,7 @@ worker alone (95 of 100). In CI: 10 kills with a lease of 5 s, and 5 s and 10 s 
 scheduler alone it is the lease and one tick: the first tick behind the lease's end does it.
 
 Seen failing: the agent's without `rescue.sweep` in the sweep; the workers' without `sweep_now_and_then` in
-`after_settle`; the scheduler's with an empty `sweep_background_jobs`.
+`after_settle`; the scheduler's with an empty `sweep`.
 """
 
 from __future__ import annotations

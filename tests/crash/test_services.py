@@ -7,10 +7,8 @@ import socket
 import time
 
 import frappe
-import pytest
 
-from dartwing_core.jobs import RateLimitError, get_job_status, submit_job, submit_jobs
-from dartwing_core.jobs.rq import redis_queue
+from dartwing_core.jobs import get_job_status, submit_job, submit_jobs
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
@@ -62,28 +60,6 @@ def test_a_redis_that_hangs_delays_a_submit_by_seconds_and_fails_none(site, monk
     assert get_job_status(job.name)["status"] == "Queued"
     assert entries() == set(), "no worker has heard of them"
     assert sweeper.sweep().rung == 1, "without a worker one entry does for both"
-
-
-def test_a_cache_that_hangs_delays_a_limited_submit_by_seconds_and_fails_none(site):
-    # Seen failing: the counter of a rate limit asked through Frappe's client, which waits as long as Redis hangs.
-    name = f"limited_{frappe.generate_hash(length=6)}"  # counters outlive a test
-    limited = factory.job_type(name, rate_limit=1, rate_limit_window=600)
-    submit_job(limited, factory.ALPHA, {"warms": "Frappe's caches"})
-    with pytest.raises(RateLimitError):
-        submit_job(limited, factory.ALPHA, {"the limit": "counts"})
-    try:
-        frappe.cache.execute_command("CLIENT", "PAUSE", 12_000, "WRITE")
-        began = time.monotonic()
-        submit_job(limited, factory.ALPHA, {"while": "hanging"})
-        assert time.monotonic() - began < 4
-        began = time.monotonic()
-        submit_job(limited, factory.ALPHA, {"while": "it is known to hang"})
-        assert time.monotonic() - began < 1, "the next one does not ask it again at once"
-    finally:
-        frappe.cache.execute_command("CLIENT", "UNPAUSE")
-    redis_queue.cache_availability.away_until = 0
-    with pytest.raises(RateLimitError):
-        submit_job(limited, factory.ALPHA, {"counted": "again"})
 
 
 def test_killed_database_connections_lose_no_job(fleet: Fleet):

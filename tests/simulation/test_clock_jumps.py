@@ -35,8 +35,7 @@ class Wall:
 
 @pytest.fixture
 def wall(site, monkeypatch) -> Iterator[Wall]:
-    for own_accord in ("sweep_now_and_then", "sweep_after_submit"):
-        monkeypatch.setattr(sweeper, own_accord, lambda: None)
+    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     yield Wall(monkeypatch)
     frappe.db.sql("SET timestamp = DEFAULT")
 

@@ -12,6 +12,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import JobBusyError, cancel_job, executor, get_job_history, submit_job
+from dartwing_core.jobs.job import find
 from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.sweep import rescue, sweeper
 from tests.support import attempts, database, factory
@@ -26,7 +27,6 @@ NOTES = "SELECT COUNT(*) FROM tabNote WHERE title = %s"
 def job_type(site, monkeypatch) -> str:
     monkeypatch.setattr(sql, "kill_connection", lambda *_arguments: None)  # all jobs are claimed on the test's own
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
     name = factory.job_type("row", "write_row", max_retries=0)
     frappe.db.commit()
     return name
@@ -101,7 +101,9 @@ def test_a_rescue_against_a_late_settle_leaves_one_end(job_type, size):
 
     def rescue_it(job) -> None:
         threading.Event().wait(random.random() * 0.01)  # an attempt takes a little longer than a rescue
-        rescue.sweep([row for row in rescue.doubtful() if row["name"] == job.name])
+        for row in find.doubtful(rescue.ATTEMPTS):
+            if row["name"] == job.name:
+                rescue._rescue(row)
 
     endings = in_rounds(jobs, lambda job: attempts.of(claimed[job.name]).make(), rescue_it)
     assert set(endings) <= {("Completed",), ("Failed",)}

@@ -84,7 +84,6 @@ def test_rollbacks_and_savepoint_rollbacks_leave_no_row_and_nothing_to_run(size)
 def test_parents_that_settle_at_once_let_their_child_go_once(size, monkeypatch):
     # Seen failing when `child_jobs.release_children` does not look again at whom a child waits for next.
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
     job_type = factory.job_type("plain")
     frappe.db.commit()
     number = 4
@@ -116,7 +115,6 @@ def test_a_batch_ends_once_whoever_ends_it(against, size, monkeypatch):
     # Its last members settle at once; or one does while a failed one is retried, which has to keep it open.
     # Seen failing without `batch_store.lock`: callbacks twice.
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
     job_type, told = factory.job_type("scripted", "scripted", max_retries=0), factory.job_type("told", "told")
     frappe.db.commit()
     for turn in range(size(10, 200)):

@@ -116,8 +116,6 @@ class Workers(State):
         if entry is None:
             return False
         client = processes.queue_client()
-        for queue in queues.ALL:
-            client.zrem(doorbells.bells_key(queue), entry)
         limit = float(client.hget(b"rq:job:" + entry, "timeout") or math.inf)
         client.delete(b"rq:job:" + entry)
         self.claim_next(Slice(worker, time.monotonic() + limit + executor.AFTER_LIMIT, its_queue))

@@ -22,7 +22,7 @@ def job_type(site) -> str:
 
 @pytest.fixture
 def no_sweep_in_between(site, monkeypatch) -> None:
-    """Nobody sweeps between two jobs; a submit still does (see `no_sweeps`)."""
+    """Nobody sweeps between two jobs."""
     from dartwing_core.jobs.sweep import sweeper
 
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)

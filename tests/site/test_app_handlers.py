@@ -94,7 +94,7 @@ def test_a_delivery_is_repeated_with_the_same_key_until_it_is_accepted(workers, 
     assert status["attempt"] == 2
     assert status["result"]["body"] == {"id": 7}
     first, second = receiver.requests
-    assert (first.body, first.path) == (second.body, second.path) == (b'{"n":1}', "/hook")
+    assert (first.body, first.path) == (second.body, second.path) == (b'{"n": 1}', "/hook")
     key = first.headers["Idempotency-Key"]
     assert key == second.headers["Idempotency-Key"] == context.key_of(job.name)
     assert job.name not in key

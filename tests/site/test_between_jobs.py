@@ -178,18 +178,17 @@ def test_what_a_job_has_left_to_its_commit_is_done_whatever_becomes_of_the_engin
 def test_others_wait_for_a_worker_also_behind_entries_of_ours(site, front):
     # Seen failing: with one of ours in front a slice lasted five seconds instead of a tenth of one.
     client = processes.queue_client()
-    key, bells = redis_queue.list_key("default"), doorbells.bells_key("default")
-    client.delete(key, bells)
-    client.zadd(bells, {"ours": 1})
-    client.rpush(key, *front)
+    key, ours = redis_queue.list_key("default"), redis_queue.entry_prefix()
+    client.delete(key)
+    client.rpush(key, *(one.replace("ours", ours) for one in front))
     entry = doorbells.Entry(ENTRY, 300, WORKER, "default", ("default",))
     entry.refresh_now()
     assert entry.is_awaited
     client.delete(key)
-    client.rpush(key, "ours")
+    client.rpush(key, ours)
     entry.refresh_now()
     assert not entry.is_awaited
-    client.delete(key, bells)
+    client.delete(key)
 
 
 # The time limit at any moment ---------------------------------------------------------------------------------------

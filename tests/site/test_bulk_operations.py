@@ -17,7 +17,7 @@ from dartwing_core.jobs import (
     submit_batch,
 )
 from dartwing_core.jobs.lib import named_locks
-from dartwing_core.jobs.operations import bulk, dead_letters
+from dartwing_core.jobs.operations import dead_letters
 from dartwing_core.jobs.submit import dedup
 from tests.support import database, factory
 from tests.support.database import statements
@@ -257,7 +257,7 @@ def test_names_given_twice_count_once_and_missing_ones_are_refused(mixed, alice)
 @pytest.mark.parametrize("operation", [cancel_jobs, retry_jobs])
 def test_what_one_can_not_see_costs_one_statement_together(mixed, bob, operation):
     # Seen failing with three statements for each: 500 took seconds.
-    names = [mixed["dead"].name, *(f"JOB-1K{number:018}" for number in range(bulk.MAX_JOBS - 1))]
+    names = [mixed["dead"].name, *(f"JOB-1K{number:018}" for number in range(engine.MAX_JOBS - 1))]
     frappe.set_user(bob)
     operation(names[:2])  # fills the caches
     with statements() as seen:

@@ -25,7 +25,6 @@ RUNNING = "SELECT COUNT(*) FROM `tabBackground Job` WHERE status = 'Running' AND
 def no_sweeps(site: None, monkeypatch):
     """Nobody sweeps of their own accord; and no limits are left behind."""
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
     yield
     for organization in (factory.ALPHA, factory.BETA):
         frappe.db.set_value("Organization", organization, "max_running", 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import frappe
 import pytest
@@ -20,7 +19,7 @@ from dartwing_core.jobs import (
     submit_job,
     submit_jobs,
 )
-from dartwing_core.jobs.access import tenancy, visibility
+from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.types import functions
 from tests.support import contents, database, factory, processes
 from tests.support.enqueued_functions import NAME, by_pattern
@@ -176,15 +175,6 @@ def test_without_one_an_error_says_what_to_do(way):
     kind = factory.job_type("plain")
     with settings(default_organization=None), pytest.raises(InvalidJobError, match=told):
         submit_job(kind) if way == "submit" else WAYS[way](kind)
-
-
-def test_a_manager_without_one_enqueues_for_the_only_organization_of_an_adapter(monkeypatch):
-    adapter = SimpleNamespace(orgs_of=lambda _user: ["Test Solo"], state_of=lambda _name: "Active")
-    monkeypatch.setitem(frappe.conf, functions.HOOK, [f"{NAME}.by_*"])
-    monkeypatch.setattr(tenancy, "adapter", lambda: adapter)
-    adapter.is_member = adapter.is_admin = lambda _user, _organization: False
-    assert enqueue(by_pattern, n=1).organization == "Test Solo"
-    frappe.db.rollback()
 
 
 @pytest.mark.parametrize("is_new", [True, False])

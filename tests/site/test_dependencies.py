@@ -7,8 +7,6 @@ wait for sweeps.
 
 from __future__ import annotations
 
-import dataclasses
-
 import frappe
 import pytest
 
@@ -36,7 +34,7 @@ def family(job_type: str, number: int) -> list[tuple]:
 
 
 def small_batches(monkeypatch, size: int) -> None:
-    batch = dataclasses.replace(config.settings(), sweep_batch=size)
+    batch = frappe._dict(config.settings(), sweep_batch=size)
     monkeypatch.setattr(config, "settings", lambda: batch)
     monkeypatch.setattr(sweeper, "PARENTS_PER_JOB", 1)
 

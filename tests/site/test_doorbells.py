@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
 
 import frappe
 import pytest
@@ -13,7 +12,6 @@ from rq import Queue
 from rq.job import Job
 
 from dartwing_core.jobs import cancel_job, executor, get_job_history, submit_job, submit_jobs
-from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim, wake
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from dartwing_core.jobs.sweep import sweeper
@@ -44,13 +42,6 @@ def entry_of(job) -> Job:
     client = processes.queue_client()
     (key,) = (key for key in client.keys("rq:job:*") if job.name.encode() in key)
     return Job.fetch(key.decode().removeprefix("rq:job:"), connection=client)
-
-
-def let_pass(seconds: float) -> None:
-    """Let the entries that there are have been made so long ago."""
-    client, key = processes.queue_client(), doorbells.bells_key(QUEUE)
-    for entry, made_at in client.zrange(key, 0, -1, withscores=True):
-        client.zadd(key, {entry: made_at - seconds})
 
 
 def others_entry(queue: str = QUEUE) -> str:
@@ -170,42 +161,14 @@ def test_who_is_under_a_full_cap_has_no_entry_made_by_the_sweep(job_type):
 
 
 def test_an_entry_that_its_worker_died_with_is_made_again(job_type):
-    # Taken from its list, never answered: RQ's record says "queued" still.
     job = submitted(job_type)
     take_out(QUEUE)
-    assert sweeper.sweep().rung == 0, "a worker may have taken it a moment ago"
-    let_pass(doorbells.LISTED_SECONDS)
     assert sweeper.sweep().rung == 1
     assert listed(QUEUE) == [job.name]
 
 
-def test_an_entry_that_was_begun_and_not_answered_is_made_again_after_a_while(job_type):
-    job = submitted(job_type)
-    take_out(QUEUE)
-    begun = clock.now_epoch() - doorbells.ANSWER_SECONDS
-    let_pass(doorbells.ANSWER_SECONDS)
-    for age, rung in ((-5, 0), (5, 1)):
-        moment = datetime.fromtimestamp(begun - age, timezone.utc).isoformat().replace("+00:00", "Z")
-        name = entry_of(job).id
-        processes.queue_client().hset(f"rq:job:{name}", mapping={"status": "started", "started_at": moment})
-        assert sweeper.sweep().rung == rung, age
-
-
-@pytest.mark.parametrize("is_listed", [False, True])
-def test_an_entry_that_somebody_has_deleted_is_made_again(job_type, is_listed):
-    job, client = submitted(job_type), processes.queue_client()
-    if is_listed:  # its record alone is gone
-        client.delete(*client.keys("rq:job:*"))
-    else:
-        entry_of(job).delete()
-    let_pass(doorbells.LISTED_SECONDS)
-    assert sweeper.sweep().rung == 1
-    assert entries() == 1
-
-
-def test_an_entry_that_waits_in_its_list_is_not_made_again_however_long_that_is(job_type):
+def test_an_entry_that_waits_in_its_list_is_not_made_again(job_type):
     submitted(job_type)
-    let_pass(doorbells.KEPT_SECONDS / 2)
     for _sweep in range(3):
         assert sweeper.sweep().rung == 0
     assert len(listed(QUEUE)) == 1

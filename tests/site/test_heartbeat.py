@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from contextvars import Context, copy_context
 from typing import Any
 
 import frappe
 import pytest
 
 from dartwing_core.jobs.lib import sql
-from dartwing_core.jobs.rq import leader, redis_queue, rq_attempts
+from dartwing_core.jobs.rq import leader, redis_queue
 from dartwing_core.jobs.run import heartbeat
 from dartwing_core.jobs.sweep import agent, rescue, sweeper
 from tests.support import database, factory, handlers
@@ -106,24 +105,20 @@ def test_progress_is_seen_by_others_within_two_seconds(beats):
     assert len(seen) >= 4, "about one value each two seconds"
 
 
-@pytest.mark.parametrize("redis_is_there", [True, False])
-def test_a_request_to_stop_is_seen(beats, monkeypatch, redis_is_there):
-    # By the note in Redis at once; without it by the next renewal of the lease.
+def test_a_request_to_stop_is_seen(beats):
     job = submitted(factory.job_type("slow", "slow"), seconds=10)
-    asked = threading.Timer(0.5, _ask_to_stop, [job.name, redis_is_there, sql.connector(), copy_context()])
+    asked = threading.Timer(0.5, _ask_to_stop, [job.name, sql.connector()])
     asked.start()
     after = run(job)
     asked.join()
     assert after["status"] == "Canceled"
 
 
-def _ask_to_stop(job: str, with_redis: bool, connect, site: Context) -> None:
+def _ask_to_stop(job: str, connect) -> None:
     other = connect()
     with other.cursor() as cursor:
         cursor.execute("UPDATE `tabBackground Job Run` SET cancel_requested = 1 WHERE background_job = %s", (job,))
     other.close()
-    if with_redis:
-        site.run(rq_attempts.flag_stop, job, 1)
 
 
 @pytest.fixture
@@ -131,7 +126,6 @@ def stands_in_at_once(monkeypatch) -> None:
     for name in ("FIRST_BEAT", "LOOK_INTERVAL"):
         monkeypatch.setattr(heartbeat, name, getattr(heartbeat, name) / FASTER)
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
 
 
 def test_a_busy_worker_sweeps_and_disturbs_no_handler(stands_in_at_once, monkeypatch):

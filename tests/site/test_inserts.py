@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import frappe
 import pytest
@@ -18,9 +19,9 @@ COLUMNS = (
 """Of Background Job: text, long text, numbers, a flag and moments."""
 
 
-def row(number: int) -> tuple:
+def row(number: int) -> dict[str, Any]:
     """A row whose values differ in type and length from those of its neighbors."""
-    return (
+    values = (
         *(f"insert-{number:04}", MOMENT, MOMENT + timedelta(seconds=number), "Administrator", "Administrator", 0, 0),
         *("shared", "High" if number % 2 else "Normal", number % 3 * 1.5, 1764400000.123456 + number),
         '{"text":"' + "é🙂\\'%s" * (number * 400 if number % 50 == 49 else number) + '"}',
@@ -28,6 +29,7 @@ def row(number: int) -> tuple:
         number,
         None if number % 5 else MOMENT - timedelta(days=number, microseconds=678901),
     )
+    return dict(zip(COLUMNS, values, strict=True))
 
 
 def stored() -> dict[str, tuple]:
@@ -41,10 +43,10 @@ def stored() -> dict[str, tuple]:
 def test_many_rows_are_stored_as_one_by_one(site, number: int):
     rows = [row(each) for each in range(number)]
     for each in rows:
-        dml.insert_rows(config.JOB, COLUMNS, [each])
+        dml.insert_rows(config.JOB, [each])
     one_by_one = stored()
 
-    dml.insert_rows(config.JOB, COLUMNS, rows)
+    dml.insert_rows(config.JOB, rows)
 
     assert stored() == one_by_one
     assert len(one_by_one) == number
@@ -54,7 +56,7 @@ def test_a_taken_name_among_many_inserts_none(site):
     rows = [row(each) for each in range(dml.MANY)] + [row(7)]
 
     with pytest.raises(Exception) as raised:
-        dml.insert_rows(config.JOB, COLUMNS, rows)
+        dml.insert_rows(config.JOB, rows)
 
     assert frappe.db.is_duplicate_entry(raised.value)
     assert stored() == {}

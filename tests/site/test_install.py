@@ -61,7 +61,7 @@ def test_unique_and_composite_indexes_exist():
 
 
 def test_the_scheduler_sweeps_every_minute():
-    method = "dartwing_core.jobs.sweep.sweeper.sweep_background_jobs"
+    method = "dartwing_core.jobs.sweep.sweeper.sweep"
     found = frappe.get_doc("Scheduled Job Type", {"method": method})
     assert (found.cron_format, found.frequency, found.stopped) == ("* * * * *", "Cron", 0)
 

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 import frappe
 import pytest
 
-from dartwing_core.api import desk
 from dartwing_core.jobs import (
     get_job_counts,
     get_job_details,
@@ -90,19 +89,6 @@ def test_what_may_be_done_is_a_matter_of_state_and_person(alice, admin):
     assert (found["can_cancel"], found["can_retry"], found["can_delete"]) == (True, False, False)
 
 
-def test_an_attempt_that_has_just_begun_is_told_before_it_has_a_row(alice):
-    job = submitted_by(alice, factory.job_type("plain"))
-    attempts.taken(job.name, 1)
-    frappe.db.commit()
-    attempt = details_of(job, alice)["attempts"][0]
-    assert (attempt["attempt"], attempt["outcome"], attempt["ended_at"]) == (1, "Running", None)
-    assert attempt["started_at"]
-    assert attempt["worker"] is None, "that is for System Managers"
-    # Seen failing: nobody was told for two seconds, though the history knew.
-    found = details_of(job, "Administrator")
-    assert found["attempts"][0]["worker"] == found["history"][-1]["worker"] != ""
-
-
 def test_relatives_are_told_with_their_state(alice):
     kind = factory.job_type("plain")
     first, second = submitted(kind, n=1), submitted(kind, n=2)
@@ -169,8 +155,6 @@ def test_counts_say_since_when_as_all_dates_are_said():
     assert today.tzinfo is not None
     assert (today.hour, today.minute, today.second) == (0, 0, 0)
     assert timedelta(hours=22) < datetime.now(timezone.utc) - day_ago < timedelta(hours=26)
-    (_operator, moment) = desk.failed_jobs()["route_options"]["modified"]
-    assert datetime.strptime(moment, "%Y-%m-%d %H:%M:%S").hour == day_ago.hour, "Desk takes no offset"
 
 
 def test_counts_are_those_of_the_jobs_that_one_may_see(alice, bob, admin):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import UnknownHandlerError, job_handler, submit_job
+from dartwing_core.jobs import UnknownHandlerError, job_handler
 from dartwing_core.jobs.types import handlers
 from dartwing_core.jobs.types.declaration import mark_of
 from tests.support import factory
@@ -84,20 +84,6 @@ def test_values_out_of_range_are_refused(field, value):
 @pytest.mark.parametrize("permission", ["ToDo", "ToDo:", "ToDo:write", "ToDo : share", "System Manager", ""])
 def test_a_permission_that_there_is_may_be_required(permission):
     assert factory.job_type("guarded", requires_permission=permission)
-
-
-@pytest.mark.parametrize("name", ["test_type", "Test Type", "test-type.2", "T"])
-def test_a_type_name_may_be_like_this(name):
-    frappe.get_doc({"doctype": "Job Type", "type_name": name, "handler_method": f"{HERE}.nothing"}).insert()
-    job = submit_job(name, factory.ALPHA)
-    assert job.job_type == name
-
-
-@pytest.mark.parametrize("name", ["9test", "", "tést", "test;b", "te'st", "test\n", "t" * 101])
-def test_a_type_name_is_plain(name):
-    values = {"doctype": "Job Type", "type_name": name, "handler_method": f"{HERE}.nothing"}
-    with pytest.raises(frappe.ValidationError):
-        frappe.get_doc(values).insert()
 
 
 def test_only_managers_may_write_types(alice):

@@ -10,7 +10,6 @@ from dartwing_core.jobs import get_job_history
 from dartwing_core.jobs.job import runs
 from dartwing_core.jobs.run import between
 from dartwing_core.jobs.run.attempt import Attempt
-from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
 from tests.support.faults import LONG
 from tests.support.handlers import pause
@@ -99,15 +98,4 @@ def test_a_limit_while_the_failure_is_written_leaves_one_end(monkeypatch):
     monkeypatch.setattr(runs, "settle", slow_once)
     assert run_under_limit(job)["status"] == "Dead Letter"
     assert (len(calls), ends(job)) == (2, ["Dead Letter"])
-    the_worker_goes_on()
-
-
-def test_a_limit_in_what_follows_the_settle_changes_nothing(monkeypatch):
-    # Seen failing (the worker's next statement raises InterfaceError) without the discard in
-    # `after_settle.run_step`.
-    job = late_job()
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: frappe.db.sql("SELECT SLEEP(%s)", (LONG,)))
-    assert run_under_limit(job)["status"] == "Completed"
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    assert (ends(job), notes(job)) == (["Completed"], [""])
     the_worker_goes_on()

@@ -117,7 +117,7 @@ def test_a_notice_does_not_name_whose_request_has_swept(alice, bob):
     frappe.db.set_value("Background Job", parent.name, "status", "Dead Letter")
     frappe.db.commit()
     frappe.set_user(bob)
-    sweeper.sweep(sweeper.SUBMITTER_BATCH)
+    sweeper.sweep()
     frappe.set_user("Administrator")
     frappe.db.rollback()
     filters, fields = {"for_user": alice, "document_name": child.name}, ["owner", "modified_by"]

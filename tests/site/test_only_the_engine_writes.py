@@ -73,8 +73,6 @@ def test_no_role_may_create_write_or_share():
 
 def test_a_job_is_not_renamed_or_shared(job):
     with pytest.raises(frappe.PermissionError):
-        job.before_rename(job.name, "other")
-    with pytest.raises(frappe.PermissionError):
         job.rename("other", validate_rename=False)
     with pytest.raises(frappe.PermissionError):
         frappe.share.add("Background Job", job.name, "Guest")

@@ -202,7 +202,7 @@ def test_a_disabled_user_sees_nothing_not_even_a_system_manager():
     for enabled in (1, 0):
         frappe.db.set_value("User", user, "enabled", enabled)
         assert visibility.can_see(user, "Administrator", factory.ALPHA) is bool(enabled)
-        assert visibility.sees_everything(user) is bool(enabled)
+        assert visibility.viewer(user).sees_everything is bool(enabled)
         listed = frappe.get_list(JOB, filters={"name": job.name}, user=user)
         assert bool(listed) is bool(enabled)
 

@@ -146,18 +146,6 @@ def test_a_repeated_request_makes_no_second_job(client, more):
     assert count() == 3
 
 
-@pytest.mark.parametrize("call", ["submit_jobs", "submit_batch", "run_schedule_now"])
-def test_calls_that_heed_no_key_say_so(client, call):
-    # Seen failing: the header was ignored, and a repeated request made the jobs again.
-    client.http.headers["Idempotency-Key"] = "order-12"
-    jobs = [{"job_type": "echo_job", "organization": factory.ALPHA, "parameters": {"n": 1}}]
-    more = {"organization": factory.ALPHA} if call == "submit_batch" else {}
-    sent = {"schedule_id": "any"} if call == "run_schedule_now" else {"jobs": jobs, **more}
-    answer = client.post(call, **sent)
-    assert (answer.status_code, "Idempotency-Key" in answer.text) == (400, True), answer.text
-    assert count() == 0
-
-
 def test_a_key_is_its_users_own(client, web):
     # Seen failing: a colleague's key of the same name kept the job from being made, and an admin got that other job.
     admin = factory.user("colleague", factory.ALPHA, org_role="Admin", roles=("Dartwing Admin",))

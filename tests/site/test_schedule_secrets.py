@@ -78,25 +78,18 @@ def test_a_handler_that_can_not_tell_its_secrets_keeps_parameters_from_being_sav
         schedules.document(job_type, parameters=json.dumps(GIVEN), enabled=0).insert()
 
 
-def test_a_type_whose_parameter_becomes_a_secret_masks_and_seals_what_there_is():
+def test_rows_from_before_the_declaration_are_masked():
     job_type = typed("by_dataclass_without_secret")
     given = {"url": "x", "token": TOKEN}
-    first, second = (schedules.made(job_type, parameters=json.dumps(given)) for _number in range(2))
+    schedule = schedules.made(job_type, parameters=json.dumps(given))
     job = submitted(job_type, **given)
     frappe.db.set_value("Job Type", job_type, "handler_method", f"{factory.TYPED}.telling_delivery")
     frappe.db.commit()
     frappe.clear_document_cache("Job Type", job_type)
     assert get_job_details(job.name)["parameters"]["token"] == MASK
-    assert get_schedule(first.name)["parameters"]["token"] == MASK
+    assert get_schedule(schedule.name)["parameters"]["token"] == MASK
     run(job)
     assert get_job_details(job.name)["error_message"] == f"ValueError: {MASK}"
-    first.reload()
-    first.save()
-    assert TOKEN not in frappe.db.get_value("Job Schedule", first.name, "parameters")
-    second.reload()
-    second.update({"job_type": factory.job_type("plain"), "parameters": "{}"})
-    second.save()
-    assert "Version" not in tables_with(TOKEN)
 
 
 def test_what_desk_shows_and_sends_back_is_unchanged():

@@ -20,7 +20,9 @@ def types_of(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """The Job Types that a module declares are made; they are removed afterwards."""
     named = [*(frappe.conf.get(HOOK) or []), module.__name__]
     monkeypatch.setitem(frappe.conf, HOOK, named)
-    made = declared_types.sync_types().made
+    before = frappe.get_all("Job Type", pluck="name")
+    declared_types.sync_types()
+    made = frappe.get_all("Job Type", {"name": ["not in", before]}, pluck="name")
     frappe.db.commit()
     yield
     factory.wipe()

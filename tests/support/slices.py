@@ -17,7 +17,7 @@ ENTRY = "an-entry"
 
 def run_slice(job: Document, *, timeout: float = 300, queues: tuple[str, ...] = ("default",)) -> None:
     """Do what a worker does under an entry that names this job."""
-    processes.queue_client().delete(doorbells.bells_key("default"), redis_queue.list_key("default"))
+    processes.queue_client().delete(redis_queue.list_key("default"))
     executor.Slice(doorbells.Entry(ENTRY, timeout, WORKER, queues[0], queues), job.name, 1).run()
     frappe.set_user("Administrator")
 

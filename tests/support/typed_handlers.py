@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import frappe
 from markupsafe import escape
-from pydantic import AliasChoices, BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from dartwing_core.jobs import JobContext, PermanentError, Secret, job_handler
 
@@ -68,9 +68,8 @@ def by_decorator(context: JobContext) -> dict[str, Any]:
 
 
 class Aliased(BaseModel):
-    """A model that takes its field by both names."""
+    """A model that takes its field by another name."""
 
-    model_config = {"populate_by_name": True}
     customer: str = Field(alias="customerName")
 
 
@@ -161,18 +160,6 @@ def with_long_secret(context: JobContext, token: Annotated[Secret[str], Field(mi
 @job_handler
 def untyped_receiver(context: JobContext) -> None:
     """Takes whatever is submitted."""
-
-
-class AliasedSecret(BaseModel):
-    """A secret with other names."""
-
-    model_config = {"populate_by_name": True}
-    token: Secret[str] = Field(validation_alias=AliasChoices("tok", "key"))
-
-
-@job_handler
-def with_secret_aliases(context: JobContext, parameters: AliasedSecret) -> None:
-    """Nothing."""
 
 
 @job_handler

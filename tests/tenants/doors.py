@@ -134,7 +134,6 @@ READS = {
         "GET", "/api/method/dartwing.dartwing_core.api.jobs.get_job_status", {"job_id": "<job>"}
     ),
     "job center": Door("GET", "/job-center", {}, NOTHING, is_list=True),
-    "cards": Door("GET", "/api/method/dartwing_core.api.desk.dead_letters", {}, NOTHING, is_list=True),
     "chart": Door("GET", "/api/method/dartwing_core.api.desk.get_chart",
                   {"chart_name": "Failed Background Jobs by Type"}, NOTHING, is_list=True),
     "live_progress": Door("POST", "/api/method/dartwing_core.api.desk.live_progress", {"job_ids": ["<job>"]}, NOTHING),

@@ -36,7 +36,6 @@ def database(monkeypatch) -> Database:
     monkeypatch.setattr(record.sql, "execute_as_of_now", made.update)
     monkeypatch.setattr(record.sql, "this_connection", lambda: 7)
     monkeypatch.setattr(record.history, "write", lambda events, at=None: made.history.extend(events))
-    monkeypatch.setattr(record.labels, "remember_referring", lambda _doctypes: None)
     monkeypatch.setattr(record.event_jobs, "rows_for", lambda *_given: [])  # reads hooks, of a site
     monkeypatch.setattr(record.events, "announce", lambda *given: made.told.append(given))
     monkeypatch.setattr(record.notices, "notify_after_commit", lambda *_given: None)

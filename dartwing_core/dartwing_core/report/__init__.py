@@ -5,14 +5,8 @@ from __future__ import annotations
 import frappe
 from frappe import _
 
-from dartwing_core.api import rate_limits
 
-
-def count_reader() -> None:
-    """Count a view of a report.
-
-    Raises PermissionError in Frappe's background jobs, which prepare and mail a report for other readers.
-    """
+def refuse_other_readers() -> None:
+    """Raise PermissionError in Frappe's background jobs, which prepare and mail a report for other readers."""
     if getattr(frappe.local, "job", None):
         raise frappe.PermissionError(_("This report is only for its reader, and is neither prepared nor mailed."))
-    rate_limits.count_view()

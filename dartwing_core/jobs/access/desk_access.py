@@ -8,7 +8,7 @@ import frappe
 from frappe import _
 from frappe.query_builder.terms import NamedParameterWrapper
 from pypika.queries import Table
-from pypika.terms import Criterion, EmptyCriterion
+from pypika.terms import Criterion
 
 from ..lib import config
 from . import visibility
@@ -42,7 +42,7 @@ def _visible(doctype: str, viewer: Viewer, table: Table) -> Criterion:
     if doctype in (config.BATCH, config.SCHEDULE):
         return viewer.visible(table)
     if doctype == config.CIRCUIT:
-        return viewer.administered(table)
+        return viewer.visible(table, administered=True)
     if doctype == ORGANIZATION:
         return table.name.isin(viewer.reach.members) if viewer.reach.members else nothing
     if doctype == MEMBER and viewer.is_enabled:
@@ -94,8 +94,6 @@ def throw_missing(doctype: str, name: Any) -> None:
 
 def _as_sql(criterion: Criterion) -> str:
     """The condition as SQL text, in parentheses: Frappe 15 joins the conditions of several apps without any."""
-    if isinstance(criterion, EmptyCriterion):
-        return ""
     values = NamedParameterWrapper()
     sql = criterion.get_sql(param_wrapper=values, quote_char="`", with_namespace=True)
     return f"({sql % {name: _literal(value) for name, value in values.get_parameters().items()}})"

@@ -6,13 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import frappe
-from frappe.query_builder import Case
-from frappe.query_builder.functions import Coalesce, Min
-from pypika.queries import QueryBuilder, Table
-from pypika.terms import Criterion
 
-from ..lib import clock, config, sql
-from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing, resolve_name
+from ..lib import clock, config
+from .standing import ACTIVE, ADMIN, NO_REACH, Limits, Reach, Standing, resolve_name
 
 _LIMITS = "org.status, org.is_paused, org.weight, org.max_running, org.max_waiting, org.on_queue_full"
 _IS_CURRENT = """member.status = 'Active'
@@ -76,22 +72,6 @@ class OrgMemberTenancy:
         text = f"{admins} AND member.role = 'Admin' AND {_IS_CURRENT}"
         return frappe.db.sql(text, _values(organization=organization), pluck=True)
 
-    def standing_arrays(self, job: Table) -> dict[tuple[str, ...], QueryBuilder]:
-        """The standing of a job's owner, as columns of a query on jobs. Each is an `sql.array`, named by its key."""
-        org, member = frappe.qb.DocType("Organization"), frappe.qb.DocType("Org Member")
-        own = frappe.qb.from_(org).select(sql.array(org.status, org.is_paused)).where(org.name == job.organization)
-        role = frappe.qb.from_(member).where(_is_current(member, job))
-        first = Min(member.role)  # "Admin" sorts before "Member"
-        default = config.settings().default_organization
-        if default is None:
-            query = role.select(sql.array(first))
-        else:
-            account = frappe.qb.DocType("User")
-            is_default = (job.organization == default) & (account.user_type == "System User")
-            query = frappe.qb.from_(account).where(account.name == job.owner_user)
-            query = query.select(sql.array(Coalesce(role.select(first), Case().when(is_default, MEMBER))))
-        return {("organization_state", "is_paused"): own, ("owner_role",): query}
-
     def reach_of(self, user: str) -> Reach:
         """Whether the user is enabled, and their memberships with the state of each organization, in one statement."""
         rows = frappe.db.sql(_REACH, _values(user=user))
@@ -116,15 +96,3 @@ def _values(**values: str) -> dict[str, Any]:
     `getdate()` costs a fresh process 7 ms on Frappe 15.
     """
     return {**values, "default": config.settings().default_organization, "today": clock.site_time().date()}
-
-
-def _is_current(member: Table, job: Table) -> Criterion:
-    """Query builder condition of `_IS_CURRENT`: the owner of a job is a member of its organization today."""
-    today = clock.site_time().date()
-    return (
-        (member.organization == job.organization)
-        & (member.user == job.owner_user)
-        & (member.status == ACTIVE)
-        & (member.start_date.isnull() | (member.start_date <= today))
-        & (member.end_date.isnull() | (member.end_date >= today))
-    )

@@ -22,9 +22,7 @@ def check_member(user: str, organization: str) -> Standing:
     if user == "Guest":
         raise frappe.PermissionError(_("Log in to submit background jobs."))
     standing = tenancy.standing(user, organization)
-    if not standing.is_member and not visibility.sees_everything(user):
-        if config.settings().default_organization:  # which may be meant: a call need not name it
-            raise frappe.PermissionError(_("You are not a member of the organization."))
+    if not standing.is_member and not visibility.viewer(user).sees_everything:
         asked = cut(organization)  # not its name, which would tell that it exists
         raise frappe.PermissionError(_("You are not a member of the organization {0}.").format(asked))
     return standing
@@ -57,7 +55,7 @@ def check_owner(owner: Owner, requirement: str | None) -> None:
         raise PermanentError(_("Organization not found"))
     if standing.state != ACTIVE:
         raise PermanentError(_("The organization is {0}.").format(_(standing.state).lower()))
-    if not standing.is_member and not visibility.sees_everything(user):
+    if not standing.is_member and not visibility.viewer(user).sees_everything:
         raise PermanentError(_("The owner of this job is not a member of the organization any more."))
     if not has_required(user, requirement):
         raise PermanentError(_("The owner of this job lacks the permission {0}.").format(requirement))

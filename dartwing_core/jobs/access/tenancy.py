@@ -1,22 +1,18 @@
-"""The organizations of a user, by one adapter.
+"""The organizations of a user, by the adapter that the hook `background_job_tenancy` names (`docs/tenancy.md`).
 
-The hook `background_job_tenancy` names an object (or module) with `orgs_of(user)`, `is_member(user, organization)`,
-`is_admin(user, organization)` and `state_of(organization)`; the default reads Organization and Org Member.
-An adapter may also offer `standing(user, organization)` and `reach_of(user)`, which answer all of it at once;
-`resolve(user, organization)` and `names_of(organizations)`, if its organizations have names beside their ids: the
-first turns a name into the id, for a System Manager of all of them, for others of their own.
+It has four functions. What it leaves out of the others follows from these. The default reads Organization and Org
+Member.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import frappe
 from frappe import _
-from pypika.queries import QueryBuilder, Table
 
 from ..errors import TenancyHookError
 from ..lib import config
@@ -49,47 +45,9 @@ def _named(path: str) -> Any:
     return found
 
 
-class _FourFunctions:
-    """What follows from the four functions that each adapter has, for the ones that it leaves out."""
-
-    def __init__(self, of: Any) -> None:
-        self._of = of
-
-    def standing(self, user: str, organization: str) -> Standing:
-        organization = resolve(user, organization)
-        role = MEMBER if self._of.is_member(user, organization) else None
-        if role and self._of.is_admin(user, organization):
-            role = ADMIN
-        limits = limits_of([organization])[organization]
-        return Standing(limits.state, role, limits, organization)
-
-    def resolve(self, _user: str, organization: str) -> str:
-        return organization
-
-    def names_of(self, _organizations: Sequence[str]) -> dict[str, str]:
-        return {}
-
-    def reach_of(self, user: str) -> Reach:
-        if not frappe.db.get_value("User", user, "enabled"):
-            return NO_REACH
-        members = list(self._of.orgs_of(user))
-        admins = [organization for organization in members if self._of.is_admin(user, organization)]
-        return Reach(True, members, admins, [name for name in members if self._of.state_of(name) != ACTIVE])
-
-    def limits_of(self, organizations: Sequence[str]) -> dict[str, Limits]:
-        return {name: Limits(self._of.state_of(name)) for name in organizations}
-
-    def admins_of(self, _organization: str) -> list[str]:
-        return []
-
-    def standing_arrays(self, _job: Table) -> dict[tuple[str, ...], QueryBuilder]:
-        return {}
-
-
 def _offered(name: str) -> Any:
-    """The adapter's function or value of this name, or else the one that follows from its four functions."""
-    tenancy = adapter()
-    return getattr(tenancy, name, None) or getattr(_FourFunctions(tenancy), name)
+    """The adapter's function of this name. None if it leaves it out."""
+    return getattr(adapter(), name, None)
 
 
 def is_default() -> bool:
@@ -98,58 +56,60 @@ def is_default() -> bool:
 
 
 def standing(user: str, organization: str) -> Standing:
-    """The standing of `user` in `organization`, given by id or name, from the site's adapter."""
-    ask = _offered("standing")
-    found: Standing = ask(user, organization)
-    if not found.organization:  # it knows ids alone
+    """The standing of `user` in `organization`, given by id or name."""
+    if not is_default():  # whose one statement knows names
         organization = resolve(user, organization)
-        found = replace(ask(user, organization), organization=organization)
-    return found
+    if ask := _offered("standing"):
+        found: Standing = ask(user, organization)
+        return found if found.organization else replace(found, organization=organization)
+    limits, tenancy = limits_of([organization])[organization], adapter()
+    role = MEMBER if tenancy.is_member(user, organization) else None
+    role = ADMIN if role and tenancy.is_admin(user, organization) else role
+    return Standing(limits.state, role, limits, organization)
+
+
+def reach_of(user: str) -> Reach:
+    """The organizations of a user. None of them if the user is disabled."""
+    if ask := _offered("reach_of"):
+        return ask(user)
+    if not frappe.db.get_value("User", user, "enabled"):
+        return NO_REACH
+    tenancy = adapter()
+    members = list(tenancy.orgs_of(user))
+    admins = [organization for organization in members if tenancy.is_admin(user, organization)]
+    return Reach(True, members, admins, [name for name in members if tenancy.state_of(name) != ACTIVE])
+
+
+def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
+    """The limits of each organization."""
+    if ask := _offered("limits_of"):
+        return ask(organizations)
+    tenancy = adapter()
+    return {name: Limits(tenancy.state_of(name)) for name in organizations}
+
+
+def admins_of(organization: str) -> list[str]:
+    """The users who administer an organization. Empty if the adapter can't tell."""
+    ask = _offered("admins_of")
+    return ask(organization) if ask else []
 
 
 def resolve(user: str, organization: str) -> str:
     """The id of an organization that is given by id or name. Other texts stay as they are."""
-    return _offered("resolve")(user, organization) or organization
+    ask = _offered("resolve")
+    return (ask and ask(user, organization)) or organization
 
 
 def names_of(organizations: Iterable[str]) -> dict[str, str]:
     """The names of these organizations, by id. An id without a name stands for itself."""
-    asked = sorted(set(organizations))
-    names = _offered("names_of")(asked) if asked else {}
+    asked, ask = sorted(set(organizations)), _offered("names_of")
+    names = ask(asked) if ask and asked else {}
     return {organization: names.get(organization) or organization for organization in asked}
 
 
 def name_of(organization: str) -> str:
     """The name of this organization, or its id if it has none."""
     return names_of([organization])[organization]
-
-
-def reach_of(user: str) -> Reach:
-    """The organizations of a user. None of them if the user is disabled."""
-    return cast(Reach, _offered("reach_of")(user))
-
-
-def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
-    """The limits of each organization."""
-    return cast(dict[str, Limits], _offered("limits_of")(organizations))
-
-
-def admins_of(organization: str) -> list[str]:
-    """The users who administer an organization. Empty if the adapter can't tell."""
-    return cast(list[str], _offered("admins_of")(organization))
-
-
-def standing_arrays(job: Table) -> dict[tuple[str, ...], QueryBuilder]:
-    """Columns of a query on Background Job (`job`) with the owner's standing. The keys name the content of each."""
-    return cast(dict[tuple[str, ...], QueryBuilder], _offered("standing_arrays")(job))
-
-
-def seen_standing(columns: Mapping[str, Any]) -> Standing | None:
-    """The standing of a job's owner from the columns of `standing_arrays`. None without them."""
-    if "organization_state" not in columns:
-        return None
-    state = columns["organization_state"]
-    return Standing(state, columns["owner_role"], Limits(state, columns["is_paused"] or 0))
 
 
 @dataclass(slots=True)
@@ -162,9 +122,9 @@ class Owner:
     is_enabled: bool
     language: str | None
     time_zone: str | None
-    seen_standing: Standing | None
-    """Their standing in the organization. None if the site's adapter can't tell it in the statement of a claim."""
+    _standing: Standing | None = None
 
     def standing(self) -> Standing:
-        """Their standing in the organization: as read at the claim, else from the adapter now."""
-        return self.seen_standing or standing(self.user, self.organization)
+        """Their standing in the organization, read when it is first asked for."""
+        self._standing = self._standing or standing(self.user, self.organization)
+        return self._standing

@@ -51,9 +51,7 @@ class Viewer:
 
     def can_see(self, owner_user: str, organization: str) -> bool:
         """Whether a job of this owner and organization is visible."""
-        if self.sees_everything or organization in self.reach.admins:
-            return True
-        return owner_user == self.user and organization in self.reach.members
+        return self.administers(organization) or (owner_user == self.user and organization in self.reach.members)
 
     def can_see_job(self, job: Any) -> bool:
         """Whether a job is visible: `can_see`, and for System Managers alone those that tell apps of events.
@@ -66,14 +64,6 @@ class Viewer:
     def administers(self, organization: str) -> bool:
         """Whether the affairs of an organization as a whole are visible."""
         return self.sees_everything or organization in self.reach.admins
-
-    def administered(self, table: Table, organization: str | None = None) -> Criterion:
-        """The condition on a table with an `organization` for the rows of those that the user administers."""
-        organization = self.id_of(organization)
-        if self.sees_everything:
-            return table.organization == organization if organization else EmptyCriterion()
-        names = _only(organization, self.reach.admins)
-        return table.organization.isin(names) if names else table.name.isnull()
 
     def id_of(self, organization: str | None) -> str | None:
         """The id of an organization that is given by id or name. Other texts stay as they are.
@@ -109,20 +99,21 @@ class Viewer:
         is_hidden = job.get("organization") in self.reach.not_active
         return not is_hidden and (is_own or not is_result_private(job))
 
-    def visible(self, job: Table, organization: str | None = None) -> Criterion:
-        """The condition on Background Job (a query builder table) for the rows that the user may see.
+    def visible(self, table: Table, organization: str | None = None, *, administered: bool = False) -> Criterion:
+        """The condition on a table (of the query builder) with `organization` and `owner_user` for visible rows.
 
-        With `organization` only its rows: so a single index still answers the condition.
+        With `organization` only its rows: so a single index still answers the condition. `administered`: only rows of
+        organizations that the user administers.
         """
         organization = self.id_of(organization)
         if self.sees_everything:
-            return job.organization == organization if organization else EmptyCriterion()
+            return table.organization == organization if organization else EmptyCriterion()
         members, admins = (_only(organization, names) for names in (self.reach.members, self.reach.admins))
-        own = [name for name in members if name not in admins]
-        parts = [(job.owner_user == self.user) & job.organization.isin(own)] if own else []
+        own = [name for name in members if name not in admins] if not administered else []
+        parts = [(table.owner_user == self.user) & table.organization.isin(own)] if own else []
         if admins:
-            parts.append(job.organization.isin(admins))
-        return Criterion.any(parts) if parts else job.name.isnull()
+            parts.append(table.organization.isin(admins))
+        return Criterion.any(parts) if parts else table.name.isnull()
 
     def can_see_condition(self, job: Table, organization: str | None = None) -> Criterion:
         """`can_see_job` as a condition. `visible` counts the jobs of an organization by an index alone."""
@@ -145,25 +136,13 @@ def is_of_engine(job: Any) -> bool:
 
 def viewer(user: str | None = None) -> Viewer:
     """The viewer for a user, by default the current one. Costs one statement, only once in a web request."""
-    user = user or frappe.session.user
-    return _viewer_of_request(user) if getattr(frappe.local, "request", None) else _look(user)
-
-
-@request_cache
-def _viewer_of_request(user: str) -> Viewer:
-    return _look(user)
+    look = _look_once if getattr(frappe.local, "request", None) else _look
+    return look(user or frappe.session.user)
 
 
 def forget() -> None:
     """Read again in this request, after a change of members or organizations."""
     getattr(frappe.local, "request_cache", {}).clear()  # Frappe 15 makes it on demand
-
-
-def sees_everything(user: str) -> bool:
-    """System Managers and Administrator are not bound to organizations. Issues no query for others."""
-    if user == "Administrator":
-        return True
-    return "System Manager" in frappe.get_roles(user) and viewer(user).sees_everything
 
 
 def can_see(user: str, owner_user: str, organization: str) -> bool:
@@ -187,7 +166,7 @@ def may_edit(owner_user: str, user: str) -> bool:
     Admins of its organization may not. The handler runs as the owner, so another user's parameters would borrow the
     owner's permissions.
     """
-    return owner_user == user or sees_everything(user)
+    return owner_user == user or viewer(user).sees_everything
 
 
 def _only(organization: str | None, names: list[str]) -> list[str]:
@@ -199,3 +178,6 @@ def _look(user: str) -> Viewer:
         return Viewer(user, True, NO_REACH)
     reach = tenancy.reach_of(user) if user != "Guest" else NO_REACH
     return Viewer(user, reach.is_enabled and "System Manager" in frappe.get_roles(user), reach)
+
+
+_look_once = request_cache(_look)

@@ -6,9 +6,7 @@ The ends of attempts also open and close circuits. If the worker dies in between
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from ..access import tenancy
 from ..job import circuits, events, waiting
@@ -31,24 +29,19 @@ def follow_up(attempt: Attempt) -> None:
     """
     job, end = attempt.job, attempt.end
     if end is not None:
-        run_step(partial(record_end, job.row, end, is_probe=job.is_probe))
+        best_effort.run(partial(record_end, job.row, end, is_probe=job.is_probe))
     batch = job.row["parent_batch"]
     if job.has_children or time.monotonic() - attempt.started > QUICK_SECONDS:
-        run_step(partial(batch_end.release_and_close, [job.name], [batch]))
+        best_effort.run(partial(batch_end.release_and_close, [job.name], [batch]))
     elif batch:
-        run_step(partial(batch_end.close_ended, [batch]))
+        best_effort.run(partial(batch_end.close_ended, [batch]))
 
 
 def requeue_if_due(attempt: Attempt) -> None:
     """Put a job in line again whose next attempt is due at once. Others wait for the sweeper."""
     name, end = attempt.job.name, attempt.end
     if end is not None and end.due is not None and end.due <= clock.now_epoch():
-        run_step(lambda: wake.wake_for(sql.committed(lambda: waiting.enter_line([name]))))
-
-
-def run_step(step: Callable[[], Any]) -> None:
-    """Run a step. An error is only logged. The connection stays usable even if the time limit struck in the middle."""
-    best_effort.run(step, ends_time_limit=True)
+        best_effort.run(lambda: wake.wake_for(sql.committed(lambda: waiting.enter_line([name]))))
 
 
 # Circuit breaker -----------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ The request stays on the batch's row until no member is live. So a sweep goes on
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 
 from ..job import batch_store, find, record, runs
@@ -13,63 +12,53 @@ from ..job.job_rows import MemberRow
 from ..lib import best_effort, config, sql
 from ..lib.dml import in_pieces
 from ..line import wake
-from ..rq import leader
+from ..rq import redis_queue
 from ..status import NOT_RUNNING, JobStatus
 from . import batch_end, cancel
 
 AT_ONCE = 500
-ALL = sys.maxsize
 SEEN_BATCHES = "seen-batches"
 BATCHES = 200  # read in one sweep
 
 
-def sweep(limit: int = ALL) -> int:
-    """Do what members' settles and cancels have missed, for the next batches. Returns how many have changed.
-
-    `limit`: end at most so many jobs of each canceled batch.
-    """
-    with leader.cursor(SEEN_BATCHES) as seen:
-        names = batch_store.running(seen.after, BATCHES)
-        states = batch_store.states(names)
-        for state in states:
-            if state["cancel_requested"] and state["is_live"]:
-                best_effort.run(partial(drain, state["name"], limit))
-        changed = batch_end.close_states(states)
-        seen.after = names[-1] if len(names) == BATCHES else ""
+def sweep() -> int:
+    """Do what members' settles and cancels have missed, for the next batches. Returns how many have changed."""
+    names = batch_store.running(redis_queue.place(SEEN_BATCHES), BATCHES)
+    states = batch_store.states(names)
+    for state in states:
+        if state["cancel_requested"] and state["is_live"]:
+            best_effort.run(partial(drain, state["name"]))
+    changed = batch_end.close_states(states)
+    redis_queue.keep_place(SEEN_BATCHES, names[-1] if len(names) == BATCHES else "")
     return changed
 
 
-def drain(name: str, limit: int = ALL) -> int:
-    """End the live members of a batch whose cancel was requested, at most `limit` waiting ones. Commits.
-
-    Returns how many were canceled."""
+def drain(name: str) -> None:
+    """End the live members of a batch whose cancel was requested. Commits."""
     sql.commit()  # a fresh snapshot
     request = runs.cancel_request(name, config.BATCH)
     if not request:
-        return 0
+        return
     user, reason = request["canceled_by"], request["cancel_reason"]
     canceled: list[MemberRow] = []
     for status in NOT_RUNNING:
-        canceled += _cancel_waiting(name, status, user, reason, limit - len(canceled))
-    if len(canceled) == limit:
-        return limit  # the next sweep goes on, and releases the children
+        canceled += _cancel_waiting(name, status, user, reason)
     for some in in_pieces(canceled, AT_ONCE):
         awaited = find.awaited([job["name"] for job in some])
         best_effort.run(partial(batch_end.release_and_close, awaited))
     for member in find.to_be_stopped("parent_batch", name):
         best_effort.run(partial(cancel.cancel_now, member, user, reason))
     batch_end.close_ended([name])
-    return len(canceled)
 
 
-def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None, limit: int) -> list[MemberRow]:
-    """Cancel at most `limit` members in one state, the youngest first.
+def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None) -> list[MemberRow]:
+    """Cancel the members in one state, the youngest first.
 
     So children come before their parents: they end canceled, instead of ending with a parent.
     """
     canceled: list[MemberRow] = []
     last = None
-    while (left := limit - len(canceled)) and (jobs := batch_store.members(name, [status], min(AT_ONCE, left), last)):
+    while jobs := batch_store.members(name, [status], AT_ONCE, last):
         last = jobs[-1]["name"]
         moved = sql.committed(partial(record.cancel_all, jobs, user, reason))
         canceled += moved

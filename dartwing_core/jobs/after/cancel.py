@@ -2,7 +2,7 @@
 
 A waiting job is Canceled in the caller's transaction. A running one is asked to stop: the request is written to the row
 of its attempt, in the caller's transaction too. The settle of the attempt writes that row first. So one of the two
-waits for the other, and an accepted cancel wins. After the commit the heartbeat tells the handler. After a grace period
+waits for the other, and an accepted cancel wins. The heartbeat reads it and tells the handler. After a grace period
 `sweep.rescue` ends it by force.
 """
 
@@ -19,9 +19,8 @@ from ..job import find, runs
 from ..job.find import LOCK_WAIT
 from ..job.job_rows import JobRow
 from ..job.record import Job
-from ..lib import best_effort, sql
+from ..lib import sql
 from ..line import wake
-from ..rq import rq_attempts
 from ..status import JobStatus, can_move
 from ..submit.after_commit import after_commit, busy
 from . import batch_end
@@ -38,7 +37,6 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
     status, user = JobStatus(job["status"]), frappe.session.user
     if status == JobStatus.RUNNING:
         _ask_to_stop(job, user, reason)
-        after_commit().actions.append(partial(rq_attempts.flag_stop, job["name"], job["attempt"]))
         return job
     if not can_move(status, JobStatus.CANCELED):
         raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
@@ -76,7 +74,6 @@ def cancel_now(name: str, user: str, reason: str | None) -> None:
         try:
             if job["status"] == JobStatus.RUNNING:
                 sql.committed(partial(_ask_to_stop, job, user, reason))
-                best_effort.run(partial(rq_attempts.flag_stop, name, job["attempt"]))
                 return
         except JobChangedError:
             continue

@@ -22,7 +22,7 @@ from pypika.terms import Criterion
 
 from ..lib import clock, config, dml, ids, sql
 from ..lib.config import JobType
-from ..lib.dml import insert_row, standard_columns, update_query
+from ..lib.dml import insert_rows, standard_columns, update_query
 from ..lib.row_types import Columns, MovableJob, TypeAndOrganization
 from ..status import JobStatus
 
@@ -159,7 +159,7 @@ def open_anew(job: TypeAndOrganization, seen: Tally, until: float) -> bool:
     row = standard_columns(ids.new_name("CIRCUIT"), config.ENGINE, now) | {"closed_epoch": 0}
     row |= {"job_type": job["job_type"], "organization": job["organization"], **values}
     try:
-        insert_row(config.CIRCUIT, row)
+        insert_rows(config.CIRCUIT, [row])
     except Exception as error:
         if not frappe.db.is_duplicate_entry(error):
             raise

@@ -10,7 +10,7 @@ from pypika.functions import Coalesce, Max
 
 from ..access import content, visibility
 from ..lib import canonical, clock, config, dml, ids
-from ..lib.dml import STANDARD, in_pieces, standard_values
+from ..lib.dml import in_pieces, standard_columns
 from ..status import LIVE, JobStatus, LinePlace
 from . import find, record
 from .job_rows import JobRow
@@ -23,8 +23,12 @@ def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
     """Insert the parents (second) of jobs (first) that have several."""
     now = clock.site_time()
     for some in in_pieces(pairs, INSERT_ROWS):
-        values = [(*standard_values(ids.time_ordered_id(), owner, now), *pair) for pair in some]
-        dml.insert_rows(config.DEPENDENCY, (*STANDARD, "background_job", "depends_on"), values)
+        standard = (standard_columns(ids.time_ordered_id(), owner, now) for _pair in some)
+        rows = [
+            {**new, "background_job": job, "depends_on": parent}
+            for new, (job, parent) in zip(standard, some, strict=True)
+        ]
+        dml.insert_rows(config.DEPENDENCY, rows)
 
 
 def parents_of(name: str, depends_on: str | None) -> list[str]:

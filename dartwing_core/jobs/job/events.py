@@ -26,7 +26,7 @@ from ..status import JobStatus
 PROGRESS, STATUS_CHANGED = "job_progress", "job_status_changed"
 CHANNEL = "events"  # of `frappe.realtime.emit_via_redis`, which would take a round trip for each message
 PROGRESS_INTERVAL = 1.0
-Step = Callable[[Any], "Callable[[list[Any]], None] | None"]
+Step = Callable[[Any], Any]
 _TOLD_WITH_STATUS = ("output_reference", "error_message")
 _BRIEF = {"progress_message": None, "steps": None}
 """A job's own room hears no texts: somebody may still listen there who has left the organization since they joined."""
@@ -64,10 +64,7 @@ def announce(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobSta
 
 
 def add_to_pipeline(step: Step) -> None:
-    """Let `step` add commands to the pipeline that announces this transaction's changes. Best effort.
-
-    It may return a function that takes the answers to them.
-    """
+    """Let `step` add commands to the pipeline that announces this transaction's changes. Best effort."""
     sql.callback_of_transaction(Announcement).along.append(step)
 
 
@@ -135,8 +132,6 @@ def _publish(messages: Sequence[Message], client: Any, along: Sequence[Step] = (
     for event, message, room, site in messages:
         payload = {"event": event, "message": message, "room": room, "namespace": site}
         pipeline.publish(CHANNEL, json.dumps(payload))
-    asked = [(len(pipeline), step(pipeline), len(pipeline)) for step in along]
-    answers = pipeline.execute()
-    for begin, take_answers, end in asked:
-        if take_answers is not None:
-            take_answers(answers[begin:end])
+    for step in along:
+        step(pipeline)
+    pipeline.execute()

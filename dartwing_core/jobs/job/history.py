@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import frappe
 
 from ..lib import clock, config, dml, ids
-from ..lib.dml import STANDARD, standard_values
+from ..lib.dml import standard_columns
 from ..lib.row_types import MovableJob
 from ..status import JobStatus
 
@@ -45,8 +45,9 @@ def write(events: Sequence[Event], at: datetime | None = None) -> None:
     if not events:
         return
     now = at or clock.site_time()
-    rows = [(*standard_values(ids.time_ordered_id(), event.actor, now), now, *event) for event in events]
-    dml.insert_rows(config.LOG, (*STANDARD, "timestamp", *Event._fields), rows)
+    standard = (standard_columns(ids.time_ordered_id(), event.actor, now) for event in events)
+    rows = [{**new, "timestamp": now, **event._asdict()} for new, event in zip(standard, events, strict=True)]
+    dml.insert_rows(config.LOG, rows)
 
 
 def of_job(job_id: str) -> list[dict[str, Any]]:

@@ -1,21 +1,29 @@
-"""The tags of a job in one column, and the documents that jobs are about."""
+"""The tags of a job in one column, and the documents that jobs are about: Desk asks for jobs only where there are some.
+
+A rename is followed after its commit, a piece at a time. Within the rename's transaction, it would keep rows of running
+jobs locked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import frappe
 from pypika.queries import Table
 from pypika.terms import Criterion
 
-from ..lib import config
-from ..rq import redis_queue
-from . import events
+from ..lib import best_effort, clock, config, sql
+from ..lib.dml import update_query
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
 SEPARATOR = "|"
-REFERRING = "referring"
+AT_ONCE = 500
+LOCK_WAIT = 2  # seconds: the request of the rename waits
 ESCAPED = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
 
@@ -39,25 +47,42 @@ def is_about(job: Table, doctype: str, name: str) -> Criterion:
     return (job.reference_doctype == doctype) & (job.reference_name == name)
 
 
-def referring_doctypes() -> list[str]:
-    """The DocTypes of documents that jobs are about, as Redis knows them. Issues no statement."""
-    known: Any = redis_queue.if_there(lambda: redis_queue.client().smembers(redis_queue.site_key(REFERRING)))
-    return sorted(name.decode() for name in known or ())
+# Renames -------------------------------------------------------------------------------------------------------------
 
 
-def remember_referring(doctypes: Iterable[str | None]) -> None:
-    """Let `referring_doctypes` know these after the commit."""
-    if known := {*doctypes} - {None}:
-        events.add_to_pipeline(partial(_remember, known))
+def note_rename(document: Document, _method: str, old: str, new: str, _is_merged: bool = False) -> None:
+    """Hook of Frappe's, behind each rename: after its commit, jobs about the document refer to its new name."""
+    follow = partial(_follow, document.doctype, old, new, clock.site_time())
+    frappe.db.after_commit.add(partial(best_effort.run, follow))
 
 
-def recall_referring() -> None:
-    """Tell Redis, which may have lost them. Reads the ends of an index's ranges."""
+def add_to_boot(bootinfo: Any) -> None:
+    """Hook of Frappe's, when Desk is loaded: name the DocTypes that the user may read and whose forms show jobs.
+
+    Reads the ends of an index's ranges.
+    """
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.reference_doctype).where(job.reference_doctype.isnotnull())
-    _remember(set(query.groupby(job.reference_doctype).run(pluck=True)), redis_queue.client())
+    readable = (bootinfo.get("user") or {}).get("can_read") or ()
+    names = query.groupby(job.reference_doctype).run(pluck=True)
+    bootinfo["dartwing_core_referring_doctypes"] = sorted(name for name in names if name in readable)
 
 
-def _remember(doctypes: Collection[str | None], client: Any) -> None:
-    if doctypes:
-        client.sadd(redis_queue.site_key(REFERRING), *doctypes)
+def _follow(doctype: str, old: str, new: str, renamed_at: datetime) -> None:
+    """Let the jobs of that time refer to the new name. Nothing happens if the rename itself was undone meanwhile.
+
+    Commits after each piece: open locks on rows of running jobs would keep their attempts from ending. A name that only
+    changes its case is found again, so pages go by job.
+    """
+    if not frappe.db.exists(doctype, new):
+        return
+    job, last = frappe.qb.DocType(config.JOB), ""
+    is_type = doctype == "DocType"
+    concerned = job.reference_doctype == old if is_type else is_about(job, doctype, old)
+    found = frappe.qb.from_(job).select(job.name).where(concerned & (job.creation <= renamed_at))
+    found = found.orderby(job.name).limit(AT_ONCE)
+    values = {"reference_doctype" if is_type else "reference_name": new}
+    while names := found.where(job.name > last).run(pluck=True):
+        query = update_query(config.JOB, values).where(job.name.isin(names))
+        best_effort.run(partial(sql.committed, partial(sql.run_update, query, LOCK_WAIT, True)))
+        last = names[-1]

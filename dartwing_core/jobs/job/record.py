@@ -20,7 +20,7 @@ from ..lib.row_types import Columns
 from ..lib.texts import TEXT_LENGTH, text_for_storage
 from ..rq import doorbells, redis_queue
 from ..status import FINISHED, RETRYABLE, JobStatus, LinePlace, can_move
-from . import columns, event_jobs, events, find, history, labels, notices
+from . import columns, event_jobs, events, find, history, notices
 from .find import LOCK_WAIT, Child
 from .job_rows import HolderRow, JobRow, NewJobRow, WaitingRow
 from .outcome import Outcome
@@ -351,8 +351,7 @@ def _update(
 def _insert(rows: Sequence[NewJobRow]) -> None:
     batches = list(_by_size(rows))
     for batch in batches:
-        dml.insert_rows(config.JOB, list(rows[0]), [tuple(row.values()) for row in batch])
-    labels.remember_referring(row["reference_doctype"] for row in rows)
+        dml.insert_rows(config.JOB, batch)
     try:
         for batch in batches:
             history.write([event for row in batch for event in _first_events(row)])

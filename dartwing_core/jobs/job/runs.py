@@ -163,7 +163,7 @@ def _inserted(run: str, values: Columns, lock_wait: int) -> bool:
     """Whether there was no row. Runs as of now: with snapshot isolation a new row would raise error 1020."""
     row = {column: value for column, value in {**_standard(run), **content.sealed(values)}.items() if value is not None}
     try:
-        dml.insert_rows(config.RUN, list(row), [tuple(row.values())], lock_wait)
+        dml.insert_rows(config.RUN, [row], lock_wait)
     except Exception as error:
         if not frappe.db.is_primary_key_violation(error):
             raise

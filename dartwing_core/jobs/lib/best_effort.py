@@ -11,29 +11,22 @@ from typing import TypeVar
 
 import frappe
 
-from . import connection, sql
+from . import sql
 from .server_errors import BaseTimeoutException, RedisError
 
 T = TypeVar("T")
 
 
-def run(action: Callable[[], T], *, ends_time_limit: bool = False) -> T | None:
-    """Run `action` without failing the caller: an error is logged and its transaction undone.
-
-    `ends_time_limit`: treat RQ's time limit so, too, in workers that have settled their job. It may have cut the
-    connection off, which is then renewed.
-    """
+def run(action: Callable[[], T]) -> T | None:
+    """Run `action` without failing the caller: an error is logged and its transaction undone."""
     try:
         return action()
     except RedisError as error:
         frappe.logger("dartwing_core").warning(f"Redis is not reachable; jobs wait for the next sweep: {error}")
-    except Exception as error:
-        if isinstance(error, BaseTimeoutException) and not ends_time_limit:
-            raise  # it comes only once: swallowed, it would let a plain background job run for ever
+    except BaseTimeoutException:
+        raise  # it comes only once: swallowed, it would let a plain background job run for ever
+    except Exception:
         frappe.logger("dartwing_core").exception("A step was left to the next sweep")
-        if ends_time_limit:
-            connection.discard()
-        else:
-            with contextlib.suppress(Exception):
-                sql.rollback()
+        with contextlib.suppress(Exception):
+            sql.rollback()
     return None

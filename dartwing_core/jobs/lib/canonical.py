@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta
+from collections.abc import Mapping
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 from frappe.utils import format_timedelta
 
 from ..errors import InvalidJobError
@@ -64,26 +65,28 @@ def load(text: str | None) -> Any:
     return json.loads(text) if text else None
 
 
-def plain(value: Any, path: str = "parameters", parents: tuple[int, ...] = ()) -> Any:
+def plain(value: Any, path: str = "parameters", level: int = 1) -> Any:
     """The value, built only of dict, list, str, int, float, bool and None. `path` names it in errors."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return _plain_text(str.__str__(value), path)
-    for types, convert in SCALARS:
-        if isinstance(value, types):
-            return convert(value, path)
-    if id(value) in parents:
-        raise InvalidJobError(_("{0} contains itself; this has no JSON form.").format(path))
-    if len(parents) >= MAX_DEPTH:
-        raise InvalidJobError(_("{0} is nested too deeply (more than {1} levels).").format(path, MAX_DEPTH))
-    parents = (*parents, id(value))
+        return _plain_text(value, path)
+    if isinstance(value, int | float | Decimal):
+        return _plain_number(value, path)
+    if isinstance(value, timedelta):
+        return format_timedelta(value)
+    if isinstance(value, date | time | UUID):
+        return str(value)
+    if level > MAX_DEPTH:
+        raise InvalidJobError(
+            _("{0} is nested too deeply (more than {1} levels), or contains itself.").format(path, MAX_DEPTH)
+        )
+    if isinstance(value, Document):
+        value = _without_noise(value.as_dict(no_nulls=True, convert_dates_to_str=True))
     if isinstance(value, Mapping):
-        return {_key(key, path): plain(item, f"{path}.{key}", parents) for key, item in value.items()}
+        return {_key(key, path): plain(item, f"{path}.{key}", level + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item, f"{path}[{index}]", parents) for index, item in enumerate(value)]
-    if _is_document(value):
-        return _plain_document(value, path, parents)
+        return [plain(item, f"{path}[{index}]", level + 1) for index, item in enumerate(value)]
     raise InvalidJobError(
         _("{0} is of type {1}, which has no faithful JSON form. Pass text, numbers, lists or objects.").format(
             path, type(value).__name__
@@ -94,65 +97,31 @@ def plain(value: Any, path: str = "parameters", parents: tuple[int, ...] = ()) -
 def _key(key: Any, path: str) -> str:
     if not isinstance(key, str):
         raise InvalidJobError(_("Keys in {0} must be text; {1} is not.").format(path, cut(repr(key))))
-    return _plain_text(str.__str__(key), path)
+    return _plain_text(key, path)
 
 
 def _plain_text(text: str, path: str) -> str:
     try:
-        text.encode()
+        return str.__str__(text).encode().decode()
     except UnicodeEncodeError:
         raise InvalidJobError(_("{0} holds text that is not valid Unicode.").format(path)) from None
-    return text
 
 
-def _plain_integer(number: int, path: str) -> int:
-    if not -SAFE_INTEGER <= number < SAFE_INTEGER:
-        raise InvalidJobError(_("{0} is too large a number; pass it as text.").format(path))
-    return int(number)
-
-
-def _plain_float(number: float, path: str) -> float:
-    if not math.isfinite(number):
-        raise InvalidJobError(_("{0} is not a finite number.").format(path))
-    return float(number)
-
-
-def _plain_decimal(number: Decimal, path: str) -> float:
-    as_float = float(number) if number.is_finite() else math.nan
-    if not math.isfinite(as_float) or Decimal(repr(as_float)) != number:
-        raise InvalidJobError(_("{0} is a decimal that a JSON number can't hold; pass it as text.").format(path))
-    return as_float
-
-
-def _is_document(value: Any) -> bool:
-    from frappe.model.document import Document  # slow to import, and most workers' jobs have none
-
-    return isinstance(value, Document)
-
-
-def _plain_document(document: Any, path: str, parents: tuple[int, ...]) -> dict[str, Any]:
-    """A document without the fields that change each time it is loaded or saved."""
-    fields = document.as_dict(no_nulls=True, convert_dates_to_str=True)
-    return plain(_without_noise(fields), path, parents)
+def _plain_number(number: int | float | Decimal, path: str) -> int | float:
+    if isinstance(number, int):
+        found: int | float = int(number)
+        is_held = -SAFE_INTEGER <= number < SAFE_INTEGER
+    else:
+        found = float(number)
+        is_held = math.isfinite(found) and (isinstance(number, float) or Decimal(repr(found)) == number)
+    if not is_held:
+        raise InvalidJobError(_("{0} is a number that JSON can't hold; pass it as text.").format(path))
+    return found
 
 
 def _without_noise(value: Any) -> Any:
+    """A document's values without the fields that change each time it is loaded or saved."""
     if isinstance(value, Mapping):
-        return {
-            key: _without_noise(item)
-            for key, item in value.items()
-            if key not in DOCUMENT_NOISE and not str(key).startswith("__")
-        }
-    if isinstance(value, list | tuple):
-        return [_without_noise(item) for item in value]
-    return value
-
-
-SCALARS: tuple[tuple[Any, Callable[[Any, str], Any]], ...] = (
-    (int, _plain_integer),
-    (float, _plain_float),
-    (Decimal, _plain_decimal),
-    ((datetime, date, time), lambda value, _path: str(value)),
-    (timedelta, lambda value, _path: format_timedelta(value)),
-    (UUID, lambda value, _path: str(value)),
-)
+        fields = value.keys() - DOCUMENT_NOISE
+        return {field: _without_noise(value[field]) for field in fields if not field.startswith("__")}
+    return [_without_noise(item) for item in value] if isinstance(value, list | tuple) else value

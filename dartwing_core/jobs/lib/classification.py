@@ -1,13 +1,12 @@
 """Decides which failures are worth another attempt.
 
-The order of the rules is part of the public contract; `docs/retries.md` lists them.
+The order of the rules is part of the public contract; `docs/retries.md` lists them. Connection and time-out errors are
+retried as all errors are that no rule names.
 """
 
 from __future__ import annotations
 
-import http.client
 import math
-import sys
 from collections.abc import Collection
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -15,30 +14,10 @@ from typing import Any
 
 import frappe
 
-from ..errors import JobCanceledError, JobError, PermanentError, TransientError
-from .server_errors import (
-    PASSING,
-    BaseTimeoutException,
-    RedisConnectionError,
-    RedisLoadingError,
-    RedisTimeoutError,
-    database_code,
-)
+from ..errors import JobError
+from .server_errors import PASSING, database_code
 
 RETRYABLE_HTTP_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-TRANSIENT = (
-    TransientError,
-    BaseTimeoutException,
-    ConnectionError,
-    TimeoutError,
-    http.client.HTTPException,
-    RedisConnectionError,
-    RedisTimeoutError,
-    RedisLoadingError,
-    frappe.QueryDeadlockError,
-    frappe.QueryTimeoutError,
-)
 
 FRAPPE_PERMANENT = (
     frappe.ValidationError,
@@ -72,23 +51,16 @@ def classify_error(exc: BaseException, retry_on: Collection[str] = (), never_ret
         return False
     if not names.isdisjoint(retry_on):
         return True
-    if isinstance(exc, PermanentError | JobCanceledError):
-        return False
-    if is_transient(exc):
-        return True
     if isinstance(exc, JobError):
         return exc.is_retryable
+    if database_code(exc) in PASSING:  # also behind an error of Frappe's
+        return True
     status = http_status(exc)
     if status in RETRYABLE_HTTP_STATUS:
         return True
     if status is not None and 400 <= status < 500:
         return False
     return not isinstance(exc, FRAPPE_PERMANENT + PROGRAMMING_ERRORS)
-
-
-def is_transient(exc: BaseException) -> bool:
-    """Whether an exception tells of something that passes: a lost connection, a deadlock, a time limit."""
-    return isinstance(exc, TRANSIENT) or _is_lost_request(exc) or database_code(exc) in PASSING
 
 
 def get_error_type(exc: BaseException) -> str:
@@ -107,11 +79,8 @@ def http_status(exc: BaseException) -> int | None:
 
 def retry_after(exc: BaseException) -> float | None:
     """Seconds that the failed peer asked us to wait (RFC 9110, section 10.2.3), or None."""
-    asked = getattr(exc, "retry_after", None)
-    headers = getattr(getattr(exc, "response", None), "headers", None)
-    if asked is None and headers is not None and hasattr(headers, "get"):
-        asked = headers.get("Retry-After")
-    return parse_retry_after(asked)
+    headers = getattr(getattr(exc, "response", None), "headers", None) or {}
+    return parse_retry_after(getattr(exc, "retry_after", None) or headers.get("Retry-After"))
 
 
 def parse_retry_after(value: Any) -> float | None:
@@ -126,12 +95,3 @@ def parse_retry_after(value: Any) -> float | None:
         moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
         seconds = (moment - datetime.now(timezone.utc)).total_seconds()
     return max(seconds, 0.0) if math.isfinite(seconds) else None
-
-
-def _is_lost_request(exc: BaseException) -> bool:
-    """Whether it is a connection or time-out error of requests. That is slow to import, so only loaded ones count."""
-    if "requests" not in sys.modules:
-        return False
-    from requests import exceptions
-
-    return isinstance(exc, exceptions.ConnectionError | exceptions.Timeout | exceptions.ChunkedEncodingError)

@@ -5,18 +5,15 @@ Also the engine's own constants: names of DocTypes, bounds.
 
 from __future__ import annotations
 
-import copy
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeAlias
 
 import frappe
 from frappe.utils import cint, get_system_timezone
-
-T = TypeVar("T")
 
 JOB = "Background Job"
 RUN = "Background Job Run"
@@ -30,6 +27,8 @@ JOB_TYPE = "Job Type"
 ENQUEUED = "enqueued_function"
 """The Job Type whose jobs call a function of an app with its own arguments."""
 SETTINGS = "Job Engine Settings"
+ZERO_IS_OFF = "slice_seconds"
+"""The setting whose 0 is no default: a process for each job."""
 
 ENGINE = "Administrator"
 """The user whom the log names for the engine's own work."""
@@ -58,129 +57,46 @@ def policy_of_window(window: int | None) -> str:
     return WITHIN_WINDOW if window else NEVER
 
 
-class JobType(Protocol):
-    """The document of a Job Type, as far as the engine reads it. A whole number of 0 or None is not set."""
-
-    name: str
-    display_name: str
-    handler_method: str
-    is_enabled: int
-    is_paused: int
-    own_process: int
-    requires_permission: str | None
-    results_visible_to: str | None
-    notify_on: str | None
-    queue: str | None
-    default_priority: str | None
-    default_timeout: int | None
-    max_retries: int | None
-    retry_delays: str | None
-    retry_on: str | None
-    never_retry_on: str | None
-    deduplication: str
-    deduplication_window: int | None
-    rate_limit: int | None
-    rate_limit_window: int | None
-    max_concurrent: int
-    max_concurrent_per_organization: int
-    enable_circuit_breaker: int
-    circuit_breaker_window_minutes: int | None
-    circuit_breaker_min_samples: int | None
-    circuit_breaker_failure_threshold: float | None
-    circuit_breaker_cooldown_minutes: float | None
-
-    def get(self, field: str, /) -> Any:
-        """The value of a field. None if the cached document is older than the field."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Job Engine Settings with the defaults of a site that never saved them."""
-
-    is_paused: bool = False
-    max_parameter_bytes: int = 1_000_000
-    max_result_bytes: int = 1_000_000
-    retry_base_delay: int = 60
-    retry_delay_cap: int = 3_600
-    sweep_batch: int = 500
-    cancel_grace_seconds: int = 10
-    lease_seconds: int = 20
-    allow_private_addresses: bool = False
-    default_organization: str | None = None
-    """Stands for an organization that a call leaves out. All users of Desk are its members."""
-    slice_seconds: float = 5
-    """Seconds in which a process claims one job after the other. 0: a process for each job."""
-    paused_queues: frozenset[str] = frozenset()
-    mutes_alerts: bool = False
-    alert_dead_letters: int = 50
-    alert_jobs_in_line: int = 1_000
-    alert_overtime: int = 2
-    """A running job's multiple of its time limit."""
-    dead_letter_days: int = 90
-    submit_limit: int = 100
-    status_limit: int = 600
-    list_limit: int = 60
-    cancel_limit: int = 30
-    metrics_limit: int = 30
-    desk_limit: int = 600
-
-
-_SWITCHES = frozenset({"is_paused", "allow_private_addresses", "mutes_alerts"})
+JobType: TypeAlias = Any
+"""The document of a Job Type. A whole number of 0 or None is not set."""
 
 
 class _OfThread(threading.local):
-    kept: dict[Any, Any] | None = None
-    """What was read since `keeping` was entered: settings, Job Types, hooks and the site's time zone."""
+    kept: dict[Any, tuple[float, Any]] | None = None
+    """What was read while `keeping` is entered, and until when that is good, as `time.monotonic()`."""
 
 
 _thread = _OfThread()
 KEPT_SECONDS = 0.25
 
 
-def read_anew() -> None:
-    """Drop what is kept, so that it is read again."""
-    if _thread.kept is not None:
-        _thread.kept = {}
-
-
 @contextmanager
-def keeping() -> Iterator[None]:
-    """Read settings, Job Types, hooks and the time zone once each while entered, in this thread.
+def keeping(is_kept: bool = True) -> Iterator[None]:
+    """Read settings, Job Types, hooks and the time zone at most once in KEPT_SECONDS while entered, in this thread.
 
-    For many jobs: a process empties Frappe's caches between two of them.
+    For many jobs: a process empties Frappe's caches between two of them. With `is_kept=False`, while a handler runs,
+    what is in force is read.
     """
     before = _thread.kept
-    if before is None:
-        _thread.kept = {}
+    _thread.kept = None if not is_kept else {} if before is None else before
     try:
         yield
     finally:
         _thread.kept = before
 
 
-@contextmanager
-def not_keeping() -> Iterator[None]:
-    """Read what is in force while a handler runs. The kept documents are dropped if that takes long."""
-    kept, began = _thread.kept, time.monotonic()
-    _thread.kept = None
-    try:
-        yield
-    finally:
-        if kept is not None:
-            _thread.kept = kept if time.monotonic() - began < KEPT_SECONDS else {}
-
-
-def _kept(key: Any, read: Callable[[], T]) -> T:
-    kept = _thread.kept
-    if kept is None:
+def _kept(key: Any, read: Callable[[], Any]) -> Any:
+    if _thread.kept is None:
         return read()
-    if key not in kept:
-        kept[key] = read()
-    return kept[key]
+    good_until, value = _thread.kept.get(key, (0.0, None))
+    if value is None or time.monotonic() > good_until:
+        value = read()
+        _thread.kept[key] = time.monotonic() + KEPT_SECONDS, value
+    return value
 
 
-def settings() -> Settings:
-    """The settings in force."""
+def settings() -> Any:
+    """The settings in force: the fields of Job Engine Settings as attributes."""
     return _kept("settings", _read_settings)
 
 
@@ -190,30 +106,24 @@ def job_type(name: str) -> JobType | None:
 
 
 def hook(name: str) -> Any:
-    """The declarations of all apps in a hook, as `frappe.get_hooks` gives it. None if no app does."""
-    return _kept(("hook", name), lambda: copy.deepcopy(frappe.get_hooks(name, None)))  # a handler may change Frappe's
+    """The declarations of all apps in a hook, as `frappe.get_hooks` gives it. An empty list if no app does."""
+    return _kept(("hook", name), lambda: frappe.get_hooks(name))
 
 
 def time_zone() -> str:
     """The name of the site's time zone, as System Settings say."""
-    return _kept("time zone", lambda: str(get_system_timezone()))
+    return _kept("time zone", get_system_timezone)
 
 
-def _read_settings() -> Settings:
+def _read_settings() -> Any:
+    """The saved settings. A number that is missing or 0 is its default, but for `slice_seconds`, where 0 has a use."""
     saved = frappe.get_cached_doc(SETTINGS)
-    values: dict[str, Any] = {
-        "paused_queues": parse_names(saved.get("paused_queues")),
-        "default_organization": saved.get("default_organization") or None,
-    }
-    if saved.get("slice_seconds") is not None:
-        values["slice_seconds"] = max(0, cint(saved.get("slice_seconds")))
-    for name in Settings.__dataclass_fields__.keys() - {*values, "slice_seconds"}:
-        value = cint(saved.get(name))
-        if name in _SWITCHES:
-            values[name] = bool(value)
-        elif value > 0:
-            values[name] = value
-    return Settings(**values)
+    values = frappe._dict()
+    for field in saved.meta.fields:
+        value = saved.get(field.fieldname)
+        is_set = value is not None if field.fieldname == ZERO_IS_OFF else bool(value)
+        values[field.fieldname] = value if is_set or field.fieldtype != "Int" else cint(field.default)
+    return values
 
 
 def _read_job_type(name: str) -> JobType | None:

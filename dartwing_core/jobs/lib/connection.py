@@ -81,16 +81,12 @@ class TransactionWatch:
 
     def __enter__(self) -> TransactionWatch:
         self._database = frappe.local.db  # kept, since `frappe.db` is another object if a handler reconnects
-        self._replaced = vars(self._database).get("sql")
         self._sql = self._database.sql
         self._database.sql = self._run
         return self
 
     def __exit__(self, *_exception: Any) -> None:
-        if self._replaced is None:
-            del self._database.sql
-        else:
-            self._database.sql = self._replaced
+        self._database.sql = self._sql
 
     def check(self) -> None:
         """Raises TransientError if writes of the handler were undone without its knowledge."""

@@ -21,19 +21,9 @@ STANDARD = ("name", "creation", "modified", "owner", "modified_by", "docstatus",
 """Columns that Frappe gives to every table."""
 
 
-def standard_values(name: str, owner: str, now: datetime) -> tuple[Any, ...]:
-    """The values of STANDARD for a new row."""
-    return name, now, now, owner, owner, 0, 0
-
-
 def standard_columns(name: str, owner: str, now: datetime) -> dict[str, Any]:
     """The values of STANDARD for a new row, by column."""
-    return dict(zip(STANDARD, standard_values(name, owner, now), strict=True))
-
-
-def insert_row(doctype: str, row: Mapping[str, Any]) -> None:
-    """Insert one row, whose values may be expressions of the query builder."""
-    frappe.qb.into(frappe.qb.DocType(doctype)).columns(*row).insert(*row.values()).run()
+    return dict(zip(STANDARD, (name, now, now, owner, owner, 0, 0), strict=True))
 
 
 def update_query(doctype: str, values: Mapping[str, Any]) -> QueryBuilder:
@@ -51,39 +41,23 @@ def update_query(doctype: str, values: Mapping[str, Any]) -> QueryBuilder:
 MANY = 50
 """Rows from which on a value that all of them share is sent only once. Half the values of new jobs are shared: 2,000
 jobs take 1.4 s instead of 2.0."""
-Row = Sequence[Any]
 
 
-def insert_rows(doctype: str, columns: Sequence[str], rows: Sequence[Row], lock_wait: int | None = None) -> None:
-    """Insert rows in one statement. `lock_wait`: as for `sql.run_update`."""
-    if len(rows) >= MANY:
-        statement, values = _with_shared(doctype, columns, rows)
-    else:
-        statement = f"{_head(doctype, columns)} VALUES {_parameters(len(columns), len(rows))}"
-        values = [value for row in rows for value in row]
-    frappe.db.sql(sql.as_of_now(lock_wait) + statement, values)
+def insert_rows(doctype: str, rows: Sequence[Mapping[str, Any]], lock_wait: int | None = None) -> None:
+    """Insert rows of the same columns in one statement. `lock_wait`: as for `sql.run_update`."""
+    shared = [column for column in rows[0] if len(rows) >= MANY and len({row[column] for row in rows}) == 1]
+    own = [column for column in rows[0] if column not in shared]
+    names = ",".join(f"`{column}`" for column in own)
+    source = f"VALUES {','.join([f'({_parameters(own)})'] * len(rows))}"
+    if shared:
+        source = f"WITH own ({names}) AS ({source}) SELECT {names},{_parameters(shared)} FROM own"
+    head = f"INSERT INTO `tab{doctype}` ({','.join([names, *(f'`{column}`' for column in shared)])}) "
+    values = [row[column] for row in rows for column in own] + [rows[0][column] for column in shared]
+    frappe.db.sql(sql.as_of_now(lock_wait) + head + source, values)
 
 
-def _with_shared(doctype: str, columns: Sequence[str], rows: Sequence[Row]) -> tuple[str, list[Any]]:
-    """The statement and its values: INSERT … WITH own AS (VALUES (…), (…)) SELECT the row's own and the shared ones."""
-    by_column = list(enumerate(zip(*rows, strict=True)))
-    shared = [number for number, values in by_column if values.count(values[0]) == len(values)]
-    own = [number for number, _values in by_column if number not in shared]
-    names = [f"c{number}" for number in own]
-    statement = (
-        f"{_head(doctype, [columns[number] for number in own + shared])}"
-        f" WITH own ({','.join(names)}) AS (VALUES {_parameters(len(own), len(rows))})"
-        f" SELECT {','.join(names + ['%s'] * len(shared))} FROM own"
-    )
-    return statement, [row[number] for row in rows for number in own] + [rows[0][number] for number in shared]
-
-
-def _head(doctype: str, columns: Sequence[str]) -> str:
-    return f"INSERT INTO `tab{doctype}` ({','.join(f'`{column}`' for column in columns)})"
-
-
-def _parameters(columns: int, rows: int) -> str:
-    return ",".join([f"({','.join(['%s'] * columns)})"] * rows)
+def _parameters(columns: Sequence[str]) -> str:
+    return ",".join(["%s"] * len(columns))
 
 
 # Deletion ------------------------------------------------------------------------------------------------------------

@@ -8,15 +8,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import frappe
+from cryptography.fernet import Fernet, InvalidToken
 from frappe import _
+from frappe.utils.password import get_encryption_key
 
 from ..errors import InvalidJobError, PermanentError
-
-if TYPE_CHECKING:
-    from cryptography.fernet import Fernet
 
 KEY = "encryption_key"
 """The site's key in its configuration. Frappe encrypts passwords with it."""
@@ -35,8 +33,6 @@ def seal(text: str) -> str:
 
 def opened(token: str) -> str:
     """The text that was sealed. Raises SealError."""
-    from cryptography.fernet import InvalidToken
-
     try:
         return cipher().decrypt(token.encode()).decode()
     except (InvalidToken, ValueError) as error:
@@ -61,8 +57,6 @@ def cipher() -> Fernet:
 
 @lru_cache(maxsize=16)
 def _cipher_of(key: str) -> Fernet:
-    from cryptography.fernet import Fernet  # late: its import takes time
-
     try:
         return Fernet(key.encode())
     except ValueError as error:
@@ -71,8 +65,6 @@ def _cipher_of(key: str) -> Fernet:
 
 def make_key() -> bool:
     """Give the site an encryption key, as Frappe does, if it has none. Returns whether it has made one."""
-    from frappe.utils.password import get_encryption_key  # late, for the same reason
-
     return not frappe.local.conf.get(KEY) and bool(get_encryption_key())
 
 

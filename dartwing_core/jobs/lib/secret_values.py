@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import html
 import json
-import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, get_args
 from urllib.parse import quote, quote_plus
@@ -18,7 +17,6 @@ from pydantic_core import core_schema
 
 from ..errors import InvalidJobError
 from . import canonical, sealing
-from .texts import text_for_storage
 
 MARK = "$secret"
 """The only key of an encrypted value. No parameter of a caller's may hold it."""
@@ -74,21 +72,16 @@ def veiled(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, A
 
     Raises InvalidJobError for dots in place of a secret, and for an encrypted value, which may be another's.
     """
-    found = {name: _veiled(value) if name in names else value for name, value in parameters.items()}
-    for name, value in found.items():
-        if isinstance(value, Secret) and DOTS in value.get_secret_value():
-            raise _dots(name)
-        if isinstance(value, Secret) and text_for_storage(value.get_secret_value()) != value.get_secret_value():
-            raise InvalidJobError(_("{0} holds text that is not valid Unicode.").format(name))
+    found = dict(parameters)
+    for name, value in parameters.items():
         if isinstance(value, Mapping) and MARK in value:
             raise InvalidJobError(_("{0}: an encrypted value can't be given. Give the secret itself.").format(name))
+        text = value.get_secret_value() if isinstance(value, GIVEN_AS_SECRET) else value
+        if name in names and isinstance(text, str):
+            if DOTS in text:
+                raise InvalidJobError(_("{0}: these dots stand for a secret. Give the secret itself.").format(name))
+            found[name] = Secret(canonical.plain(text, name))
     return found
-
-
-def _veiled(value: Any) -> Any:
-    if isinstance(value, GIVEN_AS_SECRET):
-        return Secret(str(value.get_secret_value()))
-    return Secret(value) if isinstance(value, str) else value
 
 
 def sealed(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
@@ -112,18 +105,12 @@ def _replaced(
 
 
 def opened(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Stored parameters with those secrets veiled. Raises InvalidJobError if one can't be read.
+    """Stored parameters with those secrets veiled. Raises SealError if one can't be read.
 
     A text is one of a row that is older than the declaration.
     """
-    found = dict(parameters)
-    for name in names:
-        if is_sealed(found.get(name)) or isinstance(found.get(name), str):
-            try:
-                found[name] = Secret(_opened_text(found[name]))
-            except sealing.SealError as error:
-                raise InvalidJobError(f"{name}: {error}") from error
-    return found
+    texts = {name: _opened_text(parameters.get(name)) for name in names}
+    return {**parameters, **{name: Secret(text) for name, text in texts.items() if isinstance(text, str)}}
 
 
 def masked(parameters: Any, names: Collection[str] = ()) -> Any:
@@ -133,14 +120,13 @@ def masked(parameters: Any, names: Collection[str] = ()) -> Any:
     """
     if not isinstance(parameters, Mapping):
         return parameters
+    return {
+        name: MASK if isinstance(value, Secret) or is_sealed(value) or (name in names and value is not None) else value
+        for name, value in parameters.items()
+    }
 
-    def is_secret(name: str, value: Any) -> bool:
-        return isinstance(value, Secret) or is_sealed(value) or (name in names and value is not None)
 
-    return {name: MASK if is_secret(name, value) else value for name, value in parameters.items()}
-
-
-def are_same(given: Any, stored: Mapping[str, Any], names: Collection[str]) -> bool:
+def are_same(given: Any, stored: Mapping[str, Any], names: Collection[str] = ()) -> bool:
     """Whether given parameters are the stored ones: as they are, or with dots in place of secrets.
 
     Nobody may keep a secret and change what stands beside it, such as the address to which it is sent.
@@ -154,71 +140,30 @@ def are_same(given: Any, stored: Mapping[str, Any], names: Collection[str]) -> b
     return is_shown or text == canonical.canonical_json(stored)
 
 
-def check_dots(given: Any, stored: Mapping[str, Any]) -> None:
-    """Raises InvalidJobError for dots in place of a stored secret, whether or not the handler still declares it."""
-    for name, value in stored.items() if isinstance(given, Mapping) else ():
-        if is_sealed(value) and given.get(name) == MASK:
-            raise _dots(name)
+# Texts, such as errors and logs: dots in place of secrets, however they are spelled there ----------------------------
 
 
-def _dots(name: str) -> InvalidJobError:
-    return InvalidJobError(_("{0}: these dots stand for a secret. Give the secret itself.").format(name))
-
-
-# Texts, such as errors and logs: dots in place of secrets, however they are spelled or cut there ---------------------
-
-
-SHORTEST_LINE = 8
 SHORTEST_HIDDEN = 4
 """Characters of the shortest secret that is looked for in texts. A shorter one would blot out ordinary words."""
-_CUT = re.compile(r"(\.\.\.|…)")
-"""Libraries write it in place of the middle or the rest of a long text."""
 
 
 def spellings(secrets: Collection[str]) -> tuple[str, ...]:
-    """How these secrets may stand in texts, the longest first: as they are, in JSON, in Python or in addresses."""
+    """How these secrets may stand in texts, the longest first: as they are, in JSON, Python, HTML or addresses."""
     found = set()
     for secret in secrets:
-        lines = [line.strip() for line in secret.splitlines()]
-        in_html = html.escape(secret)  # of Python; Frappe's and Jinja's escape quotes otherwise
-        texts = {secret, secret.strip(), " ".join(secret.split()), html.unescape(secret), in_html}
-        texts |= {in_html.replace("&#x27;", "&apos;"), in_html.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")}
-        texts |= {line for line in lines if len(line) >= SHORTEST_LINE}
-        texts |= {repr(secret)[1:-1], repr(secret.encode())[2:-1]}
-        texts |= {quote(secret), quote(secret, safe=""), quote_plus(secret)}
-        in_json = {json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)}
-        texts |= in_json | {json.dumps(text)[1:-1] for text in in_json} | {repr(repr(secret)[1:-1])[1:-1]}
-        found |= {text for text in texts if len(text) >= SHORTEST_HIDDEN}
-    return tuple(sorted(found, key=len, reverse=True))
+        in_html = html.escape(secret)
+        found |= {secret, *(line.strip() for line in secret.splitlines()), " ".join(secret.split())}
+        found |= {html.unescape(secret), in_html, in_html.replace("&#x27;", "'"), in_html.replace("&#x27;", "&#39;")}
+        found |= {repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+        found |= {quote(secret), quote_plus(secret)}
+    return tuple(sorted((text for text in found if len(text) >= SHORTEST_HIDDEN), key=len, reverse=True))
 
 
 def without(text: str, spelled: Collection[str]) -> str:
-    """A text in which dots replace secrets, and what libraries have left of a long one before and behind "...".
-
-    `spelled`: their `spellings`.
-    """
+    """A text in which dots replace secrets. `spelled`: their `spellings`."""
     for secret in spelled:
         text = text.replace(secret, MASK)
-    parts = _CUT.split(text) if spelled else []
-    for at in range(1, len(parts), 2):
-        parts[at - 1] = parts[at - 1][: _start_of_beginning(parts[at - 1], spelled)]
-        parts[at + 1] = parts[at + 1][_end_of_rest(parts[at + 1], spelled) :]
-    return "".join(parts) or text
-
-
-def _start_of_beginning(text: str, spelled: Collection[str]) -> int:
-    """Where a secret's beginning starts that a text ends with. The text's length if there is none."""
-    for secret in spelled:
-        at = max(len(text) - len(secret), 0) - 1
-        while (at := text.find(secret[:SHORTEST_HIDDEN], at + 1)) >= 0:
-            if secret.startswith(text[at:]):
-                return at
-    return len(text)
-
-
-def _end_of_rest(text: str, spelled: Collection[str]) -> int:
-    """Where a secret's rest ends that a text begins with. 0 if there is none."""
-    return len(text) - _start_of_beginning(text[::-1], [secret[::-1] for secret in spelled])
+    return text
 
 
 def without_in(value: Any, spelled: Collection[str]) -> Any:

@@ -5,11 +5,10 @@ They say what may be tried again, and what has undone a transaction.
 
 from __future__ import annotations
 
-from redis.exceptions import BusyLoadingError as RedisLoadingError
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq.timeouts import BaseTimeoutException
+
+__all__ = ["BaseTimeoutException", "RedisError"]  # for rooms that know neither Redis nor RQ
 
 DUPLICATE = 1062
 DEADLOCK = 1213
@@ -59,9 +58,3 @@ def _driver_error(error: BaseException) -> BaseException | None:
         wrapped = seen.args[0] if seen.args and isinstance(seen.args[0], BaseException) else None
         seen = wrapped or seen.__cause__
     return None
-
-
-# Outside errors ------------------------------------------------------------------------------------------------------
-
-
-__all__ = ["BaseTimeoutException", "RedisConnectionError", "RedisError", "RedisLoadingError", "RedisTimeoutError"]

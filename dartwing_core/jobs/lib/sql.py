@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import frappe
@@ -51,19 +50,13 @@ def array(*columns: Any) -> Function:
 
 
 def as_of_now(lock_wait: int | None = None) -> str:
-    """The prefix of a statement that must not fail by snapshot isolation, nor wait longer for a row."""
-    variables = [f"innodb_lock_wait_timeout={lock_wait:d}"] if lock_wait is not None else []
-    # From 1,000 names on, the server joins them to a scan of the table, in spite of FORCE INDEX, and locks all rows.
-    variables.append("in_predicate_conversion_threshold=0")
-    if _knows_snapshot_isolation(_connected().get_server_info()):
-        variables.append("innodb_snapshot_isolation=OFF")
-    return f"SET STATEMENT {', '.join(variables)} FOR "
+    """The prefix of a statement that must not fail by snapshot isolation, nor wait longer for a row.
 
-
-@lru_cache
-def _knows_snapshot_isolation(_server_version: str) -> bool:
-    """Whether a server of this version has the variable. Since 11.6.2 it is ON by default."""
-    return bool(frappe.db.sql("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'"))
+    Snapshot isolation is ON by default from MariaDB 11.6.2 on. Older servers read that part as a comment. From 1,000
+    names on, the server would join them to a scan of the table, in spite of FORCE INDEX, and lock all rows.
+    """
+    wait = f"innodb_lock_wait_timeout={lock_wait:d}, " if lock_wait is not None else ""
+    return f"SET STATEMENT {wait}in_predicate_conversion_threshold=0 /*M!110602 , innodb_snapshot_isolation=OFF*/ FOR "
 
 
 def run_locking_read(query: QueryBuilder, *, as_dict: bool = False, lock_wait: int | None = None) -> Any:
@@ -186,16 +179,11 @@ def rows_outside_transaction(query: QueryBuilder) -> list[dict[str, Any]]:
 
 def connector() -> Callable[[], Any]:
     """A function that opens one more connection to the site's database, in autocommit. Any thread may call it."""
-    settings = dict(frappe.db.get_connection_settings())
-    driver = importlib.import_module(type(_connected()).__module__.split(".")[0])
-    return lambda: driver.connect(**settings, autocommit=True)
-
-
-def _connected() -> Any:
-    """The driver's connection. Frappe opens it with the first statement."""
-    if not frappe.db._conn:
+    if not frappe.db._conn:  # Frappe opens it with the first statement
         frappe.db.connect()
-    return frappe.db._conn
+    driver = importlib.import_module(type(frappe.db._conn).__module__.split(".")[0])
+    settings = dict(frappe.db.get_connection_settings())
+    return lambda: driver.connect(**settings, autocommit=True)
 
 
 def this_connection() -> int | None:

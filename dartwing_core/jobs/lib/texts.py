@@ -34,10 +34,7 @@ def cut(value: Any) -> str:
 
 def describe_unknown(names: Sequence[str], known: Collection[str]) -> str:
     """Which names are unknown, each with the known one that its caller may have meant. Of many, the first are named."""
-    described = [_describe_unknown(cut(name), known) for name in names[:MOST_DESCRIBED]]
-    if (left := len(names) - MOST_DESCRIBED) > 0:
-        described.append(_("and {0} more").format(left))
-    return "; ".join(described)
+    return "; ".join(_describe_unknown(cut(name), known) for name in names[:MOST_DESCRIBED])
 
 
 def _describe_unknown(name: str, known: Collection[str]) -> str:

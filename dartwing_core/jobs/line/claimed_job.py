@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 
 import frappe
 from pypika.terms import Parameter
 
-from ..access import tenancy
 from ..access.tenancy import Owner
 from ..job.circuits import Circuit
 from ..job.job_rows import JobRow
-from ..lib import clock, config, sql
+from ..lib import config, sql
 from ..status import JobStatus
 from .limits import Key
 
@@ -77,45 +76,34 @@ def lock(name: str) -> LockedJob | None:
 
     Other rows are read as of the transaction's snapshot.
     """
-    default = config.settings().default_organization
-    standing_names, text = _lock_text(tenancy.adapter(), clock.site_time().date(), default)
-    rows = frappe.db.sql(sql.as_of_now() + text, {"name": name})
+    rows = frappe.db.sql(sql.as_of_now() + _lock_text(), {"name": name})
     if not rows:
         return None
-    own, account, *standing, parameters = rows[0]
+    own, account, parameters = rows[0]
     *values, first_child, another_child = json.loads(own)
     found = dict(zip(FIELDS, values, strict=True))
     row = cast(JobRow, found | {"status": str(JobStatus.QUEUED), "sealed_input_parameters": parameters})
     is_enabled, language, time_zone = json.loads(account) if account else (0, None, None)
-    seen = tenancy.seen_standing(_by_name(standing_names, standing))
-    owner = Owner(row["owner_user"], row["organization"], bool(is_enabled), language, time_zone, seen)
+    owner = Owner(row["owner_user"], row["organization"], bool(is_enabled), language, time_zone)
     return LockedJob(row, owner, bool(first_child or another_child))
 
 
-def _by_name(names: Sequence[tuple[str, ...]], arrays: Sequence[str | None]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for some, array in zip(names, arrays, strict=True):
-        found |= zip(some, json.loads(array), strict=True) if array else dict.fromkeys(some)
-    return found
+@lru_cache
+def _lock_text() -> str:
+    """The statement of `lock`. Kept, since it takes longer to make than to run.
 
-
-@lru_cache(maxsize=8)
-def _lock_text(_adapter: Any, _today: Any, _default: str | None) -> tuple[list[tuple[str, ...]], str]:
-    """The statement of `lock`, and the names in its arrays of the owner's standing.
-
-    Kept, since it takes longer to make than to run: it names this day and default organization. Its columns are JSON
-    arrays and the job's parameters: the driver takes longer to read twenty columns than the server to find the row.
+    Its columns are JSON arrays and the job's parameters: the driver takes longer to read twenty columns than the server
+    to find the row.
     """
     job, user = frappe.qb.DocType(config.JOB), frappe.qb.DocType("User")
     children = (frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY).as_("another"))
     first, another = (frappe.qb.from_(c).select(c.name).where(c.depends_on == job.name).limit(1) for c in children)
-    # Not joined: this is a locking read, and must not lock accounts and organizations.
+    # Not joined: this is a locking read, and must not lock accounts.
     owner = frappe.qb.from_(user).where(user.name == job.owner_user)
     account = owner.select(sql.array(user.enabled, user.language, user.time_zone))
-    standing = tenancy.standing_arrays(job)
     # By name, not in the line's index: there, claimers would lock gaps in which others' jobs end up.
     query = frappe.qb.from_(job).force_index("PRIMARY").for_update(skip_locked=True)
     query = query.select(sql.array(*(job[field] for field in FIELDS), first, another), account)
-    query = query.select(*standing.values(), job.sealed_input_parameters)
+    query = query.select(job.sealed_input_parameters)
     query = query.where((job.name == Parameter("%(name)s")) & (job.status == str(JobStatus.QUEUED)))
-    return list(standing), query.get_sql()
+    return query.get_sql()

@@ -31,4 +31,4 @@ def pause_in_force(queue: str | None = None) -> str | None:
         return MAINTENANCE
     if settings.is_paused:
         return EVERYTHING
-    return QUEUE if queue in settings.paused_queues else None
+    return QUEUE if queue in config.parse_names(settings.paused_queues) else None

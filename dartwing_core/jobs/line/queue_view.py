@@ -121,7 +121,7 @@ def read_view(queues: Collection[str] | None = None, turns: Turns | None = None,
     `turns`: the caller's turns; None if it claims nothing. `workers`: how many claim from these queues. The caller
     provides a fresh snapshot. Commits if held jobs get in line.
     """
-    began = _begin()
+    began = time.monotonic()
     heads = [] if pauses.is_paused() else line_queries.heads()
     if held := [head for head in heads if head["in_line"] == LinePlace.HELD]:
         entered = sql.committed(partial(line_queries.admit_held_of, held))
@@ -136,14 +136,9 @@ def read_view(queues: Collection[str] | None = None, turns: Turns | None = None,
 def read_view_of_job(line: Line, only: line_queries.Place) -> QueueView:
     """Read whether this job of a line may start. Others of the line may not."""
     lines = [] if pauses.is_paused() or pauses.is_paused(line.queue) else [line]
-    view = _build_view(lines, None, _begin())
+    view = _build_view(lines, None, time.monotonic())
     view._ahead[line.key] = ReadAhead(line, 0, [only])
     return view
-
-
-def _begin() -> float:
-    config.read_anew()
-    return time.monotonic()
 
 
 def _build_view(

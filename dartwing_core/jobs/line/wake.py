@@ -27,11 +27,11 @@ def wake_for_line() -> int:
     lines = queue_view.read_view().choice.in_order()
     queues = sorted({line.queue for line in lines})
     made = 0
-    for queue, room in (doorbells.rooms(queues) if queues else {}).items():
+    for queue, workers in (doorbells.workers(queues) if queues else {}).items():
         jobs: list[RungJob] = []
         for line in lines:
-            if line.queue == queue and len(jobs) < room:
-                jobs += line_queries.first_jobs(line, room - len(jobs))
+            if line.queue == queue and len(jobs) <= workers:
+                jobs += line_queries.first_jobs(line, workers + 1 - len(jobs))
         made += doorbells.ring(jobs)
     return made
 

@@ -6,10 +6,10 @@ A part is a job (`{"job_type": …, "parameters": …}`, further arguments of `s
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import frappe
@@ -24,15 +24,16 @@ from ..job import batch_store, record
 from ..job.batch_store import CALLBACKS, RUNNING, BatchRow
 from ..job.job_rows import MemberRow
 from ..lib import clock, config, ids
-from ..lib.dml import in_pieces, insert_row, standard_columns
+from ..lib.dml import in_pieces, insert_rows, standard_columns
 from ..lib.row_types import Columns
 from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
 from ..read import pages
 from ..status import LIVE, RETRYABLE
-from ..submit import dedup, given_parameters, submission
+from ..submit import dedup, submission
 from ..submit.after_commit import after_commit, undone_on_error
 from ..submit.dependency_check import MAX_DEPENDENCIES
 from ..submit.request import Request
+from ..types import handlers
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -102,16 +103,18 @@ def submit_batch(
     canceled. A callback gets `batch_id` among its parameters if its handler takes it. Raises the errors of
     `submit_job`.
     """
-    organization = submission.organization_id(organization, frappe.session.user)
+    user, now = frappe.session.user, clock.site_time()
+    organization = submission.organization_id(organization, user)
     plan = _plan_of(jobs, organization)
-    row = _batch_row(organization, description)
+    row = {**standard_columns(ids.new_name("BATCH"), user, now), "organization": organization, "owner_user": user}
+    row |= {"description": _text(description), "status": RUNNING, "created_at": now, "cancel_requested": 0}
     callbacks = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
     row |= _callbacks({kind: part for kind, part in callbacks.items() if part is not None}, row)
     if not plan.jobs and not any(row[kind] for kind in CALLBACKS):
         raise InvalidJobError(_("A batch needs a job."))
     with undone_on_error(SAVEPOINT):
         row["size"] = engine.submit_members(plan.jobs, plan.after, row) if plan.jobs else 0
-        insert_row(config.BATCH, row)
+        insert_rows(config.BATCH, [row])
     if not row["size"]:
         after_commit().actions.append(partial(batch_end.close_ended, [row["name"]]))
     return _document(row)
@@ -187,20 +190,7 @@ def _listed(parts: Any) -> Sequence[Any]:
     return parts
 
 
-# The row of a batch, with its callbacks -------------------------------------------------------------------------------
-
-
-def _batch_row(organization: str, description: str | None) -> Columns:
-    user, now = frappe.session.user, clock.site_time()
-    return {
-        **standard_columns(ids.new_name("BATCH"), user, now),
-        "organization": organization,
-        "owner_user": user,
-        "description": _text(description),
-        "status": RUNNING,
-        "created_at": now,
-        "cancel_requested": 0,
-    }
+# The callbacks of a batch ---------------------------------------------------------------------------------------------
 
 
 def _callbacks(parts: Mapping[str, Any], batch: Columns) -> dict[str, str | None]:
@@ -226,13 +216,13 @@ def _callback_request(kind: str, part: Any, batch: Columns) -> Request:
     if _takes_batch(part.get("job_type")):
         parameters = {**parameters, "batch_id": batch["name"]}
     of_type = part.get("job_type"), organization, parameters, part.get("priority")
-    return Request(*of_type, title=part.get("title"))  # type: ignore[arg-type]
+    return Request(*of_type, title=part.get("title"))
 
 
 def _takes_batch(type_name: Any) -> bool:
     """Whether the handler of a callback takes `batch_id` among its parameters. All can read it from the context."""
     try:
-        declared = given_parameters.declared_of(submission.enabled_type(type_name))
+        declared = handlers.declared_of(submission.enabled_type(type_name).handler_method)
     except InvalidJobError:  # the check of the job says so, to those who may know
         return True
     return declared is None or declared.takes("batch_id")
@@ -303,10 +293,17 @@ def _retry_failed(name: str) -> dict[str, Any]:
     may_go = [job for job in failed if job["name"] not in refused]
     if may_go:
         batch_store.reopen(name)
+
+    def to_write(job: MemberRow) -> tuple[str, str, str, bool]:
+        """The columns that a retry writes, which are equal for most jobs. A new key is one job's."""
+        new_key = keys.get(job["name"])
+        key = new_key if new_key and new_key != job["active_key"] else ""
+        return key, job["status"], job["priority"], bool(job["waits_for"])
+
     moved: set[str] = set()
-    for key, jobs in _alike(may_go, keys):
-        for step in in_pieces(jobs, RETRY_AT_ONCE):
-            begun = record.retry_all(step, key)
+    for (key, *_others), jobs in groupby(sorted(may_go, key=to_write), key=to_write):
+        for step in in_pieces([*jobs], RETRY_AT_ONCE):
+            begun = record.retry_all(step, key or None)
             moved |= {job["name"] for job in begun}
             after_commit().wake_for([job for job in begun if not job["waits_for"]])
     parents = {job["waits_for"] for job in failed if job["name"] in moved and job["waits_for"]}
@@ -314,16 +311,6 @@ def _retry_failed(name: str) -> dict[str, Any]:
     changed = _("The job has just changed; look at it again.")
     skipped = {job["name"]: str(refused.get(job["name"], changed)) for job in failed if job["name"] not in moved}
     return {"batch_id": name, "retried": len(moved), "skipped": skipped}
-
-
-def _alike(failed: Sequence[MemberRow], keys: Mapping[str, str | None]) -> list[tuple[str | None, list[MemberRow]]]:
-    """The jobs by the columns that a retry writes, which are equal for most of them: a new key, and the jobs."""
-    found: dict[tuple[Any, ...], list[MemberRow]] = defaultdict(list)
-    for job in failed:
-        new_key = keys.get(job["name"])
-        key = new_key if new_key != job["active_key"] else None
-        found[key, job["status"], job["priority"], bool(job["waits_for"])].append(job)
-    return [(key, jobs) for (key, *_others), jobs in found.items()]
 
 
 def visible_batch(batch_id: Any) -> BatchRow:

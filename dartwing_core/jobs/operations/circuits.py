@@ -40,7 +40,9 @@ def open_query(viewer: visibility.Viewer, organization: str | None) -> QueryBuil
     circuit, job_type = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB_TYPE)
     query = frappe.qb.from_(circuit).join(job_type).on(job_type.name == circuit.job_type)
     query = query.select(*(circuit[name] for name in (*circuits.PUBLIC_FIELDS, "probe_job")))
-    query = query.where(viewer.administered(circuit, organization) & circuit.status.isin(circuits.NOT_CLOSED))
+    query = query.where(
+        viewer.visible(circuit, organization, administered=True) & circuit.status.isin(circuits.NOT_CLOSED)
+    )
     query = query.where((job_type.enable_circuit_breaker == 1) & (job_type.is_enabled == 1))
     return query.orderby(circuit.opened_at, order=Order.desc).orderby(circuit.name).limit(MAX_LISTED)
 

@@ -11,12 +11,12 @@ from pypika import Order
 from pypika.queries import Table
 from pypika.terms import Criterion, CustomFunction, Term
 
+from .. import engine
 from ..access import permission, visibility
 from ..errors import InvalidJobError, InvalidTransitionError
 from ..lib import config
 from ..read import jobs, pages, visible_jobs
 from ..status import JobStatus
-from . import bulk
 
 MAX_LIMIT = 1_000
 GROUPS = 500
@@ -52,7 +52,7 @@ def bulk_retry_dead_letter(
 ) -> dict[str, Any]:
     """Retry Dead Letter jobs that the user may see, oldest first: `{retried: [job ids], skipped: {job id: reason}}`."""
     job, condition = _dead_letters(organization, job_type)
-    answer = bulk.retry_visible(_oldest(job, condition, pages.bounded(limit, 1, MAX_LIMIT)))
+    answer = engine.retry_visible(_oldest(job, condition, pages.bounded(limit, 1, MAX_LIMIT)))
     return {"retried": answer["done"], "skipped": answer["refused"]}
 
 
@@ -91,9 +91,9 @@ def retry_dead_letters(
         return {"done": [], "refused": {}, "left": 0}
     job, condition = _dead_letters(organization, job_type)
     condition &= _fingerprint(job).isin(fingerprints)
-    names = _oldest(job, condition, bulk.MAX_JOBS)
+    names = _oldest(job, condition, engine.MAX_JOBS)
     total = pages.total_query(condition, job).run()[0][0]
-    return {**bulk.retry_visible(names), "left": total - len(names)}
+    return {**engine.retry_visible(names), "left": total - len(names)}
 
 
 def _dead_letters(organization: str | None, job_type: str | None) -> tuple[Table, Criterion]:

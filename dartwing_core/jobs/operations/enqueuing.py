@@ -12,14 +12,12 @@ from frappe.model.document import Document
 from frappe.utils.background_jobs import get_queues_timeout
 
 from .. import engine
-from ..access import standing, tenancy, visibility
+from ..access import visibility
 from ..errors import InvalidJobError
 from ..lib import config
 from ..submit import submission
 from ..submit.request import Request
 from ..types import functions
-
-LONGEST = 86_400
 
 
 def enqueue(
@@ -46,7 +44,7 @@ def enqueue(
 
     The job is durable, retried and visible: a Background Job of the Job Type `enqueued_function`. It exists if the
     caller's transaction commits, with or without `enqueue_after_commit`. The arguments must have a faithful JSON form.
-    `job_organization`: id or name; by default the default one, or the only one of the user or of the site.
+    `job_organization`: id or name; by default the default one, or the only one of the user.
     `queue`: its workers run the job. `timeout`: seconds; by default that of the queue. `deduplicate`: return the
     unfinished job with this `job_id` and function, if there is one. `at_front`: as urgent. `job_name`: the job's title.
     `now`, and `is_async=False`: call the function at once, in this process. `event` is ignored.
@@ -94,23 +92,10 @@ def _check_arguments(function: Callable[..., Any], path: str, arguments: Mapping
 
 
 def _only_organization() -> str:
-    """The id of the Default Organization, or of the only one that can be meant."""
+    """The id of the Default Organization, or of the only one of the user."""
     if default := config.settings().default_organization:
         return default
-    viewer = visibility.viewer()
-    found = viewer.reach.members
-    if not found and viewer.sees_everything:
-        found = _active_organizations(viewer.user)
-    if not found:
-        text = _("{0} belongs to no organization.").format(viewer.user)
-        raise InvalidJobError(f"{text} {submission.how_to_name('job_organization')}")
+    found = visibility.viewer().reach.members
     if len(found) != 1:
-        raise InvalidJobError(_("Which organization? Name it as job_organization."))
+        raise InvalidJobError(f"{_('Which organization?')} {submission.how_to_name('job_organization')}")
     return found[0]
-
-
-def _active_organizations(user: str) -> list[str]:
-    """Two of the organizations of the site, for a user who sees all. An app's adapter tells those of the user."""
-    if tenancy.is_default():
-        return frappe.get_all(tenancy.ORGANIZATION, {"status": standing.ACTIVE}, pluck="name", limit=2)
-    return tenancy.reach_of(user).members

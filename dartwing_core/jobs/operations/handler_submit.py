@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, cast, overload
-
-from frappe import _
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from ..engine import submit_job
-from ..lib.texts import as_sentence, describe_unknown
 from ..run.context import JobContext
 from ..types import handlers
 from ..types.declaration import Options
 from ..types.handlers import Handler
-from ..types.parameters import declares, parameters_of
+from ..types.parameters import declared_by, parameters_of
 from . import batches
 
 if TYPE_CHECKING:
@@ -41,25 +37,8 @@ if TYPE_CHECKING:
         def __call__(self, context: JobContext, *arguments: P.args, **named: P.kwargs) -> R:
             """Run it, as the engine does."""
 
-        def with_options(self, **options: Unpack[SubmitOptions]) -> Submitter[P]:
+        def with_options(self, **options: Any) -> Submitter[P]:
             """This handler with further arguments of `submit_job`: `send.with_options(priority="High").submit(…)`."""
-
-
-class SubmitOptions(TypedDict, total=False):
-    """Arguments of `submit_job` beside type, organization and parameters."""
-
-    priority: str
-    depends_on: str | Sequence[str]
-    available_at: datetime | timedelta | str | float
-    dedup_key: str
-    on_duplicate: str
-    on_parent_failure: str
-    deduplication: str
-    timeout: int
-    max_retries: int
-    title: str
-    reference: Any
-    tags: Collection[str]
 
 
 @overload
@@ -123,10 +102,10 @@ class TypeSubmitter:
 
         By name, it is a parameter if the handler declares one called `organization`.
         """
-        organization: str | None = None
+        organization, declared = None, declared_by(self._function)
         if arguments:
             organization, *arguments = arguments  # type: ignore[assignment]
-        elif not declares(self._function, "organization"):
+        elif not declared or "organization" not in declared.known:
             organization = named.pop("organization", None)
         return submit_job(self._type_name, organization, self._parameters(arguments, named), **self._options)
 
@@ -134,12 +113,9 @@ class TypeSubmitter:
         """A job with these parameters, to be submitted with others."""
         return batches.job(self._type_name, self._parameters(arguments, named), **self._options)
 
-    def with_options(self, **options: Unpack[SubmitOptions]) -> TypeSubmitter:
-        """A submitter with further arguments of `submit_job`. Raises TypeError for an unknown one."""
-        if unknown := sorted(options.keys() - SubmitOptions.__annotations__.keys()):
-            wrong = describe_unknown(unknown, SubmitOptions.__annotations__)
-            raise TypeError(as_sentence(_("with_options: option {0}").format(wrong)))
-        return TypeSubmitter(self._function, self._type_name, {**self._options, **cast(dict[str, Any], options)})
+    def with_options(self, **options: Any) -> TypeSubmitter:
+        """A submitter with further arguments of `submit_job`, which checks them at the submit."""
+        return TypeSubmitter(self._function, self._type_name, {**self._options, **options})
 
     def _parameters(self, arguments: Sequence[Any], named: Mapping[str, Any]) -> Mapping[str, Any]:
         return parameters_of(self._function, arguments, named)

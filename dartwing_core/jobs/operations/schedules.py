@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import frappe
 from frappe import _
-from frappe.utils import get_system_timezone
 
-from .. import engine
 from ..access import content, visibility
 from ..errors import ScheduleNotFoundError
 from ..job import history, record
@@ -21,8 +20,9 @@ from ..schedules import recurrence, schedule_form, schedule_runs, schedule_store
 from ..schedules.recurrence import Recurrence
 from ..schedules.schedule_store import ScheduleRow
 from ..status import JobStatus
-from ..submit import given_parameters, quota, submission
-from ..submit.after_commit import undone_on_error
+from ..submit import quota, submission
+from ..submit.after_commit import after_commit, undone_on_error
+from ..types import handlers
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -52,8 +52,8 @@ def get_schedule(schedule_id: str) -> dict[str, Any]:
     found, now = visible_schedule(schedule_id), clock.now_epoch()
     return {
         **_public([found])[0],
-        "parameters": given_parameters.shown(found["job_type"], schedule_form.parameters_of(found)),
-        "next_runs": _next_runs(schedule_form.recurrence_of(found, now), now) if found["enabled"] else [],
+        "parameters": handlers.shown_parameters(found["job_type"], schedule_form.parameters_of(found)),
+        "next_runs": _next_runs(recurrence.parse(found, now), now) if found["enabled"] else [],
     }
 
 
@@ -65,8 +65,9 @@ def preview_schedule(
     time_zone: str | None = None,
 ) -> list[str]:
     """The next due times of a schedule with these fields, if it was saved now. Raises InvalidJobError for bad ones."""
-    now, zone = clock.now_epoch(), time_zone or get_system_timezone()
-    return _next_runs(recurrence.parse(frequency, cron, every, every_unit, zone, now, now), now)
+    now = clock.now_epoch()
+    timing = {"frequency": frequency, "cron": cron, "every": every, "every_unit": every_unit, "time_zone": time_zone}
+    return _next_runs(recurrence.parse({**timing, "anchor_epoch": now}, now), now)
 
 
 def run_schedule_now(schedule_id: str) -> Document:
@@ -86,7 +87,7 @@ def run_schedule_now(schedule_id: str) -> Document:
     with undone_on_error(SAVEPOINT):
         record.insert([item.row])
         history.write([history.event_of(item.row, status, status, text, user)])
-    engine.wake_after_commit([item])
+    after_commit().wake_for([item.row] if item.may_start else [])
     return submission.as_new_document(item.row)
 
 
@@ -102,7 +103,7 @@ def visible_schedule(schedule_id: Any) -> ScheduleRow:
 
 
 def _next_runs(found: Recurrence, now: float) -> list[str]:
-    return [datetime.fromtimestamp(moment, found.zone).isoformat() for moment in found.following(now, NEXT)]
+    return [datetime.fromtimestamp(moment, found.zone).isoformat() for moment in islice(found.after(now), NEXT)]
 
 
 def _public(rows: Sequence[ScheduleRow]) -> list[dict[str, Any]]:

@@ -14,10 +14,11 @@ from ..errors import JobNotFoundError
 from ..job import batch_store, job_files
 from ..job.job_files import StoredFile
 from ..lib import canonical, config
+from ..lib.row_types import changed
 from ..lib.sealing import SealError
 from ..lib.texts import cut
 from ..status import FINISHED, JobStatus
-from ..submit import given_parameters
+from ..types import handlers
 from . import jobs, pages, visible_jobs
 
 ATTEMPTS = 50
@@ -35,60 +36,43 @@ def get_job_details(job_id: str) -> dict[str, Any]:
     administrators, names of workers for System Managers. Raises JobNotFoundError for a missing or invisible job.
     """
     shown = jobs.get_job_status(job_id)
-    job = visible_jobs.visible_job(
-        job_id, "name", "owner_user", "organization", "input_parameters", "callback_of", "queue"
-    )
-    children, events = _children(job["name"]), jobs.events_of(job["name"], shown["cancel_reason"])
+    job = visible_jobs.visible_job(job_id, "name", "input_parameters", "callback_of", "queue")
+    children = _children(job["name"])
     return {
         **shown,
         "queue": job["queue"],
         "callback_of": job["callback_of"],
-        "parameters": given_parameters.shown(shown["job_type"], canonical.load(job["input_parameters"])),
+        "parameters": handlers.shown_parameters(shown["job_type"], canonical.load(job["input_parameters"])),
         "files": [] if shown["result_is_hidden"] else _files(job["name"]),
-        "attempts": _attempts(shown, events),
+        "attempts": _attempts(shown),
         "relatives": {
             "parents": _named(shown["parents"]),
             "children": children[:CHILDREN],
             "has_more_children": len(children) > CHILDREN,
         },
         "batch": _batch(shown["parent_batch"]),
-        "history": events,
+        "history": jobs.events_of(job["name"], shown["cancel_reason"]),
         "can_edit": shown["can_retry"] and visibility.may_edit(shown["owner_user"], frappe.session.user),
         "can_delete": JobStatus(shown["status"]) in FINISHED and frappe.has_permission(config.JOB, "delete"),
     }
 
 
-def _attempts(job: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The latest attempts. A running job's has no row in its first seconds; the job's events tell of its start."""
+def _attempts(job: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The latest attempts. That of a running job has a row after its first seconds."""
     hidden = {"worker"} if not visibility.viewer().sees_everything else set()
     hidden |= {"traceback"} if not content.may_see_tracebacks() else set()
     if job["result_is_hidden"] and job["status"] == JobStatus.COMPLETED:  # as in lists: then the rows are hidden whole
         hidden.add("log_lines")
-    fields = [field for field in _ATTEMPT_FIELDS if field not in hidden]
     run = frappe.qb.DocType(config.RUN)
-    query = frappe.qb.from_(run).select(*(run[column] for column in content.columns(fields)))
-    query = query.where(run.background_job == job["job_id"])
-    newest = query.orderby(run.attempt, order=Order.desc).limit(ATTEMPTS).run(as_dict=True)
-    found = [content.shown(row) for row in newest]
-    kept = None  # it is noted on the last attempt of a series
-    for row in found:
-        row["input_parameters"] = kept = row["input_parameters"] or kept
-    rows = {row["attempt"]: _shown({**dict.fromkeys(hidden), **row}) for row in reversed(found)}
-    if job["status"] == JobStatus.RUNNING:
-        begun = _shown(dict.fromkeys(_ATTEMPT_FIELDS)) | rows.get(job["attempt"], {})
-        rows[job["attempt"]] = begun | {
-            "attempt": job["attempt"],
-            "started_at": begun["started_at"] or job["started_at"],
-            "worker": begun["worker"] or next((event["worker"] for event in reversed(events) if event["worker"]), None),
-            "outcome": str(JobStatus.RUNNING),
-        }
-    return list(rows.values())
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """The columns of an attempt, with its log as a list of lines, each with `logged_at`, `level` and `text`."""
-    log, parameters = canonical.load(row.pop("log_lines")) or [], canonical.load(row.pop("input_parameters"))
-    return {**pages.public(row), "log": log, "parameters": parameters}
+    query = frappe.qb.from_(run).select(*(run[column] for column in content.columns(_ATTEMPT_FIELDS)))
+    query = query.where(run.background_job == job["job_id"]).orderby(run.attempt, order=Order.desc).limit(ATTEMPTS)
+    attempts, kept = [], None
+    for row in query.run(as_dict=True):
+        attempt = pages.public(changed(content.shown(row), dict.fromkeys(hidden)))
+        kept = attempt.pop("input_parameters") or kept  # they are noted on the last attempt of a series
+        attempt |= {"log": canonical.load(attempt.pop("log_lines")) or [], "parameters": canonical.load(kept)}
+        attempts.append(attempt)
+    return attempts[::-1]
 
 
 def _named(names: Sequence[str]) -> list[dict[str, Any]]:
@@ -134,9 +118,7 @@ def _files(job_id: str) -> list[dict[str, Any]]:
         return []
     return [
         {
-            "name": file["name"],
-            "size": file["size"],
-            "type": file["type"],
+            **{key: value for key, value in file.items() if key != "path"},
             "file_url": job_files.address_of(job_id, file["name"]),
         }
         for file in files
@@ -149,7 +131,7 @@ def visible_file(job_id: Any, name: str) -> StoredFile:
     Raises JobNotFoundError for a missing or invisible job, and alike for a missing and a hidden file.
     """
     viewer = visibility.viewer()
-    job = visible_jobs.visible_job(job_id, "name", *visibility.DECIDING_FIELDS, looking=viewer)
+    job = visible_jobs.visible_job(job_id, "name", looking=viewer)
     files = job_files.files_of(job["name"]) if viewer.can_see_result(job) else []
     for file in files:
         if file["name"] == name and (job_files.folder() / file["path"]).is_file():

@@ -8,13 +8,11 @@ from typing import Any, cast
 from urllib.parse import quote
 
 import frappe
-from frappe import _
 from pypika import Order
 from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion
 
 from ..access import content, visibility
-from ..errors import InvalidJobError
 from ..job import dependencies, history, job_files, labels, runs, waiting
 from ..job.job_rows import JobRow
 from ..job.runs import ProgressColumns, RunRow
@@ -92,7 +90,7 @@ def list_jobs(
     filters = {"status": status, "job_type": job_type, "priority": priority, "owner_user": owner_user}
     condition = pages.narrowed(condition, job, **filters, parent_batch=batch)
     if schedule:
-        condition &= job.schedule_run.like(schedule_store.run_pattern(schedule))
+        condition &= job.schedule_run.like(f"{schedule}@%")
     if from_date:
         condition &= job.creation >= pages.moment(from_date, "from_date")
     if to_date:
@@ -110,10 +108,14 @@ def list_jobs(
 
 def _tagged(condition: Criterion, job: Table, tag: str) -> Criterion:
     """Only jobs with this tag, among the newest MAX_TOTAL: no index finds tags."""
-    newest = frappe.qb.from_(job).select(job.name, job.job_tags).where(condition)
-    newest = newest.orderby(job.creation, order=Order.desc).orderby(job.name, order=Order.desc).limit(pages.MAX_TOTAL)
-    found = newest.as_("newest_jobs")
+    found = _newest(condition, job, "job_tags")
     return condition & job.name.isin(frappe.qb.from_(found).select(found.name).where(labels.has_tag(found, tag)))
+
+
+def _newest(condition: Criterion, job: Table, column: str) -> QueryBuilder:
+    """Name and one column of the newest MAX_TOTAL jobs."""
+    query = frappe.qb.from_(job).select(job.name, job[column]).where(condition).limit(pages.MAX_TOTAL)
+    return query.orderby(job.creation, order=Order.desc).orderby(job.name, order=Order.desc).as_("newest")
 
 
 def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -121,14 +123,13 @@ def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
 
     Leaves out jobs that do not run or that the user may not see, and all beyond MAX_ASKED.
     """
-    if not isinstance(job_ids, list | tuple) or not all(isinstance(name, str) for name in job_ids[:MAX_ASKED]):
-        raise InvalidJobError(_("{0} must be a list of job ids.").format("job_ids"))
-    names = visible_jobs.visible_names(job_ids[:MAX_ASKED])
+    names = [str(name) for name in job_ids[:MAX_ASKED]]
     if not names:
         return {}
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.name, job.attempt, job.progress, job.progress_message)
-    rows = query.where(job.name.isin(names) & (job.status == str(JobStatus.RUNNING))).run(as_dict=True)
+    query = query.where(visibility.viewer().can_see_condition(job) & job.name.isin(names))
+    rows = query.where(job.status == str(JobStatus.RUNNING)).run(as_dict=True)
     live = runs.live_progress(rows)
     return {row["name"]: {"attempt": row["attempt"], **_progress(row, live.get(row["name"]))} for row in rows}
 
@@ -140,14 +141,11 @@ def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offse
     """
     job, row = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("row")
     column, direction = order
-    names = frappe.qb.from_(job).select(job.name).where(condition)
-    if column == "creation":
-        names = names.orderby(job.creation, order=direction).orderby(job.name, order=direction)
-    else:
-        newest = names.select(job[column]).orderby(job.creation, order=Order.desc).orderby(job.name, order=Order.desc)
-        found = newest.limit(pages.MAX_TOTAL).as_("newest")
-        names = frappe.qb.from_(found).select(found.name)
-        names = names.orderby(found[column], order=direction).orderby(found.name, order=direction)
+    found = job if column == "creation" else _newest(condition, job, column)
+    names = frappe.qb.from_(found).select(found.name).orderby(found[column], order=direction)
+    names = names.orderby(found.name, order=direction)
+    if found is job:
+        names = names.where(condition)
     page = names.limit(limit).offset(offset).as_("page")
     query = frappe.qb.from_(page).join(row).on(row.name == page.name)
     query = query.select(*(row[column] for column in content.columns([*_LIST_FIELDS, *_INNER_FIELDS])))
@@ -156,7 +154,7 @@ def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offse
 
 def get_job_history(job_id: str) -> dict[str, Any]:
     """Every status change of a job, oldest first: `{job_id, history}`."""
-    job = visible_jobs.visible_job(job_id, "name", "owner_user", "organization", "cancel_reason")
+    job = visible_jobs.visible_job(job_id, "name", "cancel_reason")
     return {"job_id": job["name"], "history": events_of(job["name"], job["cancel_reason"])}
 
 

@@ -7,10 +7,9 @@ from typing import Any, TypeVar
 
 import frappe
 from frappe import _
-from frappe.model.document import Document
 
 from ..access import content
-from ..access.visibility import Viewer, viewer
+from ..access.visibility import DECIDING_FIELDS, Viewer, viewer
 from ..errors import InvalidTransitionError, JobChangedError, JobNotFoundError
 from ..job import find
 from ..job.job_rows import JobRow
@@ -30,10 +29,8 @@ def visible_job(job_id: Any, *fields: str, looking: Viewer | None = None) -> Job
 
     Raises JobNotFoundError, alike for a missing and an invisible job.
     """
-    fields = (*fields, "job_type") if fields and "job_type" not in fields else fields
-    if isinstance(job_id, Document) and job_id.doctype == config.JOB:  # as a submit returns it
-        job_id = job_id.name
-    job = find.load_sealed(job_id, *fields) if isinstance(job_id, str) and job_id else None
+    asked = dict.fromkeys((*fields, *DECIDING_FIELDS)) if fields else ()
+    job = find.load_sealed(job_id, *asked) if isinstance(job_id, str) and job_id else None
     looking = looking or viewer()
     if not job or not looking.can_see_job(job):
         raise not_found(job_id)

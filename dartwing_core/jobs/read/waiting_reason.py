@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
-from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 import frappe
@@ -20,45 +19,34 @@ from frappe.utils import formatdate, get_system_timezone
 from ..access import tenancy
 from ..access.standing import STOPPED_STATES, Limits
 from ..job import circuits
+from ..job.job_rows import JobRow
 from ..lib import clock, config
-from ..lib.row_types import fields_of
 from ..line import pauses, queue_view
 from ..rq import doorbells, leader, redis_queue
 from ..status import WAITING, JobStatus, LinePlace
 
-
-class Job(TypedDict):
-    """The columns of Background Job for the words."""
-
-    name: str
-    status: str
-    organization: str
-    job_type: str
-    queue: str
-    priority: str
-    waits_for: str | None
-    in_line: int
-    due_epoch: float
-    retry_count: int
-    max_retries: int
-
-
-FIELDS = fields_of(Job)
+FIELDS = (
+    *("name", "status", "organization", "job_type", "queue", "waits_for", "in_line", "due_epoch"),
+    *("retry_count", "max_retries"),
+)
+"""The columns of Background Job for the words."""
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 
-def of_job(job: Job) -> str | None:
+def of_job(job: JobRow) -> str | None:
     """The reason why this job is not running. None if it is running or has ended for good."""
     return of_jobs([job]).get(job["name"])
 
 
-def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
+def of_jobs(jobs: Iterable[JobRow]) -> dict[str, str]:
     """The reasons of many jobs, by name. Leaves out jobs that wait for nothing."""
     now = clock.now_epoch()
     reasons: dict[str, str] = {}
-    due: list[Job] = []
+    due: list[JobRow] = []
     for job in jobs:
-        if job["status"] == str(JobStatus.QUEUED) or job["status"] in WAITING:
+        if _is_queued(job):
+            due.append(job)
+        elif job["status"] in WAITING:
             if reason := _until(job, now):
                 reasons[job["name"]] = reason
             else:
@@ -66,10 +54,12 @@ def of_jobs(jobs: Iterable[Job]) -> dict[str, str]:
     return reasons | _due(due, now)
 
 
-def _until(job: Job, now: float) -> str | None:
+def _is_queued(job: JobRow) -> bool:
+    return job["status"] == str(JobStatus.QUEUED)
+
+
+def _until(job: JobRow, now: float) -> str | None:
     """The reason of a job that waits for another job or for its time."""
-    if job["status"] == str(JobStatus.QUEUED):
-        return None
     if job["waits_for"]:
         return _("Waits for {0}.").format(job["waits_for"])
     due = job["due_epoch"] or 0
@@ -83,44 +73,39 @@ def _until(job: Job, now: float) -> str | None:
     return words.format(moment, distance, (job["retry_count"] or 0) + 1, (job["max_retries"] or 0) + 1)
 
 
-def _due(jobs: list[Job], now: float) -> dict[str, str]:
+def _due(jobs: list[JobRow], now: float) -> dict[str, str]:
     """The reasons of due jobs: what keeps them from starting, else the worker or the sweep for which they wait."""
     if not jobs:
         return {}
     limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
     open_circuits = _circuits(jobs)
     reasons: dict[str, str] = {}
-    in_line: list[Job] = []
+    free: list[JobRow] = []
     for job in jobs:
         circuit = open_circuits.get((job["organization"], job["job_type"]))
         if reason := _stopped(job, limits_of[job["organization"]]) or _circuit(circuit, now):
             reasons[job["name"]] = reason
-        elif job["status"] == str(JobStatus.QUEUED):
-            in_line.append(job)
-    queues = sorted({job["queue"] for job in in_line})
+        else:
+            free.append(job)
+    queues = sorted({job["queue"] for job in free if _is_queued(job)})
     workers = (redis_queue.if_there(lambda: doorbells.workers(queues)) or {}) if queues else {}
-    reasons |= {job["name"]: _turn(job, limits_of[job["organization"]], workers) for job in in_line}
-    if len(reasons) < len(jobs):
-        soon = _not_swept(now) or _("Due, starts within seconds.")
-        reasons = {job["name"]: reasons.get(job["name"], soon) for job in jobs}
+    soon = "" if all(map(_is_queued, free)) else _soon(now)
+    for job in free:
+        reasons[job["name"]] = _turn(job, limits_of[job["organization"]], workers) if _is_queued(job) else soon
     return reasons
 
 
-def _not_swept(now: float) -> str | None:
-    """The reason that keeps due jobs out of the line. None if the site is swept."""
-    asked = redis_queue.if_there(lambda: (leader.looked_at(),))
-    if asked is None:
-        return _("Due. The queue can't be reached at the moment.")
-    (looked_at,) = asked
+def _soon(now: float) -> str:
+    """The reason of due jobs that the next sweep puts into the line."""
+    looked_at = redis_queue.if_there(lambda: leader.looked_at() or 0.0)
     if looked_at is None:
-        return _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen.")
+        return _("Due. The queue can't be reached at the moment.")
     if now - looked_at < leader.SILENCE:
-        return None
-    words = _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen since {0}.")
-    return words.format(clock_time(looked_at, now))
+        return _("Due, starts within seconds.")
+    return _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen.")
 
 
-def _circuits(jobs: list[Job]) -> dict[circuits.Pair, circuits.Circuit]:
+def _circuits(jobs: list[JobRow]) -> dict[circuits.Pair, circuits.Circuit]:
     """The jobs' circuits that are not closed. One statement, if a type has a circuit breaker."""
     guarded = {name for name in {job["job_type"] for job in jobs} if circuits.has_breaker(config.job_type(name))}
     return circuits.of_types(guarded, {job["organization"] for job in jobs}) if guarded else {}
@@ -136,7 +121,7 @@ def _circuit(circuit: circuits.Circuit | None, now: float) -> str | None:
     )
 
 
-def _stopped(job: Job, limits: Limits) -> str | None:
+def _stopped(job: JobRow, limits: Limits) -> str | None:
     """The reason that keeps the job from starting, however many workers are free."""
     pause = pauses.pause_in_force(job["queue"])
     if pause == pauses.MAINTENANCE:
@@ -156,7 +141,7 @@ def _stopped(job: Job, limits: Limits) -> str | None:
     return None
 
 
-def _turn(job: Job, limits: Limits, workers: Mapping[str, int]) -> str:
+def _turn(job: JobRow, limits: Limits, workers: Mapping[str, int]) -> str:
     """The reason of a job that needs a free worker, with the caps that may apply.
 
     `workers`: how many serve each queue. Empty while Redis is away.
@@ -198,6 +183,4 @@ def time_until(epoch: float, now: float) -> str:
 
 def zone() -> ZoneInfo:
     """The user's time zone, else the site's, as Desk does it."""
-    user = frappe.session.user
-    name = frappe.get_cached_value("User", user, "time_zone") if user != "Guest" else None
-    return ZoneInfo(name or get_system_timezone())
+    return ZoneInfo(frappe.get_cached_value("User", frappe.session.user, "time_zone") or get_system_timezone())

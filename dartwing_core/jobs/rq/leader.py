@@ -1,8 +1,7 @@
 """Decides which process sweeps a site: one at a time, so that many cost no more than one.
 
-The leader checks the site again and again: `bench schedule`, the agent, or a busy worker. Without a leader, submitters
-and workers that settle sweep in passing. The next sweep reads here where the last one stopped in a long list. It is all
-in Redis and may be lost: two sweeps at once are harmless.
+The leader checks the site again and again: `bench schedule`, the agent, or a busy worker. Without a leader, workers
+that settle sweep in passing. It is all in Redis and may be lost: two sweeps at once are harmless.
 """
 
 from __future__ import annotations
@@ -11,18 +10,17 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any
 
 from redis.exceptions import LockError
 from redis.lock import Lock
 
-from ..lib import best_effort, clock
+from ..lib import clock
 from . import redis_queue
 
 LEASE = 5.0
 """Seconds after the leader's last check until another process may lead."""
-BY_WORKERS, BY_SUBMITTERS = 2, 5
+IN_PASSING = 2
 """Seconds between two sweeps in passing. A retry may be due soon after the sweep that follows its settle."""
 SILENCE = 30
 """A site that was not checked for so many seconds counts as not swept."""
@@ -39,11 +37,11 @@ class Candidate:
     def __init__(self) -> None:
         self._client, self._looked_at = redis_queue.client(), redis_queue.site_key(LOOKED_AT)
         self._lock = Lock(self._client, redis_queue.site_key(LEADER), timeout=LEASE, blocking=False, thread_local=False)
-        self._token = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
 
     def leads(self) -> bool:
         """Whether this is the leader, for another LEASE. It becomes the leader if there is none."""
-        if not self._keeps() and not self._lock.acquire(token=self._token):
+        who = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
+        if not self._keeps() and not self._lock.acquire(token=who):
             return False
         self._client.set(self._looked_at, clock.now_epoch(), ex=KEPT_SECONDS)
         return True
@@ -67,32 +65,11 @@ def record_look() -> None:
 
 def looked_at() -> float | None:
     """When this site was last checked, in seconds since 1970. None if Redis does not know."""
-    found = redis_queue.remembered(LOOKED_AT)
+    found: Any = redis_queue.client().get(redis_queue.site_key(LOOKED_AT))
     return float(found) if found else None
 
 
-def may_pass_by(seconds: int) -> bool:
-    """Whether to sweep in passing: no process leads, and none with this interval swept within so many `seconds`."""
+def may_pass_by() -> bool:
+    """Whether to sweep in passing: no process leads, and none swept a moment ago."""
     is_led = redis_queue.client().exists(redis_queue.site_key(LEADER))
-    return not is_led and redis_queue.first_in(f"{PASSER_BY}-{seconds}", seconds)
-
-
-@dataclass(slots=True)
-class Cursor:
-    """A place in a list of names that is too long for one sweep."""
-
-    after: str
-    """The last name that was read. "" for the beginning."""
-
-
-@contextlib.contextmanager
-def cursor(name: str) -> Iterator[Cursor]:
-    """The cursor of this name, as the last sweep has left it. Its place on leaving is kept.
-
-    Without Redis each sweep begins anew.
-    """
-    before = best_effort.run(lambda: redis_queue.remembered(name)) or ""
-    found = Cursor(before)
-    yield found
-    if found.after != before:
-        best_effort.run(lambda: redis_queue.remember(name, found.after))
+    return not is_led and redis_queue.first_in(PASSER_BY, IN_PASSING)

@@ -1,6 +1,6 @@
 """Redis, which may be away: clients that give up soon, notes of the site, counters, and entries for RQ.
 
-All knowledge of RQ is here, in `doorbells` and in `rq_attempts`. Entries go to Frappe's own queues and call Frappe's
+All knowledge of RQ is here and in `doorbells`. Entries go to Frappe's own queues and call Frappe's
 own `execute_job`, so that any `bench worker` runs them.
 """
 
@@ -11,13 +11,15 @@ import secrets
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import frappe
 import redis
 from frappe.utils import get_bench_id
 from frappe.utils.background_jobs import create_job_id, generate_qname, get_queues_timeout, get_redis_conn
-from rq import Callback, Queue
+from rq import Callback, Queue, Worker
+from rq.command import send_command
 from rq.job import Job, JobStatus
 
 from ..lib import ids
@@ -28,6 +30,7 @@ FAILURE_TTL = 24 * 3600
 CONNECT_TIMEOUT = 0.5
 ANSWER_TIMEOUT = 2.0
 AWAY_SECONDS = 2.0
+STOP_SECONDS = 5
 T = TypeVar("T")
 
 # Read and count in one step: no two requests get one last place, and a refused request takes none.
@@ -43,32 +46,19 @@ return 0
 # Whether Redis is there ----------------------------------------------------------------------------------------------
 
 
-class Availability:
-    """Whether a Redis is there, as far as this process knows."""
-
-    def __init__(self) -> None:
-        self.away_until = 0.0
-        """This process does not call the Redis before this time, as `time.monotonic()`."""
-
-    def if_there(self, ask: Callable[[], T]) -> T | None:
-        """The result of `ask`, or None if the Redis is not there, or was not within the last AWAY_SECONDS."""
-        if time.monotonic() < self.away_until:
-            return None
-        try:
-            return ask()
-        except redis.exceptions.RedisError:
-            self.away_until = time.monotonic() + AWAY_SECONDS
-            return None
+availability = SimpleNamespace(away_until=0.0)
+"""Until when this process does not call the queue's Redis, as `time.monotonic()`."""
 
 
-availability, cache_availability = Availability(), Availability()
-if_there = availability.if_there
-"""Of the queue's Redis, as most calls are."""
-
-
-def answers() -> bool:
-    """Whether the queue's Redis is there. After a "no" this process waits a moment before it tries again."""
-    return bool(if_there(lambda: client().ping()))
+def if_there(ask: Callable[[], T]) -> T | None:
+    """The result of `ask`, or None if the queue's Redis is not there, or was not within the last AWAY_SECONDS."""
+    if time.monotonic() < availability.away_until:
+        return None
+    try:
+        return ask()
+    except redis.exceptions.RedisError:
+        availability.away_until = time.monotonic() + AWAY_SECONDS
+        return None
 
 
 def client() -> redis.Redis:
@@ -106,14 +96,14 @@ def first_in(name: str, seconds: int) -> bool:
     return bool(client().set(site_key(name), 1, nx=True, ex=seconds))
 
 
-def remember(name: str, value: str) -> None:
-    """Keep a note of this site for an hour. Only for values that may be lost."""
-    client().set(site_key(name), value, ex=3600)
+def keep_place(name: str, place: str) -> None:
+    """Keep for an hour how far a sweep is in a list of names that is too long for it. "": at the beginning."""
+    if_there(lambda: client().set(site_key(name), place, ex=3600))
 
 
-def remembered(name: str) -> str:
-    """The value that was last kept under this name, or ""."""
-    found: Any = client().get(site_key(name))
+def place(name: str) -> str:
+    """The place that was last kept under this name. "" without one, or without Redis."""
+    found: Any = if_there(lambda: client().get(site_key(name)))
     return (found or b"").decode()
 
 
@@ -121,16 +111,13 @@ def count_within(name: str, amount: int, limit: int, seconds: int) -> int:
     """Count `amount` under this name, and return 0. Beyond `limit`, count nothing and return the seconds to wait.
 
     The window of so many seconds begins with the first counted one. The counters are in the cache's Redis: nothing is
-    counted or refused while it is away or hangs.
+    counted or refused while it is away.
     """
-    conf, key = frappe.conf, frappe.cache.make_key(f"dartwing_core:limit:{name}")
-
-    def count() -> Any:
-        # Frappe's own client waits for an answer as long as Redis hangs.
-        cache = frappe.cache if conf.get("redis_cache_sentinel_enabled") else client_of(conf.redis_cache)
-        return cache.eval(_COUNT_WITHIN, 1, key, amount, limit, seconds)
-
-    return int(cache_availability.if_there(count) or 0)
+    key = frappe.cache.make_key(f"dartwing_core:limit:{name}")
+    try:
+        return int(frappe.cache.eval(_COUNT_WITHIN, 1, key, amount, limit, seconds))
+    except redis.exceptions.RedisError:
+        return 0
 
 
 # Queues and entries --------------------------------------------------------------------------------------------------
@@ -149,6 +136,11 @@ def name_in_redis(queue: str) -> str:
 def list_key(queue: str) -> str:
     """Redis's key of the list of a queue's entries."""
     return Queue.redis_queue_namespace_prefix + name_in_redis(queue)
+
+
+def entry_prefix() -> str:
+    """How RQ's ids of this site's entries begin."""
+    return str(create_job_id("JOB-"))
 
 
 def entry(queue: str, job: RungJob, client: redis.Redis) -> Job:
@@ -175,3 +167,23 @@ def entry(queue: str, job: RungJob, client: redis.Redis) -> Job:
     )
     made.enqueued_at = made.created_at
     return made
+
+
+def stop(rq_job_id: str) -> None:
+    """Have RQ end the work-horse that runs under this entry. Does nothing if none does, or if it was just told.
+
+    Told again while it clears up, RQ's worker would end its own process group. RQ's record of the job would not do: a
+    second entry of the attempt, whose claim failed, may have removed it. Only busy workers count: an idle one may still
+    name its last entry. Raises redis.exceptions.RedisError.
+    """
+    connection = client()
+    if not first_in(f"stop-{rq_job_id}", STOP_SECONDS):
+        return
+    keys = Worker.all_keys(connection)
+    pipeline = connection.pipeline(transaction=False)
+    for key in keys:
+        pipeline.hmget(key, ["state", "current_job"])
+    for key, found in zip(keys, pipeline.execute(), strict=True):
+        if found == [b"busy", rq_job_id.encode()]:
+            name = key.removeprefix(Worker.redis_worker_namespace_prefix)
+            send_command(connection, name, "stop-job", job_id=rq_job_id)

@@ -148,7 +148,7 @@ class Attempt:
             self.context.parameters = canonical.load(self._parameters) or {}
             if job.attempt > 1:
                 self.context.state = canonical.load(runs.latest_state(job.name))
-            with self._watch, config.not_keeping():
+            with self._watch, config.keeping(False):
                 handler = handlers.resolve(job.handler)
                 hold_secrets(self.context, parameters.secrets_of(handler, self.context.parameters))
                 return self._call(handler)

@@ -5,8 +5,7 @@ progress there and reads the cancel flag. It touches neither the handler's conne
 handler code. It serves all attempts of its process, and costs one of under two seconds nothing. If the site is not
 swept, a second thread does that meanwhile (`agent.StandIn`).
 
-It issues one statement each five seconds (a quarter of a shorter lease). It issues more only while progress changes, or
-when Redis says that the attempt was asked to stop. Without Redis the next beat reads that.
+It issues one statement each five seconds (a quarter of a shorter lease), and more only while progress changes.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from ..job import events
 from ..job.runs import RunStart
 from ..lib import clock, config, sql
 from ..lib.row_types import Columns
-from ..rq import rq_attempts
 from .context import JobContext
 
 FIRST_BEAT = 2.0
@@ -140,7 +138,6 @@ class Heartbeat:
         self._clock = clock.site_clock()
         self._lease_seconds = config.settings().lease_seconds
         self._lease_interval = min(LEASE_INTERVAL, self._lease_seconds / 4)
-        self._is_asked_to_stop = rq_attempts.stop_flag(start["background_job"], start["attempt"])
         self._publisher = events.ProgressPublisher(start["background_job"], context.owner_user)
         self._began_at = time.monotonic()
         self._last_beat = 0.0
@@ -171,9 +168,7 @@ class Heartbeat:
         since = time.monotonic() - self._last_beat
         if since >= self._lease_interval or self._is_overdue():
             return True
-        if since >= PROGRESS_INTERVAL and self._shown != self._progress():
-            return True
-        return not self._context.is_canceled() and self._is_asked_to_stop()
+        return since >= PROGRESS_INTERVAL and self._shown != self._progress()
 
     def _try_beat(self) -> None:
         self._last_beat = time.monotonic()

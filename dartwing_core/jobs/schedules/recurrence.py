@@ -14,15 +14,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
 from croniter.croniter import CroniterBadDateError
 from frappe import _
+from frappe.utils import get_system_timezone
 
 from ..errors import InvalidJobError
 from ..lib.texts import cut
@@ -57,12 +59,12 @@ class Recurrence:
             return self.anchor + max(1, passed + 1) * self.interval
         return self._cron_after(epoch)
 
-    def following(self, epoch: float, number: int) -> list[float]:
-        """The next due times after this moment, so many at most."""
-        found: list[float] = []
-        while len(found) < number and (due := self.next_after(found[-1] if found else epoch)) is not None:
-            found.append(due)
-        return found
+    def after(self, epoch: float) -> Iterator[float]:
+        """The due times after this moment."""
+        due = self.next_after(epoch)
+        while due is not None:
+            yield due
+            due = self.next_after(due)
 
     def last(self, number: int, since: float, until: float) -> list[float]:
         """The last due times from `since` to `until` (both included), so many at most, in order.
@@ -72,16 +74,10 @@ class Recurrence:
         span: float = (self.interval or SHORTEST) * (number + 1)
         while True:
             start = max(since, until - span)
-            found = list(self._between(start, until))
+            found = list(takewhile(lambda due: due <= until, self.after(math.ceil(start) - 1)))
             if len(found) > number or start == since:
                 return found[-number:]
             span *= 4
-
-    def _between(self, start: float, until: float) -> Iterator[float]:
-        due = self.next_after(math.ceil(start) - 1)
-        while due is not None and due <= until:
-            yield due
-            due = self.next_after(due)
 
     def _cron_after(self, epoch: float) -> float | None:
         wall = self._wall(epoch)
@@ -120,16 +116,16 @@ class Recurrence:
         return before != after
 
 
-def parse(
-    frequency: Any, cron: Any, every: Any, every_unit: Any, time_zone: Any, anchor: float, now: float
-) -> Recurrence:
+def parse(schedule: Mapping[str, Any], now: float) -> Recurrence:
     """The recurrence of a schedule's fields. Raises InvalidJobError with the reason for invalid ones."""
-    zone = _zone(time_zone)
-    if frequency == INTERVAL:
-        return Recurrence(zone, interval=_interval(every, every_unit), anchor=math.floor(anchor))
-    if frequency != CRON:
-        raise InvalidJobError(_("Unknown frequency: {0}. Use one of: {1}.").format(cut(frequency), "Cron, Interval"))
-    recurrence = Recurrence(zone, cron=_checked_cron(cron))
+    zone = _zone(schedule["time_zone"] or get_system_timezone())
+    if schedule["frequency"] == INTERVAL:
+        interval = _interval(schedule["every"], schedule["every_unit"])
+        return Recurrence(zone, interval=interval, anchor=math.floor(schedule["anchor_epoch"] or 0))
+    if schedule["frequency"] != CRON:
+        text = _("Unknown frequency: {0}. Use one of: {1}.")
+        raise InvalidJobError(text.format(cut(schedule["frequency"]), f"{CRON}, {INTERVAL}"))
+    recurrence = Recurrence(zone, cron=_checked_cron(schedule["cron"]))
     if recurrence.next_after(now) is None:
         raise InvalidJobError(_("The cron expression {0} means a time that never comes.").format(cut(recurrence.cron)))
     return recurrence
@@ -146,8 +142,7 @@ def _zone(name: Any) -> ZoneInfo:
 
 def _interval(every: Any, unit: Any) -> int:
     try:
-        number = int(every)
-        seconds = number * UNITS[unit]
+        seconds = int(every) * UNITS[unit]
     except (TypeError, ValueError, KeyError, OverflowError):
         raise InvalidJobError(_("The interval must be a whole number of minutes, hours or days.")) from None
     if not SHORTEST <= seconds <= LONGEST:
@@ -157,20 +152,15 @@ def _interval(every: Any, unit: Any) -> int:
 
 def _checked_cron(text: Any) -> str:
     cron = " ".join(str(text or "").split())
-    if not cron:
-        raise InvalidJobError(_("A cron expression is missing."))
     if len(cron) > LONGEST_CRON:
         raise InvalidJobError(_("A cron expression has at most {0} characters.").format(LONGEST_CRON))
     if NOT_FIXED.search(cron):
         raise InvalidJobError(_("The cron expression {0} has a random field (H or R).").format(cut(cron)))
-    if not cron.startswith("@") and len(cron.split()) != FIELDS:  # as in @daily
+    try:
+        fields = croniter.expand(cron)[0]
+    except Exception:  # of many kinds, by croniter's release
+        fields = []
+    if len(fields) != FIELDS:
         text = _("{0} is no cron expression. One has five fields: minute, hour, day, month, weekday.")
         raise InvalidJobError(text.format(cut(cron)))
-    try:
-        croniter.expand(cron)
-    except Exception as error:  # of many kinds, by croniter's release
-        reason = str(error)
-        if not reason or "\n" in reason:  # a stack trace, with paths of the server
-            raise InvalidJobError(_("{0} is no cron expression.").format(cut(cron))) from None
-        raise InvalidJobError(_("{0} is no cron expression: {1}").format(cut(cron), cut(reason))) from None
     return cron

@@ -12,10 +12,11 @@ from frappe import _
 from frappe.utils import cint, get_system_timezone
 
 from ..access import content, visibility
-from ..errors import InvalidJobError, UnknownHandlerError
+from ..errors import InvalidJobError
 from ..lib import canonical, clock, sealing, secret_values
-from ..submit import given_parameters, submission
+from ..submit import submission
 from ..submit.request import Prepared, Request
+from ..types import handlers
 from . import recurrence, schedule_store
 from .recurrence import Recurrence
 from .schedule_store import ScheduleRow
@@ -37,11 +38,12 @@ def check(schedule: Document) -> None:
         _fill_in(schedule)
         now = clock.now_epoch()
         _keep_state(schedule)
+        before = schedule.get_doc_before_save()
+        are_lost = before and sealing.is_sealed(before.parameters) and before.parameters == schedule.parameters
+        if not are_lost:  # else nobody can read them: see `JobSchedule`
+            _seal(schedule)
         _set_owner(schedule)
-        _check_new_owner(schedule)
-        columns = schedule.as_dict()
-        columns["anchor_epoch"] = now
-        found = recurrence_of(columns, now)
+        found = recurrence.parse({**schedule.as_dict(), "anchor_epoch": now}, now)
         if schedule.enabled:
             check_work(schedule.as_dict())
         _set_next(schedule, found, now)
@@ -50,19 +52,6 @@ def check(schedule: Document) -> None:
     if failure:  # out here, without the variables of what has refused it
         schedule.parameters = given.get_secret_value()  # the caller may mend the rest, and save it again
         frappe.throw(html.escape(str(failure), quote=False), type(failure))  # Desk shows HTML, others a text
-
-
-def recurrence_of(schedule: ScheduleRow, now: float) -> Recurrence:
-    """The recurrence of a schedule with these columns. Raises InvalidJobError if they make no sense."""
-    return recurrence.parse(
-        schedule["frequency"],
-        schedule["cron"],
-        schedule["every"],
-        schedule["every_unit"],
-        schedule["time_zone"] or get_system_timezone(),
-        schedule["anchor_epoch"] or 0,
-        now,
-    )
 
 
 def check_work(schedule: ScheduleRow) -> Prepared:
@@ -75,23 +64,21 @@ def check_work(schedule: ScheduleRow) -> Prepared:
         raise frappe.PermissionError(_("The owner of this schedule, {0}, is disabled or deleted.").format(owner))
     parameters = parameters_of(schedule)
     if parameters:
-        parameters = secret_values.opened(parameters, given_parameters.secrets_of(schedule["job_type"]))
+        parameters = secret_values.opened(parameters, handlers.secrets_of(schedule["job_type"]))
     request = Request(schedule["job_type"], schedule["organization"], parameters, schedule["priority"] or None)
     return submission.prepare_all([request], owner)[0]
 
 
-def parameters_of(schedule: ScheduleRow) -> Any:
-    """The parameters as a dict. Raises InvalidJobError if they are none, SealError if they can't be opened."""
+def parameters_of(schedule: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters. Raises InvalidJobError if they are no JSON object, SealError if they can't be opened."""
     text = content.opened_schedule(schedule["name"], schedule["parameters"])
-    if not isinstance(text, str):
-        return text
     try:
-        found = json.loads(text) if text.strip() else None
+        found = json.loads((text or "").strip() or "null")
     except (ValueError, RecursionError):
         raise InvalidJobError(_("{0} is not valid JSON.").format(_("Parameters"))) from None
-    if found is not None and not isinstance(found, dict):
+    if not isinstance(found, dict | None):
         raise InvalidJobError(_("{0} must be an object.").format(_("Parameters")))
-    return found
+    return found or {}
 
 
 def _fill_in(schedule: Document) -> None:
@@ -100,75 +87,36 @@ def _fill_in(schedule: Document) -> None:
     schedule.time_zone = (schedule.time_zone or "").strip() or get_system_timezone()
     if not isinstance(schedule.parameters, str | None):  # from Python, or a JSON body
         schedule.parameters = canonical.storage_json(schedule.parameters, _("Parameters"))
-    before = schedule.get_doc_before_save()
-    if not before or before.parameters != schedule.parameters:
-        given_parameters.check_size(len(schedule.parameters or ""))
-    if not before or not sealing.is_sealed(before.parameters) or before.parameters != schedule.parameters:
-        _seal(schedule, parameters_of(schedule.as_dict()) or {})  # else nobody can read them: see `JobSchedule`
     schedule.catch_up_limit = cint(schedule.catch_up_limit) or DEFAULT_CATCH_UP
     if not 1 <= schedule.catch_up_limit <= MOST_CATCH_UP:
         raise InvalidJobError(_("Catch Up at Most must be between {0} and {1}.").format(1, MOST_CATCH_UP))
 
 
-def _seal(schedule: Document, parameters: Mapping[str, Any]) -> None:
-    """Encrypt the secrets among the parameters. Those of the saved schedule stay if no parameter changes.
+def _seal(schedule: Document) -> None:
+    """Encrypt the secrets among the parameters. The saved ones stay if no parameter changes.
 
     Raises UnknownHandlerError if the handler can't tell which of changed parameters are secret, and InvalidJobError
     for parameters that don't fit: a secret might stand under another name.
     """
-    before = schedule.get_doc_before_save()
+    before, given = schedule.get_doc_before_save(), parameters_of(schedule.as_dict())
     had = _saved_parameters(before) if before and before.job_type == schedule.job_type else {}
-    if before:
-        _seal_saved(before)
-    secrets: frozenset[str] = frozenset()
-    try:
-        declared = given_parameters.declared_of_type(schedule.job_type) if parameters or had else None
-        secrets = declared.secrets if declared else secrets
-    except UnknownHandlerError:
-        if not had or not secret_values.are_same(parameters, had, ()):
-            raise
-    if had and secret_values.are_same(parameters, had, secrets):
+    if had and secret_values.are_same(given, had):
         schedule.parameters = before.parameters  # the same in other words
         return
-    secret_values.check_dots(parameters, had)
-    if secrets:
-        found = given_parameters.check(parameters, declared, schedule.owner_user or "")
+    declared = handlers.declared_of_type(schedule.job_type) if given else None
+    if declared and declared.secrets:
+        found = handlers.check_parameters(given, declared, "")
         schedule.parameters = frappe.as_json(json.loads(found.text))
     else:
-        secret_values.veiled(parameters, ())  # refuses encrypted values
-
-
-def _seal_saved(before: Document) -> None:
-    """Encrypt secrets that were saved before the type declared them: the row's Version must not tell them."""
-    had = _saved_parameters(before)
-    try:
-        secrets = given_parameters.secrets_of(before.job_type) if had else ()
-    except UnknownHandlerError:
-        return
-    if any(isinstance(had.get(name), str) for name in secrets):
-        before.parameters = frappe.as_json(secret_values.sealed(secret_values.opened(had, secrets), secrets))
+        secret_values.veiled(given, ())  # refuses encrypted values
 
 
 def _saved_parameters(before: Document) -> dict[str, Any]:
-    """The parameters of the saved row. Empty if it holds no JSON, which a save may mend."""
+    """The parameters of the saved row. Empty if they can't be opened, which a save may mend."""
     try:
-        return parameters_of(before.as_dict()) or {}
+        return parameters_of(before.as_dict())
     except InvalidJobError:
         return {}
-
-
-def _check_new_owner(schedule: Document) -> None:
-    """Refuse another owner for secrets that only the owner before has given. An owner may send them elsewhere."""
-    before = schedule.get_doc_before_save()
-    if not before or before.owner_user == schedule.owner_user:
-        return
-    had, has = _saved_parameters(before), parameters_of(schedule.as_dict()) or {}
-    if has:
-        given_parameters.secrets_of(schedule.job_type)  # it raises UnknownHandlerError: who knows what is secret then?
-    for name, value in has.items():
-        if secret_values.is_sealed(value) and value == had.get(name):
-            text = _("{0}: give the secret itself. With this change the jobs of the schedule run as {1}.")
-            raise InvalidJobError(text.format(name, schedule.owner_user))
 
 
 def _keep_state(schedule: Document) -> None:
@@ -183,15 +131,20 @@ def _keep_state(schedule: Document) -> None:
 def _set_owner(schedule: Document) -> None:
     """Set the owner. Jobs run with their owner's permissions, which no other user may borrow.
 
-    The user who makes a schedule, or changes its work, is its owner. A System Manager may name another one.
+    The user who makes a schedule, or changes its work, is its owner. A System Manager may name another one. A new owner
+    may send kept secrets elsewhere. So these are refused.
     """
     user, before = frappe.session.user, schedule.get_doc_before_save()
     was = before.owner_user if before else None
     is_named = schedule.owner_user and schedule.owner_user != was
-    if is_named and visibility.sees_everything(user):
-        return
-    is_same_work = bool(before) and not _differs(schedule, before, schedule_store.WORK_FIELDS)
-    schedule.owner_user = was if is_same_work else user
+    if not (is_named and visibility.viewer(user).sees_everything):
+        is_same_work = bool(before) and not _differs(schedule, before, schedule_store.WORK_FIELDS)
+        schedule.owner_user = was if is_same_work else user
+    if before and schedule.owner_user != was and schedule.parameters == before.parameters:
+        for name, value in _saved_parameters(before).items():
+            if secret_values.is_sealed(value):
+                text = _("{0}: give the secret itself. With this change the jobs of the schedule run as {1}.")
+                raise InvalidJobError(text.format(name, schedule.owner_user))
 
 
 def _set_next(schedule: Document, found: Recurrence, now: float) -> None:

@@ -17,14 +17,14 @@ from frappe.translate import get_user_lang
 from frappe.utils import escape_html
 
 from ..access import standing, tenancy, visibility
-from ..errors import InvalidJobError, JobBusyError, RateLimitError
+from ..errors import JobBusyError, RateLimitError
 from ..job import columns, events, notices, record
 from ..lib import best_effort, clock, config, plain_text, server_errors, sql
 from ..lib.row_types import Columns
 from ..lib.sealing import SealError
 from ..submit import quota
 from ..submit.request import Prepared
-from . import schedule_form, schedule_store
+from . import recurrence, schedule_form, schedule_store
 from .recurrence import Recurrence
 from .schedule_store import ScheduleRow
 
@@ -35,7 +35,7 @@ LOOK_AGAIN = 60
 ERROR_LENGTH = 500
 SKIP, CATCH_UP = "Skip", "Catch Up"
 NOT_NOW = (RateLimitError, JobBusyError, SealError)
-REFUSED = (InvalidJobError, frappe.PermissionError, frappe.ValidationError)
+REFUSED = (frappe.PermissionError, frappe.ValidationError)
 
 
 @dataclass(slots=True)
@@ -58,27 +58,18 @@ def sweep(limit: int) -> int:
             break
         number = best_effort.run(partial(_run, name))
         if number is None:  # it must not stay the longest due, in front of all others
-            best_effort.run(partial(sql.committed, partial(_put_off, name)))
+            later = {"look_at_epoch": clock.now_epoch() + LOOK_AGAIN}
+            best_effort.run(partial(sql.committed, partial(schedule_store.update, name, later)))
         made += number or 0
     return made
 
 
 def _run(name: str) -> int:
-    messages = len(frappe.local.message_log)
     sql.commit()  # the snapshot has to be younger than the lock
-    try:
-        result = sql.committed(partial(_settle, name))
-        for action in result.after_commit:
-            best_effort.run(action)
-    finally:
-        del frappe.local.message_log[messages:]  # messages of a refusal do not concern the request that sweeps
+    result = sql.committed(partial(_settle, name))
+    for action in result.after_commit:
+        best_effort.run(action)
     return result.made
-
-
-def _put_off(name: str) -> None:
-    now = clock.now_epoch()
-    if schedule_store.lock_due(name, now):
-        schedule_store.update(name, {"look_at_epoch": now + LOOK_AGAIN})
 
 
 def _settle(name: str) -> Result:
@@ -99,14 +90,9 @@ def _settle(name: str) -> Result:
 
 
 def _make_due(result: Result, schedule: ScheduleRow, now: float) -> None:
-    try:
-        recurrence = schedule_form.recurrence_of(schedule, now)
-    except InvalidJobError as error:  # a time zone that this machine does not know
-        _refuse(result, schedule, plain_text.of_error(error))
-        result.values["look_at_epoch"] = now + LOOK_AGAIN
-        return
-    result.values = schedule_store.next_columns(recurrence.next_after(now))
-    for due in select_due_times(schedule, recurrence, now):
+    found = recurrence.parse(schedule, now)
+    result.values = schedule_store.next_columns(found.next_after(now))
+    for due in select_due_times(schedule, found, now):
         try:
             _make(result, schedule, due)
         except NOT_NOW as error:
@@ -117,10 +103,10 @@ def _make_due(result: Result, schedule: ScheduleRow, now: float) -> None:
             _refuse(result, schedule, plain_text.of_error(error))
 
 
-def select_due_times(schedule: ScheduleRow, recurrence: Recurrence, now: float) -> list[float]:
+def select_due_times(schedule: ScheduleRow, found: Recurrence, now: float) -> list[float]:
     """The passed due times that get a job, by the schedule's policy."""
     number = schedule["catch_up_limit"] if schedule["missed_runs"] == CATCH_UP else 1
-    due = recurrence.last(max(1, number), schedule["next_run_epoch"], now)
+    due = found.last(max(1, number), schedule["next_run_epoch"], now)
     is_missed = schedule["missed_runs"] == SKIP and due and due[-1] < now - ON_TIME
     return [] if is_missed else due
 

@@ -6,46 +6,14 @@ still be saved.
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, TypeAlias
 
 import frappe
 
 from ..access import content
 from ..lib import clock, config, sql
 from ..lib.dml import update_query
-from ..lib.row_types import Columns, fields_of
-
-
-class ScheduleRow(TypedDict):
-    """A schedule."""
-
-    name: str
-    title: str | None
-    organization: str
-    owner_user: str
-    job_type: str
-    priority: str | None
-    parameters: str | None
-    missed_runs: str
-    catch_up_limit: int
-    frequency: str
-    cron: str | None
-    every: int | None
-    every_unit: str | None
-    time_zone: str | None
-    enabled: int
-    next_run: datetime | None
-    last_run: datetime | None
-    last_job: str | None
-    last_error: str | None
-    last_error_at: datetime | None
-    refusals: int | None
-    next_run_epoch: float
-    look_at_epoch: float
-    anchor_epoch: float | None
-
+from ..lib.row_types import Columns
 
 WORK_FIELDS = ("job_type", "priority", "parameters")
 TIMING_FIELDS = ("frequency", "cron", "every", "every_unit", "time_zone", "enabled")
@@ -54,7 +22,13 @@ STATE_FIELDS = (
     *("refusals", "next_run_epoch", "look_at_epoch", "anchor_epoch"),
 )
 """The fields that only the engine writes."""
-COLUMNS, STATE_COLUMNS = content.columns(fields_of(ScheduleRow)), content.columns(STATE_FIELDS)
+FIELDS = (
+    *("name", "title", "organization", "owner_user", *WORK_FIELDS, *TIMING_FIELDS, "missed_runs", "catch_up_limit"),
+    *STATE_FIELDS,
+)
+COLUMNS, STATE_COLUMNS = content.columns(FIELDS), content.columns(STATE_FIELDS)
+ScheduleRow: TypeAlias = dict[str, Any]
+"""FIELDS of a schedule."""
 
 
 def due(epoch: float, limit: int) -> list[str]:
@@ -102,11 +76,6 @@ def next_columns(epoch: float | None) -> Columns:
 def run_key(name: str, which: float | str) -> str:
     """The unique key of a schedule's job: schedule and due time, or for a run by hand the job's own name."""
     return f"{name}@{which if isinstance(which, str) else int(which)}"
-
-
-def run_pattern(name: Any) -> str:
-    """The pattern for LIKE that matches the keys of all runs of a schedule."""
-    return re.sub(r"([\\%_])", r"\\\1", run_key(str(name), "")) + "%"
 
 
 def schedule_of(key: str | None) -> str | None:

@@ -26,7 +26,7 @@ from pypika.terms import Criterion
 from ..access import visibility
 from ..errors import DuplicateJobError, JobBusyError
 from ..job import find, record
-from ..job.job_rows import HolderRow, JobRow
+from ..job.job_rows import HolderRow
 from ..lib import clock, config, named_locks, sql
 from ..lib.dml import in_pieces
 from ..lib.row_types import changed, fields_of
@@ -107,7 +107,7 @@ def _holders_query(contents: Sequence[str]) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
     is_one = Criterion.any([job.active_key.like(f"{content}:%") for content in contents])
     query = frappe.qb.from_(job).select(*(job[field] for field in fields_of(HolderRow)))
-    if len(contents) == 1:
+    if len(contents) == 1:  # it may have had thousands of jobs
         return query.where(is_one).orderby(job.active_key, order=Order.desc).limit(1)
     content = Substring(job.active_key, 1, HASH_LENGTH)
     latest = frappe.qb.from_(job).select(Max(job.active_key).as_("active_key")).where(is_one).groupby(content)
@@ -190,7 +190,9 @@ def decide(prepared: Sequence[Prepared], user: str) -> dict[str, Duplicate]:
         name, content = item.row["name"], item.row["dedup_hash"]
         holder = found.get(content) if content else None
         if holder and content and not is_over(holder):
-            _unlock(content)
+            # This transaction will not insert the content: equal requests need not wait for its end.
+            after_commit().locks.remove(named_locks.lock_name(content))
+            named_locks.release_locks([named_locks.lock_name(content)])
             existing[name] = _decide(item, holder, user)
         elif content:
             item.row["active_key"] = _give(content, name, holder)
@@ -207,13 +209,6 @@ def _decide(item: Prepared, job: HolderRow, user: str) -> Duplicate:
     return Duplicate(item, job, is_replacing)
 
 
-def _unlock(content: str) -> None:
-    """Release the lock of a content that this transaction will not insert: equal requests need not wait for its end."""
-    name, locks = named_locks.lock_name(content), after_commit().locks
-    locks.remove(name)
-    named_locks.release_locks([name])
-
-
 def _duplicate_error(found: HolderRow, user: str) -> DuplicateJobError:
     """The error for a duplicate. It names the existing job only to a user who may see it."""
     if found["owner_user"] and visibility.can_see(user, found["owner_user"], found["organization"]):
@@ -226,18 +221,10 @@ def _duplicate_error(found: HolderRow, user: str) -> DuplicateJobError:
 # A retry -------------------------------------------------------------------------------------------------------------
 
 
-def reclaim_content(job: JobRow, content: str | None) -> str | None:
-    """The `active_key` for running an ended job again. Raises DuplicateJobError if a newer job holds its content."""
-    keys, refused = reclaim_contents([{"name": job["name"], "dedup_hash": content}])
-    if refused:
-        raise refused[job["name"]]
-    return keys[job["name"]]
-
-
 def reclaim_contents(
     jobs: Sequence[Mapping[str, Any]],
 ) -> tuple[dict[str, str | None], dict[str, DuplicateJobError]]:
-    """The `active_key` of several jobs by name, and the errors of those that can't have one.
+    """The `active_key` for running ended jobs again, by name, and the errors of those whose content a newer job holds.
 
     `jobs`: each with its `name` and its `dedup_hash`.
     """

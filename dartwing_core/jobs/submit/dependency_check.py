@@ -20,8 +20,6 @@ from .submission import KEY_LENGTH
 
 MAX_DEPENDENCIES = 100_000
 """Most dependencies in one submit."""
-MOST_PARENTS = 10_000
-"""Most existing jobs that one submit may name."""
 
 
 class DependencyCheck:
@@ -32,21 +30,25 @@ class DependencyCheck:
 
     def __init__(self, asked: Sequence[Prepared], after: Sequence[Collection[int]], user: str):
         self._asked = asked
-        self._keys = _keys(asked)
-        self._parents = [self._parents_of(item, after[n] if after else ()) for n, item in enumerate(asked)]
+        keys = _keys(asked)
+        self._parents: list[list[int | str]] = []
+        for number, item in enumerate(asked):
+            named = [keys.get(name, name) for name in _listed(item.request.depends_on)]
+            self._parents.append(list(dict.fromkeys([*named, *(after[number] if after else ())])))
         if sum(map(len, self._parents)) > MAX_DEPENDENCIES:
             raise InvalidJobError(_("At most {0} dependencies can be made at once.").format(MAX_DEPENDENCIES))
         existing = sorted({p for many in self._parents for p in many if isinstance(p, str)})
-        if len(existing) > MOST_PARENTS:
-            raise InvalidJobError(_("depends_on: at most {0} jobs can be named at once.").format(MOST_PARENTS))
-        self._existing = _existing(existing)
-        self._check(user)
+        fields = ["name", "status", "organization", "owner_user"]
+        rows = frappe.get_all(config.JOB, {"name": ["in", existing]}, fields) if existing else []
+        self._existing: dict[str, dict[str, Any]] = {row["name"]: row for row in rows}
+        if any(self._parents):
+            self._check(visibility.viewer(user))
 
     def connect(self, final: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
         """Write each job's parent into its row. Returns the pairs for `dependencies.insert`.
 
         `final`: the row that stands for each job: its own, an equal one's before it, or an existing job's. Raises
-        InvalidJobError if jobs wait for each other now.
+        InvalidJobError if jobs wait for each other.
         """
         items: dict[str, Prepared] = {}
         graph: dict[str, dict[str, str]] = {}
@@ -56,28 +58,23 @@ class DependencyCheck:
             found = (final[p] if isinstance(p, int) else self._existing[p] for p in parents)
             graph.setdefault(row["name"], {}).update({parent["name"]: parent["status"] for parent in found})
         graph = {name: graph[name] for name in items}
-        if len(items) < len(final):
-            _refuse_cycle(graph, {})
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            keys = {str(items[name].request.key or "?") for name in error.args[1]}
+            text = _("depends_on: these jobs would wait for each other: {0}.")
+            raise InvalidJobError(text.format(cut(", ".join(sorted(keys))))) from None
         for name, statuses in graph.items():
             _write(items[name], statuses)
         return [(name, parent) for name, statuses in graph.items() if len(statuses) > 1 for parent in statuses]
 
-    def _parents_of(self, item: Prepared, after: Collection[int]) -> list[int | str]:
-        named = [self._keys.get(name, name) for name in _listed(item.request.depends_on)]
-        return list(dict.fromkeys([*named, *after]))
-
-    def _check(self, user: str) -> None:
-        if not any(self._parents):
-            return
-        looking = visibility.viewer(user)
+    def _check(self, looking: visibility.Viewer) -> None:
         for item, parents in zip(self._asked, self._parents, strict=True):
             for parent in parents:
                 if isinstance(parent, str):
                     self._check_existing(item, parent, looking)
                 elif item.row["organization"] != self._asked[parent].row["organization"]:
                     raise InvalidJobError(_("depends_on: a job can only depend on jobs of its own organization."))
-        graph = {n: [p for p in parents if isinstance(p, int)] for n, parents in enumerate(self._parents)}
-        _refuse_cycle(graph, {number: key for key, number in self._keys.items()})
 
     def _check_existing(self, item: Prepared, name: str, looking: visibility.Viewer) -> None:
         """Check an existing parent. One message covers a job that is missing, invisible or of another organization."""
@@ -130,22 +127,3 @@ def _listed(depends_on: Any) -> list[str]:
     if not is_list or not all(isinstance(name, str) and name.strip() for name in names):
         raise InvalidJobError(_("depends_on must be the id of a job, or a list of ids."))
     return canonical.plain([*names], "depends_on")
-
-
-def _existing(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.name, job.status, job.organization, job.owner_user)
-    rows = query.where(job.name.isin(names)).run(as_dict=True) if names else []
-    return {row["name"]: row for row in rows}
-
-
-def _refuse_cycle(graph: Mapping[Any, Collection[Any]], names: Mapping[Any, str]) -> None:
-    """Raises InvalidJobError if some of the jobs wait for each other; `graph` holds the parents of each."""
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        cycle = set(error.args[1])
-        shown = cut(", ".join(sorted(names[job] for job in cycle if job in names))) or "?"
-        if len(cycle) == 1:
-            raise InvalidJobError(_("depends_on: a job can't depend on itself ({0}).").format(shown)) from None
-        raise InvalidJobError(_("depends_on: these jobs would wait for each other: {0}.").format(shown)) from None

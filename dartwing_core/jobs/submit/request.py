@@ -21,6 +21,7 @@ from ..lib.canonical import plain
 from ..lib.row_types import Columns
 from ..lib.texts import cut, describe_unknown, text_for_storage
 from ..status import LinePlace
+from ..types.parameters import Declared
 
 RAISE, RETURN, REPLACE = ON_DUPLICATE = ("raise", "return", "replace")
 MOST_TAGS, LONGEST_TAG = 10, 30
@@ -30,9 +31,9 @@ MOST_TAGS, LONGEST_TAG = 10, 30
 class Request:
     """The arguments of `submit_job`."""
 
-    job_type: str
-    organization: str
-    """Its id or name. Empty: the default one."""
+    job_type: Any = None
+    organization: Any = None
+    """Its id or name. None or empty: the default one."""
     parameters: Mapping[str, Any] | None = field(default=None, repr=False)  # it may hold secrets
     priority: str | None = None
     depends_on: str | Sequence[str] | None = None
@@ -82,8 +83,7 @@ class Prepared:
 
 
 TITLE_LENGTH = 140
-UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Control characters, and those that change the direction of the text around them."""
+IN_TITLES = (str, int, float, Decimal, date)
 PLACE = re.compile(r"\{(\w+)\}")
 """A parameter in the title that a Job Type has for its jobs: `Statement for {customer}`."""
 
@@ -91,63 +91,43 @@ PLACE = re.compile(r"\{(\w+)\}")
 def title_for(given: Any, template: str | None, parameters: Mapping[str, Any] | None) -> str | None:
     """The title that a caller gives, or that of the Job Type with parameters in it. Longer ones are cut.
 
-    Only texts, numbers and dates have a place in a title. Raises InvalidJobError for a title that is no text.
+    Only texts, numbers and dates have a place in a title.
     """
-    if given is not None and not isinstance(given, str):
-        raise InvalidJobError(_("{0} must be text.").format("title"))
     if given is None:
-        known = parameters or {}
-        given = PLACE.sub(lambda place: _in_title(known.get(place[1])), template or "")
-    return UNSEEN.sub("", " ".join(text_for_storage(given).split()))[:TITLE_LENGTH].strip() or None
+        known = {name: value for name, value in (parameters or {}).items() if isinstance(value, IN_TITLES)}
+        given = PLACE.sub(lambda place: str(known.get(place[1], "")), template or "")
+    return " ".join(text_for_storage(given).split())[:TITLE_LENGTH].strip() or None
 
 
-def check_title_template(template: str, names: Sequence[str]) -> None:
+def check_title_template(template: str, declared: Declared) -> None:
     """Raises InvalidJobError if a Job Type's title has a place for something else than these parameters."""
-    unknown = [place for place in PLACE.findall(template) if place not in names]
-    if unknown:
-        problem = describe_unknown(unknown, names)
+    if unknown := [place for place in PLACE.findall(template) if not declared.takes(place)]:
+        problem = describe_unknown(unknown, declared.known)
         raise InvalidJobError(_("The title does not fit the handler: {0}.").format(problem))
-
-
-def _in_title(value: Any) -> str:
-    return str(value) if isinstance(value, str | int | float | Decimal | date) else ""
 
 
 # The document that a job is about, and its tags ----------------------------------------------------------------------
 
 
-def label_columns(reference: Any, tags: Any) -> Columns:
-    """The columns of a job about this document, and with these tags. Raises InvalidJobError for wrong ones.
+def pair_of(reference: Any) -> tuple[str | None, str | None]:
+    """DocType and name of a document that is given. None twice if none is given. Raises InvalidJobError.
 
     `reference`: a document, its DocType and name, or an object with `doctype` and `name`. Whether it exists is not
     checked: a job may outlive its document.
     """
-    doctype, name = pair_of(reference)
-    return {"reference_doctype": doctype, "reference_name": name, "job_tags": labels.joined(_checked_tags(tags))}
-
-
-def pair_of(reference: Any) -> tuple[str | None, str | None]:
-    """DocType and name of a document that is given. None twice if none is given. Raises InvalidJobError."""
     if reference in (None, "", (), []):
         return None, None
-    if isinstance(reference, Mapping):
-        parts: Sequence[Any] = (reference.get("doctype"), reference.get("name"))
-    elif isinstance(reference, list | tuple):
-        parts = reference
-    else:
-        parts = (getattr(reference, "doctype", None), getattr(reference, "name", None))
-    if len(parts) != 2 or not all(_is_name(part) for part in parts):
+    field_of = getattr(reference, "get", lambda _field: None)
+    parts = reference if isinstance(reference, list | tuple) else [field_of("doctype"), field_of("name")]
+    # A name is a number in a DocType that numbers its rows.
+    texts = [str(part).strip() for part in parts if isinstance(part, str | int)]
+    if len(parts) != 2 or len(texts) != 2 or not all(0 < len(text) <= config.LONGEST_NAME for text in texts):
         raise InvalidJobError(_("reference must be a saved document, or its DocType and its name."))
     doctype, name = parts
     return plain(doctype, "reference"), plain(str(name), "reference")
 
 
-def _is_name(part: Any) -> bool:
-    is_number = isinstance(part, int) and not isinstance(part, bool)  # of a DocType that numbers its rows
-    return is_number or (isinstance(part, str) and part.strip() != "" and len(part) <= config.LONGEST_NAME)
-
-
-def _checked_tags(tags: Any) -> list[str]:
+def checked_tags(tags: Any) -> list[str]:
     """The tags, sorted, each once. Raises InvalidJobError for one that can't be a tag, and for too many."""
     if tags in (None, ""):
         return []

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import frappe
@@ -13,7 +12,7 @@ from frappe import _
 from ..access import content, permission, visibility
 from ..access.standing import Standing
 from ..errors import InvalidJobError
-from ..job import columns, dependencies, find
+from ..job import columns, dependencies, find, labels
 from ..job.job_rows import JobRow, NewJobRow
 from ..lib import canonical, clock, config, priorities, sealing, secret_values
 from ..lib.config import JobType
@@ -21,11 +20,10 @@ from ..lib.row_types import Columns
 from ..lib.texts import cut
 from ..rq import redis_queue
 from ..status import JobStatus
-from ..types import declared_types, functions
+from ..types import declared_types, functions, handlers
+from ..types.handlers import Checked
 from ..types.parameters import Declared
-from . import given_parameters
-from .given_parameters import Checked
-from .request import ON_DUPLICATE, Prepared, Request, label_columns, title_for
+from .request import ON_DUPLICATE, Prepared, Request, checked_tags, pair_of, title_for
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -39,32 +37,25 @@ def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
 
     The user's permission is checked once for each type and organization.
     """
-    allowed: dict[tuple[str, str], Allowed] = {}
+    allowed: Allowed = {}
     prepared: list[Prepared] = []
     with config.keeping():
-        try:
-            for request in requests:
+        for number, request in enumerate(requests, 1):
+            try:
                 prepared.append(_prepare(request, user, allowed))
-        except InvalidJobError as error:
-            if len(requests) == 1 or type(error) is not InvalidJobError:
-                raise
-            wrong = str(error)
-        else:
-            return prepared
-    number = len(prepared)
-    raise InvalidJobError(_("Job {0} ({1}): {2}").format(number + 1, cut(requests[number].job_type), wrong))
+            except InvalidJobError as error:
+                if len(requests) == 1 or type(error) is not InvalidJobError:
+                    raise
+                text = _("Job {0} ({1}): {2}")
+                raise InvalidJobError(text.format(number, cut(request.job_type), error)) from error
+    return prepared
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """The findings that hold for all jobs of one type and organization."""
-
-    standing: Standing
-    is_paused: bool
-    declared: Declared | None
+Allowed = dict[tuple[str, str], tuple[Standing, Declared | None]]
+"""The findings that hold for all jobs of one type and organization."""
 
 
-def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed]) -> Prepared:
+def _prepare(request: Request, user: str, allowed: Allowed) -> Prepared:
     organization = organization_text(request.organization)
     try:
         job_type = enabled_type(request.job_type)
@@ -74,24 +65,20 @@ def _prepare(request: Request, user: str, allowed: dict[tuple[str, str], Allowed
     asked = job_type.name, organization
     if asked not in allowed:
         found = permission.check_submit(user, organization, job_type)
-        is_paused = not found.limits.may_start or bool(job_type.is_paused)
-        allowed[asked] = Allowed(found, is_paused, given_parameters.declared_of(job_type))
-    standing = allowed[asked].standing
+        allowed[asked] = found, handlers.declared_of(job_type.handler_method)
+    standing, declared = allowed[asked]
     request = replace(request, organization=standing.organization)
     if job_type.handler_method == functions.HANDLER and not request.is_enqueued:
         raise InvalidJobError(_("Jobs of the type {0} come from enqueue in Python code alone.").format(job_type.name))
     _check_choice("on_duplicate", request.on_duplicate, ON_DUPLICATE)
-    parameters = given_parameters.check(request.parameters, allowed[asked].declared, user)
-    priority = request.priority
-    if priority in (None, ""):
-        priority = job_type.default_priority or "Normal"
-    if priority not in priorities.PRIORITIES:
-        text = _("Unknown priority {0}. Use one of: {1}.")
-        raise InvalidJobError(text.format(cut(priority), ", ".join(priorities.PRIORITIES)))
+    parameters = handlers.check_parameters(request.parameters, declared, user)
+    priority = request.priority or job_type.default_priority or "Normal"
+    _check_choice("priority", priority, priorities.PRIORITIES)
     _check_choice("on_parent_failure", request.on_parent_failure, dependencies.POLICIES)
     due = clock.epoch_of(request.available_at)
     row = _row(request, job_type, user, parameters, priority) | columns.place(due, priority)
-    return Prepared(request, cast(NewJobRow, row), allowed[asked].is_paused, standing.limits)
+    is_paused = not standing.limits.may_start or bool(job_type.is_paused)
+    return Prepared(request, cast(NewJobRow, row), is_paused, standing.limits)
 
 
 def organization_text(given: Any) -> str:
@@ -134,12 +121,11 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
         raise InvalidJobError(_("Jobs of the type {0} keep their parameters.").format(job_type.name))
     stored = find.load(job["name"], "input_parameters")
     before = (canonical.load(stored["input_parameters"]) if stored else None) or {}
-    declared = given_parameters.declared_of(job_type) if job_type else None
+    declared = handlers.declared_of(job_type.handler_method) if job_type else None
     secrets = declared.secrets if declared else frozenset()
     if secret_values.are_same(parameters, before, secrets):
         return {}, ""
-    secret_values.check_dots(parameters, before)
-    found = given_parameters.check(parameters, declared, job["owner_user"])
+    found = handlers.check_parameters(parameters, declared, job["owner_user"])
     had = secret_values.masked(before, secrets)
     content = _stored_hash(job["job_type"], job["organization"], found.identity)
     is_by_content = job["dedup_hash"] == job["job_hash"]  # and not by a key of the caller's own
@@ -147,44 +133,36 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
         "sealed_input_parameters": sealing.seal(found.text),
         "job_hash": content,
         "dedup_hash": content if is_by_content else job["dedup_hash"],
-        "job_title": _edited_title(job, job_type, given_parameters.with_defaults(had, declared), found.shown),
     }
-    return values, canonical.canonical_json(had)
-
-
-def _edited_title(job: JobRow, job_type: JobType | None, before: Any, parameters: Mapping[str, Any]) -> str | None:
-    """The title with other parameters. One that the caller gave stays."""
     template = job_type.get("job_title") if job_type else None
-    if not template or job["job_title"] != title_for(None, template, before):
-        return job["job_title"]
-    return title_for(None, template, parameters)
+    if job["job_title"] == title_for(None, template, handlers.with_defaults(had, declared)):
+        values["job_title"] = title_for(None, template, found.shown)  # one that the caller gave stays
+    return values, canonical.canonical_json(had)
 
 
 def _row(request: Request, job_type: JobType, user: str, parameters: Checked, priority: str) -> Columns:
     now = clock.now_epoch()
     policy, window = _deduplication(request, job_type)
+    doctype, name = pair_of(request.reference)
     content = _stored_hash(job_type.name, request.organization, parameters.identity)
-    return (
-        columns.new_row(user, request.organization, now)
-        | label_columns(request.reference, request.tags)
-        | {
-            "job_type": job_type.name,
-            "priority": priority,
-            "queue": _queue(job_type, priority, request.queue),
-            "on_parent_failure": request.on_parent_failure,
-            "job_key": request.key,
-            "job_title": title_for(request.title, job_type.get("job_title"), parameters.shown),
-            "sealed_input_parameters": sealing.seal(parameters.text),
-            "job_hash": content,
-            "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,
-            "dedup_until": clock.site_time(now + window) if policy == config.WITHIN_WINDOW else None,
-            "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
-            "timeout_seconds": _within(
-                "timeout", request.timeout, 1, job_type.default_timeout or config.DEFAULT_TIMEOUT
-            ),
-            "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
-        }
-    )
+    return columns.new_row(user, request.organization, now) | {
+        "reference_doctype": doctype,
+        "reference_name": name,
+        "job_tags": labels.joined(checked_tags(request.tags)),
+        "job_type": job_type.name,
+        "priority": priority,
+        "queue": _queue(job_type, priority, request.queue),
+        "on_parent_failure": request.on_parent_failure,
+        "job_key": request.key,
+        "job_title": title_for(request.title, job_type.get("job_title"), parameters.shown),
+        "sealed_input_parameters": sealing.seal(parameters.text),
+        "job_hash": content,
+        "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,
+        "dedup_until": clock.site_time(now + window) if policy == config.WITHIN_WINDOW else None,
+        "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
+        "timeout_seconds": _within("timeout", request.timeout, 1, job_type.default_timeout or config.DEFAULT_TIMEOUT),
+        "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
+    }
 
 
 def _deduplication(request: Request, job_type: JobType) -> tuple[str, int]:
@@ -195,11 +173,8 @@ def _deduplication(request: Request, job_type: JobType) -> tuple[str, int]:
     """
     asked, window = request.deduplication, max(job_type.deduplication_window or 0, 0)
     if asked is not None:
-        policy = config.DEDUPLICATION.get(asked, asked) if isinstance(asked, str) else None  # also as the form says it
-        if policy not in config.DEDUPLICATION.values():
-            text = _("{0} must be one of: {1}.")
-            raise InvalidJobError(text.format("deduplication", ", ".join(config.DEDUPLICATION)))
-        return policy, window or config.DEFAULT_WINDOW
+        _check_choice("deduplication", asked, [*config.DEDUPLICATION])
+        return config.DEDUPLICATION[asked], window or config.DEFAULT_WINDOW
     is_key_alone = job_type.deduplication == config.NEVER and request.dedup_key is not None
     return config.WHILE_UNFINISHED if is_key_alone else job_type.deduplication, window
 
@@ -218,19 +193,11 @@ def enabled_type(name: Any) -> JobType:
     """The Job Type of this name, if it takes jobs. Raises InvalidJobError."""
     job_type = config.job_type(required_text(name, "job_type")) or _newly_declared(name)
     if job_type is None or job_type.name != name:  # MariaDB finds other spellings too, and they would bypass the cache
-        raise InvalidJobError(_unknown_type(name))
+        text = _("Unknown Job Type: {0}. One in code is made by bench migrate, if the hook {1} names its module.")
+        raise InvalidJobError(text.format(cut(name), functions.HANDLERS_HOOK))
     if not job_type.is_enabled:
         raise InvalidJobError(_("Job Type {0} is disabled and takes no new jobs.").format(job_type.name))
     return job_type
-
-
-def _unknown_type(name: str) -> str:
-    """The text of the error for a Job Type that there is not. It names none that only some may submit."""
-    filters = {"is_enabled": 1, "requires_permission": ["in", ("", None)], "handler_method": ["!=", functions.HANDLER]}
-    if close := get_close_matches(name, frappe.get_all(config.JOB_TYPE, filters, pluck="name"), 1):
-        return _("Unknown Job Type: {0}. Did you mean {1}?").format(cut(name), close[0])
-    text = _("Unknown Job Type: {0}. One in code is made by bench migrate, if the hook {1} names its module.")
-    return text.format(cut(name), functions.HANDLERS_HOOK)
 
 
 def _newly_declared(name: str) -> JobType | None:
@@ -238,12 +205,9 @@ def _newly_declared(name: str) -> JobType | None:
     if not frappe.conf.developer_mode:
         return None
     report = declared_types.sync_types()
-    config.read_anew()  # what is kept is older than the type
     found = config.job_type(name)
-    about = [problem for problem in report.problems if name in problem]
-    if not found:
-        about += report.unreadable
-    if about:
+    about = [problem for problem in report.problems if name in problem] + report.unreadable
+    if about and not found:
         raise InvalidJobError(about[0])
     return found
 

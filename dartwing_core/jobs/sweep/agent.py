@@ -24,13 +24,12 @@ APP = "dartwing_core"
 INTERVAL = 1.0
 """Seconds between two checks of a busy site."""
 IDLE = 3.0
-"""Seconds between two checks of an idle site, or less if work is due before."""
+"""Seconds between two checks of an idle site, or less if work is due before. Also after an error."""
 SELDOM = 30.0
 """Seconds between two checks of a site without the app."""
 WITH_DEPENDENTS, ANYWAY = 10.0, 60.0
 """Seconds between two sweeps where nothing is due: with batches or jobs that wait for others, and without."""
 LIST_INTERVAL = 5.0
-LONGEST_PAUSE = 10.0
 REST = 3
 """A check is followed by a rest of so many times its length: many sites take a quarter of a processor at most."""
 LONGEST_REST = 1.0
@@ -38,13 +37,12 @@ SOON = 0.02
 
 
 class Site:
-    """One of the checked sites: the time of its next check, and the number of errors in a row."""
+    """One of the checked sites, with the time of its next check."""
 
-    def __init__(self, name: str, interval: float = INTERVAL) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
         self.next_look = 0.0
-        self._interval = interval
-        self._failures = 0
+        self._has_failed = False
         self._has_app = False
         self._candidate: leader.Candidate | None = None
         self._swept_at = float("-inf")
@@ -52,19 +50,19 @@ class Site:
     def check(self, sites_path: str) -> None:
         """Sweep the site if work is due, in a context of its own, which leaves nothing behind.
 
-        Only the first error in a row is logged. Each further one lengthens the pause."""
+        Only the first error in a row is logged."""
         began = time.monotonic()
         try:
             pause = contextvars.Context().run(self._connected, sites_path)
-            self._failures = 0
+            self._has_failed = False
         except Exception:
-            if not self._failures:
+            if not self._has_failed:
                 with contextlib.suppress(Exception):  # in the bench's log: the site may be gone
                     logger = frappe.logger(APP, allow_site=False)
                     logger.exception(f"Could not check site {self.name}; it is tried again, and logged once")
-            self._failures += 1
-            self._has_app = False  # it may have been uninstalled
-            pause = max(min(2.0**self._failures / 2, LONGEST_PAUSE), REST * (time.monotonic() - began))
+            self._has_failed, self._has_app = True, False  # it may have been uninstalled
+            self.resign()  # another machine may reach the database
+            pause = max(IDLE, REST * (time.monotonic() - began))
         self.next_look = time.monotonic() + pause
 
     def _connected(self, sites_path: str) -> float:
@@ -87,7 +85,7 @@ class Site:
             return SELDOM
         self._candidate = self._candidate or leader.Candidate()
         if not self._candidate.leads():
-            return self._interval
+            return INTERVAL
         now, outlook = clock.now_epoch(), find.outlook()
         patience = WITH_DEPENDENTS if outlook.has_dependents else ANYWAY
         is_time = time.monotonic() - self._swept_at >= patience
@@ -95,7 +93,7 @@ class Site:
             return min(IDLE, outlook.due_epoch - now + SOON)
         self._swept_at = time.monotonic()
         sweeper.sweep()
-        return self._interval
+        return INTERVAL
 
     def resign(self) -> None:
         """Let another process lead the site at once."""
@@ -104,8 +102,8 @@ class Site:
                 self._candidate.resign()
 
 
-def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: str, interval: float = INTERVAL) -> None:
-    """Check the sites of these names, each about every `interval` seconds, until `stop` is set.
+def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: str) -> None:
+    """Check the sites of these names again and again, until `stop` is set.
 
     `names` is called again every few seconds: sites come and go.
     """
@@ -113,7 +111,7 @@ def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: s
     next_list = 0.0
     while not stop.is_set():
         if time.monotonic() >= next_list:
-            sites = {name: sites.get(name) or Site(name, interval) for name in names()}
+            sites = {name: sites.get(name) or Site(name) for name in names()}
             next_list = time.monotonic() + LIST_INTERVAL
         site = min(sites.values(), key=lambda site: site.next_look, default=None)
         due = min(next_list, site.next_look) if site else next_list

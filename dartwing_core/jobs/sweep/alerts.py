@@ -2,12 +2,13 @@
 
 Job Engine Settings have the thresholds: of jobs that have failed for good, of jobs in line in a queue, and of a running
 job's multiple of its time limit, which a healthy worker does not reach. An alert and the note that it was sent are one
-commit. So it comes once, also if the scheduler runs twice or breaks off.
+commit. So it comes once, also if the scheduler breaks off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from urllib.parse import urlencode
 
 import frappe
@@ -18,7 +19,7 @@ from frappe.utils.user import get_users_with_role
 from pypika.terms import Criterion
 
 from ..job import events, notices
-from ..lib import clock, config, named_locks, sql
+from ..lib import clock, config, sql
 from ..line import line_queries
 from ..status import JobStatus, LinePlace
 
@@ -32,18 +33,18 @@ def check_alerts() -> list[str]:
     """Check the thresholds: the scheduler's entry of every five minutes. Returns the keys of sent alerts. Commits."""
     if config.settings().mutes_alerts:
         return []
-    with named_locks.named_lock("alerts") as is_ours:
-        new = sql.committed(_check) if is_ours else []
-    for user in _administrators() if new else ():
+    users = get_users_with_role("System Manager") or [config.ENGINE]
+    new = sql.committed(partial(_check, users))
+    for user in users if new else ():
         events.publish_to_user(user, "notification", {})  # lights the bell
     return new
 
 
-def _check() -> list[str]:
+def _check(users: Sequence[str]) -> list[str]:
     raised = set((frappe.db.get_single_value(config.SETTINGS, RAISED, cache=False) or "").splitlines())
     alarming = {key: (text, link) for key, text, link in _alarming(raised)}
     new = [key for key in alarming if key not in raised]
-    for user in _administrators() if new else ():
+    for user in users:
         for text, link in (alarming[key] for key in new):
             notices.add_notice(user, text, document_type=config.JOB, link=link)
     if alarming.keys() != raised:
@@ -78,10 +79,6 @@ def _exceeds(condition: Criterion, limit: int, was_raised: bool) -> bool:
     some = frappe.qb.from_(job).select(job.name).where(condition).limit(limit + 1).as_("some")
     number = frappe.qb.from_(some).select(Count("*")).run()[0][0]
     return bool(number > (limit * IS_OVER if was_raised else limit))
-
-
-def _administrators() -> list[str]:
-    return get_users_with_role("System Manager") or [config.ENGINE]
 
 
 def _list(**filters: str) -> str:

@@ -7,7 +7,6 @@ is stopped by force before that: once the row has moved on, no sweep finds it an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -20,7 +19,7 @@ from ..job.record import Job
 from ..lib import best_effort, clock, config, ids, server_errors, sql
 from ..lib.row_types import changed
 from ..line import claim
-from ..rq import rq_attempts
+from ..rq import redis_queue
 from ..run import outcome
 from ..status import FINISHED, JobStatus
 
@@ -37,21 +36,14 @@ class Ended(NamedTuple):
     """They did not stop by themselves."""
 
 
-def doubtful() -> list[DoubtfulRow]:
-    """The running attempts that may have to be ended."""
-    return find.doubtful(ATTEMPTS)
-
-
-def sweep(attempts: Sequence[DoubtfulRow] | None = None) -> Ended:
+def sweep() -> Ended:
     """End attempts whose lease is over, and those that were asked to stop, or reached their time limit, long ago.
 
     A handler may swallow RQ's exception. RQ itself kills a process only when its entry's time is up. That may be longer
-    than the limit of a later job of the process. Processes that earlier sweeps have stopped and that still run are
-    stopped again.
+    than the limit of a later job of the process.
     """
-    best_effort.run(rq_attempts.stop_again)
     rescued = stopped = 0
-    for job in doubtful() if attempts is None else attempts:
+    for job in find.doubtful(ATTEMPTS):
         if lease_end(job) < job["database_epoch"]:
             rescued += bool(best_effort.run(partial(_rescue, job)))
         elif end := _late_end(job):
@@ -101,7 +93,7 @@ def _stop(job: DoubtfulRow, end: Outcome) -> bool:
 def _stop_process(job: DoubtfulRow) -> None:
     """Stop the process, best effort: RQ may be away, and a lost attempt has no process."""
     if job["rq_job_id"]:
-        best_effort.run(partial(rq_attempts.stop_until_gone, job["rq_job_id"]))
+        best_effort.run(partial(redis_queue.stop, job["rq_job_id"]))
 
 
 def _is_running(job: DoubtfulRow) -> bool:

@@ -1,8 +1,7 @@
 """Repairs missed steps: the promise that a committed job is never lost rests here.
 
 Works in bounded batches, the longest due first. Two sweepers at once are harmless: every move is a guarded UPDATE.
-Commits, by SQL alone. Runs only in scheduler, agent, workers and after-commit callbacks. One agent of a site leads
-(`leader`).
+Commits, by SQL alone. Runs only in scheduler, agent and workers. One agent of a site leads (`leader`).
 """
 
 from __future__ import annotations
@@ -11,15 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..after import batch_cancel, child_jobs
-from ..job import find, labels, waiting
+from ..job import find, waiting
 from ..lib import best_effort, config, sql
-from ..line import line_queries, pauses, wake
-from ..rq import doorbells, leader, redis_queue
+from ..line import pauses, wake
+from ..rq import leader, redis_queue
 from ..schedules import schedule_runs
 from ..status import LIVE
 from . import organization_removal, rescue
 
-SUBMITTER_BATCH = 50
 SEEN_PARENTS = "seen-parents"
 PARENTS_PER_JOB = 4
 """So many parents are read in a sweep for each job that it may move."""
@@ -41,24 +39,21 @@ class Report:
     removed: int = 0
 
 
-def sweep(batch: int | None = None) -> Report:
-    """Make one pass over all due work. A step that fails is logged and does not hold up the others.
+def sweep() -> Report:
+    """Make one pass over all due work: also the scheduler's entry of each minute.
 
-    `batch`: at most so many jobs of each kind, by default the setting `sweep_batch`.
+    A step that fails is logged and does not hold up the others.
     """
     sql.commit()  # a fresh snapshot; a rollback could cost another app's callback its work
-    report = Report()
-    members = batch or batch_cancel.ALL
-    if batch is None:  # not for submitters: it may have to wait for a row that a lost attempt holds
-        batch = config.settings().sweep_batch
-        report.rescued, report.stopped = best_effort.run(rescue.sweep) or (0, 0)
-        report.removed = best_effort.run(organization_removal.sweep) or 0
+    report, batch = Report(), config.settings().sweep_batch
+    report.rescued, report.stopped = best_effort.run(rescue.sweep) or (0, 0)
+    report.removed = best_effort.run(organization_removal.sweep) or 0
     report.orphans = best_effort.run(lambda: release_children(batch)) or 0
-    report.batches = best_effort.run(lambda: batch_cancel.sweep(members)) or 0
+    report.batches = best_effort.run(batch_cancel.sweep) or 0
     report.scheduled = best_effort.run(lambda: schedule_runs.sweep(batch)) or 0
     report.queued = len(best_effort.run(lambda: sql.committed(lambda: waiting.enter_due(batch))) or ())
     if not pauses.is_paused():
-        report.rung = best_effort.run(ring) or 0
+        report.rung = best_effort.run(wake.wake_for_line) or 0
     best_effort.run(leader.record_look)
     sql.commit()  # the next user of this connection gets a fresh snapshot too
     return report
@@ -66,14 +61,8 @@ def sweep(batch: int | None = None) -> Report:
 
 def sweep_now_and_then() -> None:
     """Sweep in a worker that has just settled, if no process leads and no worker swept a moment ago."""
-    if redis_queue.answers() and leader.may_pass_by(leader.BY_WORKERS):
+    if redis_queue.if_there(leader.may_pass_by):
         sweep()
-
-
-def sweep_after_submit() -> None:
-    """Sweep in a submitter, if no process leads. In a small batch, since a request waits for it."""
-    if redis_queue.answers() and leader.may_pass_by(leader.BY_SUBMITTERS):
-        sweep(SUBMITTER_BATCH)
 
 
 def release_children(limit: int) -> int:
@@ -84,35 +73,20 @@ def release_children(limit: int) -> int:
     """
     released = child_jobs.Released()
     window = limit * PARENTS_PER_JOB
-    with leader.cursor(SEEN_PARENTS) as seen:
-        parents = find.parents(seen.after, window)
-        for parent, status in parents:
-            if status not in LIVE:
-                some = partial(child_jobs.release_some, parent, status, limit - released.number)
-                released.add(best_effort.run(some) or child_jobs.Released())
-            if released.number >= limit:
-                break  # this parent may have more children
-            seen.after = parent
-        else:
-            seen.after = seen.after if len(parents) == window else ""
+    after = redis_queue.place(SEEN_PARENTS)
+    parents = find.parents(after, window)
+    for parent, status in parents:
+        if status not in LIVE:
+            some = partial(child_jobs.release_some, parent, status, limit - released.number)
+            released.add(best_effort.run(some) or child_jobs.Released())
+        if released.number >= limit:
+            break  # this parent may have more children
+        after = parent
+    else:
+        after = after if len(parents) == window else ""
+    redis_queue.keep_place(SEEN_PARENTS, after)
     ended = released.ended
     if released.next_to_release:
         release = partial(child_jobs.release_children, released.next_to_release, limit)
         ended += (best_effort.run(release) or child_jobs.Released()).ended
     return len(ended)
-
-
-def ring() -> int:
-    """Wake workers for jobs in line. Replaces entries that died with a worker or were lost with Redis.
-
-    Returns how many entries were made.
-    """
-    for queue in line_queries.queues():
-        doorbells.forget_lost(queue)
-    return wake.wake_for_line()
-
-
-def sweep_background_jobs() -> None:
-    """Sweep: the scheduler's entry of each minute."""
-    sweep()
-    best_effort.run(labels.recall_referring)

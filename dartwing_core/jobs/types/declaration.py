@@ -5,17 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from ..errors import InvalidJobError
 from ..lib import config
 from ..lib.texts import as_sentence, describe_unknown
 from ..lib.texts import translate as _
-from .problems import problem_of
 
 MARK = "__background_job__"
 ErrorNames = Sequence[type[BaseException] | str] | set[type[BaseException] | str]
@@ -66,29 +62,21 @@ FIELDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Declaration:
-    """A Job Type in code."""
+class Mark:
+    """What marks a function as a handler."""
 
     type_name: str
+    """The name of the Job Type that it declares. Empty if it declares none."""
     options: Mapping[str, Any]
     description: str
-
-    @property
-    def former_names(self) -> Sequence[str]:
-        """Names that the type had in earlier releases."""
-        return self.options.get("former_names", ())
+    parameters: type | None
+    """The type of its parameters, if the decorator names one."""
 
     def values(self) -> dict[str, Any]:
         """The values of the DocType's fields, without fields that the code does not name.
 
-        Raises InvalidJobError for an option of a wrong kind: its type stays as it is, and all others follow their code.
+        Raises TypeError for an option that is None, or no list where it has to be one.
         """
-        try:
-            _adapter().validate_python(self.options, strict=True)
-        except ValidationError as error:
-            wrong = error.errors(include_url=False)[0]
-            problem = f"{wrong['loc'][0]} {problem_of(wrong)}"
-            raise InvalidJobError(_("{0}. Leave out an option without a value.").format(problem)) from None
         values = {FIELDS.get(name, name): _plain(value) for name, value in self.options.items()}
         values.pop("former_names", None)
         if "deduplication" in values:  # also as a call says it
@@ -98,33 +86,21 @@ class Declaration:
         return {"description": self.description, **values}
 
 
-class Mark(NamedTuple):
-    """What marks a function as a handler."""
-
-    declaration: Declaration | None
-    """Its Job Type."""
-    parameters: type | None
-    """The type of its parameters, if the decorator names one."""
-
-
 def mark_of(function: Any) -> Mark | None:
     """The mark of a handler. None for anything else."""
     found = getattr(function, MARK, None) if callable(function) else None
     return found if isinstance(found, Mark) else None
 
 
-def declare(function: Callable[..., Any], type_name: str, options: Mapping[str, Any]) -> Declaration:
-    """The declaration of a handler's Job Type. Raises TypeError for an option that there is not."""
+def mark(
+    function: Callable[..., Any], type_name: str | None, parameters: type | None, options: Mapping[str, Any]
+) -> None:
+    """Mark a function as a handler. Raises TypeError for an option that there is not."""
     if unknown := sorted(options.keys() - Options.__annotations__.keys()):
         about = describe_unknown(unknown, Options.__annotations__)
         raise TypeError(as_sentence(_("@job_handler: option {0}").format(about)))
     description = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ")
-    return Declaration(type_name, options, description)
-
-
-@lru_cache(maxsize=1)
-def _adapter() -> TypeAdapter[Options]:
-    return TypeAdapter(Options)
+    setattr(function, MARK, Mark(type_name or "", options, description, parameters))
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ from ..errors import InvalidJobError
 from ..lib import config, server_errors
 from ..lib.config import JobType
 from . import handlers
-from .declaration import Declaration
+from .declaration import Mark
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -26,16 +26,12 @@ SAVEPOINT = "job_type_in_code"
 
 @dataclass
 class SyncReport:
-    """The changes that a sync has made, by the names of Job Types."""
+    """What a sync could not do."""
 
-    made: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    renamed: list[str] = field(default_factory=list)
-    disabled: list[str] = field(default_factory=list)
+    unreadable: list[str]
+    """Sentences on named code that can't be imported. Its types stay as they are."""
     problems: list[str] = field(default_factory=list)
     """Sentences, each about one type that stays as it is."""
-    unreadable: list[str] = field(default_factory=list)
-    """Sentences on named code that can't be imported. Its types stay as they are."""
 
 
 def sync_types() -> SyncReport:
@@ -46,52 +42,53 @@ def sync_types() -> SyncReport:
     imported: it may be there. A type of that name with another handler stays as it is.
     """
     found, unreadable = handlers.find_declarations()
-    report = SyncReport(unreadable=unreadable)
+    report = SyncReport(unreadable)
     paths: dict[str, str] = {}
-    twice: list[str] = []
-    for path, declaration in found.items():
-        name = declaration.type_name
+    for path, declared in found.items():
+        name = declared.type_name
         if name in paths:
-            twice.append(_("Job Type {0} is declared by {1} and by {2}.").format(name, paths[name], path))
+            text = _("Job Type {0} is declared by {1} and by {2}.")
+            report.problems.append(text.format(name, paths[name], path))
         paths.setdefault(name, path)
     for path in paths.values():
-        _try_to_sync(found[path], path, paths, report)
-    report.problems += twice
-    if not unreadable:
-        _disable_missing(paths, report)
+        if problem := _try_to_sync(found[path], path, paths):
+            report.problems.append(problem)
+    rows = frappe.get_all(config.JOB_TYPE, {"declared_by": ["is", "set"], "code_state": IN_CODE}, pluck="name")
+    for name in () if unreadable else set(rows) - paths.keys():
+        job_type = frappe.get_doc(config.JOB_TYPE, name)
+        job_type.update({"is_enabled": 0, "code_state": GONE})
+        job_type.flags.ignore_validate = True  # its handler is gone
+        job_type.save(ignore_permissions=True)
     return report
 
 
-def _try_to_sync(declaration: Declaration, path: str, declared: Collection[str], report: SyncReport) -> None:
-    """Sync one type. A wrong one is a problem of its own, and leaves nothing behind."""
-    name, messages = declaration.type_name, len(frappe.local.message_log)
+def _try_to_sync(declared: Mark, path: str, names: Collection[str]) -> str | None:
+    """Sync one type. A wrong one leaves nothing behind. Returns what is wrong with it."""
+    messages = len(frappe.local.message_log)
     frappe.db.savepoint(SAVEPOINT)
     try:
-        for outcome in _sync_one(declaration, path, declared):
-            getattr(report, outcome).append(name)
+        _sync_one(declared, path, names)
     except Exception as error:
-        is_taken = isinstance(error, frappe.DuplicateEntryError)  # another process has just made it
-        if not is_taken and server_errors.database_code(error) is not None:
+        if server_errors.database_code(error) is not None:
             raise  # the transaction may be undone
         frappe.db.rollback(save_point=SAVEPOINT)
         del frappe.local.message_log[messages:]
-        if not is_taken:
-            reason = error if isinstance(error, frappe.ValidationError) else f"{type(error).__name__}: {error}"
-            report.problems.append(_("Job Type {0}: {1}").format(name, reason))
+        reason = error if isinstance(error, frappe.ValidationError) else f"{type(error).__name__}: {error}"
+        return _("Job Type {0}: {1}").format(declared.type_name, reason)
+    return None
 
 
-def _sync_one(declaration: Declaration, path: str, declared: Collection[str]) -> list[str]:
-    """Make, rename or change one type. Returns which of these was done, as in SyncReport."""
-    values = declaration.values()
-    name, done = declaration.type_name, list[str]()
-    if not frappe.db.exists(config.JOB_TYPE, name) and (former := _former(declaration, path, declared)):
-        rename_doc(config.JOB_TYPE, former, name, force=True, ignore_permissions=True, show_alert=False)
-        done.append("renamed")
+def _sync_one(declared: Mark, path: str, names: Collection[str]) -> None:
+    """Make, rename or change one type."""
+    values, name = declared.values(), declared.type_name
+    said = json.dumps(values, sort_keys=True)
+    own = {"handler_method": path, "declared_by": path, "declared_values": said, "code_state": IN_CODE}
     if not frappe.db.exists(config.JOB_TYPE, name):
-        made = frappe.get_doc({"doctype": config.JOB_TYPE, "type_name": name, **values})
-        _keep(made, values, path)
-        made.insert(ignore_permissions=True)
-        return [*done, "made"]
+        if not (former := _former(declared, path, names)):
+            made = frappe.get_doc({"doctype": config.JOB_TYPE, "type_name": name, **values, **own})
+            made.insert(ignore_permissions=True)
+            return
+        rename_doc(config.JOB_TYPE, former, name, force=True, ignore_permissions=True, show_alert=False)
     job_type = frappe.get_doc(config.JOB_TYPE, name)
     if not job_type.declared_by and job_type.handler_method != path:
         raise InvalidJobError(
@@ -104,33 +101,20 @@ def _sync_one(declaration: Declaration, path: str, declared: Collection[str]) ->
         _follow(job_type, values)
     if job_type.code_state == GONE:
         job_type.is_enabled = 1
-    _keep(job_type, values, path)
+    job_type.update(own)
     if any(before.get(fieldname) != job_type.get(fieldname) for fieldname in (*before, *values)):
         job_type.save(ignore_permissions=True)
-        done.append("changed")
-    return done
 
 
-def _former(declaration: Declaration, path: str, declared: Collection[str]) -> str | None:
+def _former(declared: Mark, path: str, names: Collection[str]) -> str | None:
     """The type that has a former name of this one: of the same handler or app, and not declared by its name."""
     app = path.partition(".")[0]
-    for name in declaration.former_names:
+    for name in declared.options.get("former_names", ()):
         row = frappe.db.get_value(config.JOB_TYPE, name, ["declared_by", "handler_method"], as_dict=True)
         is_its_own = row and (row.handler_method == path or (row.declared_by or "").partition(".")[0] == app)
-        if is_its_own and name not in declared:
+        if is_its_own and name not in names:
             return name
     return None
-
-
-def _keep(job_type: Document, values: Mapping[str, Any], path: str) -> None:
-    job_type.update(
-        {
-            "handler_method": path,
-            "declared_by": path,
-            "declared_values": json.dumps(values, sort_keys=True),
-            "code_state": IN_CODE,
-        }
-    )
 
 
 def _follow(job_type: Document, values: Mapping[str, Any]) -> None:
@@ -155,35 +139,6 @@ def _is_same(value: Any, other: Any) -> bool:
     """Whether two values of a field are the same: defaults are texts, and a number may be 0 or missing."""
     first, second = (str(one or "").strip() for one in (value, other))
     return first == second or {first, second} == {"", "0"}
-
-
-def _disable_missing(paths: Mapping[str, str], report: SyncReport) -> None:
-    rows = frappe.get_all(config.JOB_TYPE, {"declared_by": ["is", "set"], "code_state": IN_CODE}, pluck="name")
-    for name in rows:
-        if name not in paths:
-            job_type = frappe.get_doc(config.JOB_TYPE, name)
-            job_type.update({"is_enabled": 0, "code_state": GONE})
-            job_type.flags.ignore_validate = True  # its handler is gone
-            job_type.save(ignore_permissions=True)
-            report.disabled.append(name)
-
-
-def list_types() -> list[dict[str, Any]]:
-    """Each Job Type with its handler, where it comes from, and the fields in which it differs from its code.
-
-    `differences`: by field, the value of the code and that of the site.
-    """
-    names = frappe.get_all(config.JOB_TYPE, pluck="name", order_by="name")
-    return [
-        {
-            "job_type": job_type.name,
-            "handler": job_type.handler_method,
-            "is_enabled": bool(job_type.is_enabled),
-            "source": job_type.code_state or "Made by Hand",
-            "differences": differences(job_type),
-        }
-        for job_type in (frappe.get_doc(config.JOB_TYPE, name) for name in names)
-    ]
 
 
 def differences(job_type: JobType) -> dict[str, tuple[Any, Any]]:

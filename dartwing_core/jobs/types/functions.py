@@ -35,15 +35,10 @@ def enqueueable(function: F) -> F:
 
 
 def path_of(function: Callable[..., Any] | str) -> str:
-    """The dotted path of a function. Raises UnknownHandlerError for one that no other process finds by it."""
+    """The dotted path of a function, which others may not find by it."""
     if isinstance(function, str):
         return function.strip()
-    path = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}"
-    if path.startswith("__main__."):
-        raise UnknownHandlerError(_("{0} is in the file that runs: move it into a module of an app.").format(path))
-    if not inspect.isfunction(inspect.unwrap(function)) or not is_path(path):
-        raise UnknownHandlerError(_("{0} is no function of a module, so no worker finds it.").format(path))
-    return path
+    return f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', '')}"
 
 
 def resolve(path: str) -> Callable[..., Any]:

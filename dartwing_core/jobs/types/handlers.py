@@ -1,4 +1,4 @@
-"""The registry of job handlers: the only functions that the engine runs.
+"""The registry of job handlers: the only functions that the engine runs. Checks what jobs give them.
 
 A function is registered by the decorator `@job_handler` or by its dotted path in the hook
 `background_job_handlers` of an installed app. The hook may also name a module, which is then imported for the
@@ -17,14 +17,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from ..errors import UnknownHandlerError
+from ..errors import InvalidJobError, UnknownHandlerError
+from ..lib import canonical, config, secret_values
 from ..lib.modules import find_module
 from ..lib.texts import translate as _
 from . import functions
-from .declaration import MARK, Declaration, Mark, declare, mark_of
+from .declaration import Mark, mark, mark_of
 from .functions import HANDLERS_HOOK as HOOK
 from .functions import attribute_of, find, named_in
 from .parameters import Declared, declared_by, further_arguments
@@ -48,7 +50,7 @@ def register(
         function, methods = _function_of(handler)
         options = {**options, **methods}
     if inspect.isfunction(function):
-        setattr(function, MARK, Mark(None, parameters))
+        mark(function, type_name, parameters, options)
     if problem := signature_problem(function):
         raise TypeError(f"{function.__module__}.{function.__qualname__}: {problem}")
     if options and not type_name:
@@ -58,8 +60,6 @@ def register(
         register(clean_up, None, None, {})
     if callable(told):
         functions.enqueueable(told)
-    if type_name:
-        setattr(function, MARK, Mark(declare(function, type_name, options), parameters))
     return function
 
 
@@ -93,12 +93,12 @@ def _calling(handler: type, name: str, qualified_name: str) -> Callable[..., Any
     return call
 
 
-def find_declarations() -> tuple[dict[str, Declaration], list[str]]:
+def find_declarations() -> tuple[dict[str, Mark], list[str]]:
     """The Job Types that code declares, by the dotted path of their handlers, and sentences on code without an import.
 
     Imports the modules and functions that the hook names. Other decorated functions are not found.
     """
-    found: dict[str, Declaration] = {}
+    found: dict[str, Mark] = {}
     unreadable: list[str] = []
     for name in sorted(named_in(HOOK)):
         try:
@@ -109,16 +109,10 @@ def find_declarations() -> tuple[dict[str, Declaration], list[str]]:
             unreadable.append(text.format(HOOK, name, type(error).__name__, error))
             continue
         for function in named:
-            declaration = declaration_of(function)
-            if declaration and function.__module__ in (name, name.rpartition(".")[0]):
-                found[f"{function.__module__}.{function.__qualname__}"] = declaration
+            declared = mark_of(function)
+            if declared and declared.type_name and function.__module__ in (name, name.rpartition(".")[0]):
+                found[f"{function.__module__}.{function.__qualname__}"] = declared
     return found, unreadable
-
-
-def declaration_of(function: Any) -> Declaration | None:
-    """The Job Type that a handler declares. None if it is no handler, or declares none."""
-    mark = mark_of(function)
-    return mark.declaration if mark else None
 
 
 def resolve(path: str) -> Handler:
@@ -137,22 +131,23 @@ def resolve(path: str) -> Handler:
     return function
 
 
-def declared_of(handler: Handler, name: str) -> Declared | None:
-    """The declaration of a handler's parameters, or None. Raises UnknownHandlerError if a type can't be used.
+def declared_of(path: str) -> Declared | None:
+    """The declaration of the parameters of this path's handler, or None.
 
-    `name`: the handler's name in the error.
+    Raises what `resolve` raises, and UnknownHandlerError if a type can't be used.
     """
+    handler = resolve(path)
     try:
         return declared_by(handler)
     except Exception as error:  # pydantic has many of its own
         first_line = str(error).partition("\n")[0]
         reason = f"{type(error).__name__}: {first_line}"
-        raise UnknownHandlerError(_("Handler {0}: its parameters can't be read: {1}").format(name, reason)) from error
+        raise UnknownHandlerError(_("Handler {0}: its parameters can't be read: {1}").format(path, reason)) from error
 
 
 def parameters_schema(path: str) -> dict[str, Any] | None:
     """The JSON Schema of the parameters that this path's handler declares. None if it declares nothing."""
-    declared = declared_of(resolve(path), path)
+    declared = declared_of(path)
     return declared.schema if declared else None
 
 
@@ -168,3 +163,66 @@ def signature_problem(function: Any) -> str | None:
     except TypeError as error:
         return str(error)
     return None
+
+
+# Parameters that are given to a handler ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Parameters that fit their handler."""
+
+    text: str
+    """The text for the row: canonical JSON, with secrets encrypted."""
+    identity: str
+    """Canonical JSON that is the same for equal parameters. It tells no secret."""
+    shown: Mapping[str, Any]
+    """The parameters and their defaults, without secrets."""
+
+
+def declared_of_type(type_name: str) -> Declared | None:
+    """The declared parameters of a type's handler. None also for a type that is gone. Raises UnknownHandlerError."""
+    job_type = config.job_type(type_name)
+    return declared_of(job_type.handler_method) if job_type else None
+
+
+def secrets_of(type_name: str) -> frozenset[str]:
+    """The names of a Job Type's secret parameters. None of a type that is gone. Raises UnknownHandlerError."""
+    declared = declared_of_type(type_name)
+    return declared.secrets if declared else frozenset()
+
+
+def shown_parameters(type_name: str, parameters: Any) -> Any:
+    """Stored parameters as they are shown, with dots in place of secrets, also if the handler can't be imported now."""
+    try:
+        names = secrets_of(type_name) if parameters else frozenset()
+    except UnknownHandlerError:
+        names = frozenset()
+    return secret_values.masked(parameters, names)
+
+
+def check_parameters(given: Any, declared: Declared | None, owner: str) -> Checked:
+    """Check the parameters. Raises InvalidJobError unless they are what the handler declares.
+
+    `owner`: the user as whom the job runs.
+    """
+    names = declared.secrets if declared else frozenset[str]()
+    if isinstance(given, Mapping):  # what else it may be, canonical JSON refuses
+        given = secret_values.veiled(given, names)
+    has_secrets = bool(names) and isinstance(given, Mapping)
+    stored = canonical.canonical_json(secret_values.sealed(given, names) if has_secrets else given)
+    limit = config.settings().max_parameter_bytes
+    if len(stored) > limit:  # in bytes, since JSON is ASCII here
+        text = _("The parameters are {0} bytes as JSON; at most {1} are allowed. Put large data in a File instead.")
+        raise InvalidJobError(text.format(len(stored), limit))
+    if declared:
+        declared.check(given or {}, stored)
+    if not has_secrets:
+        return Checked(stored, stored, with_defaults(given or {}, declared))
+    identity = canonical.canonical_json(secret_values.fingerprinted(given, names, owner))
+    return Checked(stored, identity, with_defaults(secret_values.masked(given), declared))
+
+
+def with_defaults(given: Mapping[str, Any], declared: Declared | None) -> Mapping[str, Any]:
+    """The parameters that a handler gets, for those who read them."""
+    return {**declared.defaults, **given} if declared else given

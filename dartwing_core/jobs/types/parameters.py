@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, cast, get_type_hints
@@ -22,19 +22,16 @@ from typing import Any, cast, get_type_hints
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from ..errors import InvalidJobError, PermanentError
+from ..errors import InvalidJobError
 from ..lib import canonical, secret_values
-from ..lib.secret_values import MASK, Secret, spellings
-from ..lib.texts import describe_unknown
+from ..lib.secret_values import MASK, Secret, spellings, without
+from ..lib.texts import cut, describe_unknown
 from ..lib.texts import translate as _
 from .declaration import mark_of
-from .problems import WHOLE, problems_of
 
 MOST_PROBLEMS = 20
-OF_PARAMETERS = frozenset({"str", "int", "float", "bool", "list", "dict", "date", "datetime", "Decimal", "Literal"})
-"""Types of parameters, by which a handler is known that has forgotten the context."""
-BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+WHOLE = "parameters"
+"""The name of a handler's second argument that takes all parameters as one object, and of the whole in errors."""
 
 
 class Declared:
@@ -44,15 +41,12 @@ class Declared:
         self.adapter: TypeAdapter[Any] = TypeAdapter(declared)
         self.is_spread = spread
         """Whether the handler takes each parameter by name."""
-        self.schema = _described(_opened(self.adapter.json_schema()), declared)
+        self.schema = _described(self.adapter.json_schema(), declared)
         """The JSON Schema of the parameters."""
         properties = self.schema.get("properties", {})
         self.defaults = {name: part["default"] for name, part in properties.items() if "default" in part}
         """The values of parameters that a job leaves out, as far as JSON has them."""
         _check_secrets(self.schema)
-        settings = getattr(declared, "model_config", {})
-        if settings.get("populate_by_name") or settings.get("validate_by_name"):
-            properties = {**_opened(self.adapter.json_schema(by_alias=False))["properties"], **properties}
         self.known = frozenset(properties)
         """The names of the parameters."""
         self._takes_more = bool(self.schema.setdefault("additionalProperties", False))
@@ -75,13 +69,22 @@ class Declared:
             raise InvalidJobError(_("These parameters don't fit: {0}.").format("; ".join(problems[:MOST_PROBLEMS])))
         return value
 
-    def names(self) -> list[str] | None:
-        """The names of all parameters. None if the handler takes others, too."""
-        return None if self._takes_more else sorted(self.known)
-
     def takes(self, name: str) -> bool:
         """Whether the handler takes a parameter of this name."""
         return self._takes_more or name in self.known
+
+
+def problems_of(error: ValidationError, hidden: Collection[str]) -> list[str]:
+    """Each wrong value, such as `lines[2].price`, with pydantic's words for it.
+
+    `hidden`: spellings of secrets, which a validator may have quoted.
+    """
+    problems, words = [], {"missing": _("is missing"), "extra_forbidden": _("is unknown")}
+    for one in error.errors(include_url=False, include_input=False):
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{cut(part)}" for part in one["loc"])
+        text = words.get(one["type"]) or _("is wrong: {0}").format(cut(one["msg"]))
+        problems.append(without(f"{place.removeprefix('.') or WHOLE} {text}", hidden))
+    return problems
 
 
 # Calls --------------------------------------------------------------------------------------------------------------
@@ -90,41 +93,27 @@ class Declared:
 def call(handler: Callable[..., Any], context: Any, text: str | None) -> Any:
     """Call a handler with the context, and with the parameters that it takes. `text`: these as canonical JSON.
 
-    Raises PermanentError if they no longer fit what the handler declares.
+    Raises InvalidJobError if they no longer fit what the handler declares.
     """
     if not further_arguments(handler):
         return handler(context)
     declared, text = cast(Declared, declared_by(handler)), text or "{}"
-    try:
-        value = declared.check(canonical.load(text) or {}, text)
-    except InvalidJobError as error:
-        raise PermanentError(str(error)) from error
+    value = declared.check(canonical.load(text) or {}, text)
     return handler(context, **vars(value)) if declared.is_spread else handler(context, value)
 
 
 def secrets_of(handler: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Secret[str]]:
-    """The secrets among stored parameters, by name. Raises PermanentError if one can't be decrypted."""
+    """The secrets among stored parameters, by name. Raises InvalidJobError if one can't be decrypted."""
     declared = declared_by(handler) if parameters else None
-    if not declared or not declared.secrets:
-        return {}
-    try:
-        opened = secret_values.opened(parameters, declared.secrets)
-    except InvalidJobError as error:
-        raise PermanentError(str(error)) from error
+    opened = secret_values.opened(parameters, declared.secrets) if declared else {}
     return {name: value for name, value in opened.items() if isinstance(value, Secret)}
-
-
-def declares(handler: Callable[..., Any], name: str) -> bool:
-    """Whether a handler declares a parameter of this name."""
-    declared = declared_by(handler)
-    return declared is not None and name in declared.known
 
 
 def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
     """The parameters of a job, as JSON values and secrets, from the arguments with which its handler is to be called.
 
     A handler that takes all of them as one object, or the context alone, gets one argument. Raises TypeError for more
-    arguments than the handler takes. Wrong names and values are for the check.
+    arguments than the handler takes, and ValueError for values without a JSON form. The rest is for the check.
     """
     names = list(further_arguments(handler)) or [WHOLE]
     if len(arguments) > len(names):
@@ -136,20 +125,13 @@ def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: 
         if declared and not isinstance(given, Mapping):
             given = declared.adapter.dump_python(given, by_alias=True, warnings=False)
     if not isinstance(given, Mapping):
-        return to_jsonable_python(given, fallback=_without_json)
+        return to_jsonable_python(given)
     secrets = secret_values.veiled(given, declared.secrets if declared else ())
     secrets = {name: value for name, value in secrets.items() if isinstance(value, Secret)}
-    rest = to_jsonable_python({name: given[name] for name in given if name not in secrets}, fallback=_without_json)
+    rest = to_jsonable_python({name: given[name] for name in given if name not in secrets})
     if MASK in str(rest):
         raise TypeError(_("a Secret may stand only where the handler declares Secret[str]"))
     return {**rest, **secrets}
-
-
-def _without_json(value: Any) -> str:
-    """What stands for a value that JSON does not have. Raises TypeError unless it is a secret."""
-    if isinstance(value, Secret):
-        return MASK
-    raise TypeError(_("{0} has no JSON form.").format(type(value).__name__))
 
 
 # Declarations -------------------------------------------------------------------------------------------------------
@@ -168,8 +150,10 @@ def declared_by(function: Callable[..., Any]) -> Declared | None:
     # Not those of the context and of the result, whose types may be imported for type checkers alone.
     asked = SimpleNamespace(__annotations__={name: argument.annotation for name, argument in further.items()})
     hints = get_type_hints(asked, globalns=inspect.unwrap(function).__globals__, include_extras=True)
-    if list(further) == [WHOLE] and _is_structure(hints[WHOLE]):
-        return Declared(hints[WHOLE], spread=False)
+    whole = hints.get(WHOLE)
+    has_fields = dataclasses.is_dataclass(whole) or hasattr(whole, "__total__") or hasattr(whole, "model_fields")
+    if list(further) == [WHOLE] and isinstance(whole, type) and has_fields:
+        return Declared(whole, spread=False)
     fields: list[Any] = [
         (name, hints[name], *([] if argument.default is inspect.Parameter.empty else [Field(default=argument.default)]))
         for name, argument in further.items()
@@ -181,46 +165,18 @@ def declared_by(function: Callable[..., Any]) -> Declared | None:
 def further_arguments(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The arguments of a handler behind the first one, which is the context. Raises TypeError if it is no handler."""
     arguments = list(inspect.signature(function).parameters.values())
-    if not arguments or arguments[0].kind not in BY_POSITION:
+    if not arguments:
         raise TypeError(_("a handler's first argument is the job's context"))
-    kind = arguments[0].annotation
-    if (kind if isinstance(kind, str) else getattr(kind, "__name__", "")).partition("[")[0] in OF_PARAMETERS:
-        text = _("a handler's first argument is the job's context, not a parameter: write {0}(context, {1}, …)")
-        raise TypeError(text.format(function.__name__, arguments[0].name))
-    annotated = {argument.name: argument for argument in arguments[1:] if _is_parameter(argument)}
-    mark = mark_of(function)
-    if annotated and mark and mark.parameters is not None:
-        raise TypeError(_("a handler's parameters stand in its signature or in the decorator, not in both"))
-    return annotated
+    return {argument.name: argument for argument in arguments[1:] if _is_parameter(argument)}
 
 
 def _is_parameter(argument: inspect.Parameter) -> bool:
     """Whether an argument is one of the job's parameters. Without a type, only Python code fills it in."""
     if argument.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
         return False
-    if argument.annotation is not inspect.Parameter.empty:
-        if argument.kind not in BY_NAME:
-            raise TypeError(_("a handler takes its parameters by name: no / behind {0}").format(argument.name))
-        return True
-    if argument.default is inspect.Parameter.empty:
+    if argument.annotation is inspect.Parameter.empty and argument.default is inspect.Parameter.empty:
         raise TypeError(_("say of which type {0} is, such as {0}: str").format(argument.name))
-    return False
-
-
-def _is_structure(hint: Any) -> bool:
-    """Whether a type has named fields: a dataclass, a TypedDict or a pydantic model."""
-    return isinstance(hint, type) and (
-        dataclasses.is_dataclass(hint) or hasattr(hint, "__total__") or hasattr(hint, "model_fields")
-    )
-
-
-def _opened(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema with its properties at the top. The schema of a type that holds itself only refers to them."""
-    inner = [schema, *schema.get("allOf", ())]  # pydantic 2.7 wraps the reference
-    reference = next((part["$ref"] for part in inner if "$ref" in part), None)
-    if reference is None:
-        return schema
-    return {**schema["$defs"][reference.rpartition("/")[2]], "$defs": schema["$defs"]}
+    return argument.annotation is not inspect.Parameter.empty
 
 
 def _described(schema: dict[str, Any], declared: Any) -> dict[str, Any]:

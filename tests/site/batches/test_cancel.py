@@ -84,15 +84,12 @@ def test_a_sweep_during_a_cancel_ends_no_job_with_its_parent(step, monkeypatch):
     assert get_batch_status(found.name)["job_count_by_status"] == {"Canceled": 3}
 
 
-def test_a_submitter_s_sweep_cancels_a_few_jobs_only(step, monkeypatch):
-    # A cancel that broke off may be somebody else's, and of ten thousand jobs. Seen failing without the limit.
+def test_a_sweep_goes_on_where_a_cancel_broke_off(step, monkeypatch):
     found = made(*(step(str(n)) for n in range(5)), callbacks=())
-    monkeypatch.setattr(batch_cancel, "drain", lambda *_arguments: 0)
+    monkeypatch.setattr(batch_cancel, "drain", lambda *_arguments: None)
     cancel_batch(found.name)
     frappe.db.commit()
     monkeypatch.undo()
-    sweeper.sweep(2)
-    assert get_batch_status(found.name)["job_count_by_status"]["Canceled"] == 2
     sweeper.sweep()
     assert state(found) == "Canceled"
 

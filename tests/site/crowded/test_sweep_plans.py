@@ -33,8 +33,8 @@ def crowd(empty_site: None) -> str:
     now = clock.site_time()
     for number in range(300):
         row = {"name": f"BATCH-{number:04}", "creation": now, "modified": now, "organization": factory.ALPHA}
-        dml.insert_row(
-            config.BATCH, row | {"owner_user": "Administrator", "status": "Running" if number < 20 else "Failed"}
+        dml.insert_rows(
+            config.BATCH, [row | {"owner_user": "Administrator", "status": "Running" if number < 20 else "Failed"}]
         )
     frappe.db.sql(
         "UPDATE `tabBackground Job` SET parent_batch = 'BATCH-0000' WHERE status = 'Completed' LIMIT %s", (MEMBERS,)

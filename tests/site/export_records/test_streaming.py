@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dartwing_core.handlers import record_files
+from dartwing_core.handlers import export_records
 from dartwing_core.jobs import JobCanceledError, PermanentError
 from tests.support import records
 from tests.support.exports import Context, exported
@@ -52,7 +52,7 @@ def test_a_cancel_in_the_middle_stops_and_leaves_nothing(file_format):
 
 
 def test_a_full_sheet_is_refused_before_anything_is_written(monkeypatch):
-    monkeypatch.setattr(record_files, "XLSX_ROWS", 2)
+    monkeypatch.setattr(export_records, "XLSX_ROWS", 2)
     records.add(RECORD, {"name": "A"}, {"name": "B"})
     with pytest.raises(PermanentError, match="An XLSX sheet holds 2 rows"):
         exported(Context({"doctype": RECORD, "file_format": "xlsx"}))

@@ -48,6 +48,8 @@ def test_the_address_that_was_checked_is_the_one_that_is_connected_to(receiver, 
     resolve = socket.getaddrinfo
 
     def once(host, *arguments, **named):
+        if host == "127.0.0.1":
+            return resolve(host, *arguments, **named)
         asked.append(host)
         return resolve("127.0.0.1" if len(asked) == 1 else "unknown.invalid", *arguments, **named)
 
@@ -94,11 +96,11 @@ def tls_receiver(certificate: Path) -> Iterator[Receiver]:
 
 def test_https_checks_the_certificate_against_the_name(tls_receiver, certificate, monkeypatch):
     url = tls_receiver.url("localhost", scheme="https")
-    with pytest.raises(TransientError, match="certificate is not valid"):
+    with pytest.raises(TransientError, match="SSLCertVerificationError"):
         send(url)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     assert send(url)["status"] == 200
-    with pytest.raises(TransientError, match="certificate is not valid"):
+    with pytest.raises(TransientError, match="SSLCertVerificationError"):
         send(tls_receiver.url("127.0.0.1", scheme="https"))
     assert len(tls_receiver.requests) == 1
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 
 import frappe
 import pytest
 
-from dartwing_core.jobs import get_job_details
+from dartwing_core.jobs import PermanentError, get_job_details
 from dartwing_core.jobs.lib import clock, ids
 from dartwing_core.jobs.lib import config as engine_config
 from dartwing_core.jobs.run import context
@@ -25,7 +26,7 @@ def test_the_payload_arrives_as_json(receiver, method):
     result = send(receiver.url(path="/a?b=c"), method=method, payload=payload, headers={"X-Own": "value"})
     (request,) = receiver.requests
     assert (request.method, request.path) == (method, "/a?b=c")
-    assert request.body.decode() == '{"text":"ü日","list":[1,2.5,null,true]}'
+    assert json.loads(request.body) == payload
     assert request.headers["Content-Type"] == "application/json"
     assert request.headers["Host"] == f"127.0.0.1:{receiver.port}"
     assert request.headers["X-Own"] == "value"
@@ -34,6 +35,12 @@ def test_the_payload_arrives_as_json(receiver, method):
     assert result["body"] == {"ok": True}
     assert result["is_cut"] is False
     assert result["headers"]["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("headers", [{"X": "日本"}, {"X\n": "x"}])
+def test_a_header_that_has_no_bytes_fails_for_good(receiver, headers):
+    with pytest.raises(PermanentError, match="not valid: "):
+        send(receiver.url(), headers=headers)
 
 
 def test_a_get_has_no_body(receiver):

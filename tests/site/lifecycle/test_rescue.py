@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, get_job_history, get_job_status, submit_job
-from dartwing_core.jobs.job import runs
+from dartwing_core.jobs.job import find, runs
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.sweep import rescue, sweeper
 from tests.support import attempts, database, factory
@@ -138,10 +138,10 @@ def test_a_cancel_after_the_look_for_lost_attempts_wins(has_row, limit):
         frappe.db.commit()
     lose_long_ago(job)
     with settings(lease_seconds=5):
-        seen = [row for row in rescue.doubtful() if row["name"] == job.name]
+        [seen] = [row for row in find.doubtful(rescue.ATTEMPTS) if row["name"] == job.name]
         cancel_job(job.name, reason="enough")
         frappe.db.commit()
-        assert rescue.sweep(seen).rescued == 1
+        assert rescue._rescue(seen)
     assert get_job_status(job.name)["status"] == "Canceled"
     assert messages(job)[-1] == "Job canceled while running: enough"
     attempt = frappe.get_doc("Background Job Run", f"{job.name}-1")
@@ -160,7 +160,6 @@ def test_the_lease_is_a_setting_with_a_floor():
 
 def test_two_sweeps_at_the_same_time_do_each_thing_once(monkeypatch):
     # I3. Broken by leaving the status out of the WHERE in `record._update`.
-    monkeypatch.setattr(sweeper, "sweep_after_submit", lambda: None)
     job_type = made("nothing")
     jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=3600) for n in range(30)]
     frappe.db.sql("UPDATE `tabBackground Job` SET due_epoch = 1 WHERE job_type = %s", (job_type,))

@@ -128,16 +128,6 @@ def test_a_change_of_daylight_saving_time_loses_and_doubles_no_run(wall, job_typ
     assert told == expected
 
 
-def test_a_submitter_makes_no_more_than_a_small_batch(wall, job_type):
-    # Seen failing (all of them, in somebody's request).
-    schedules = [made(job_type, missed_runs="Catch Up", catch_up_limit=100, **every(1)) for _number in range(4)]
-    wall.advance(120 * 60)
-    assert sweeper.sweep(sweeper.SUBMITTER_BATCH).scheduled < 2 * 100
-    for _number in range(4):
-        sweeper.sweep(sweeper.SUBMITTER_BATCH)
-    assert [len(due_times(found)) for found in schedules] == [100] * 4
-
-
 def test_a_sweep_with_nothing_due_asks_once(wall, job_type):
     for _number in range(3):
         made(job_type)

@@ -57,7 +57,7 @@ def test_a_notice_does_not_name_whose_request_has_swept(wall, job_type, alice, b
     frappe.db.commit()
     wall.advance(HOUR)
     frappe.set_user(bob)
-    sweeper.sweep(sweeper.SUBMITTER_BATCH)
+    sweeper.sweep()
     frappe.set_user("Administrator")
     filters, fields = {"for_user": alice, "document_name": found.name}, ["owner", "modified_by", "from_user"]
     (notice,) = frappe.get_all("Notification Log", filters, fields)
@@ -91,24 +91,6 @@ def test_a_disabled_type_and_one_that_is_gone_get_no_jobs(wall, job_type):
     wall.advance(HOUR)
     sweeper.sweep()
     refused(found, "Unknown Job Type", 2)
-
-
-def test_a_time_zone_that_the_machine_no_longer_knows_is_named_and_what_was_missed_runs_when_it_is_back(wall, job_type):
-    found = made(job_type)
-    frappe.db.set_value("Job Schedule", found.name, "time_zone", "Europe/Atlantis")
-    frappe.db.commit()
-    wall.advance(HOUR)
-    assert sweeper.sweep().scheduled == 0
-    now = state(found)
-    assert "Europe/Atlantis" in now.last_error
-    assert (now.enabled, now.refusals, due_times(found)) == (1, 1, [])
-    assert sweeper.sweep().scheduled == 0
-    assert state(found).refusals == 1, "not looked at again in every sweep"
-    frappe.db.set_value("Job Schedule", found.name, "time_zone", "Europe/Berlin")
-    frappe.db.commit()
-    wall.advance(schedule_runs.LOOK_AGAIN + 1)
-    assert sweeper.sweep().scheduled == 1
-    assert (due_times(found), state(found).last_error) == (hours(1), None)
 
 
 def test_an_organization_that_is_gone_ends_the_schedule(wall, job_type, monkeypatch):
@@ -154,4 +136,3 @@ def test_schedules_that_break_do_not_keep_others_from_their_turn(wall, job_type,
     for _number in range(2):
         schedule_runs.sweep(2)
     assert due_times(found) == hours(1)
-    assert frappe.local.message_log == [], "no news for whoever sweeps"

@@ -16,7 +16,6 @@ from dartwing_core.jobs.rq import redis_queue
 from dartwing_core.jobs.submit.after_commit import after_commit
 
 MIN_LEASE_SECONDS = 5  # two beats of the heartbeat
-ZERO_IS_OFF = frozenset({"slice_seconds"})
 
 
 class JobEngineSettings(Document):
@@ -31,13 +30,12 @@ class JobEngineSettings(Document):
 
     def validate(self) -> None:
         """Show defaults in place of empty numbers. Refuse a short lease and unknown queues."""
-        in_force = config.Settings()
         for field in self.meta.fields:
             value = self.get(field.fieldname)
-            if field.fieldname in ZERO_IS_OFF and value not in (None, ""):
+            if field.fieldname == config.ZERO_IS_OFF and value not in (None, ""):
                 continue
             if field.fieldtype == "Int" and not cint(value):  # means the default, so show it
-                self.set(field.fieldname, getattr(in_force, field.fieldname))
+                self.set(field.fieldname, cint(field.default))
         if 0 < cint(self.lease_seconds) < MIN_LEASE_SECONDS:
             frappe.throw(_("Lost After must be at least {0} seconds.").format(MIN_LEASE_SECONDS))
         known = redis_queue.queue_names()

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import re
-
 import frappe
 from frappe import _
 from frappe.model.document import Document
@@ -39,9 +37,9 @@ class JobType(Document):
     deduplication_window: int | None
 
     def validate(self) -> None:
-        """Refuse names, numbers, queues, handlers and schemas with which no job could run."""
+        """Refuse numbers, queues, handlers and schemas with which no job could run."""
+        self.display_name = self.display_name or config.title_of(self.type_name)
         self._choose_deduplication()
-        self._validate_name()
         self._validate_ranges()
         self._validate_delays()
         self._validate_error_names()
@@ -53,16 +51,6 @@ class JobType(Document):
     def on_update(self) -> None:
         """Wake workers after the commit, for jobs that may start now."""
         after_commit().add_once(wake.wake_for_line)  # jobs that it has stopped may start now
-
-    def _validate_name(self) -> None:
-        if not re.fullmatch(r"[A-Za-z][\w .-]{0,98}[\w]|[A-Za-z]", self.type_name or "", re.ASCII):
-            frappe.throw(
-                _(
-                    "Type Name must begin with a letter and have only letters, digits, spaces, dots, hyphens and"
-                    " underscores; at most 100."
-                )
-            )
-        self.display_name = self.display_name or config.title_of(self.type_name)
 
     def _choose_deduplication(self) -> None:
         self.deduplication = self.deduplication or config.policy_of_window(self.deduplication_window)
@@ -76,11 +64,7 @@ class JobType(Document):
 
     def _validate_ranges(self) -> None:
         for fieldname, (lowest, highest) in RANGES.items():
-            value = self.get(fieldname)
-            if value is None:
-                value = self.meta.get_field(fieldname).default
-                self.set(fieldname, value)
-            if not lowest <= float(value or 0) <= highest:
+            if not lowest <= float(self.get(fieldname) or 0) <= highest:
                 label = _(self.meta.get_label(fieldname))
                 frappe.throw(_("{0} must be between {1} and {2}.").format(label, lowest, highest))
 
@@ -106,10 +90,9 @@ class JobType(Document):
         for fieldname in ("handler_method", "timeout_handler_method"):
             self.set(fieldname, (self.get(fieldname) or "").strip())
             if name := self.get(fieldname):
-                declared = handlers.declared_of(handlers.resolve(name), name)
-                is_new = fieldname == "handler_method" and self.has_value_changed("job_title")
-                if is_new and declared and (names := declared.names()) is not None:
-                    check_title_template(self.job_title or "", names)
+                declared = handlers.declared_of(name)
+                if fieldname == "handler_method" and declared and self.has_value_changed("job_title"):
+                    check_title_template(self.job_title or "", declared)
         self.set("dead_letter_handler_method", (self.get("dead_letter_handler_method") or "").strip())
         if told := self.get("dead_letter_handler_method"):
             functions.resolve(told)

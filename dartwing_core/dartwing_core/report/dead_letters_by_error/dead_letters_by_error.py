@@ -6,13 +6,13 @@ from typing import Any
 
 from frappe import _
 
-from dartwing_core.dartwing_core.report import count_reader
+from dartwing_core.dartwing_core.report import refuse_other_readers
 from dartwing_core.jobs.operations import dead_letters
 
 
 def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Dead letters that the user may see, by type and kind of error."""
-    count_reader()
+    refuse_other_readers()
     filters = filters or {}
     return columns(), dead_letters.dead_letters_by_error(filters.get("organization"), filters.get("job_type"))
 

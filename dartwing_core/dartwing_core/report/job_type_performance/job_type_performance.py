@@ -6,18 +6,15 @@ from typing import Any
 
 from frappe import _
 
-from dartwing_core.dartwing_core.report import count_reader
+from dartwing_core.dartwing_core.report import refuse_other_readers
 from dartwing_core.jobs.read import figures
 
-CHARTED = 6  # types. With more, their names would be cut
 
-
-def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]], None, dict[str, Any] | None]:
+def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Counts, failure rates and times of jobs that the user may see, by type."""
-    count_reader()
+    refuse_other_readers()
     filters = filters or {}
-    rows = figures.type_performance(filters.get("organization"), filters.get("hours") or 24)
-    return columns(), rows, None, chart(rows)
+    return columns(), figures.type_performance(filters.get("organization"), filters.get("hours") or 24)
 
 
 def columns() -> list[dict[str, Any]]:
@@ -39,22 +36,3 @@ def columns() -> list[dict[str, Any]]:
         {"fieldname": "average_seconds", "label": _("Average (Seconds)"), **seconds, "width": 150},
         {"fieldname": "p95_seconds", "label": _("95th Percentile (Seconds)"), **seconds, "width": 200},
     ]
-
-
-def chart(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Completed and failed jobs of the busiest types. None if no job has ended so."""
-    shown = [row for row in rows if row["completed"] or row["failed"]][:CHARTED]
-    if not shown:
-        return None
-    datasets = [(_("Completed"), "completed"), (_("Failed"), "failed")]
-    return {
-        "data": {
-            "labels": [row["job_type"] for row in shown],
-            "datasets": [{"name": label, "values": [int(row[name]) for row in shown]} for label, name in datasets],
-            "yMarkers": figures.whole_axis([int(row["completed"] + row["failed"]) for row in shown]),
-        },
-        "type": "bar",
-        "colors": ["#29CD42", "#E24C4C"],
-        "barOptions": {"stacked": 1},
-        "axisOptions": {"seriesLabelSpaceRatio": 0.95},
-    }

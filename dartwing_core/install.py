@@ -12,7 +12,6 @@ from dartwing_core.dartwing_core.doctype.job_engine_settings.job_engine_settings
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.job import job_files
 from dartwing_core.jobs.lib import sealing
-from dartwing_core.jobs.run import context
 from dartwing_core.jobs.types import declared_types, functions
 
 APP = "dartwing_core"
@@ -43,7 +42,6 @@ def after_migrate() -> None:
         if not frappe.db.exists("Role", role):
             values = {"doctype": "Role", "role_name": role, "desk_access": 1}
             frappe.get_doc(values).insert(ignore_permissions=True)
-    context.make_secret()
     if sealing.make_key() and frappe.get_all("Background Job", limit=1):
         text = "dartwing_core: encryption_key was missing in site_config.json. What jobs hold so far needs the old one."
         click.secho(text, fg="red", err=True)

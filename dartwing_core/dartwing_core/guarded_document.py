@@ -47,9 +47,13 @@ class GuardedDocument(Document):
             if field.fieldtype in TEXTS and isinstance(value, str):
                 self.set(field.fieldname, value.translate(AS_TEXT))
 
-    def rename(self, *_arguments: Any, **_named: Any) -> None:
-        """Refuse every rename. Frappe's own method lets its callers, also those over HTTP, skip `allow_rename`."""
+    def before_rename(self, old: str, new: str, merge: bool = False) -> None:
+        """Refuse every rename."""
         frappe.throw(_("A {0} can't be renamed.").format(_(self.doctype)), frappe.PermissionError)
+
+    def rename(self, *_arguments: Any, **_named: Any) -> None:
+        """Refuse every rename. Frappe's own method lets its callers, also those over HTTP, skip `before_rename`."""
+        self.before_rename(self.name, "")
 
     def validate_share(self, docshare: Document) -> None:
         """Refuse every share."""

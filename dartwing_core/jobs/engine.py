@@ -16,7 +16,7 @@ from frappe import _
 from .access import permission, visibility
 from .after import batch_end, cancel
 from .errors import DuplicateJobError, InvalidJobError, InvalidTransitionError, JobChangedError
-from .job import batch_store, dependencies, find, record, runs, waiting
+from .job import batch_store, columns, dependencies, find, record, runs
 from .job.job_rows import JobRow, NewJobRow
 from .job.record import Job
 from .lib import clock, config, plain_text
@@ -157,7 +157,7 @@ def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float
 
 
 def _reschedule(job: JobRow, due: float) -> Document:
-    if not waiting.may_be_rescheduled(job):
+    if not columns.may_be_rescheduled(job):
         raise InvalidTransitionError(
             _("Job {0} is {1}; only a job that has not begun can be rescheduled.").format(job["name"], _(job["status"]))
         )
@@ -185,7 +185,7 @@ def _run_now(job: JobRow) -> Document:
             )
         )
     now = clock.now_epoch()
-    if not waiting.waits_for_its_time(job, now):
+    if not columns.waits_for_its_time(job, now):
         return submission.as_document(job)
     return _moved(job, now, f"To be run now instead of at {clock.iso(job['due_epoch'] or 0)}")
 
@@ -194,7 +194,7 @@ def _moved(job: JobRow, due: float, message: str) -> Document:
     moved = Job(job)
     if not moved.set_due(due, message):
         raise JobChangedError(job["name"])
-    entered = waiting.enter_line([job["name"]])
+    entered = record.enter_line([job["name"]])
     after_commit().wake_for(entered)
     if job["waits_for"]:
         after_commit().release_children_of([job["waits_for"]], batch_end.release_and_close)

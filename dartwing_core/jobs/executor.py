@@ -17,6 +17,7 @@ from rq import get_current_job
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from .after import after_settle
+from .job import find
 from .lib import best_effort, clock, config, connection, ids
 from .line import wake
 from .line.claim import Claimer
@@ -32,8 +33,6 @@ SHARED_SECONDS = 0.1
 LINGER_SECONDS, LINGER_PAUSE = 0.05, 0.004
 """A process that finds no job in line waits so long for the next one, and checks so often. A fork takes longer than a
 short job, and jobs that are submitted one by one would each need one."""
-AFTER_LIMIT = 60.0
-"""Seconds after an entry's time limit at which RQ's parent kills the work-horse."""
 
 
 def execute_job(background_job: str, attempt: int) -> None:
@@ -77,9 +76,8 @@ class Slice:
         self._entry, self._named = entry, (named_job, named_attempt)
         self._began = started_monotonic()
         self._seconds = config.settings().slice_seconds
-        killed_at = self._began + entry.timeout + AFTER_LIMIT if entry.timeout > 0 else float("inf")
+        killed_at = self._began + entry.timeout + find.OVERTIME if entry.timeout > 0 else float("inf")
         self._claimer = Claimer(entry.queues, killed_at, entry.id, entry.workers)
-        self._found_nobody = self._had_caps = False
 
     def run(self) -> None:
         """Claim and run jobs until there are none, or the slice is over."""
@@ -101,7 +99,11 @@ class Slice:
             is_named = is_first and (job.name, job.attempt) == self._named
             attempt = Attempt(job, self._entry.id, self._began if is_named else time.monotonic(), heartbeat_thread)
             next_job = self._make(attempt, is_named)
-            self._tidy_up(attempt)
+            # The process gets ready for the next job: see the contract in `docs/writing_handlers.md`.
+            between.call_after_job(job)
+            self._context.restore()
+            if not attempt.has_clean_connection:
+                connection.renew()
             after_settle.follow_up(attempt)
             after_settle.requeue_if_due(attempt)
             if not next_job and self._may_go_on(attempt):
@@ -124,16 +126,9 @@ class Slice:
             if attempt.end is None and not attempt.was_overtaken:  # else it struck when all was done
                 attempt.fail(error)
         finally:
-            _end_time_limit()  # also RQ's own: the engine's work between two jobs has none
-        self._note_claim(next_job)
+            # As RQ ends its own, which may then end it again: the engine's work between two jobs has none.
+            UnixSignalDeathPenalty(0, JobTimeoutException).cancel_death_penalty()
         return next_job
-
-    def _tidy_up(self, attempt: Attempt) -> None:
-        """Make the process ready for the next job: see the contract in `docs/writing_handlers.md`."""
-        between.call_after_job(attempt.job)
-        self._context.restore()
-        if not attempt.has_clean_connection:
-            connection.renew()
 
     def _may_go_on(self, attempt: Attempt) -> bool:
         """Whether this process is to run another job after this one."""
@@ -147,37 +142,22 @@ class Slice:
 
     def _claim(self, *, may_linger: bool = False) -> ClaimedJob | None:
         """Claim the next job, also one that gets in line while the process waits a moment."""
-        taken, ends_at = self._claim_now(), time.monotonic() + LINGER_SECONDS
-        while may_linger and taken is None and self._found_nobody and time.monotonic() < ends_at:
+        taken, ends_at = self._claimer.claim_next(), time.monotonic() + LINGER_SECONDS
+        while may_linger and self._claimer.found_nobody and time.monotonic() < ends_at:
             time.sleep(LINGER_PAUSE)
             self._entry.refresh_now()
             if self._entry.is_awaited or self._entry.is_worker_ending:
                 break
             if self._entry.is_rung:
-                taken = self._claim_now()
+                taken = self._claimer.claim_next()
         return taken
-
-    def _claim_now(self) -> ClaimedJob | None:
-        taken = self._claimer.claim_next()
-        # Later jobs ring for themselves. A freed slot may let a job of another queue start.
-        self._found_nobody = taken is None and not self._claimer.needs_entry and not self._had_caps
-        self._note_claim(taken)
-        return taken
-
-    def _note_claim(self, taken: ClaimedJob | None) -> None:
-        self._had_caps = self._had_caps or bool(taken and taken.caps)
 
     def _ring(self) -> None:
         """Wake workers for the jobs that are left in line."""
         if self._claimer.needs_entry:
             doorbells.ring_first(self._claimer.needs_entry, self._entry.queue)
-        if not self._found_nobody:
+        if not self._claimer.found_nobody:  # later jobs ring for themselves; a freed slot may let others start
             wake.wake_for_line()
-
-
-def _end_time_limit() -> None:
-    """End the time limit as RQ ends its own, which may then end it again."""
-    UnixSignalDeathPenalty(0, JobTimeoutException).cancel_death_penalty()
 
 
 def started_monotonic() -> float:

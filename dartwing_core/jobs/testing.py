@@ -16,7 +16,7 @@ import frappe
 
 from . import executor
 from .access import content
-from .job import find, job_files, record, waiting
+from .job import find, job_files, record
 from .job.job_rows import NewJobRow
 from .lib import clock, config, connection, sealing, secret_values, sql
 from .lib.row_types import AttemptKey
@@ -76,7 +76,7 @@ def perform_jobs(*, raising: bool = True, limit: int = 1_000) -> Iterator[dict[s
     with one_transaction(), _noting_new_rows("_insert", lambda row: names.setdefault(row["name"])):
         yield statuses
         frappe.db.commit()
-        waiting.enter_line(list(_performed))  # what an earlier block has left, and is due by now
+        record.enter_line(list(_performed))  # what an earlier block has left, and is due by now
         try:
             made = _make_attempts(lambda made: _next_of([*_performed, *names], made), limit, raising)
         finally:

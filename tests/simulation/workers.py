@@ -17,9 +17,8 @@ from datetime import datetime, timezone
 import frappe
 from frappe.utils.background_jobs import generate_qname
 
-from dartwing_core.jobs import executor
 from dartwing_core.jobs.after import after_settle
-from dartwing_core.jobs.job import circuits
+from dartwing_core.jobs.job import circuits, find
 from dartwing_core.jobs.line import claim, wake
 from dartwing_core.jobs.line.claimed_job import ClaimedJob
 from dartwing_core.jobs.rq import doorbells, redis_queue
@@ -118,7 +117,7 @@ class Workers(State):
         client = processes.queue_client()
         limit = float(client.hget(b"rq:job:" + entry, "timeout") or math.inf)
         client.delete(b"rq:job:" + entry)
-        self.claim_next(Slice(worker, time.monotonic() + limit + executor.AFTER_LIMIT, its_queue))
+        self.claim_next(Slice(worker, time.monotonic() + limit + find.OVERTIME, its_queue))
         return True
 
     def claim_next(self, slice_: Slice) -> None:
@@ -184,7 +183,7 @@ class Workers(State):
         next_job = attempt.make(slice_.claimer if goes_on else None)
         frappe.set_user("Administrator")
         if attempt.end and not dies:
-            attempt.started -= executor.AFTER_LIMIT if self.seldom() else 0
+            attempt.started -= find.OVERTIME if self.seldom() else 0
             after_settle.follow_up(attempt)
         if next_job:
             slice_.claimer.view.good_until = math.inf

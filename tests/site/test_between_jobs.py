@@ -155,16 +155,15 @@ def test_hooks_are_told_of_the_job_that_runs_and_not_of_the_one_that_an_entry_na
 def test_what_a_job_has_left_to_its_commit_is_done_whatever_becomes_of_the_engines_callbacks(shared, monkeypatch):
     # Seen failing: the job was Completed, and what it had enqueued was gone.
     jobs = [submitted(of_faults("leaves_to_the_commit"), n=n) for n in range(2)]
-    publish, struck = events.Announcement.__call__, []
+    add, struck = events._add_changes, []
 
-    def publish_or_break(announcement: events.Announcement) -> None:
-        if not struck and any(told["to_status"] == "Completed" for _job, told in announcement.changes):
+    def add_or_break(changes: Any, pipeline: Any) -> None:
+        if not struck and any(told["to_status"] == "Completed" for _job, told in changes):
             struck.append(1)
-            announcement.changes, announcement.along = [], []
             raise JobTimeoutException("the time limit strikes in the engine's own callback")
-        publish(announcement)
+        add(changes, pipeline)
 
-    monkeypatch.setattr(events.Announcement, "__call__", publish_or_break)
+    monkeypatch.setattr(events, "_add_changes", add_or_break)
     client = processes.queue_client()
     client.delete(redis_queue.list_key("long"))
     run_slice(jobs[0])

@@ -94,7 +94,7 @@ def test_the_room_of_a_job_hears_no_texts():
 
 
 def test_the_output_of_a_suspended_organization_is_not_told():
-    # Broken by leaving the organization's state out of `events._messages`.
+    # Broken by leaving the organization's state out of `events._add_changes`.
     job_type = made("suspends")
     try:
         with listening() as heard:
@@ -107,7 +107,7 @@ def test_the_output_of_a_suspended_organization_is_not_told():
 
 
 def test_who_has_left_the_organization_hears_nothing_of_how_their_job_ends(alice):
-    # A socket outlives a membership. Broken by leaving `visibility.can_see` out of `events._messages`.
+    # A socket outlives a membership. Broken by leaving `visibility.can_see` out of `events._add_changes`.
     job = submitted_by(alice, made("add_note", max_retries=0), title="test note", then="fail_for_good")
     frappe.db.set_value("Org Member", {"user": alice}, "status", "Inactive")
     frappe.db.commit()

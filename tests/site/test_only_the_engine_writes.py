@@ -73,6 +73,8 @@ def test_no_role_may_create_write_or_share():
 
 def test_a_job_is_not_renamed_or_shared(job):
     with pytest.raises(frappe.PermissionError):
+        frappe.rename_doc("Background Job", job.name, "other")
+    with pytest.raises(frappe.PermissionError):
         job.rename("other", validate_rename=False)
     with pytest.raises(frappe.PermissionError):
         frappe.share.add("Background Job", job.name, "Guest")

@@ -18,7 +18,7 @@ from dartwing_core.jobs import (
     run_now,
     submit_job,
 )
-from dartwing_core.jobs.job import columns, waiting
+from dartwing_core.jobs.job import columns, record
 from dartwing_core.jobs.job.record import Job
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim
@@ -222,14 +222,14 @@ def test_a_child_that_is_due_still_waits_for_its_parent(job_type):
 def test_a_job_put_off_between_the_choice_of_a_sweep_and_its_update_does_not_get_in_line(job_type, monkeypatch):
     job = later(job_type)
     set_columns(job, **columns.due(clock.now_epoch() - 1, "Normal"))
-    enter_line = waiting.enter_line
+    enter_line = record.enter_line
 
     def put_off_first(names):
-        monkeypatch.setattr(waiting, "enter_line", enter_line)
+        monkeypatch.setattr(record, "enter_line", enter_line)
         in_parallel([lambda: committed(job.name, reschedule_job, 24 * HOUR)])
         return enter_line(names)
 
-    monkeypatch.setattr(waiting, "enter_line", put_off_first)
+    monkeypatch.setattr(record, "enter_line", put_off_first)
     assert sweeper.sweep().queued == 0
     assert status(job) == "Pending"
 

@@ -81,7 +81,7 @@ def test_another_time_zone_of_the_site_moves_no_due_time(job_type, monkeypatch):
 
 
 def test_a_row_that_somebody_holds_keeps_no_other_job_waiting(job_type):
-    # Broken by one UPDATE for the whole batch without SKIP LOCKED in `waiting.enter_line`: it fails each time.
+    # Broken by one UPDATE for the whole batch without SKIP LOCKED in `record.enter_line`: it fails each time.
     jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=3600) for n in range(5)]
     frappe.db.sql("UPDATE `tabBackground Job` SET due_epoch = 1 WHERE job_type = %s", (job_type,))
     frappe.db.sql("commit")

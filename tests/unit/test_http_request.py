@@ -7,14 +7,14 @@ import pytest
 from dartwing_core.handlers.http_request import RequestParameters, prepared
 from dartwing_core.handlers.safe_connection import is_public, resolve
 from dartwing_core.jobs import JobContext, PermanentError
-from dartwing_core.jobs.run import context as job_context
+from dartwing_core.jobs.lib import sealing
 
 URL = "https://example.com/hook"
 
 
 @pytest.fixture(autouse=True)
 def _key_without_a_site(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_context, "key_of", lambda job_id: f"key of {job_id}")
+    monkeypatch.setattr(sealing, "fingerprint", lambda text: f"key of {text}")
 
 
 def request_of(**parameters):

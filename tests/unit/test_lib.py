@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import frappe
 import pytest
 
-from dartwing_core.jobs.job.job_files import LONGEST_NAME, clean_name, free_name
+from dartwing_core.jobs.job.job_files import LONGEST_NAME, free_name
 from dartwing_core.jobs.lib import clock, ids, plain_text, server_errors
 from dartwing_core.jobs.rq.redis_queue import ANSWER_TIMEOUT, client_of
 from tests.support.database import DRIVERS
@@ -108,7 +108,7 @@ def test_a_text_made_to_be_slow_is_not(piece):
     ],
 )
 def test_a_name_loses_only_what_the_disk_does_not_take(given, stored):
-    assert clean_name(given) == stored
+    assert free_name(given) == stored
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_second_equal_name_gets_a_number(name, taken, free):
 
 
 def test_a_second_equal_name_that_is_long_gets_a_number_too():
-    longest = clean_name("ü" * 300 + ".txt")
+    longest = free_name("ü" * 300 + ".txt")
     second = free_name(longest, [longest])
     assert second.endswith("-2.txt")
     assert len(second.encode()) <= LONGEST_NAME

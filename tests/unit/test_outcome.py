@@ -24,7 +24,7 @@ from dartwing_core.jobs import (
     get_error_type,
 )
 from dartwing_core.jobs.lib.classification import parse_retry_after, retry_after
-from dartwing_core.jobs.lib.config import parse_delays
+from dartwing_core.jobs.lib.config import RetryPolicy, parse_delays
 from dartwing_core.jobs.run import outcome
 from dartwing_core.jobs.run.outcome import describe, next_delay, storable, traceback_of
 from tests.support.database import DRIVERS
@@ -186,15 +186,14 @@ def test_the_doubling_is_exact_without_jitter_and_ends(monkeypatch):
 
 
 def test_own_delays_of_a_type_are_taken_and_the_last_repeats():
-    delays = [next_delay(number, delays=[1, 5], base_delay=60, cap=3600) for number in (1, 2, 3, 9)]
-    assert delays == [1, 5, 5, 5]
-    assert next_delay(1, delays=[0], base_delay=60, cap=3600) == 0
+    assert [next_delay(number, RetryPolicy((1, 5))) for number in (1, 2, 3, 9)] == [1, 5, 5, 5]
+    assert next_delay(1, RetryPolicy((0,))) == 0
 
 
 def test_the_peer_may_ask_for_more_but_not_for_years():
-    assert next_delay(1, delays=[1], base_delay=60, cap=3600, at_least=30) == 30
-    assert next_delay(1, delays=[60], base_delay=60, cap=3600, at_least=30) == 60
-    assert next_delay(1, delays=[1], base_delay=60, cap=3600, at_least=10**9) == 86_400
+    assert next_delay(1, RetryPolicy((1,)), 30) == 30
+    assert next_delay(1, RetryPolicy((60,)), 30) == 60
+    assert next_delay(1, RetryPolicy((1,)), 10**9) == 86_400
 
 
 def test_delays_are_read_from_text():

@@ -10,7 +10,7 @@ import pytest
 
 from dartwing_core.jobs.errors import InvalidTransitionError
 from dartwing_core.jobs.job import record
-from dartwing_core.jobs.job.outcome import Outcome
+from dartwing_core.jobs.job.runs import Outcome
 from dartwing_core.jobs.status import TRANSITIONS, JobStatus
 
 NOW = datetime(2026, 1, 2, 3, 4, 5)
@@ -35,7 +35,7 @@ def database(monkeypatch) -> Database:
     made = Database()
     monkeypatch.setattr(record.sql, "execute_as_of_now", made.update)
     monkeypatch.setattr(record.sql, "this_connection", lambda: 7)
-    monkeypatch.setattr(record.history, "write", lambda events, at=None: made.history.extend(events))
+    monkeypatch.setattr(record.history, "write", lambda events: made.history.extend(events))
     monkeypatch.setattr(record.event_jobs, "rows_for", lambda *_given: [])  # reads hooks, of a site
     monkeypatch.setattr(record.events, "announce", lambda *given: made.told.append(given))
     monkeypatch.setattr(record.notices, "notify_after_commit", lambda *_given: None)
@@ -61,13 +61,13 @@ def test_jobs_move_as_the_table_says_and_not_otherwise(database):
         if target in TRANSITIONS[source]:
             assert job._move(target, "why", {}, "me")
             assert job.row["status"] == target
-            assert record._move_all(jobs, target, "why", {}, "me", NOW) == jobs[:1]
+            assert record._move_all(jobs, target, "why", {}, "me") == jobs[:1]
             assert database.updates[1][1]["of_names"] == "JOB-1", "the other is held"
         else:
             with pytest.raises(InvalidTransitionError, match=f"{source.value} to {target.value}"):
                 job._move(target, "why", {}, "me")
             with pytest.raises(InvalidTransitionError, match=f"{source.value} to {target.value}"):
-                record._move_all(jobs, target, "why", {}, "me", NOW)
+                record._move_all(jobs, target, "why", {}, "me")
             assert not database.updates
 
 

@@ -23,6 +23,8 @@ def check_member(user: str, organization: str) -> Standing:
         raise frappe.PermissionError(_("Log in to submit background jobs."))
     standing = tenancy.standing(user, organization)
     if not standing.is_member and not visibility.viewer(user).sees_everything:
+        if config.settings().default_organization:  # which may be meant: a call need not name it
+            raise frappe.PermissionError(_("You are not a member of the organization."))
         asked = cut(organization)  # not its name, which would tell that it exists
         raise frappe.PermissionError(_("You are not a member of the organization {0}.").format(asked))
     return standing

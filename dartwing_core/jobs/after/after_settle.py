@@ -9,8 +9,8 @@ import time
 from functools import partial
 
 from ..access import tenancy
-from ..job import circuits, events, waiting
-from ..job.outcome import Outcome
+from ..job import circuits, events, record
+from ..job.runs import Outcome
 from ..lib import best_effort, clock, config, sql
 from ..lib.config import JobType
 from ..lib.row_types import MovableJob, TypeAndOrganization
@@ -41,7 +41,7 @@ def requeue_if_due(attempt: Attempt) -> None:
     """Put a job in line again whose next attempt is due at once. Others wait for the sweeper."""
     name, end = attempt.job.name, attempt.end
     if end is not None and end.due is not None and end.due <= clock.now_epoch():
-        best_effort.run(lambda: wake.wake_for(sql.committed(lambda: waiting.enter_line([name]))))
+        best_effort.run(lambda: wake.wake_for(sql.committed(lambda: record.enter_line([name]))))
 
 
 # Circuit breaker -----------------------------------------------------------------------------------------------------
@@ -63,9 +63,10 @@ def record_end(job: MovableJob, end: Outcome, *, is_probe: bool) -> None:
     if end.is_transient:
         _record_failure(job, job_type)
     elif is_probe:
-        if end.status == JobStatus.COMPLETED and sql.committed(partial(circuits.close, job)):
-            announce_change(job, circuits.CLOSED)
+        has_closed = end.status == JobStatus.COMPLETED and sql.committed(partial(circuits.close, job))
         wake.wake_for_line()  # the next probe may try
+        if has_closed:
+            announce_change(job, circuits.CLOSED)
 
 
 def _record_failure(job: MovableJob, job_type: JobType) -> None:
@@ -83,11 +84,7 @@ def _record_failure(job: MovableJob, job_type: JobType) -> None:
 
 
 def announce_change(job: TypeAndOrganization, status: str, until: float | None = None) -> None:
-    """Update the admins' screens: best effort, after the commit."""
-    best_effort.run(lambda: _notify_admins(job, status, until))
-
-
-def _notify_admins(job: TypeAndOrganization, status: str, until: float | None) -> None:
+    """Update the admins' screens, after the commit."""
     message = {
         "job_type": job["job_type"],
         "organization": job["organization"],

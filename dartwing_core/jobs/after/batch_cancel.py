@@ -44,8 +44,7 @@ def drain(name: str) -> None:
     for status in NOT_RUNNING:
         canceled += _cancel_waiting(name, status, user, reason)
     for some in in_pieces(canceled, AT_ONCE):
-        awaited = find.awaited([job["name"] for job in some])
-        best_effort.run(partial(batch_end.release_and_close, awaited))
+        best_effort.run(partial(batch_end.release_and_close, [job["name"] for job in some]))
     for member in find.to_be_stopped("parent_batch", name):
         best_effort.run(partial(cancel.cancel_now, member, user, reason))
     batch_end.close_ended([name])

@@ -41,7 +41,7 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
     if not can_move(status, JobStatus.CANCELED):
         raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
     canceled = Job(job)
-    if not canceled.cancel(user, reason, LOCK_WAIT):
+    if not canceled.cancel(user, reason):
         raise JobChangedError(job["name"])
     after_commit().actions.append(partial(batch_end.release_and_close, [job["name"]], [job["parent_batch"]]))
     if status == JobStatus.QUEUED:
@@ -77,7 +77,7 @@ def cancel_now(name: str, user: str, reason: str | None) -> None:
                 return
         except JobChangedError:
             continue
-        if sql.committed(partial(Job(job).cancel, user, reason, LOCK_WAIT)):
+        if sql.committed(partial(Job(job).cancel, user, reason)):
             batch_end.release_and_close([name], [job["parent_batch"]])
             wake.admit_held()
             return

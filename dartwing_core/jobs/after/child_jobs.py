@@ -22,8 +22,8 @@ from ..line import wake
 from ..status import LIVE, WAITING, JobStatus
 
 AT_ONCE = 500  # in one transaction
-END_LIMIT = 10_000
-"""So many end with a parent straight away: as many as a batch may have. The sweeper ends the others."""
+MOST = 10_000
+"""So many follow a parent straight away: as many as a batch may have. The sweeper goes on with the others."""
 
 
 @dataclass(slots=True)
@@ -49,22 +49,17 @@ class Released:
         """The number of children that were changed."""
         return self.went_on + len(self.ended)
 
-    @property
-    def next_to_release(self) -> set[str]:
-        """Names of the jobs whose children have to be released now."""
-        return self.next_parents | {job["name"] for job in self.ended}
 
+def release_children(parents: Collection[str], limit: int = MOST) -> Released:
+    """Release or end the children of those jobs that are over, then the children of ended ones, at most `limit`.
 
-def release_children(parents: Collection[str], limit: int = END_LIMIT) -> Released:
-    """Release or end the children of those jobs that are over, then the children of ended ones.
-
-    At most `limit` of them end. Commits: only in workers, in the sweeper and after a commit.
+    Commits: only in workers, in the sweeper and after a commit.
     """
     released, names = Released(), set(parents)
-    while names and len(released.ended) < limit:
-        step = _release_over(names, limit - len(released.ended))
+    while names and released.number < limit:
+        step = _release_over(names, limit - released.number)
         released.add(step)
-        names = step.next_to_release
+        names = step.next_parents | {job["name"] for job in step.ended}
     if released.in_line:
         best_effort.run(partial(wake.wake_for, released.in_line))
     return released
@@ -77,28 +72,22 @@ def _release_over(parents: Collection[str], limit: int) -> Released:
     if len(over) > 1:  # most of them have no children
         awaited = find.awaited(list(over))
         over = {name: status for name, status in over.items() if name in awaited}
-    failed = {name: status for name, status in over.items() if status != JobStatus.COMPLETED}
+    steps = [partial(_release_some, name, status) for name, status in over.items()]
+    if failed := {name: status for name, status in over.items() if status != JobStatus.COMPLETED}:
+        steps.append(partial(_end_others, failed))
     released = Released()
-    for name, status in over.items():
-        while len(released.ended) < limit:
-            some = release_some(name, status, min(limit - len(released.ended), AT_ONCE))
-            released.add(some)
-            if not some.number:
+    for step in steps:
+        while released.number < limit:
+            some = partial(step, min(limit - released.number, AT_ONCE))
+            done = best_effort.run(partial(sql.committed, some)) or Released()
+            released.add(done)
+            if not done.number:
                 break
-    while failed and len(released.ended) < limit:
-        others = sql.committed(partial(_end_others, failed, min(limit - len(released.ended), AT_ONCE)))
-        released.ended += others
-        if not others:
-            break
     return released
 
 
-def release_some(parent: str, status: str | None, limit: int) -> Released:
-    """Release or end the first `limit` jobs that wait for one job, which is over or gone (status None). Commits."""
-    return sql.committed(partial(_release_some, parent, status, limit))
-
-
 def _release_some(parent: str, status: str | None, limit: int) -> Released:
+    """Release or end the first `limit` jobs that wait for one job, which is over or gone (status None)."""
     released = Released()
     children = find.children(parent, limit)
     if status != JobStatus.COMPLETED:
@@ -114,7 +103,7 @@ def _release_some(parent: str, status: str | None, limit: int) -> Released:
     return released
 
 
-def _end_others(failed: Mapping[str, str | None], limit: int) -> list[WaitingRow]:
+def _end_others(failed: Mapping[str, str | None], limit: int) -> Released:
     """End jobs that depend on failed ones but wait for others. Those may take long, and the wait would be in vain."""
     by_parent: dict[str, dict[str, WaitingRow]] = {}
     for job in find.other_children(sorted(failed), limit):
@@ -123,7 +112,7 @@ def _end_others(failed: Mapping[str, str | None], limit: int) -> list[WaitingRow
     for parent, jobs in by_parent.items():
         left = [job for name, job in jobs.items() if name not in ended]
         ended |= {job["name"]: job for job in _end(left, parent, failed[parent])}
-    return list(ended.values())
+    return Released(ended=list(ended.values()))
 
 
 def _end(jobs: Sequence[WaitingRow], parent: str, status: str | None) -> list[WaitingRow]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TypedDict, cast
+from typing import TypedDict
 
 import frappe
 from frappe.query_builder.functions import Count
@@ -131,15 +131,11 @@ def counts(name: str) -> dict[str, int]:
 
 def members(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> list[MemberRow]:
     """Members in one of these states, the youngest first. Only those older than the one named `before`."""
-    return _members(name, statuses, limit, before).run(as_dict=True)
+    return members_query(name, statuses, limit, before).run(as_dict=True)
 
 
-def members_now(name: str, statuses: Iterable[JobStatus], limit: int) -> list[MemberRow]:
-    """Members as committed right now, for a transaction whose snapshot may be older than their changes."""
-    return cast(list[MemberRow], sql.rows_outside_transaction(_members(name, statuses, limit)))
-
-
-def _members(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> QueryBuilder:
+def members_query(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> QueryBuilder:
+    """The query of `members`, whose rows are of MemberRow."""
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(*(job[field] for field in fields_of(MemberRow)))
     query = query.where((job.parent_batch == name) & job.status.isin([str(status) for status in statuses]))

@@ -9,8 +9,8 @@ running. So a probe that is lost, canceled or snoozed makes room for the next by
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 import frappe
@@ -25,6 +25,7 @@ from ..lib.config import JobType
 from ..lib.dml import insert_rows, standard_columns, update_query
 from ..lib.row_types import Columns, MovableJob, TypeAndOrganization
 from ..status import JobStatus
+from . import find
 
 
 class CircuitRow(TypeAndOrganization):
@@ -40,13 +41,11 @@ class CircuitRow(TypeAndOrganization):
     probe_attempt: int
 
 
-OPEN, HALF_OPEN, CLOSED = STATUSES = ("Open", "Half Open", "Closed")
+OPEN, HALF_OPEN, CLOSED = "Open", "Half Open", "Closed"
 NOT_CLOSED = (OPEN, HALF_OPEN)
 LATEST = 1_000
 """At most so many attempts of the window count, the latest, or the Job Type's minimum if that is more."""
-LOCK_WAIT = 2  # seconds; others hold the row for a few milliseconds
 PUBLIC_FIELDS = ("name", "job_type", "organization", "status", "opened_at", "open_until", "failures", "samples")
-PROBE_FIELDS = ("probe_job", "probe_attempt")
 Pair = tuple[str, str]
 """Organization and Job Type."""
 
@@ -89,13 +88,11 @@ class Circuit:
         """Whether no job may start now."""
         return self.is_cooling or (self.status == HALF_OPEN and bool(self.is_probed))
 
-    def is_probe(self, job: str, attempt: int) -> bool:
-        """Whether this attempt is noted as the probe."""
-        return self.status == HALF_OPEN and (self.probe_job, self.probe_attempt) == (job, attempt)
 
-
-def of_types(job_types: Iterable[str], organizations: Iterable[str] | None = None) -> dict[Pair, Circuit]:
+def of_types(job_types: Collection[str], organizations: Iterable[str] | None = None) -> dict[Pair, Circuit]:
     """The circuits of these Job Types that are not closed, in one statement. Of all organizations or only of some."""
+    if not job_types:
+        return {}
     circuit, probe = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB).as_("probe")
     running = frappe.qb.from_(probe).select(1).where(probe.name == circuit.probe_job)
     running = running.where((probe.attempt == circuit.probe_attempt) & (probe.status == str(JobStatus.RUNNING)))
@@ -133,7 +130,8 @@ def tally(job: TypeAndOrganization, job_type: JobType) -> Tally:
     is_its = (circuit.job_type == job["job_type"]) & (circuit.organization == job["organization"])
     query = frappe.qb.from_(found).left_join(circuit).on(is_its)
     query = query.select(Sum(counts), Sum(counts * found.circuit_failure))
-    samples, failures, *row = query.select(*(Max(circuit[name]) for name in ("status", *PROBE_FIELDS))).run()[0]
+    query = query.select(Max(circuit.status), Max(circuit.probe_job), Max(circuit.probe_attempt))
+    samples, failures, *row = query.run()[0]
     return Tally(int(samples or 0), int(failures or 0), *row)
 
 
@@ -167,8 +165,8 @@ def open_anew(job: TypeAndOrganization, seen: Tally, until: float) -> bool:
     return True
 
 
-def claim_probe(circuit: Circuit, job: str, attempt: int) -> Circuit | None:
-    """Make this attempt the probe, in the transaction that makes it Running. None if another one is the probe."""
+def claim_probe(circuit: Circuit, job: str, attempt: int) -> bool:
+    """Make this attempt the probe, in the transaction that makes it Running. False if another one is the probe."""
     table = _table()
     if circuit.status == OPEN:
         is_unchanged = (table.status == OPEN) & (table.open_until_epoch <= clock.now_epoch())
@@ -176,8 +174,7 @@ def claim_probe(circuit: Circuit, job: str, attempt: int) -> Circuit | None:
         is_unchanged = (table.status == HALF_OPEN) & (table.probe_job == circuit.probe_job)
         is_unchanged &= table.probe_attempt == circuit.probe_attempt
     values: Columns = {"status": HALF_OPEN, "probe_job": job, "probe_attempt": attempt}
-    is_taken = _update((table.name == circuit.name) & is_unchanged, values)
-    return replace(circuit, **values, is_probed=True) if is_taken else None
+    return _update((table.name == circuit.name) & is_unchanged, values)
 
 
 def reopen(job: MovableJob, until: float) -> bool:
@@ -221,7 +218,7 @@ def _is_probe(job: MovableJob) -> Criterion:
 
 def _update(condition: Criterion, values: Columns) -> bool:
     query = update_query(config.CIRCUIT, {"modified": clock.site_time(), **values})
-    return bool(sql.run_update(query.where(condition), LOCK_WAIT))
+    return bool(sql.run_update(query.where(condition), find.LOCK_WAIT))
 
 
 def forget(organization: str) -> None:

@@ -1,24 +1,28 @@
-"""Columns of new jobs, and of a job's place: when it is due, for what it waits, and whether it is in line."""
+"""Columns of new jobs, and of a job's place: when it is due, for what it waits, and whether it is in line.
+
+A job waits for its due time, for another job (`waits_for`), or for a place under its organization's waiting cap (held).
+Once it waits for nothing it is in line: Queued, and the next free worker may claim it. `in_line` tells all three apart
+(`status.LinePlace`). So each query of workers and sweeper is one range of an index, however many jobs wait.
+"""
 
 from __future__ import annotations
 
 from ..lib import clock, ids, priorities
 from ..lib.dml import standard_columns
-from ..lib.row_types import Columns
-from ..status import JobStatus, LinePlace
+from ..lib.row_types import Columns, fields_of
+from ..status import WAITING, JobStatus, LinePlace
+from .job_rows import JobRow, NewJobRow
 
 
 def new_row(user: str, organization: str, now: float) -> Columns:
-    """The columns that all new jobs have in common. `user` is their owner."""
+    """All columns of a new job, with the values that all new jobs have in common. `user` is their owner."""
     site_now = clock.site_time(now)
     return {
+        **dict.fromkeys(fields_of(NewJobRow)),
         **standard_columns(ids.new_name("JOB"), user, site_now),
         "organization": organization,
         "owner_user": user,
         "status": str(JobStatus.PENDING),
-        **dict.fromkeys(("depends_on", "on_parent_failure", "job_key", "parent_batch", "callback_of")),
-        **dict.fromkeys(("dedup_hash", "active_key", "dedup_until", "job_title")),
-        **dict.fromkeys(("reference_doctype", "reference_name", "job_tags")),
         "created_at": site_now,
         "attempt": 0,
         "retry_count": 0,
@@ -57,3 +61,13 @@ def waits_for_parent(parent: str) -> Columns:
 def held() -> Columns:
     """What differs for a new job that is due, but has no place in line."""
     return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": int(LinePlace.HELD)}
+
+
+def may_be_rescheduled(job: JobRow) -> bool:
+    """Whether a job waits for its first attempt, or was snoozed."""
+    return job["status"] == JobStatus.PENDING or (job["status"] == JobStatus.QUEUED and not job["attempt"])
+
+
+def waits_for_its_time(job: JobRow, now: float) -> bool:
+    """Whether `run_now` would change anything for a job."""
+    return job["status"] in WAITING and (job["due_epoch"] or 0) > now

@@ -8,8 +8,8 @@ functions of the scheduler: an owner may have left. Jobs of that type have no ev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 from ..lib import canonical, clock, config, priorities
 from ..lib.row_types import OwnedJob
@@ -35,22 +35,8 @@ EVENTS = frozenset({SUBMITTED, RETRIED, *_OF_STATUS.values()})
 BATCH_EVENTS = frozenset({"completed", "failed", "canceled"})
 
 
-class Call(NamedTuple):
-    """A function's dotted path, the organization and owner of what it is told about, and further arguments."""
-
-    path: str
-    organization: str
-    owner: str
-    details: dict[str, str]
-
-
-def rows_for(
-    jobs: Iterable[OwnedJob], from_status: JobStatus | None, to_status: JobStatus, shared: Iterable[str] = ()
-) -> list[NewJobRow]:
-    """A row for each function that is to hear of this change of jobs. `from_status`: None for new jobs.
-
-    `shared`: the columns of rows with which they are inserted.
-    """
+def rows_for(jobs: Iterable[OwnedJob], from_status: JobStatus | None, to_status: JobStatus) -> list[NewJobRow]:
+    """A row for each function that is to hear of this change of jobs. `from_status`: None for new jobs."""
     if from_status is None:
         event = SUBMITTED
     else:
@@ -58,12 +44,11 @@ def rows_for(
     by_type = _declared(HOOK) if event else {}
     if not event or not (by_type or event == DEAD_LETTER):
         return []
-    calls = []
-    for job in jobs:
-        told = {"event": event, "job_id": job["name"], "job_type": job["job_type"]}
-        paths = _paths_for(job["job_type"], by_type, event)
-        calls += [Call(path, job["organization"], job["owner_user"], told) for path in paths]
-    return _rows(calls, tuple(shared))
+    return [
+        _row(path, job["organization"], job["owner_user"], event=event, job_id=job["name"], job_type=job["job_type"])
+        for job in jobs
+        for path in _paths_for(job["job_type"], by_type, event)
+    ]
 
 
 def _paths_for(job_type: str, by_type: Mapping[str, Any], event: str) -> list[str]:
@@ -79,9 +64,9 @@ def _paths_for(job_type: str, by_type: Mapping[str, Any], event: str) -> list[st
 
 def rows_for_batch(batch: str, organization: str, owner: str, status: str) -> list[NewJobRow]:
     """A row for each function that is to hear of the end of a batch."""
-    told = {"event": status.lower(), "batch_id": batch}
-    paths = _paths(_declared(BATCH_HOOK), told["event"])
-    return _rows([Call(path, organization, owner, told) for path in paths])
+    event = status.lower()
+    paths = _paths(_declared(BATCH_HOOK), event)
+    return [_row(path, organization, owner, event=event, batch_id=batch) for path in paths]
 
 
 def named_functions() -> set[str]:
@@ -104,28 +89,22 @@ def _paths(by_event: Any, event: str) -> list[str]:
     return [path for path in paths if isinstance(path, str) and len(path) <= config.LONGEST_NAME and is_path(path)]
 
 
-def _rows(calls: Sequence[Call], wanted: tuple[str, ...] = ()) -> list[NewJobRow]:
-    if not calls:
-        return []
+def _row(path: str, organization: str, owner: str, **details: str) -> NewJobRow:
+    """The job that calls a function. `organization` and `owner`: of what it is told about."""
     job_type, now = config.job_type(config.ENQUEUED), clock.now_epoch()
     priority = (job_type and job_type.default_priority) or "Normal"
     queue = job_type.queue if job_type else None
-    shared = {
-        **columns.place(now, priority),
+    arguments = {**details, "organization": organization, "owner_user": owner}
+    parameters = canonical.canonical_json({"method": path, "arguments": arguments})
+    own = {
         "job_type": config.ENQUEUED,
+        "job_title": path.rpartition(".")[2],
         "priority": priority,
         "queue": queue if queue in redis_queue.queue_names() else priorities.QUEUE_OF_PRIORITY[priority],
         "timeout_seconds": TIMEOUT,
         "max_retries": job_type.max_retries or 0 if job_type else 0,
         "is_result_private": 1,
+        "sealed_input_parameters": parameters,  # ids alone, and a change must not fail for want of the site's key
+        "job_hash": canonical.hash_of(config.ENQUEUED, organization, parameters),
     }
-    rows = []
-    for call in calls:
-        arguments = {**call.details, "organization": call.organization, "owner_user": call.owner}
-        parameters = canonical.canonical_json({"method": call.path, "arguments": arguments})
-        row = columns.new_row(config.ENGINE, call.organization, now) | shared
-        row["job_title"] = call.path.rpartition(".")[2]
-        row["sealed_input_parameters"] = parameters  # ids alone, and a change must not fail for want of the site's key
-        row["job_hash"] = canonical.hash_of(config.ENQUEUED, call.organization, parameters)
-        rows.append(cast(NewJobRow, {column: row.get(column) for column in wanted or row}))
-    return rows
+    return cast(NewJobRow, columns.new_row(config.ENGINE, organization, now) | columns.place(now, priority) | own)

@@ -11,6 +11,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import frappe
@@ -30,25 +31,6 @@ Step = Callable[[Any], Any]
 _TOLD_WITH_STATUS = ("output_reference", "error_message")
 _BRIEF = {"progress_message": None, "steps": None}
 """A job's own room hears no texts: somebody may still listen there who has left the organization since they joined."""
-Message = tuple[str, dict[str, Any], str, str]
-"""Event, its message, room and site."""
-
-
-class Announcement:
-    """The changes of status in the current transaction. A rollback drops it with Frappe's other callbacks."""
-
-    is_for_any_commit = True
-
-    def __init__(self) -> None:
-        self.changes: list[tuple[OwnedJob, dict[str, Any]]] = []
-        """Each with its message."""
-        self.along: list[Step] = []
-
-    def __call__(self) -> None:
-        """Publish the changes of a committed transaction. Without Redis they are dropped."""
-        changes, self.changes = self.changes, []
-        along, self.along = self.along, []
-        redis_queue.if_there(lambda: _publish(_messages(changes), redis_queue.client(), along))
 
 
 def announce(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobStatus, values: Columns) -> None:
@@ -60,18 +42,18 @@ def announce(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobSta
     message = {"from_status": str(from_status), "to_status": str(to_status), **told}
     changes = [(job, {"job_id": job["name"], **message}) for job in jobs]
     if changes:
-        sql.callback_of_transaction(Announcement).changes.extend(changes)
+        add_to_pipeline(partial(_add_changes, changes))
 
 
 def add_to_pipeline(step: Step) -> None:
-    """Let `step` add commands to the pipeline that announces this transaction's changes. Best effort."""
-    sql.callback_of_transaction(Announcement).along.append(step)
+    """Let `step` add commands to the pipeline of this transaction, after its commit. Dropped without Redis."""
+    sql.after_any_commit(_send, [step])
 
 
 def publish_to_user(user: str, event: str, message: Mapping[str, Any]) -> None:
     """Send a user an event, now."""
-    told = [(event, dict(message), get_user_room(user), frappe.local.site)]
-    redis_queue.if_there(lambda: _publish(told, redis_queue.client()))
+    room, site = get_user_room(user), frappe.local.site
+    _send([lambda pipeline: _publish(pipeline, event, message, room, site)])
 
 
 class ProgressPublisher:
@@ -104,34 +86,39 @@ class ProgressPublisher:
             "updated_at": self._now(),
         }
         with contextlib.suppress(RedisError):  # the next one, or the row, says it
-            of_owner = PROGRESS, message, self._owner_room, self._site
-            of_job = PROGRESS, message | _BRIEF, self._job_room, self._site
-            _publish([of_owner, of_job], self._client)
+            pipeline = self._client.pipeline(transaction=False)
+            _publish(pipeline, PROGRESS, message, self._owner_room, self._site)
+            _publish(pipeline, PROGRESS, message | _BRIEF, self._job_room, self._site)
+            pipeline.execute()
 
 
-def _messages(changes: Sequence[tuple[OwnedJob, dict[str, Any]]]) -> list[Message]:
+def _add_changes(changes: Sequence[tuple[OwnedJob, dict[str, Any]]], pipeline: Any) -> None:
     now, site = clock.iso_clock()(), frappe.local.site
-    messages: list[Message] = []
     has_left: dict[tuple[str, str], bool] = {}
     for job, told in changes:
         owner, organization = job["owner_user"], job["organization"]
         message = told | {"updated_at": now}
         brief = {key: value for key, value in message.items() if key not in _TOLD_WITH_STATUS}
-        messages.append((STATUS_CHANGED, brief, get_doc_room(config.JOB, job["name"]), site))
+        _publish(pipeline, STATUS_CHANGED, brief, get_doc_room(config.JOB, job["name"]), site)
         if "output_reference" in message and tenancy.limits_of([organization])[organization].state != standing.ACTIVE:
             del message["output_reference"]  # results of a suspended organization are hidden
         if message != brief and (owner, organization) not in has_left:
             has_left[owner, organization] = not visibility.can_see(owner, owner, organization)
         if not has_left.get((owner, organization)):  # an owner who has left may still have a socket
-            messages.append((STATUS_CHANGED, message, get_user_room(owner), site))
-    return messages
+            _publish(pipeline, STATUS_CHANGED, message, get_user_room(owner), site)
 
 
-def _publish(messages: Sequence[Message], client: Any, along: Sequence[Step] = ()) -> None:
-    pipeline = client.pipeline(transaction=False)
-    for event, message, room, site in messages:
-        payload = {"event": event, "message": message, "room": room, "namespace": site}
-        pipeline.publish(CHANNEL, json.dumps(payload))
-    for step in along:
+def _publish(pipeline: Any, event: str, message: Mapping[str, Any], room: str, site: str) -> None:
+    payload = {"event": event, "message": message, "room": room, "namespace": site}
+    pipeline.publish(CHANNEL, json.dumps(payload))
+
+
+def _send(steps: Sequence[Step]) -> None:
+    redis_queue.if_there(lambda: _execute(steps))
+
+
+def _execute(steps: Sequence[Step]) -> None:
+    pipeline = redis_queue.client().pipeline(transaction=False)
+    for step in steps:
         step(pipeline)
     pipeline.execute()

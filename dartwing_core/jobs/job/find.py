@@ -7,7 +7,6 @@ that it returns, and not on the number of jobs (`test_the_sweeps_queries_use_ind
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import frappe
@@ -28,7 +27,7 @@ RUN_ANYWAY = "run"
 """`on_parent_failure` of a job that runs however its parents end."""
 BAD_ENDS = tuple(str(status) for status in ENDED_BADLY)
 OVERTIME = 60
-"""Seconds after its time limit at which an attempt is ended by force. RQ waits for as long."""
+"""Seconds after its time limit at which an attempt is ended by force. RQ's parent kills a work-horse as late."""
 WAITING_FIELDS = fields_of(WaitingRow)
 Child = TypeVar("Child", bound=WaitingRow)
 _OUTSIDE = f"FROM `tab{config.JOB}` WHERE in_line = {LinePlace.OUTSIDE:d}"
@@ -72,43 +71,35 @@ def load_now(name: str) -> JobRow | None:
 
 def _one_query(name: str, fields: Sequence[str]) -> QueryBuilder:
     job = frappe.qb.DocType(config.JOB)
-    return frappe.qb.from_(job).select(*(job[field] for field in fields)).where(job.name == name)
+    return frappe.qb.from_(job).select(*fields).where(job.name == name)
 
 
 def load_whole(name: str) -> JobRow | None:
     """All columns of the job as stored."""
-    rows = _one_query(name, _stored_columns()).run(as_dict=True)
+    rows = _one_query(name, ["*"]).run(as_dict=True)
     return rows[0] if rows else None
 
 
 def light_fields() -> list[str]:
-    """All columns of Background Job but the sealed ones, which may be large."""
-    return [column for column in _stored_columns() if not column.startswith(content.PREFIX)]
+    """All columns of Background Job but the sealed ones, which may be large.
 
-
-def _stored_columns() -> list[str]:
-    """The columns of the table. Frappe 15 counts fields without one among those of a DocType."""
-    return [column for column in frappe.get_meta(config.JOB).get_valid_columns() if content.column(column) == column]
+    Frappe 15 counts fields without a column among those of a DocType.
+    """
+    fields = frappe.get_meta(config.JOB).get_valid_columns()
+    return [field for field in fields if content.column(field) == field and not field.startswith(content.PREFIX)]
 
 
 # Many jobs ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """When the next sweep is needed."""
+def outlook() -> tuple[float, bool]:
+    """When work is due, in seconds since 1970. 0 while jobs are in line or running, infinity for never.
 
-    due_epoch: float
-    """Seconds since 1970 at which work is due. 0 while jobs are in line or running, infinity for never."""
-    has_dependents: bool
-    """Whether there are batches that are not over, or jobs that wait for others."""
-
-
-def outlook() -> Outlook:
-    """Issue one statement, which reads the first entry of some ranges of indexes."""
+    And whether there are batches that are not over, or jobs that wait for others. Issues one statement, which reads the
+    first entry of some ranges of indexes.
+    """
     *due, batch, child = frappe.db.sql(_OUTLOOK)[0]
-    earliest = min((epoch for epoch in due if epoch is not None), default=float("inf"))
-    return Outlook(earliest, bool(batch or child))
+    return min((epoch for epoch in due if epoch is not None), default=float("inf")), bool(batch or child)
 
 
 def due(status: JobStatus, epoch: float, limit: int) -> list[str]:
@@ -172,17 +163,12 @@ def statuses(names: Sequence[str]) -> dict[str, str]:
     return dict(frappe.qb.from_(job).select(job.name, job.status).where(job.name.isin(list(names))).run())
 
 
-def parents(after: str, limit: int) -> list[tuple[str, str | None]]:
-    """The jobs for which others wait, by name and behind the one named `after`, each with its status.
-
-    The status of one that is gone is None.
-    """
-    child, parent = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("parent")
+def parents(after: str, limit: int) -> list[str]:
+    """The jobs for which others wait, by name and behind the one named `after`."""
+    child = frappe.qb.DocType(config.JOB)
     condition = _is_outside(child, JobStatus.PENDING) & (child.waits_for > after)
-    names = frappe.qb.from_(child).select(child.waits_for.as_("name")).where(condition)
-    window = names.groupby(child.waits_for).orderby(child.waits_for).limit(limit).as_("window")
-    query = frappe.qb.from_(window).left_join(parent).on(parent.name == window.name)
-    return query.select(window.name, parent.status).orderby(window.name).run()
+    query = frappe.qb.from_(child).select(child.waits_for).where(condition).groupby(child.waits_for)
+    return query.orderby(child.waits_for).limit(limit).run(pluck=True)
 
 
 def doubtful(limit: int) -> list[DoubtfulRow]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import frappe
@@ -40,11 +39,11 @@ def event_of(
     return Event(job["name"], job["organization"], before, str(to_status), message[:MESSAGE_LENGTH], actor, **fields)
 
 
-def write(events: Sequence[Event], at: datetime | None = None) -> None:
+def write(events: Sequence[Event]) -> None:
     """Add the events, in one statement."""
     if not events:
         return
-    now = at or clock.site_time()
+    now = clock.site_time()
     standard = (standard_columns(ids.time_ordered_id(), event.actor, now) for event in events)
     rows = [{**new, "timestamp": now, **event._asdict()} for new, event in zip(standard, events, strict=True)]
     dml.insert_rows(config.LOG, rows)

@@ -34,6 +34,7 @@ NAME = "dartwing_core"
 LONGEST_NAME = 200
 """Bytes of a file's name. The disk takes 255."""
 LONGEST_EXTENSION = 20
+"""Characters of its extension."""
 UNFIT = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 CHUNK_BYTES = 1024 * 1024
 ORPHANED_AFTER = 30 * 86_400.0
@@ -86,7 +87,7 @@ class AttemptFiles:
 
     def add(self, content: IO[bytes], name: str) -> JobFile:
         """Copy `content` to the disk. A name that is taken gets a number."""
-        name = free_name(clean_name(name), {file["name"] for file in self._files})
+        name = free_name(name, {file["name"] for file in self._files})
         path = f"{self._folder}/{name}"
         size = _write(content, folder() / path)
         kind, encoding = mimetypes.guess_type(name)  # a `.csv.gz` is no text/csv
@@ -116,28 +117,19 @@ class AttemptFiles:
                 own.rmdir()
 
 
-def clean_name(name: str) -> str:
-    """The name without slashes and control characters, cut to LONGEST_NAME."""
+def free_name(name: str, taken: Container[str] = ()) -> str:
+    """The name without slashes and control characters, cut to LONGEST_NAME bytes.
+
+    With the first number before its extension that makes it another than those `taken`.
+    """
     name = UNFIT.sub("", name)
-    return "file" if name in ("", ".", "..") else _cut(name)
-
-
-def free_name(name: str, taken: Container[str]) -> str:
-    """The name, with the first number before its extension that makes it another than those."""
-    stem, extension = os.path.splitext(name)
-    names = (_cut(f"{stem}-{number}{extension}", f"-{number}") for number in count(2))
-    return name if name not in taken else next(one for one in names if one not in taken)
-
-
-def _cut(name: str, ending: str = "") -> str:
-    """The name, whose stem is cut so that all of it has LONGEST_NAME bytes. `ending`: of the stem, which stays."""
-    if len(name.encode()) <= LONGEST_NAME:
-        return name
-    stem, extension = os.path.splitext(name)
-    if len(extension.encode()) > LONGEST_EXTENSION:
-        stem, extension = name, ""
-    ending += extension
-    return stem.encode()[: LONGEST_NAME - len(ending.encode())].decode(errors="ignore") + ending
+    stem, extension = os.path.splitext("file" if name in ("", ".", "..") else name)
+    for number in count(1):
+        ending = ("" if number == 1 else f"-{number}") + extension[:LONGEST_EXTENSION]
+        free = stem.encode()[: LONGEST_NAME - len(ending.encode())].decode(errors="ignore") + ending
+        if free not in taken:
+            return free
+    raise AssertionError("unreachable")
 
 
 def _write(content: IO[bytes], path: Path) -> int:
@@ -169,23 +161,13 @@ def files_of(job: str) -> list[StoredFile]:
 # Deleting ------------------------------------------------------------------------------------------------------------
 
 
-class DeletedJobs:
-    """Jobs that the current transaction deletes. Their files go when it is committed."""
-
-    is_for_any_commit = True
-
-    def __init__(self) -> None:
-        self.jobs: list[str] = []
-
-    def __call__(self) -> None:
-        """Delete the files of those that are gone."""
-        jobs, self.jobs = self.jobs, []
-        best_effort.run(partial(_delete_missing, jobs))
-
-
 def delete_after_commit(jobs: Sequence[str]) -> None:
     """Delete the files of these jobs when the deletion of the jobs is committed."""
-    sql.callback_of_transaction(DeletedJobs).jobs.extend(jobs)
+    sql.after_any_commit(_delete_committed, jobs)
+
+
+def _delete_committed(jobs: Sequence[str]) -> None:
+    best_effort.run(partial(_delete_missing, jobs))
 
 
 def delete_now(jobs: Sequence[str]) -> None:

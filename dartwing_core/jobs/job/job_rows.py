@@ -40,13 +40,9 @@ class MemberRow(WaitingRow):
     active_key: str | None
 
 
-class DoubtfulRow(MovableJob):
+class DoubtfulRow(WaitingRow):
     """A running attempt that may have to be ended, with columns of its run row: None while it is too young for one."""
 
-    queue: str
-    priority: str
-    timeout_seconds: int
-    parent_batch: str | None
     started_at: datetime | None
     started_epoch: float | None
     crash_count: int
@@ -65,7 +61,7 @@ class DoubtfulRow(MovableJob):
 
 
 class NewJobRow(WaitingRow):
-    """A job to be inserted. Statements may write the columns in another order."""
+    """A job to be inserted, with all of these columns in the order of `columns.new_row`."""
 
     creation: datetime
     modified: datetime
@@ -94,6 +90,7 @@ class NewJobRow(WaitingRow):
     admission_rank: float
     queued_at: datetime | None
     in_line: int
+    schedule_run: str | None
 
 
 class JobRow(NewJobRow):
@@ -107,7 +104,6 @@ class JobRow(NewJobRow):
     next_retry_at: datetime | None
     canceled_at: datetime | None
     canceled_by: str | None
-    schedule_run: str | None
     started_epoch: float | None
     connection_id: int | None
     rq_job_id: str | None
@@ -125,4 +121,5 @@ class HolderRow(TypedDict):
     status: str
     owner_user: str
     organization: str
+    due_epoch: float
     dedup_until: datetime | None

@@ -38,21 +38,6 @@ class End(NamedTuple):
     status: JobStatus
 
 
-class Notices:
-    """The ends in the current transaction that need notices to owners."""
-
-    is_for_any_commit = True
-
-    def __init__(self) -> None:
-        self.jobs: dict[End, list[str]] = {}
-
-    def __call__(self) -> None:
-        """Write the notices."""
-        ends, self.jobs = self.jobs, {}
-        for end, jobs in ends.items():
-            best_effort.run(partial(_notify_alike, end, jobs))
-
-
 def notify_after_commit(job: OwnedJob, to_status: JobStatus) -> None:
     """Tell the owner of this end once the transaction is committed, if the Job Type says so."""
     if to_status not in (JobStatus.COMPLETED, JobStatus.DEAD_LETTER):
@@ -61,7 +46,15 @@ def notify_after_commit(job: OwnedJob, to_status: JobStatus) -> None:
     choice = job_type.notify_on if job_type else None
     if choice == ALWAYS or (choice != NEVER and to_status == JobStatus.DEAD_LETTER):
         end = End(job["owner_user"], job["organization"], job["job_type"], to_status)
-        sql.callback_of_transaction(Notices).jobs.setdefault(end, []).append(job["name"])
+        sql.after_any_commit(_notify_all, [(end, job["name"])])
+
+
+def _notify_all(ends: Sequence[tuple[End, str]]) -> None:
+    jobs_of: dict[End, list[str]] = {}
+    for end, job in ends:
+        jobs_of.setdefault(end, []).append(job)
+    for end, jobs in jobs_of.items():
+        best_effort.run(partial(_notify_alike, end, jobs))
 
 
 def _notify_alike(end: End, jobs: Sequence[str]) -> None:

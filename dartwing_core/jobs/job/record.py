@@ -19,11 +19,11 @@ from ..lib import clock, config, dml, priorities, server_errors, sql
 from ..lib.row_types import Columns
 from ..lib.texts import TEXT_LENGTH, text_for_storage
 from ..rq import doorbells, redis_queue
-from ..status import FINISHED, RETRYABLE, JobStatus, LinePlace, can_move
+from ..status import FINISHED, RETRYABLE, WAITING, JobStatus, LinePlace, can_move
 from . import columns, event_jobs, events, find, history, notices
 from .find import LOCK_WAIT, Child
 from .job_rows import HolderRow, JobRow, NewJobRow, WaitingRow
-from .outcome import Outcome
+from .runs import Outcome
 
 CREATED, ENTERED, ENTERED_AGAIN = "Job created", "Job enqueued", "Job enqueued for retry"
 CANCELED, RETRIED = "Job canceled", "Job re-queued for execution"
@@ -59,23 +59,13 @@ class Job:
             "progress_message": None,
         }
         message = f"Worker started execution, attempt {attempt}"
-        return self._move(JobStatus.RUNNING, message, written, config.ENGINE, at, worker=worker, log=log)
+        return self._move(JobStatus.RUNNING, message, written, config.ENGINE, worker=worker, log=log)
 
-    def end(
-        self,
-        end: Outcome,
-        *,
-        progress: tuple[float, str] | None = None,
-        duration: float = 0,
-        worker: str | None = None,
-        lock_wait: int | None = None,
-        log: list[history.Event] | None = None,
-    ) -> bool:
+    def end(self, end: Outcome, *, progress: tuple[float, str] | None = None, **more: Any) -> bool:
         """An attempt has ended. `progress`: its latest percent and message, None to leave what is there.
 
-        `log`: gets the event of the history, which is not written here then.
+        `more`: `duration` and `worker` for the history, `lock_wait` and `log` as for `_change`.
         """
-        now = clock.site_time()
         written: Columns = {"crash_count": end.crash_count}
         if progress is not None:
             written |= {"progress": progress[0], "progress_message": progress[1] or None}
@@ -83,7 +73,7 @@ class Job:
             written |= {"progress": 100, "result": end.result, "output_reference": end.output_reference}
             written |= {"error_message": None, "error_type": None}
         elif end.status == JobStatus.CANCELED:
-            written |= _canceled(end.canceled_by, end.cancel_reason, now)
+            written |= _canceled(end.canceled_by, end.cancel_reason)
         if end.error is not None:
             written |= {"error_message": end.error, "error_type": end.error_type, "next_retry_at": None}
         if end.retry_count is not None:
@@ -94,19 +84,11 @@ class Job:
                 written["next_retry_at"] = written["available_at"]
             if end.keeps_place:
                 del written["admission_rank"]
-        actor = end.canceled_by or config.ENGINE
-        return self._move(
-            *(end.status, end.message, written, actor, now),
-            lock_wait=lock_wait,
-            log=log,
-            duration=duration,
-            worker=worker,
-        )
+        return self._move(end.status, end.message, written, end.canceled_by or config.ENGINE, **more)
 
-    def cancel(self, user: str, reason: str | None, lock_wait: int | None = None) -> bool:
+    def cancel(self, user: str, reason: str | None) -> bool:
         """A user cancels the waiting job."""
-        now = clock.site_time()
-        return self._move(JobStatus.CANCELED, CANCELED, _canceled(user, reason, now), user, now, lock_wait=lock_wait)
+        return self._move(JobStatus.CANCELED, CANCELED, _canceled(user, reason), user, lock_wait=LOCK_WAIT)
 
     def retry(self, active_key: str | None, edited: Mapping[str, Any]) -> bool:
         """The current user begins a fresh series of attempts. `edited`: the columns of other parameters."""
@@ -132,48 +114,15 @@ class Job:
         if not _update([self.row["name"]], written, status, self.row["attempt"], LOCK_WAIT):
             return False
         history.write([history.event_of(self.row, status, status, message, user)])
-        self._take(written)
-        return True
+        return self._take(written)
 
-    def _move(
-        self,
-        to_status: JobStatus,
-        message: str,
-        written: Columns,
-        actor: str,
-        at: datetime | None = None,
-        *,
-        lock_wait: int | None = None,
-        log: list[history.Event] | None = None,
-        duration: float = 0,
-        worker: str | None = None,
-    ) -> bool:
-        """The one guarded move: the UPDATE, the history, and what is told of it."""
-        from_status = _checked(self.row["status"], to_status)
-        stored = _of_status(to_status, actor, at or clock.site_time()) | content.sealed(written)
-        told = event_jobs.rows_for([self.row], from_status, to_status)  # first: an error here moves nothing
-        if not _update([self.row["name"]], stored, from_status, self.row["attempt"], lock_wait):
-            return False
-        event = history.event_of(
-            self.row,
-            from_status,
-            to_status,
-            message,
-            actor,
-            retry_attempt=written.get("retry_count", self.row["retry_count"]),
-            duration=duration,
-            worker=worker,
-        )
-        if log is None:
-            history.write([event])
-        else:
-            log.append(event)
-        _tell([self.row], told, from_status, to_status, written)
-        self._take(stored)
-        return True
+    def _move(self, to_status: JobStatus, message: str, written: Columns, actor: str, **more: Any) -> bool:
+        stored = _change([self.row], to_status, message, written, actor, attempt=self.row["attempt"], **more)
+        return stored is not None and self._take(stored)
 
-    def _take(self, stored: Columns) -> None:
+    def _take(self, stored: Columns) -> bool:
         self.row = cast(JobRow, {**self.row, **stored})
+        return True
 
 
 # Many jobs ------------------------------------------------------------------------------------------------------------
@@ -187,7 +136,7 @@ def insert(rows: Sequence[NewJobRow]) -> None:
     """
     if not rows:
         return
-    told = event_jobs.rows_for(rows, None, JobStatus.PENDING, rows[0])
+    told = event_jobs.rows_for(rows, None, JobStatus.PENDING)
     _insert([*rows, *told])
     _ring_later(told)
     in_line = [row for row in rows if row["status"] == JobStatus.QUEUED]
@@ -203,17 +152,13 @@ def insert_untold(rows: Sequence[NewJobRow]) -> None:
 
 def cancel_all(jobs: Sequence[Child], user: str, reason: str | None) -> list[Child]:
     """Cancel waiting jobs that share one state. Returns those that were canceled: see `_move_all`."""
-    now = clock.site_time()
-    return _move_all(jobs, JobStatus.CANCELED, CANCELED, _canceled(user, reason, now), user, now)
+    return _move_all(jobs, JobStatus.CANCELED, CANCELED, _canceled(user, reason), user)
 
 
 def end_all(jobs: Sequence[Child], status: JobStatus, message: str, actor: str) -> list[Child]:
     """End waiting jobs that share one state and never will run. Returns those that ended: see `_move_all`."""
     written: Columns = {"error_message": message, "error_type": "Permanent", "next_retry_at": None}
-    now = clock.site_time()
-    if status == JobStatus.CANCELED:
-        written["canceled_at"] = now
-    return _move_all(jobs, status, message, written, actor, now)
+    return _move_all(jobs, status, message, written, actor)
 
 
 def retry_all(jobs: Sequence[Child], active_key: str | None) -> list[Child]:
@@ -225,23 +170,31 @@ def retry_all(jobs: Sequence[Child], active_key: str | None) -> list[Child]:
         return []
     written = {**_fresh(jobs[0]), **({"active_key": active_key} if active_key else {})}
     status = JobStatus(written.pop("status"))
-    return _move_all(jobs, status, RETRIED, written, frappe.session.user, clock.site_time())
+    return _move_all(jobs, status, RETRIED, written, frappe.session.user)
 
 
-def put_in_line(rows: Sequence[WaitingRow]) -> list[WaitingRow]:
-    """Queue due jobs that this transaction has locked."""
-    now = clock.site_time()
+def enter_due(limit: int) -> list[WaitingRow]:
+    """Put due jobs in line, the longest due of each state first. Returns those that got in."""
+    now = clock.now_epoch()
+    return [job for status in WAITING for job in enter_line(find.due(status, now, limit))]
+
+
+def enter_line(names: Sequence[str]) -> list[WaitingRow]:
+    """Put jobs in line that are due and wait for no other one. Returns those that got in. Skips locked jobs."""
+    now = clock.now_epoch()
+    return put_in_line([row for row in find.lock_waiting(names, None) if row["due_epoch"] <= now])
+
+
+def put_in_line(rows: list[WaitingRow]) -> list[WaitingRow]:
+    """Queue due jobs that this transaction has locked. Returns them.
+
+    The actor is the engine, not the user who is logged in where it sweeps.
+    """
     for status in sorted({row["status"] for row in rows}):
-        some, from_status = [row for row in rows if row["status"] == status], JobStatus(status)
-        # The actor is the engine, not the user who is logged in where it sweeps.
-        stored = _of_status(JobStatus.QUEUED, config.ENGINE, now) | {"queued_at": now}
-        _update([row["name"] for row in some], stored, from_status, lock_wait=LOCK_WAIT)
-        message = ENTERED if from_status == JobStatus.PENDING else ENTERED_AGAIN
-        moved = [history.event_of(row, from_status, JobStatus.QUEUED, message, config.ENGINE) for row in some]
-        history.write(moved, at=now)
-        told = event_jobs.rows_for(some, from_status, JobStatus.QUEUED)
-        _tell(some, told, from_status, JobStatus.QUEUED, {})
-    return list(rows)
+        some = [row for row in rows if row["status"] == status]
+        message = ENTERED if status == JobStatus.PENDING else ENTERED_AGAIN
+        _change(some, JobStatus.QUEUED, message, {}, config.ENGINE, lock_wait=LOCK_WAIT)
+    return rows
 
 
 def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
@@ -251,9 +204,8 @@ def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
     """
     status = JobStatus(found["status"])
     written: Columns = {column: value for column, value in row.items() if column in REPLACEABLE}
-    also = "admission_rank = due_epoch - %(head_start)s"
-    head_start = {"head_start": priorities.HEAD_START_SECONDS[row["priority"]]}
-    if not _update([found["name"]], written, status, 0, LOCK_WAIT, also=also, values=head_start):
+    written["admission_rank"] = priorities.rank(found["due_epoch"], row["priority"])
+    if not _update([found["name"]], written, status, 0, LOCK_WAIT):
         return False
     replaced: Any = {**row, "name": found["name"]}
     text = "Parameters replaced by a newer request"
@@ -274,44 +226,72 @@ def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatu
     return sql.run_update(query, LOCK_WAIT, by_name=True)
 
 
-def _move_all(
-    jobs: Sequence[Child], to_status: JobStatus, message: str, written: Columns, actor: str, at: datetime
-) -> list[Child]:
+def _move_all(jobs: Sequence[Child], to_status: JobStatus, message: str, written: Columns, actor: str) -> list[Child]:
     """Move jobs that share the state of the first. Returns those that moved.
 
     Skips locked jobs, jobs in another state by now, and those that wait for another job now.
     """
     free = find.lock_unchanged(jobs) if jobs else []
-    if not free:
-        return []
-    from_status = _checked(free[0]["status"], to_status)
-    stored = _of_status(to_status, actor, at) | content.sealed(written)
-    _update([job["name"] for job in free], stored, from_status)
-    _tell(free, event_jobs.rows_for(free, from_status, to_status), from_status, to_status, written)
-    more = {"retry_attempt": written["retry_count"]} if "retry_count" in written else {}
-    history.write([history.event_of(job, from_status, to_status, message, actor, **more) for job in free])
+    if free:
+        _change(free, to_status, message, written, actor)
     return free
+
+
+def _change(
+    jobs: Sequence[WaitingRow],
+    to_status: JobStatus,
+    message: str,
+    written: Columns,
+    actor: str,
+    *,
+    attempt: int | None = None,
+    lock_wait: int | None = None,
+    log: list[history.Event] | None = None,
+    **of_event: Any,
+) -> Columns | None:
+    """The one guarded move of jobs in one state: the UPDATE, the history, and what is told of it.
+
+    `log`: gets the events of the history, which are not written here then. `of_event`: further fields of them.
+    Returns the columns as they are stored. None, and nothing is written, if the job has changed.
+    """
+    from_status = JobStatus(jobs[0]["status"])
+    if not can_move(from_status, to_status):
+        raise InvalidTransitionError(f"A job can't go from {from_status} to {to_status}.")
+    stored = _of_status(to_status, actor) | content.sealed(written)
+    told = event_jobs.rows_for(jobs, from_status, to_status)  # first: an error here moves nothing
+    if not _update([job["name"] for job in jobs], stored, from_status, attempt, lock_wait):
+        return None
+    if "retry_count" in written:
+        of_event["retry_attempt"] = written["retry_count"]
+    moved = [history.event_of(job, from_status, to_status, message, actor, **of_event) for job in jobs]
+    if log is None:
+        history.write(moved)
+    else:
+        log += moved
+    insert_untold(told)
+    events.announce(jobs, from_status, to_status, written)
+    for job in jobs:
+        notices.notify_after_commit(job, to_status)
+    return stored
 
 
 # Columns and statements -----------------------------------------------------------------------------------------------
 
 
-def _checked(from_status: str, to_status: JobStatus) -> JobStatus:
-    if not can_move(JobStatus(from_status), to_status):
-        raise InvalidTransitionError(f"A job can't go from {from_status} to {to_status}.")
-    return JobStatus(from_status)
-
-
-def _of_status(to_status: JobStatus, actor: str, now: datetime) -> Columns:
+def _of_status(to_status: JobStatus, actor: str) -> Columns:
     """The columns that each move to this status writes, however it comes about."""
-    place = LinePlace.IN_LINE if to_status == JobStatus.QUEUED else LinePlace.OUTSIDE
+    place, now = LinePlace.IN_LINE if to_status == JobStatus.QUEUED else LinePlace.OUTSIDE, clock.site_time()
     written = {"status": str(to_status), "modified": now, "modified_by": actor, "in_line": int(place)}
+    if to_status == JobStatus.QUEUED:
+        written["queued_at"] = now
+    if to_status == JobStatus.CANCELED:
+        written["canceled_at"] = now
     return written | {"completed_at": now} if to_status in FINISHED else written
 
 
-def _canceled(user: str | None, reason: str | None, now: datetime) -> Columns:
+def _canceled(user: str | None, reason: str | None) -> Columns:
     said = text_for_storage(reason)[:TEXT_LENGTH] if reason else None
-    return {"canceled_at": now, "canceled_by": user, "cancel_reason": said, "next_retry_at": None}
+    return {"canceled_by": user, "cancel_reason": said, "next_retry_at": None}
 
 
 def _fresh(job: WaitingRow) -> Columns:
@@ -331,21 +311,18 @@ def _update(
     from_status: JobStatus,
     attempt: int | None = None,
     lock_wait: int | None = None,
-    *,
-    also: str = "",
-    values: Columns | None = None,
 ) -> int:
     """Issue UPDATE … WHERE status (and attempt) are what the caller saw. Returns the number of changed rows."""
+    assignments = [f"`{column}` = %({column})s" for column in stored]
     if stored.get("status") == JobStatus.RUNNING:
-        also = "started_epoch = UNIX_TIMESTAMP()"  # the database's clock, which all sweepers share
-    assignments = [f"`{column}` = %({column})s" for column in stored] + ([also] if also else [])
+        assignments.append("started_epoch = UNIX_TIMESTAMP()")  # the database's clock, which all sweepers share
     is_one = len(names) == 1
     guards = ["name = %(of_names)s" if is_one else "name IN %(of_names)s", "status = %(from_status)s"]
     if attempt is not None:
         guards.append("attempt = %(from_attempt)s")
     text = f"UPDATE `tab{config.JOB}` FORCE INDEX (PRIMARY) SET {', '.join(assignments)} WHERE {' AND '.join(guards)}"
     given = {"of_names": names[0] if is_one else tuple(names), "from_status": str(from_status), "from_attempt": attempt}
-    return sql.execute_as_of_now(text, {**stored, **given, **(values or {})}, lock_wait)
+    return sql.execute_as_of_now(text, {**stored, **given}, lock_wait)
 
 
 def _insert(rows: Sequence[NewJobRow]) -> None:
@@ -385,30 +362,10 @@ def _by_size(rows: Sequence[NewJobRow]) -> Iterator[list[NewJobRow]]:
 # What follows a change ------------------------------------------------------------------------------------------------
 
 
-class _Doorbell:
-    """Wakes workers for jobs that tell of others, once the current transaction is committed."""
-
-    is_for_any_commit = True
-
-    def __init__(self) -> None:
-        self.rows: list[NewJobRow] = []
-
-    def __call__(self) -> None:
-        """Wake workers. Without Redis the sweeper does so later."""
-        rows, self.rows = self.rows, []
-        redis_queue.if_there(lambda: doorbells.ring(rows))
-
-
-def _tell(
-    jobs: Sequence[Any], told: Sequence[NewJobRow], from_status: JobStatus, to_status: JobStatus, written: Columns
-) -> None:
-    """Tell apps (`told`: their jobs), browsers and owners of a change, once the transaction is committed."""
-    insert_untold(told)
-    events.announce(jobs, from_status, to_status, written)
-    for job in jobs:
-        notices.notify_after_commit(job, to_status)
-
-
 def _ring_later(rows: Sequence[NewJobRow]) -> None:
     if rows:
-        sql.callback_of_transaction(_Doorbell).rows.extend(rows)
+        sql.after_any_commit(_ring, rows)
+
+
+def _ring(rows: Sequence[NewJobRow]) -> None:
+    redis_queue.if_there(lambda: doorbells.ring(rows))

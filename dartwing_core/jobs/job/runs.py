@@ -7,20 +7,20 @@ whichever comes first. Until then its lease counts from the start noted on the j
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from typing import TypedDict
 
 import frappe
 from frappe import _
 from pypika import Order
-from pypika.terms import Values
 
 from ..access import content
 from ..errors import JobCanceledError
 from ..lib import clock, config, dml, ids, server_errors, sql
-from ..lib.dml import standard_columns, update_query
+from ..lib.dml import STANDARD, standard_columns
 from ..lib.row_types import AttemptKey, Columns, fields_of
 from ..lib.texts import TEXT_LENGTH
+from ..status import JobStatus
 
 
 class ProgressColumns(TypedDict):
@@ -46,48 +46,66 @@ class CancelRequest(TypedDict):
     cancel_reason: str | None
 
 
-class RunStart(TypedDict):
-    """The columns of an attempt that are known when it begins."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ends, and all that is written with that. `run/outcome` decides it, `record.Job.end` writes it."""
 
-    background_job: str
-    attempt: int
-    worker: str
-    rq_job_id: str
-    connection_id: int
-    started_at: datetime | None
+    status: JobStatus
+    message: str
+    """For the history."""
+    error: str | None = None
+    error_type: str | None = None
+    """Transient or Permanent. None if it did not fail."""
+    traceback: str | None = None
+    is_transient: bool = False
+    """Whether it failed by an error that may pass or by its time limit, and not by its worker's death."""
+    has_timed_out: bool = False
+    crash_count: int = 0
+    """How many workers in a row have died with the job."""
+    retry_count: int | None = None
+    """The number of the retry to come. None if this end costs none."""
+    due: float | None = None
+    """When the job is tried again, in seconds since 1970. None if it is not."""
+    keeps_place: bool = False
+    """Whether the job has its old place in line, since it is not to blame."""
+    result: str | None = None
+    output_reference: str | None = None
+    canceled_by: str | None = None
+    cancel_reason: str | None = None
+
+    @property
+    def of_attempt(self) -> JobStatus:
+        """The attempt's own end. One that ran out of time is Timed Out, also the last of a dead letter."""
+        return JobStatus.TIMED_OUT if self.has_timed_out else self.status
 
 
 TRACEBACK_LENGTH = 50_000
 
 
-def write(run: str, values: Columns, lock_wait: int | None = None) -> None:
+def write(run: str, values: Columns, lock_wait: int | None = None, *, unless_canceled: bool = False) -> bool:
     """Write columns of an attempt that may have a row. Waits at most `lock_wait` seconds for its lock.
 
-    Issues one statement: UPDATEs that find no row lock gaps, and two of them deadlock with their INSERTs.
+    `unless_canceled`: changes no row with a request to stop, and returns False then. Issues one statement: UPDATEs that
+    find no row lock gaps, and two of them deadlock with their INSERTs.
     """
-    values = content.sealed(values)
-    row = {**_standard(run), **values}
-    query = frappe.qb.into(frappe.qb.DocType(config.RUN)).columns(*row).insert(*row.values())
-    for column in ("modified", *values):
-        query = query.on_duplicate_key_update(column, Values(column))  # a value itself would be put into the SQL's text
-    sql.run_update(query, lock_wait)
+    row = standard_columns(run, config.ENGINE, clock.site_time()) | content.sealed(values)
+    new = "IF(cancel_requested, `{0}`, VALUES(`{0}`))" if unless_canceled else "VALUES(`{0}`)"
+    updates = [f"`{column}` = {new.format(column)}" for column in row if column not in STANDARD or column == "modified"]
+    text = (
+        f"INSERT INTO `tab{config.RUN}` ({', '.join(f'`{column}`' for column in row)})"
+        f" VALUES ({', '.join(['%s'] * len(row))}) ON DUPLICATE KEY UPDATE {', '.join(updates)}"
+    )
+    return bool(sql.execute_as_of_now(text, tuple(row.values()), lock_wait))
 
 
-def settle(run: str, values: Columns, is_canceled: bool, *, exists: bool, lock_wait: int) -> None:
+def settle(run: str, values: Columns, is_canceled: bool, lock_wait: int) -> None:
     """Write an attempt's end, in the transaction of its settle.
 
     Raises JobCanceledError if the attempt was asked to stop and this end is not a cancel. A later request waits for the
-    settle's commit, and finds that the attempt is over. `exists`: whether the attempt's heartbeat has made the row.
-    Otherwise a request or a checkpoint may have.
+    settle's commit, and finds that the attempt is over.
     """
-    if not is_canceled:
-        if not exists and _inserted(run, values, lock_wait):
-            return
-        if _update(run, values, lock_wait, unless_canceled=True):
-            return
-        if sql.latest(config.RUN, run, "cancel_requested"):
-            raise JobCanceledError(_("The job was canceled."))
-    write(run, values, lock_wait)
+    if not write(run, values, lock_wait, unless_canceled=not is_canceled) and not is_canceled:
+        raise JobCanceledError(_("The job was canceled."))
 
 
 def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> bool:
@@ -99,7 +117,7 @@ def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> boo
         "cancel_requested": 1,
         "canceled_by": user,
         "cancel_reason": (reason or "")[:TEXT_LENGTH] or None,
-        "cancel_requested_epoch": sql.database_epoch(),
+        "cancel_requested_epoch": frappe.db.sql("SELECT UNIX_TIMESTAMP()")[0][0],
     }
     try:
         write(ids.run_name(job, attempt), {"background_job": job, "attempt": attempt, **values}, lock_wait=0)
@@ -137,7 +155,7 @@ def keep_parameters(job: str, attempt: int, parameters: str) -> None:
     """Note on the last attempt of a series the parameters that it has run with, without secrets."""
     run = ids.run_name(job, attempt)
     if frappe.db.exists(config.RUN, run):
-        _update(run, {"input_parameters": parameters})
+        frappe.db.set_value(config.RUN, run, content.sealed({"input_parameters": parameters}))
 
 
 def forget_state(job: str) -> None:
@@ -157,28 +175,3 @@ def live_progress(jobs: Sequence[AttemptKey]) -> dict[str, RunRow]:
     columns = (run.background_job, run.progress, run.progress_message, run.steps, run.cancel_requested)
     query = frappe.qb.from_(run).select(*columns).where(run.name.isin(names))
     return {row.background_job: row for row in query.run(as_dict=True)}
-
-
-def _inserted(run: str, values: Columns, lock_wait: int) -> bool:
-    """Whether there was no row. Runs as of now: with snapshot isolation a new row would raise error 1020."""
-    row = {column: value for column, value in {**_standard(run), **content.sealed(values)}.items() if value is not None}
-    try:
-        dml.insert_rows(config.RUN, [row], lock_wait)
-    except Exception as error:
-        if not frappe.db.is_primary_key_violation(error):
-            raise
-        return False
-    return True
-
-
-def _update(run: str, values: Columns, lock_wait: int | None = None, *, unless_canceled: bool = False) -> bool:
-    table = frappe.qb.DocType(config.RUN)
-    query = update_query(config.RUN, {"modified": clock.site_time(), **content.sealed(values)})
-    query = query.where(table.name == run)
-    if unless_canceled:
-        query = query.where(table.cancel_requested == 0)
-    return bool(sql.run_update(query, lock_wait))
-
-
-def _standard(run: str) -> Columns:
-    return standard_columns(run, config.ENGINE, clock.site_time())

@@ -84,24 +84,10 @@ def veiled(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, A
     return found
 
 
-def sealed(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Veiled parameters with these secrets encrypted. Each time it is another text."""
-    return _replaced(parameters, names, lambda secret: sealing.seal(secret.get_secret_value()))
-
-
-def fingerprinted(parameters: Mapping[str, Any], names: Collection[str], owner: str) -> dict[str, Any]:
-    """Veiled parameters in which equal secrets of an owner are equal. They tell nothing without the site's key.
-
-    Those of two owners differ: who guesses another user's secret must not learn from a duplicate that it is right.
-    """
-    return _replaced(parameters, names, lambda secret: sealing.fingerprint(f"{owner}\n{secret.get_secret_value()}"))
-
-
-def _replaced(
-    parameters: Mapping[str, Any], names: Collection[str], replacement: Callable[[Secret[str]], str]
-) -> dict[str, Any]:
+def sealed(parameters: Mapping[str, Any], names: Collection[str], seal: Callable[[str], str]) -> dict[str, Any]:
+    """Veiled parameters with these secrets as they are stored, or otherwise hidden by `seal`."""
     secrets = {name: parameters[name] for name in names if isinstance(parameters.get(name), Secret)}
-    return {**parameters, **{name: {MARK: replacement(secret)} for name, secret in secrets.items()}}
+    return {**parameters, **{name: {MARK: seal(secret.get_secret_value())} for name, secret in secrets.items()}}
 
 
 def opened(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import frappe
@@ -104,10 +104,9 @@ def rollback() -> None:
 
 
 def callback_of_transaction(kind: type[T]) -> T:
-    """The one instance of `kind` that is called when this transaction is committed, by Frappe or by `commit` above.
+    """The one instance of `kind` that is called when Frappe commits this transaction.
 
-    It lives only in Frappe's callbacks, so no state beside them can go stale. `commit` calls only kinds with
-    `is_for_any_commit`.
+    It lives only in Frappe's callbacks, so no state beside them can go stale. `commit` calls only `Gathered` ones.
     """
     for callback in frappe.db.after_commit._functions:
         if isinstance(callback, kind):
@@ -117,9 +116,34 @@ def callback_of_transaction(kind: type[T]) -> T:
     return callback
 
 
+class Gathered:
+    """What the current transaction has for one function, which gets all of it after the commit."""
+
+    def __init__(self, use: Callable[[list[Any]], Any]):
+        self.use = use
+        self.values: list[Any] = []
+
+    def __call__(self) -> None:
+        """The transaction is committed."""
+        self.use(self.values)
+
+
+def after_any_commit(use: Callable[[list[T]], Any], values: Iterable[T]) -> None:
+    """Call `use` with these and all further values, when this transaction is committed by Frappe or by `commit` above.
+
+    A rollback drops them with Frappe's other callbacks.
+    """
+    callbacks = frappe.db.after_commit
+    gathered = next((one for one in callbacks._functions if isinstance(one, Gathered) and one.use is use), None)
+    if gathered is None:
+        gathered = Gathered(use)
+        callbacks.add(gathered)
+    gathered.values.extend(values)
+
+
 def _take_own_callbacks() -> list[Callable[[], Any]]:
     functions = frappe.db.after_commit._functions
-    own = [callback for callback in functions if getattr(callback, "is_for_any_commit", False)]
+    own: list[Callable[[], Any]] = [callback for callback in functions if isinstance(callback, Gathered)]
     for callback in own:
         functions.remove(callback)
     return own

@@ -6,7 +6,6 @@ import os
 import socket
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -30,15 +29,6 @@ TRIES = 3
 def worker_name() -> str:
     """The name of this process for people: host and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
-
-
-@dataclass(slots=True)
-class StrictCheck:
-    """The result of a strict check of the limits."""
-
-    at: datetime
-    """When the job starts: before a circuit that opens later."""
-    circuit: circuits.Circuit | None = None
 
 
 class Claimer:
@@ -66,10 +56,15 @@ class Claimer:
         """Whether nothing was claimed yet. A type that asks for a process of its own gets it only then."""
         self.needs_entry: JobRow | None = None
         """A job whose turn it is, but that this process can't run. It needs an entry of its own."""
+        self.found_nobody = False
+        """Whether the last look for a job found none, and this process frees no slot of a cap."""
+        self._had_caps = False
 
     def claim_next(self) -> ClaimedJob | None:
         """Claim the next job and make it Running. None if there is none. Commits, by SQL alone."""
-        return connection.retried(self._claim)
+        taken = connection.retried(self._claim)
+        self.found_nobody = taken is None and not self.needs_entry and not self._had_caps
+        return taken
 
     def claim_named(self, name: str, attempt: int) -> ClaimedJob | None:
         """Claim this job, if it may start now and this attempt is its next. For callers outside of a worker."""
@@ -120,7 +115,7 @@ class Claimer:
     def _claim_in_order(self, log: list[history.Event], *, in_settle: bool = False) -> ClaimedJob | None:
         while line := self.view.choice.next():
             if not self.view.is_strict(line):
-                taken = self._claim_first_of(line, log)
+                taken = self._claim_first_of(line, log, clock.site_time())
             elif in_settle:
                 return None
             else:
@@ -131,82 +126,60 @@ class Claimer:
 
     def _claim_under_caps(self, line: Line, log: list[history.Event]) -> ClaimedJob | None:
         """Claim under caps: one claim after another, each counting what the one before has committed."""
-        caps, checked = self.view.caps(line), StrictCheck(clock.site_time())
+        caps, at = self.view.caps(line), clock.site_time()  # before a circuit that opens later
         with limits.lock_caps(caps) as are_ours:
             sql.commit()  # a snapshot of what runs now
-            key = limits.find_reached(caps) if are_ours else next(iter(caps))
+            key = next(iter(caps), None)
+            if are_ours and caps:
+                key = limits.find_reached(caps, limits.count_running())
             if key:
                 self.view.choice.drop_capped(key)
                 return None
-            checked.circuit = self._circuit(line)
-            if checked.circuit is not None and checked.circuit.stops_jobs:
+            guarded = [line.job_type] if circuits.has_breaker(self.view.types[line.job_type]) else []
+            circuit = next(iter(circuits.of_types(guarded, [line.organization]).values()), None)
+            if circuit is not None and circuit.stops_jobs:
                 self.view.choice.drop(line)
                 return None
-            taken = self._claim_first_of(line, log, checked)
+            taken = self._claim_first_of(line, log, at, circuit)
             history.write(log)
             log.clear()
             sql.commit()
         return taken
 
-    def _circuit(self, line: Line) -> circuits.Circuit | None:
-        if not circuits.has_breaker(self.view.types[line.job_type]):
-            return None
-        return circuits.of_types([line.job_type], [line.organization]).get((line.organization, line.job_type))
-
     def _claim_first_of(
-        self, line: Line, log: list[history.Event], checked: StrictCheck | None = None
+        self, line: Line, log: list[history.Event], at: datetime, circuit: circuits.Circuit | None = None
     ) -> ClaimedJob | None:
-        """Claim the first job of a line that nobody holds. None if there is none, or another line is first by now."""
+        """Claim the first job of a line that nobody holds. None if there is none, or another line is first by now.
+
+        `circuit`: the one whose probe it has to be.
+        """
         choice = self.view.choice
         while candidate := self.view.first_place(line):
             if not choice.is_next(line, candidate.rank):
                 return None
             job = claimed_job.lock(candidate.name)
+            self.view.skip(line, is_ours=job is not None)
             if job:
-                self.view.skip_claimed(line)
-                return self._claim_locked(line, job, log, checked or StrictCheck(clock.site_time()))
-            self.view.skip(line)
+                return self._start(line, job, log, at, circuit)
         choice.drop(line)
         return None
 
-    def _claim_locked(
-        self, line: Line, job: LockedJob, log: list[history.Event], checked: StrictCheck
+    def _start(
+        self, line: Line, job: LockedJob, log: list[history.Event], at: datetime, circuit: circuits.Circuit | None
     ) -> ClaimedJob | None:
-        job_type = self.view.types[line.job_type]
-        if not self._can_run(job.row, bool(job_type and job_type.own_process)):
+        started, job_type = Job(job.row), self.view.types[line.job_type]
+        is_too_long = time.monotonic() + job.row["timeout_seconds"] + MARGIN > self._ends_at
+        if is_too_long or (job_type and job_type.own_process and not self.is_first):
             self.needs_entry = job.row
             return None
-        circuit = checked.circuit
-        if circuit is not None:
-            circuit = circuits.claim_probe(circuit, job.row["name"], job.row["attempt"] + 1)
-            if circuit is None:
-                self.view.choice.drop(line)
-                return None
-        started = Job(job.row)
-        if not started.start(self._entry_id, checked.at, worker_name(), log):
+        if circuit is not None and not circuits.claim_probe(circuit, job.row["name"], job.row["attempt"] + 1):
+            self.view.choice.drop(line)
             return None
+        started.start(self._entry_id, at, worker_name(), log)
         self._record_turn(line)
         self.is_first = False
-        return self._claimed_job(line, job, started.row, circuit)
-
-    def _claimed_job(self, line: Line, job: LockedJob, row: JobRow, circuit: circuits.Circuit | None) -> ClaimedJob:
-        job_type = self.view.types[line.job_type]
-        return ClaimedJob(
-            row,
-            job.owner,
-            job.has_children,
-            handler=job_type.get("handler_method") if job_type else None,
-            timeout_handler=job_type.get("timeout_handler_method") if job_type else None,
-            requires_permission=job_type.get("requires_permission") if job_type else None,
-            is_alone=bool(job_type and job_type.own_process),
-            caps=self.view.caps(line),
-            circuit=circuit,
-        )
-
-    def _can_run(self, job: JobRow, is_alone: bool) -> bool:
-        if is_alone and not self.is_first:
-            return False
-        return time.monotonic() + job["timeout_seconds"] + MARGIN <= self._ends_at
+        self._had_caps = self._had_caps or bool(self.view.caps(line))
+        return ClaimedJob(started.row, job.owner, job.has_children, job_type, is_probe=circuit is not None)
 
     def _record_turn(self, line: Line) -> None:
         start = self.view.choice.passes[line.organization]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
@@ -12,11 +11,10 @@ import frappe
 from pypika.terms import Parameter
 
 from ..access.tenancy import Owner
-from ..job.circuits import Circuit
 from ..job.job_rows import JobRow
 from ..lib import config, sql
+from ..lib.config import JobType
 from ..status import JobStatus
-from .limits import Key
 
 FIELDS = (
     *("name", "job_type", "organization", "owner_user", "attempt", "retry_count", "max_retries", "crash_count"),
@@ -33,27 +31,17 @@ class LockedJob:
     row: JobRow
     owner: Owner
     has_children: bool
-    """Whether another job depends on it."""
+    """Whether another job depended on it then."""
 
 
 @dataclass(slots=True)
-class ClaimedJob:
+class ClaimedJob(LockedJob):
     """A job that is Running by a claim of this process. It is never changed."""
 
-    row: JobRow
-    owner: Owner
-    has_children: bool
-    """Whether another job depended on it at the claim."""
-    handler: str | None
-    """Path of the Job Type's handler. None if the type is gone."""
-    timeout_handler: str | None
-    requires_permission: str | None
-    is_alone: bool
-    """Whether its type asks for a process of its own."""
-    caps: Mapping[Key, int]
-    """The running caps that apply to it."""
-    circuit: Circuit | None
-    """The circuit whose probe it is. None if it is no probe."""
+    job_type: JobType | None
+    """None if the type is gone."""
+    is_probe: bool
+    """Whether this attempt is the probe of its circuit."""
 
     @property
     def name(self) -> str:
@@ -66,9 +54,9 @@ class ClaimedJob:
         return self.row["attempt"]
 
     @property
-    def is_probe(self) -> bool:
-        """Whether this attempt is the probe of its circuit."""
-        return self.circuit is not None and self.circuit.is_probe(self.name, self.attempt)
+    def is_alone(self) -> bool:
+        """Whether its type asks for a process of its own."""
+        return bool(self.job_type and self.job_type.own_process)
 
 
 def lock(name: str) -> LockedJob | None:

@@ -1,4 +1,4 @@
-"""How many jobs may run and wait at once: by organization, by Job Type, and by both.
+"""What keeps jobs from starting: pauses, and caps on those that run at once, by organization, Job Type, and both.
 
 Slots are counted from the rows each time, so none can leak. A queue view only needs an estimate. Claims under a cap
 count one after another, and are exact.
@@ -17,51 +17,38 @@ from frappe.query_builder.functions import Count
 from ..access.standing import Limits
 from ..lib import config, named_locks
 from ..lib.config import JobType
-from ..lib.row_types import TypeAndOrganization
 from ..rq import redis_queue
 from ..status import NOT_RUNNING, JobStatus, LinePlace
 
-
-class SlotsRow(TypeAndOrganization):
-    """How many jobs of a type and organization run."""
-
-    number: int
-
-
 LOCK_WAIT = 5  # seconds; other claimers hold a lock for a few milliseconds
+MAINTENANCE, EVERYTHING, QUEUE = "maintenance", "everything", "queue"
 Key = tuple[str | None, str | None]
 """Whose jobs a cap counts: of an organization, of a type, or of both."""
 
 
-class Slots:
-    """The running jobs, and whether one more of an organization and type fits beside them."""
-
-    def __init__(
-        self,
-        in_service: Iterable[SlotsRow],
-        limits: Mapping[str, Limits],
-        types: Mapping[str, JobType | None],
-    ):
-        self._limits, self._types = limits, types
-        self._used: Counter[Key] = Counter()
-        for row in in_service:
-            organization, job_type = row["organization"], row["job_type"]
-            for key in ((organization, None), (None, job_type), (organization, job_type)):
-                self._used[key] += row["number"]
-
-    def fits(self, organization: str, job_type: str) -> bool:
-        """Whether one more may run."""
-        caps = caps_of(self._limits[organization], self._types[job_type], organization, job_type)
-        return all(self._used[key] < cap for key, cap in caps.items())
+def pause_in_force(queue: str | None = None) -> str | None:
+    """The pause that keeps jobs of this queue (or of any) from starting: MAINTENANCE, EVERYTHING or QUEUE, or None."""
+    settings = config.settings()
+    if frappe.conf.maintenance_mode:
+        return MAINTENANCE
+    if settings.is_paused:
+        return EVERYTHING
+    return QUEUE if queue in config.parse_names(settings.paused_queues) else None
 
 
-def caps_of(limits: Limits, job_type_doc: JobType | None, organization: str, job_type: str) -> dict[Key, int]:
-    """The limits in force for a job, by (organization, type). None stands for all."""
-    caps: dict[Key, int] = {
-        (organization, None): limits.max_running,
-        (None, job_type): job_type_doc.max_concurrent if job_type_doc else 0,
-        (organization, job_type): job_type_doc.max_concurrent_per_organization if job_type_doc else 0,
-    }
+def paused(queues: Iterable[str]) -> set[str]:
+    """Those of these queues of which no job may start."""
+    return {queue for queue in set(queues) if pause_in_force(queue)}
+
+
+def caps_of(
+    limits: Mapping[str, Limits], types: Mapping[str, JobType | None], organization: str, job_type: str
+) -> dict[Key, int]:
+    """The caps in force for a job, by (organization, type). None stands for all."""
+    caps: dict[Key, int] = {(organization, None): limits[organization].max_running}
+    if found := types[job_type]:
+        caps[None, job_type] = found.max_concurrent
+        caps[organization, job_type] = found.max_concurrent_per_organization
     return {key: cap for key, cap in caps.items() if cap}
 
 
@@ -76,21 +63,21 @@ def lock_caps(caps: Iterable[Key]) -> Iterator[bool]:
         yield all(stack.enter_context(named_locks.named_lock(f"cap:{name}", LOCK_WAIT)) for name in names)
 
 
-def find_reached(caps: Mapping[Key, int]) -> Key | None:
-    """The first of the caps under which no more job fits, as of this transaction's snapshot."""
-    return next((key for key, cap in caps.items() if count_running(key) >= cap), None)
-
-
-def count_running(key: Key) -> int:
-    """How many jobs of an organization, a type, or both run as of this transaction's snapshot."""
-    organization, job_type = key
+def count_running() -> Counter[Key]:
+    """How many jobs run as of this transaction's snapshot, by whose jobs a cap may count."""
     job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(Count("*")).where(job.status == str(JobStatus.RUNNING))
-    if organization:
-        query = query.where(job.organization == organization)
-    if job_type:
-        query = query.where(job.job_type == job_type)
-    return query.run()[0][0]
+    query = frappe.qb.from_(job).select(job.organization, job.job_type, Count("*"))
+    query = query.where(job.status == str(JobStatus.RUNNING)).groupby(job.organization, job.job_type)
+    running: Counter[Key] = Counter()
+    for organization, job_type, number in query.run():
+        for key in ((organization, None), (None, job_type), (organization, job_type)):
+            running[key] += number
+    return running
+
+
+def find_reached(caps: Mapping[Key, int], running: Mapping[Key, int]) -> Key | None:
+    """The first of the caps under which no more job fits beside those that run."""
+    return next((key for key, cap in caps.items() if running[key] >= cap), None)
 
 
 def count_free_places(organization: str, cap: int) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypedDict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import frappe
 
@@ -27,17 +27,6 @@ _HEADS = (
 _OF_LINE = " AND ".join(f"{column} = %({column})s" for column in LINE)
 
 
-class HeadRow(TypedDict):
-    """A line of jobs: their common columns, and the rank of the first job."""
-
-    in_line: int
-    queue: str
-    organization: str
-    job_type: str
-    priority: str
-    rank: float
-
-
 class Place(NamedTuple):
     """The place of a job in its line."""
 
@@ -45,9 +34,12 @@ class Place(NamedTuple):
     rank: float
 
 
-def heads() -> list[HeadRow]:
-    """The lines of all queues, also those of held jobs. For one queue, the server would read all of its entries."""
-    return frappe.db.sql(_HEADS, as_dict=True)
+def heads() -> dict[int, list[Line]]:
+    """The lines of all queues, and those of held jobs. For one queue, the server would read all of its entries."""
+    found: dict[int, list[Line]] = {LinePlace.IN_LINE: [], LinePlace.HELD: []}
+    for place, *line in frappe.db.sql(_HEADS):
+        found[place].append(Line(*line))
+    return found
 
 
 def queues() -> list[str]:
@@ -60,45 +52,39 @@ def queues() -> list[str]:
 
 def first_places(line: Line, limit: int) -> list[Place]:
     """The places of a line's first jobs. Reads without locks, and only the line's index."""
-    rows = _first("name, admission_rank AS `rank`", dict(zip(LINE, line.key, strict=True)), limit)
+    rows = _first("name, admission_rank AS `rank`", line, limit)
     return [Place(**row) for row in rows]
 
 
 def first_jobs(line: Line, limit: int) -> list[RungJob]:
     """The line's first jobs, with the columns for waking workers."""
-    return _first("name, attempt, queue, timeout_seconds", dict(zip(LINE, line.key, strict=True)), limit)
+    return _first("name, attempt, queue, timeout_seconds", line, limit)
 
 
-def _first(columns: str, line: Mapping[str, Any], limit: int, place: LinePlace = LinePlace.IN_LINE) -> list[Any]:
-    """These columns of the first jobs of a line, whose key is among `line`."""
+def _first(columns: str, line: Line, limit: int, place: LinePlace = LinePlace.IN_LINE) -> list[Any]:
     text = f"SELECT {columns} FROM `tab{config.JOB}` WHERE in_line = {place:d} AND {_OF_LINE}"
-    return frappe.db.sql(f"{text} ORDER BY admission_rank LIMIT {limit:d}", line, as_dict=True)
+    key = dict(zip(LINE, line.key, strict=True))
+    return frappe.db.sql(f"{text} ORDER BY admission_rank LIMIT {limit:d}", key, as_dict=True)
 
 
 # Held jobs ------------------------------------------------------------------------------------------------------------
 
 
-def admit_held() -> list[WaitingRow]:
-    """Put held jobs in line where their organizations' waiting caps have room again. Returns those jobs.
+def admit(held: Sequence[Line]) -> list[WaitingRow]:
+    """Put jobs of these lines of held jobs in line, where their organizations' waiting caps have room again.
 
-    Does not commit.
+    Returns those that got in. Does not commit.
     """
-    return admit_held_of([head for head in heads() if head["in_line"] == LinePlace.HELD])
-
-
-def admit_held_of(held: Sequence[HeadRow]) -> list[WaitingRow]:
-    """Put held jobs in line, of these lines of held jobs. Returns those that got in. Does not commit."""
     room = {}
-    for name, limits_of in tenancy.limits_of(sorted({head["organization"] for head in held})).items():
+    for name, limits_of in tenancy.limits_of(sorted({line.organization for line in held})).items():
         is_capped = limits_of.max_waiting and limits_of.on_queue_full == "Hold"
         free = limits.count_free_places(name, limits_of.max_waiting) if is_capped else ADMITTED_AT_ONCE
         room[name] = min(ADMITTED_AT_ONCE, free)
     entered: list[WaitingRow] = []
-    for head in sorted(held, key=lambda head: head["rank"]):
-        organization = head["organization"]
-        if room[organization] > 0:
-            names = [row["name"] for row in _first("name", head, room[organization], LinePlace.HELD)]
+    for line in sorted(held, key=lambda line: line.rank):
+        if (left := room[line.organization]) > 0:
+            names = [row["name"] for row in _first("name", line, left, LinePlace.HELD)]
             rows = find.lock_waiting(names, None, LinePlace.HELD)
-            room[organization] -= len(rows)
+            room[line.organization] -= len(rows)
             entered += record.put_in_line(rows)
     return entered

@@ -8,17 +8,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-import frappe
-from frappe.query_builder.functions import Count
-
 from ..access import tenancy
 from ..access.standing import Limits
 from ..job import circuits
 from ..lib import config, sql
 from ..lib.config import JobType
-from ..status import JobStatus, LinePlace
-from . import limits, line_queries, pauses
-from .limits import Key, SlotsRow
+from ..status import LinePlace
+from . import limits, line_queries
+from .limits import Key
 from .turns import Choice, Line, Turns
 
 SHARE = 20
@@ -97,18 +94,13 @@ class QueueView:
             if ahead and ahead.follow(line):
                 self._ahead[line.key] = ahead
 
-    def skip(self, line: Line) -> None:
-        """Go on to the job behind: another worker holds the next one."""
-        self._ahead[line.key].skip()
-
-    def skip_claimed(self, line: Line) -> None:
-        """Go on after a claim. Meanwhile each of the other workers claims a job, too."""
-        self._ahead[line.key].skip(also=self.workers - 1)
+    def skip(self, line: Line, *, is_ours: bool) -> None:
+        """Go on to the job behind. After a claim of ours, each of the other workers has claimed a job, too."""
+        self._ahead[line.key].skip(also=self.workers - 1 if is_ours else 0)
 
     def caps(self, line: Line) -> dict[Key, int]:
         """The running caps that apply to the jobs of a line."""
-        organization, job_type = line.organization, line.job_type
-        return limits.caps_of(self.limits[organization], self.types[job_type], organization, job_type)
+        return limits.caps_of(self.limits, self.types, line.organization, line.job_type)
 
     def is_strict(self, line: Line) -> bool:
         """Whether the running jobs must be counted at the very moment at which a job of this line starts."""
@@ -122,20 +114,20 @@ def read_view(queues: Collection[str] | None = None, turns: Turns | None = None,
     provides a fresh snapshot. Commits if held jobs get in line.
     """
     began = time.monotonic()
-    heads = [] if pauses.is_paused() else line_queries.heads()
-    if held := [head for head in heads if head["in_line"] == LinePlace.HELD]:
-        entered = sql.committed(partial(line_queries.admit_held_of, held))
-        heads = line_queries.heads() if entered else heads
-    going = pauses.not_paused(head for head in heads if head["in_line"] == LinePlace.IN_LINE)
-    lines = [
-        Line(head["queue"], head["organization"], head["job_type"], head["priority"], head["rank"]) for head in going
-    ]
+    lines: list[Line] = []
+    if not limits.pause_in_force():
+        heads = line_queries.heads()
+        if held := heads[LinePlace.HELD]:
+            entered = sql.committed(partial(line_queries.admit, held))
+            heads = line_queries.heads() if entered else heads
+        paused = limits.paused(line.queue for line in heads[LinePlace.IN_LINE])
+        lines = [line for line in heads[LinePlace.IN_LINE] if line.queue not in paused]
     return _build_view(lines, queues, began, turns, workers)
 
 
 def read_view_of_job(line: Line, only: line_queries.Place) -> QueueView:
     """Read whether this job of a line may start. Others of the line may not."""
-    lines = [] if pauses.is_paused() or pauses.is_paused(line.queue) else [line]
+    lines = [] if limits.pause_in_force(line.queue) else [line]
     view = _build_view(lines, None, time.monotonic())
     view._ahead[line.key] = ReadAhead(line, 0, [only])
     return view
@@ -159,8 +151,7 @@ def _build_view(
 def _not_stopped(lines: list[Line], types: Mapping[str, JobType | None]) -> list[Line]:
     """The lines whose jobs no circuit keeps from starting."""
     guarded = [name for name, job_type in types.items() if circuits.has_breaker(job_type)]
-    found = circuits.of_types(guarded) if guarded else {}
-    stopped = {pair for pair, circuit in found.items() if circuit.stops_jobs}
+    stopped = {pair for pair, circuit in circuits.of_types(guarded).items() if circuit.stops_jobs}
     return [line for line in lines if (line.organization, line.job_type) not in stopped]
 
 
@@ -171,15 +162,8 @@ def may_start(job_type: JobType | None) -> bool:
 
 def _under_caps(lines: list[Line], limits_of: Mapping[str, Limits], types: Mapping[str, JobType | None]) -> list[Line]:
     """The lines of which one more job may run, by the jobs that run now. The claim decides it strictly."""
-    if not any(limits.caps_of(limits_of[line.organization], types[line.job_type], "", "") for line in lines):
+    caps = {line.key: limits.caps_of(limits_of, types, line.organization, line.job_type) for line in lines}
+    if not any(caps.values()):
         return lines
-    slots = limits.Slots(count_running(), limits_of, types)
-    return [line for line in lines if slots.fits(line.organization, line.job_type)]
-
-
-def count_running() -> list[SlotsRow]:
-    """How many jobs run, by organization and type. Counted from the rows, so no slot leaks."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.organization, job.job_type, Count("*").as_("number"))
-    query = query.where(job.status == str(JobStatus.RUNNING)).groupby(job.organization, job.job_type)
-    return query.run(as_dict=True)
+    running = limits.count_running()
+    return [line for line in lines if not limits.find_reached(caps[line.key], running)]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ..lib import sql
 from ..lib.row_types import RungJob
 from ..rq import doorbells, redis_queue
-from . import line_queries, pauses, queue_view
+from ..status import LinePlace
+from . import limits, line_queries, queue_view
 
 
 def wake_for(jobs: Sequence[RungJob]) -> int:
@@ -15,7 +16,8 @@ def wake_for(jobs: Sequence[RungJob]) -> int:
 
     While Redis is away or all is paused, this is left to the next sweep.
     """
-    going = pauses.not_paused(jobs)
+    paused = limits.paused(job["queue"] for job in jobs)
+    going = [job for job in jobs if job["queue"] not in paused]
     return (redis_queue.if_there(lambda: doorbells.ring(going)) or 0) if going else 0
 
 
@@ -38,6 +40,6 @@ def wake_for_line() -> int:
 
 def admit_held() -> int:
     """Put held jobs in line where others have left it, and wake workers. Returns how many jobs got in. Commits."""
-    entered = sql.committed(line_queries.admit_held)
+    entered = sql.committed(lambda: line_queries.admit(line_queries.heads()[LinePlace.HELD]))
     wake_for(entered)
     return len(entered)

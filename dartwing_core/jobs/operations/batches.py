@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import frappe
 from frappe import _
@@ -23,7 +23,7 @@ from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
 from ..job import batch_store, record
 from ..job.batch_store import CALLBACKS, RUNNING, BatchRow
 from ..job.job_rows import MemberRow
-from ..lib import clock, config, ids
+from ..lib import clock, config, ids, sql
 from ..lib.dml import in_pieces, insert_rows, standard_columns
 from ..lib.row_types import Columns
 from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
@@ -286,7 +286,9 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
 
 
 def _retry_failed(name: str) -> dict[str, Any]:
-    failed = batch_store.members_now(name, RETRYABLE, BULK_LIMIT)
+    # As committed right now: this transaction's snapshot may be older than their changes.
+    query = batch_store.members_query(name, RETRYABLE, BULK_LIMIT)
+    failed = cast(list[MemberRow], sql.rows_outside_transaction(query))
     if not failed:
         raise InvalidTransitionError(_("No job of batch {0} has failed.").format(name))
     keys, refused = dedup.reclaim_contents(failed)

@@ -13,7 +13,7 @@ from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion
 
 from ..access import content, visibility
-from ..job import dependencies, history, job_files, labels, runs, waiting
+from ..job import columns, dependencies, history, job_files, labels, runs
 from ..job.job_rows import JobRow
 from ..job.runs import ProgressColumns, RunRow
 from ..lib import canonical, clock, config, priorities
@@ -192,8 +192,8 @@ def _public_job(job: JobRow, run: RunRow | None, reason: str | None) -> dict[str
         "cancel_requested": is_stopping,
         "can_cancel": can_move(status, JobStatus.CANCELED) and not is_stopping,
         "can_retry": status in RETRYABLE,
-        "can_reschedule": waiting.may_be_rescheduled(job),
-        "can_run_now": waiting.waits_for_its_time(job, clock.now_epoch()),
+        "can_reschedule": columns.may_be_rescheduled(job),
+        "can_run_now": columns.waits_for_its_time(job, clock.now_epoch()),
         "output_url": _file_url(job["output_reference"]),
     }
 

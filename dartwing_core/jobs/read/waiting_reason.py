@@ -21,7 +21,8 @@ from ..access.standing import STOPPED_STATES, Limits
 from ..job import circuits
 from ..job.job_rows import JobRow
 from ..lib import clock, config
-from ..line import pauses, queue_view
+from ..line import limits as line_limits
+from ..line import queue_view
 from ..rq import doorbells, leader, redis_queue
 from ..status import WAITING, JobStatus, LinePlace
 
@@ -108,7 +109,7 @@ def _soon(now: float) -> str:
 def _circuits(jobs: list[JobRow]) -> dict[circuits.Pair, circuits.Circuit]:
     """The jobs' circuits that are not closed. One statement, if a type has a circuit breaker."""
     guarded = {name for name in {job["job_type"] for job in jobs} if circuits.has_breaker(config.job_type(name))}
-    return circuits.of_types(guarded, {job["organization"] for job in jobs}) if guarded else {}
+    return circuits.of_types(guarded, {job["organization"] for job in jobs})
 
 
 def _circuit(circuit: circuits.Circuit | None, now: float) -> str | None:
@@ -123,12 +124,12 @@ def _circuit(circuit: circuits.Circuit | None, now: float) -> str | None:
 
 def _stopped(job: JobRow, limits: Limits) -> str | None:
     """The reason that keeps the job from starting, however many workers are free."""
-    pause = pauses.pause_in_force(job["queue"])
-    if pause == pauses.MAINTENANCE:
+    pause = line_limits.pause_in_force(job["queue"])
+    if pause == line_limits.MAINTENANCE:
         return _("The site is being maintained.")
-    if pause == pauses.EVERYTHING:
+    if pause == line_limits.EVERYTHING:
         return _("All jobs are paused.")
-    if pause == pauses.QUEUE:
+    if pause == line_limits.QUEUE:
         return _("The queue {0} is paused.").format(job["queue"])
     if limits.state in STOPPED_STATES:
         return _("The organization is {0}.").format(_(limits.state).lower())

@@ -20,19 +20,18 @@ from ..errors import (
     TransientError,
 )
 from ..job import dependencies, find, history, record, runs
-from ..job.outcome import Outcome
-from ..job.runs import RunStart
+from ..job.runs import Outcome
 from ..lib import best_effort, canonical, clock, config, connection, ids, server_errors, sql
 from ..lib.config import RetryPolicy
 from ..lib.row_types import Columns
-from ..lib.secret_values import without_in
+from ..lib.secret_values import spellings, without_in
 from ..line import claim
 from ..line.claim import Claimer
 from ..line.claimed_job import ClaimedJob
 from ..status import JobStatus
 from ..types import handlers, parameters
 from . import between, outcome
-from .context import CURRENT, JobContext, hold_secrets
+from .context import CURRENT, JobContext
 from .heartbeat import Heartbeat, HeartbeatThread
 
 SETTLE_WAIT = 5
@@ -59,7 +58,7 @@ class Attempt:
         self._parameters: str | None = None
         self._watch = connection.TransactionWatch()
         self._connection_id = sql.this_connection()
-        self._start: RunStart = {
+        self._start: Columns = {
             "background_job": job.name,
             "attempt": job.attempt,
             "worker": claim.worker_name(),
@@ -113,7 +112,7 @@ class Attempt:
 
     def _make_context(self) -> JobContext:
         row = self.job.row
-        context = JobContext(
+        return JobContext(
             job_id=row["name"],
             job_type=row["job_type"],
             organization=row["organization"],
@@ -125,14 +124,13 @@ class Attempt:
             batch_id=row["parent_batch"] or row["callback_of"],
             reference=(row["reference_doctype"], row["reference_name"] or "") if row["reference_doctype"] else None,
             started=self.started,
+            load_parent_results=partial(dependencies.results, row),
+            save_checkpoint=self._save_checkpoint,
         )
-        context.load_parent_results = partial(dependencies.results, row)
-        context.save_checkpoint = self._save_checkpoint
-        return context
 
     def _run_handler(self, is_named: bool) -> Any:
-        job, owner = self.job, self.job.owner
-        if not job.handler:
+        job, owner, job_type = self.job, self.job.owner, self.job.job_type
+        if job_type is None:
             raise PermanentError(_("Job Type {0} does not exist any more.").format(job.row["job_type"]))
         self._heartbeat = Heartbeat(self.context, self.run, self._start, self._heartbeat_thread)
         with self._heartbeat:  # hooks of other apps may take longer than a lease
@@ -143,14 +141,16 @@ class Attempt:
                 raise JobPutBackError(_("The organization is paused or suspended."))
             frappe.set_user(owner.user)
             frappe.local.lang = owner.language or frappe.local.lang
-            permission.check_owner(owner, job.requires_permission)
+            permission.check_owner(owner, job_type.requires_permission)
             self._parameters = content.parameters_of(job.row)
             self.context.parameters = canonical.load(self._parameters) or {}
             if job.attempt > 1:
                 self.context.state = canonical.load(runs.latest_state(job.name))
             with self._watch, config.keeping(False):
-                handler = handlers.resolve(job.handler)
-                hold_secrets(self.context, parameters.secrets_of(handler, self.context.parameters))
+                handler = handlers.resolve(job_type.handler_method)
+                secrets = parameters.secrets_of(handler, self.context.parameters)
+                self.context.parameters |= secrets
+                self.context.secrets = spellings([secret.get_secret_value() for secret in secrets.values()])
                 return self._call(handler)
 
     def _call(self, handler: handlers.Handler) -> Any:
@@ -293,9 +293,8 @@ class Attempt:
         attempt was asked to stop, whatever else became of it. Adds the event of the job's history to `log`.
         """
         duration, progress = time.monotonic() - self.started, self.context.progress
-        has_row = self._heartbeat is not None and self._heartbeat.began
         is_canceled = end.status == JobStatus.CANCELED
-        runs.settle(self.run, self._run_columns(end, duration), is_canceled, exists=has_row, lock_wait=SETTLE_WAIT)
+        runs.settle(self.run, self._run_columns(end, duration), is_canceled, SETTLE_WAIT)
         self.was_overtaken = not record.Job(self.job.row).end(
             end,
             progress=(progress.percent, progress.message),
@@ -350,10 +349,11 @@ class Attempt:
 
     def _clean_up(self) -> None:
         """Run the Job Type's own clean-up after a time limit: best effort, in a transaction of its own."""
-        if not self.job.timeout_handler:
+        job_type = self.job.job_type
+        if not (job_type and job_type.timeout_handler_method):
             return
         try:
-            clean_up = handlers.resolve(self.job.timeout_handler)
+            clean_up = handlers.resolve(job_type.timeout_handler_method)
             parameters.call(clean_up, self.context, self._parameters)
             if index := self.context.files.index():
                 runs.write(self.run, {"sealed_files": index})

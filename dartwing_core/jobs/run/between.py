@@ -94,7 +94,7 @@ def call_after_job(job: ClaimedJob) -> None:
 
 def has_callbacks() -> bool:
     """Whether a handler has left callbacks that its commit or the end of its job will call."""
-    after_commit = (getattr(one, "is_for_any_commit", False) for one in frappe.db.after_commit._functions)
+    after_commit = (isinstance(one, sql.Gathered) for one in frappe.db.after_commit._functions)
     return bool(frappe.db.before_commit._functions) or not all(after_commit) or has_callbacks_after_job()
 
 
@@ -111,16 +111,14 @@ def commit() -> None:
 
 def has_callbacks_after_job() -> bool:
     """Whether a handler has left callbacks to `frappe.local.job.after_job`."""
-    return _is_in_a_worker() and bool(frappe.local.job.after_job._functions)
-
-
-def _is_in_a_worker() -> bool:
-    """Whether Frappe's function for background jobs is running."""
-    return getattr(frappe.local, "job", None) is not None
+    job = getattr(frappe.local, "job", None)
+    return job is not None and bool(job.after_job._functions)
 
 
 def _hooks(name: str) -> list[str]:
-    return [hook for hook in config.hook(name) or [] if hook not in OF_THE_ENTRY] if _is_in_a_worker() else []
+    """The hooks of other apps. None outside of Frappe's function for background jobs."""
+    is_in_a_worker = getattr(frappe.local, "job", None) is not None
+    return [hook for hook in config.hook(name) or [] if hook not in OF_THE_ENTRY] if is_in_a_worker else []
 
 
 def _arguments(job: ClaimedJob) -> dict[str, Any]:

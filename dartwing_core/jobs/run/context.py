@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import io
 import json
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
+from functools import cached_property
 from typing import IO, Any, NoReturn
 
 import frappe
 
 from ..errors import JobCanceledError, JobSnoozed
 from ..job.job_files import AttemptFiles, JobFile
-from ..lib import clock, config, ids
-from ..lib.secret_values import Secret, spellings, without
+from ..lib import clock, sealing
+from ..lib.secret_values import without
 from ..lib.texts import text_for_storage
 
 MESSAGE_LENGTH = 500
+KEY_LENGTH = 32
 MAX_SNOOZE = 365 * 86_400.0
 CURRENT = "dartwing_job_context"
 """The name in frappe.local of the context of the job that runs."""
@@ -41,75 +40,94 @@ class Progress:
         return json.dumps(self.steps) if self.steps else None
 
 
+MOST_LINES = 200
+LINE_LENGTH = 500
+LEVELS = {**{name: name for name in ("debug", "info", "warning", "error")}, "warn": "warning", "critical": "error"}
+"""The level of a line, by the word that the handler says. Python's `logging` knows these words."""
+
+
+class AttemptLog:
+    """The newest lines of an attempt. The handler's thread adds to them, and the heartbeat's reads them.
+
+    `number`: how many lines there have been. Older ones than the newest MOST_LINES are dropped.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._lines: tuple[dict[str, str], ...] = ()  # replaced as a whole: another thread may read it
+        self._now: Callable[[], str] | None = None
+
+    def add(self, text: str, level: Any) -> None:
+        """Add a line, cut to LINE_LENGTH characters. An unknown level is "info"."""
+        self._now = self._now or clock.iso_clock()
+        level = LEVELS.get(level.lower(), "info") if isinstance(level, str) else "info"
+        line = {"logged_at": self._now(), "level": level, "text": text[:LINE_LENGTH]}
+        self._lines = (*self._lines[1 - MOST_LINES :], line)
+        self.number += 1
+
+    def as_json(self) -> str | None:
+        """The lines as stored on the run row. None without lines."""
+        return json.dumps(self._lines) if self._lines else None
+
+
 def current() -> JobContext | None:
     """The context of the job that runs in this process now, for functions that get none. None outside of jobs."""
     return getattr(frappe.local, CURRENT, None)
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class JobContext:
     """The only argument of a job handler.
 
-    Attributes: `job_id`, `job_type`, `organization`, `owner_user`, `parameters`, `attempt` (from 1) and
-    `timeout_seconds`. `state` is what an earlier attempt left by `checkpoint`, or None. `deadline` is the end of the
-    time limit, in seconds of `time.monotonic()`. `reference` is DocType and name of the document that the job is about,
-    or None. `batch_id` is the Job Batch of a member or callback, or None.
-    `time_zone` is the owner's. Frappe itself computes in the site's time zone, whoever the user is.
+    `attempt` counts from 1. `state` is what an earlier attempt left by `checkpoint`, or None. `reference` is DocType
+    and name of the document that the job is about, or None. `batch_id` is the Job Batch of a member or callback, or
+    None. `time_zone` is the owner's. Frappe itself computes in the site's time zone, whoever the user is.
     """
 
-    def __init__(
-        self,
-        *,
-        job_id: str,
-        job_type: str,
-        organization: str,
-        parameters: Mapping[str, Any],
-        timeout_seconds: int,
-        attempt: int,
-        owner_user: str,
-        time_zone: str = "UTC",
-        batch_id: str | None = None,
-        started: float | None = None,
-        state: Any = None,
-        reference: tuple[str, str] | None = None,
-    ):
-        self.job_id = job_id
-        self.job_type = job_type
-        self.organization = organization
-        self.parameters = dict(parameters)
-        self.timeout_seconds = timeout_seconds
-        self.attempt = attempt
-        self.owner_user = owner_user
-        self.time_zone = time_zone
-        self.batch_id = batch_id
-        self.reference = reference
-        self.deadline = (time.monotonic() if started is None else started) + timeout_seconds
-        self.state = state
-        self.progress = Progress()
-        self.lines = AttemptLog()
-        self.secrets: tuple[str, ...] = ()  # no text that the attempt leaves may hold them
-        self._parent_results: Mapping[str, Any] | None = None
-        self.files = AttemptFiles(job_id, attempt)
-        self.cancel_requested = threading.Event()
-        self.wake_heartbeat: Callable[[], None] = lambda: None
-        self.load_parent_results: Callable[[], Mapping[str, Any]] = dict
-        self.save_checkpoint: Callable[[Any], None] = lambda _data: None
+    job_id: str
+    job_type: str
+    organization: str
+    owner_user: str
+    parameters: dict[str, Any]
+    timeout_seconds: int
+    attempt: int
+    time_zone: str = "UTC"
+    batch_id: str | None = None
+    reference: tuple[str, str] | None = None
+    state: Any = None
+    started: InitVar[float | None] = None
+    """When the time of the attempt began to run, as `time.monotonic()`. Now by default."""
+    deadline: float = field(init=False)
+    """The end of the time limit, in seconds of `time.monotonic()`."""
+    progress: Progress = field(default_factory=Progress)
+    lines: AttemptLog = field(default_factory=AttemptLog)
+    secrets: tuple[str, ...] = ()
+    """No text that the attempt leaves may hold these."""
+    files: AttemptFiles = field(init=False)
+    cancel_requested: threading.Event = field(default_factory=threading.Event)
+    wake_heartbeat: Callable[[], None] = lambda: None
+    load_parent_results: Callable[[], Mapping[str, Any]] = dict
+    save_checkpoint: Callable[[Any], None] = lambda _data: None
+
+    def __post_init__(self, started: float | None) -> None:
+        self.parameters = dict(self.parameters)
+        self.deadline = (time.monotonic() if started is None else started) + self.timeout_seconds
+        self.files = AttemptFiles(self.job_id, self.attempt)
 
     @property
     def idempotency_key(self) -> str:
         """A key that is equal for all attempts of the job. Hand it to systems outside the database, which may see
         a job's work more than once. It does not tell the job's id.
         """
-        return key_of(self.job_id)
+        return sealing.fingerprint(f"attempts of {self.job_id}")[:KEY_LENGTH]
 
-    @property
+    @cached_property
     def parent_results(self) -> Mapping[str, Any]:
         """The results of the jobs on which this one depends, by their ids, and by their keys if they have one.
 
         Only of completed jobs. All are read in one query, at the first access.
         """
-        if self._parent_results is None:
-            self._parent_results = self.load_parent_results()
-        return self._parent_results
+        return self.load_parent_results()
 
     def _shown(self, value: Any) -> str:
         return without(shown(value), self.secrets)
@@ -198,12 +216,6 @@ class JobContext:
         raise JobSnoozed(min(delay, MAX_SNOOZE))
 
 
-def hold_secrets(context: JobContext, secrets: Mapping[str, Secret[str]]) -> None:
-    """Give the handler its secret parameters, and keep them out of progress and log."""
-    context.parameters |= secrets
-    context.secrets = spellings([secret.get_secret_value() for secret in secrets.values()])
-
-
 def _clamp(percent: Any) -> float:
     try:
         number = float(percent)
@@ -218,59 +230,3 @@ def shown(value: Any) -> str:
         return text_for_storage(value)
     except Exception:
         return type(value).__name__
-
-
-# Attempt log ---------------------------------------------------------------------------------------------------------
-
-
-MOST_LINES = 200
-LINE_LENGTH = 500
-LEVELS = {**{name: name for name in ("debug", "info", "warning", "error")}, "warn": "warning", "critical": "error"}
-"""The level of a line, by the word that the handler says. Python's `logging` knows these words."""
-
-
-class AttemptLog:
-    """The newest lines of an attempt. The handler's thread adds to them, and the heartbeat's reads them.
-
-    `number`: how many lines there have been. Older ones than the newest MOST_LINES are dropped.
-    """
-
-    def __init__(self) -> None:
-        self.number = 0
-        self._lines: tuple[dict[str, str], ...] = ()  # replaced as a whole: another thread may read it
-        self._now: Callable[[], str] | None = None
-
-    def add(self, text: str, level: Any) -> None:
-        """Add a line, cut to LINE_LENGTH characters. An unknown level is "info"."""
-        self._now = self._now or clock.iso_clock()
-        level = LEVELS.get(level.lower(), "info") if isinstance(level, str) else "info"
-        line = {"logged_at": self._now(), "level": level, "text": text[:LINE_LENGTH]}
-        self._lines = (*self._lines[1 - MOST_LINES :], line)
-        self.number += 1
-
-    def as_json(self) -> str | None:
-        """The lines as stored on the run row. None without lines."""
-        return json.dumps(self._lines) if self._lines else None
-
-
-# Idempotency ---------------------------------------------------------------------------------------------------------
-
-
-FIELD = "idempotency_secret"
-LENGTH = 32
-
-
-def key_of(job_id: str) -> str:
-    """A hash of the id with the site's secret. For a job older than the secret its id, as first attempts sent it."""
-    since, _space, secret = (frappe.get_cached_doc(config.SETTINGS).get(FIELD) or "").partition(" ")
-    if not secret or job_id < since:
-        return job_id
-    return hmac.new(secret.encode(), job_id.encode(), hashlib.sha256).hexdigest()[:LENGTH]
-
-
-def make_secret() -> None:
-    """Make the site's secret, if there is none. It is in the database, where all processes read one value."""
-    if not frappe.db.get_single_value(config.SETTINGS, FIELD):
-        secret = f"{ids.first_job_name(time.time())} {secrets.token_hex(32)}"
-        frappe.db.set_single_value(config.SETTINGS, FIELD, secret)
-        frappe.clear_document_cache(config.SETTINGS, config.SETTINGS)

@@ -5,7 +5,7 @@ progress there and reads the cancel flag. It touches neither the handler's conne
 handler code. It serves all attempts of its process, and costs one of under two seconds nothing. If the site is not
 swept, a second thread does that meanwhile (`agent.StandIn`).
 
-It issues one statement each five seconds (a quarter of a shorter lease), and more only while progress changes.
+It beats each five seconds (a quarter of a shorter lease), and more often only while progress changes.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import Any, Protocol
+from typing import Any
 
 from ..access import content
 from ..job import events
-from ..job.runs import RunStart
 from ..lib import clock, config, sql
+from ..lib.dml import STANDARD, standard_columns
 from ..lib.row_types import Columns
 from .context import JobContext
 
@@ -30,47 +30,30 @@ STOP_TIMEOUT = 5.0
 OVERDUE_SECONDS = 1.0
 THREAD = "job-heartbeat"
 
-_BEGUN = (
-    *("modified", "worker", "rq_job_id", "connection_id", "started_at"),
-    *("progress", "progress_message", "steps", "sealed_log_lines", "lease_expires_epoch"),
+_ONCE = (*STANDARD, "background_job", "attempt")
+_EACH_TIME = (
+    *("worker", "rq_job_id", "connection_id", "started_at"),
+    *("progress", "progress_message", "steps", "sealed_log_lines"),
 )
-"""Columns written to a row that a request or a checkpoint has made, unless its attempt has ended."""
-_BEGIN = """
-    INSERT INTO `tabBackground Job Run`
-        (name, creation, modified, owner, modified_by, docstatus, idx, background_job, attempt, worker, rq_job_id,
-         connection_id, started_at, cancel_requested, progress, progress_message, steps, sealed_log_lines,
-         lease_expires_epoch)
+"""Columns written also to a row that is there already, unless its attempt has ended."""
+_BEAT = f"""
+    INSERT INTO `tabBackground Job Run` ({", ".join((*_ONCE, *_EACH_TIME))}, lease_expires_epoch)
     VALUES
-        (%(name)s, %(now)s, %(now)s, 'Administrator', 'Administrator', 0, 0, %(background_job)s, %(attempt)s,
-         %(worker)s, %(rq_job_id)s, %(connection_id)s, %(started_at)s, 0, %(progress)s, %(progress_message)s,
-         %(steps)s, %(sealed_log_lines)s, UNIX_TIMESTAMP() + %(lease_seconds)s)
+        ({", ".join(f"%({column})s" for column in (*_ONCE, *_EACH_TIME))}, UNIX_TIMESTAMP() + %(lease_seconds)s)
     ON DUPLICATE KEY UPDATE
-    """ + ", ".join(f"{column} = IF(outcome IS NULL, VALUES({column}), {column})" for column in _BEGUN)
-_BEAT = """
-    UPDATE `tabBackground Job Run`
-    SET modified = %(now)s, progress = %(progress)s, progress_message = %(progress_message)s, steps = %(steps)s,
-        sealed_log_lines = %(sealed_log_lines)s, lease_expires_epoch = UNIX_TIMESTAMP() + %(lease_seconds)s
-    WHERE name = %(name)s AND cancel_requested = %(canceled)s AND outcome IS NULL
-"""
+    """ + ", ".join(
+    f"{column} = IF(outcome IS NULL, VALUES({column}), {column})"
+    for column in ("modified", *_EACH_TIME, "lease_expires_epoch")
+)
 _READ_STATE = "SELECT cancel_requested, outcome FROM `tabBackground Job Run` WHERE name = %(name)s"
 _KILL_QUERY = "KILL QUERY %(connection_id)s"
-
-
-class StandIn(Protocol):
-    """A sweeper of the site while the worker is busy."""
-
-    def begin_if_needed(self) -> None:
-        """Start, if no other process sweeps."""
-
-    def end(self) -> None:
-        """Stop."""
 
 
 class HeartbeatThread:
     """The thread that beats for one attempt after the other of a process. It begins with the first."""
 
-    def __init__(self, stand_in: StandIn) -> None:
-        """Needs a connected site. `stand_in`: sweeps the site while this process is busy and no other one does."""
+    def __init__(self, stand_in: Any) -> None:
+        """Needs a connected site. `stand_in`: the `agent.StandIn` that sweeps the site while this process is busy."""
         self.wake = threading.Event()
         self.connection: Any = None
         self.connect = sql.connector()
@@ -126,10 +109,8 @@ class HeartbeatThread:
 class Heartbeat:
     """Beats for one attempt while entered."""
 
-    def __init__(self, context: JobContext, run: str, start: RunStart, heartbeat_thread: HeartbeatThread):
+    def __init__(self, context: JobContext, run: str, start: Columns, heartbeat_thread: HeartbeatThread):
         """`run`: the name of the attempt's row."""
-        self.began = False
-        """Whether this heartbeat has made the run row."""
         self.has_ended = True
         """Whether no beat is under way any more, once the attempt is over."""
         self._context = context
@@ -183,13 +164,7 @@ class Heartbeat:
     def _beat(self) -> None:
         values = self._values()
         with self._heartbeat_thread.connection.cursor() as cursor:
-            if self.began:
-                cursor.execute(_BEAT, values)
-                if cursor.rowcount:
-                    return
-            else:
-                cursor.execute(_BEGIN, values)
-                self.began = True
+            cursor.execute(_BEAT, values)
             cursor.execute(_READ_STATE, values)
             row = cursor.fetchone()
             if row and (row[0] or row[1]):
@@ -215,9 +190,8 @@ class Heartbeat:
     def _values(self) -> Columns:
         self._shown = self._progress()
         percent, message, steps, _lines = self._shown
-        return self._run | {
-            "now": self._clock(),
-            "canceled": int(self._context.is_canceled()),
+        return standard_columns(self._run["name"], config.ENGINE, self._clock()) | {
+            **self._run,
             "progress": percent,
             "progress_message": message,
             "steps": steps,

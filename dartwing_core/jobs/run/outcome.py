@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import traceback
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any
 
 import frappe
 from frappe import _
@@ -14,8 +14,8 @@ from frappe import _
 from ..access.content import first_line
 from ..errors import InvalidJobError, JobError, JobPutBackError, JobSnoozed, JobTimeoutError
 from ..job import circuits
-from ..job.job_rows import DoubtfulRow
-from ..job.outcome import Outcome
+from ..job.job_rows import DoubtfulRow, JobRow
+from ..job.runs import Outcome
 from ..lib import canonical, classification, clock, config, plain_text, server_errors
 from ..lib.config import RetryPolicy
 from ..lib.row_types import Columns, TypeAndOrganization
@@ -23,17 +23,9 @@ from ..lib.secret_values import without, without_in
 from ..lib.server_errors import BaseTimeoutException
 from ..lib.texts import text_for_storage
 from ..status import JobStatus
-from .context import MAX_SNOOZE, shown
+from .context import shown
 
-
-class EndingJob(TypedDict):
-    """The columns on which the outcome of an attempt depends."""
-
-    retry_count: int
-    max_retries: int
-    crash_count: int
-
-
+EndingJob = JobRow | DoubtfulRow
 ERROR_LENGTH = 5_000
 REFERENCE_LENGTH = 16_000
 """Characters of an output reference. Its column takes 65,535 bytes, and a character has up to four."""
@@ -42,24 +34,13 @@ MAX_CRASHES = 3
 
 def success(result: Any, max_bytes: int, secrets: Collection[str] = ()) -> Outcome:
     """The outcome when the handler has returned. `secrets`: texts that nothing of it may hold."""
-    reference, left_out = _reference(result, secrets)
+    given = result.get("output_reference") if isinstance(result, Mapping) else None
     return Outcome(
         JobStatus.COMPLETED,
-        f"Job completed successfully{left_out}",
+        "Job completed successfully",
         result=storable(result, max_bytes, secrets),
-        output_reference=reference,
+        output_reference=None if given is None else without(shown(given), secrets)[:REFERENCE_LENGTH],
     )
-
-
-def _reference(result: Any, secrets: Collection[str]) -> tuple[str | None, str]:
-    """The result's `output_reference`, and what the history says of it. One that is cut would lead nowhere."""
-    given = result.get("output_reference") if isinstance(result, Mapping) else None
-    if given is None:
-        return None, ""
-    reference = without(shown(given), secrets)
-    if len(reference) > REFERENCE_LENGTH:
-        return None, f"; its output_reference is left out, as it is longer than {REFERENCE_LENGTH} characters"
-    return reference, ""
 
 
 def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: Collection[str] = ()) -> Outcome:
@@ -67,10 +48,12 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: 
 
     `secrets`: texts that neither message nor traceback may hold.
     """
+    now = clock.now_epoch()
     if isinstance(error, JobSnoozed):
-        return _snoozed(error)
+        return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", due=now + error.seconds)
     if isinstance(error, JobPutBackError):
-        return _put_back(job, error, secrets)
+        text = f"Put back in line: {without(str(error), secrets)}"
+        return Outcome(JobStatus.PENDING, text, due=now, keeps_place=True, crash_count=job["crash_count"])
     message, trace = describe(error, secrets), traceback_of(error, secrets)
     if server_errors.database_code(error) == server_errors.TABLE_CHANGED:
         return _not_to_blame(job, "Table changed by a migration", message, trace)
@@ -95,7 +78,7 @@ def _failed_attempt(job: EndingJob, error: BaseException, policy: RetryPolicy, m
     if job["retry_count"] >= job["max_retries"]:
         return ended(JobStatus.DEAD_LETTER, f"{status} and no retries are left: {line}")
     number = job["retry_count"] + 1
-    due = clock.now_epoch() + _delay(number, policy, classification.retry_after(error))
+    due = clock.now_epoch() + next_delay(number, policy, classification.retry_after(error))
     text = f"{status}, retry {number} of {job['max_retries']} at {clock.site_time(due):%Y-%m-%d %H:%M:%S}: {line}"
     return ended(status, text, due=due, retry_count=number)
 
@@ -126,16 +109,6 @@ def canceled(user: str | None, reason: str | None, *, by_force: bool = False) ->
     """The outcome when a user has canceled the running job."""
     text = "Job stopped by force after it was canceled" if by_force else "Job canceled while running"
     return Outcome(JobStatus.CANCELED, text, canceled_by=user, cancel_reason=reason)
-
-
-def _snoozed(error: JobSnoozed) -> Outcome:
-    due = clock.now_epoch() + min(error.seconds, MAX_SNOOZE)
-    return Outcome(JobStatus.PENDING, f"Snoozed for {error.seconds:g} s", due=due)
-
-
-def _put_back(job: EndingJob, error: JobPutBackError, secrets: Collection[str]) -> Outcome:
-    text, now = f"Put back in line: {without(str(error), secrets)}", clock.now_epoch()
-    return Outcome(JobStatus.PENDING, text, due=now, keeps_place=True, crash_count=job["crash_count"])
 
 
 def is_timeout(error: BaseException) -> bool:
@@ -169,20 +142,16 @@ def describe(error: BaseException, secrets: Collection[str] = ()) -> str:
     if is_timeout(error):
         return _("The time limit was reached.")
     try:
-        said = plain_text.of_error(_with_text(error), lambda text: without(text, secrets))  # before ends are cut off
+        told = error
+        if isinstance(error, frappe.PermissionError) and not str(error):  # Frappe keeps the reason for its answer
+            told = frappe.PermissionError(frappe.flags.error_message or "")
+        said = plain_text.of_error(told, lambda text: without(text, secrets))  # before ends are cut off
         text = without(text_for_storage(said), secrets)
     except BaseException:  # it may raise SystemExit
         text = ""
     if isinstance(error, JobError) and text:
         return text[:ERROR_LENGTH]
     return f"{type(error).__name__}: {text}"[:ERROR_LENGTH] if text else type(error).__name__
-
-
-def _with_text(error: BaseException) -> BaseException:
-    """The error, or for a refusal of Frappe's without a text one with the reason that it keeps for its answer."""
-    if not isinstance(error, frappe.PermissionError) or str(error):
-        return error
-    return frappe.PermissionError(frappe.flags.error_message or "")
 
 
 def traceback_of(error: BaseException, secrets: Collection[str] = ()) -> str:
@@ -199,13 +168,6 @@ def without_text(error: BaseException) -> BaseException:
     if isinstance(error, SystemExit):
         return SystemExit(error.code if isinstance(error.code, int) else 1)
     return KeyboardInterrupt()
-
-
-def _delay(number: int, policy: RetryPolicy, asked: float | None) -> float:
-    settings = config.settings()
-    return next_delay(
-        number, delays=policy.delays, base_delay=settings.retry_base_delay, cap=settings.retry_delay_cap, at_least=asked
-    )
 
 
 def _note(text: str) -> str:
@@ -244,20 +206,14 @@ def calculate_backoff(attempt: int, base_delay: float = 60, cap: float = 3_600) 
     return max(1, round(min(delay * random.uniform(1 - JITTER, 1 + JITTER), cap)))
 
 
-def next_delay(
-    retry_number: int,
-    *,
-    delays: Sequence[int],
-    base_delay: float,
-    cap: float,
-    at_least: float | None = None,
-) -> float:
-    """Seconds before retry `retry_number`: from the Job Type's `delays` (the last repeats) or by backoff.
+def next_delay(retry_number: int, policy: RetryPolicy, at_least: float | None = None) -> float:
+    """Seconds before retry `retry_number`: from the policy's `delays` (the last repeats) or by backoff.
 
     `at_least` is what the failed peer asked for (Retry-After); it may exceed the cap, up to a day.
     """
-    if delays:
-        delay: float = delays[min(retry_number, len(delays)) - 1]
+    if policy.delays:
+        delay: float = policy.delays[min(retry_number, len(policy.delays)) - 1]
     else:
-        delay = calculate_backoff(retry_number, base_delay, cap)
+        settings = config.settings()
+        delay = calculate_backoff(retry_number, settings.retry_base_delay, settings.retry_delay_cap)
     return max(delay, min(at_least or 0, 86_400))

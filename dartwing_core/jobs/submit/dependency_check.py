@@ -20,6 +20,8 @@ from .submission import KEY_LENGTH
 
 MAX_DEPENDENCIES = 100_000
 """Most dependencies in one submit."""
+MOST_PARENTS = 10_000
+"""Most existing jobs that one submit may name."""
 
 
 class DependencyCheck:
@@ -38,6 +40,8 @@ class DependencyCheck:
         if sum(map(len, self._parents)) > MAX_DEPENDENCIES:
             raise InvalidJobError(_("At most {0} dependencies can be made at once.").format(MAX_DEPENDENCIES))
         existing = sorted({p for many in self._parents for p in many if isinstance(p, str)})
+        if len(existing) > MOST_PARENTS:
+            raise InvalidJobError(_("depends_on: at most {0} jobs can be named at once.").format(MOST_PARENTS))
         fields = ["name", "status", "organization", "owner_user"]
         rows = frappe.get_all(config.JOB, {"name": ["in", existing]}, fields) if existing else []
         self._existing: dict[str, dict[str, Any]] = {row["name"]: row for row in rows}

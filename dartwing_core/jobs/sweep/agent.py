@@ -86,11 +86,11 @@ class Site:
         self._candidate = self._candidate or leader.Candidate()
         if not self._candidate.leads():
             return INTERVAL
-        now, outlook = clock.now_epoch(), find.outlook()
-        patience = WITH_DEPENDENTS if outlook.has_dependents else ANYWAY
+        now, (due, has_dependents) = clock.now_epoch(), find.outlook()
+        patience = WITH_DEPENDENTS if has_dependents else ANYWAY
         is_time = time.monotonic() - self._swept_at >= patience
-        if outlook.due_epoch > now and not is_time:
-            return min(IDLE, outlook.due_epoch - now + SOON)
+        if due > now and not is_time:
+            return min(IDLE, due - now + SOON)
         self._swept_at = time.monotonic()
         sweeper.sweep()
         return INTERVAL

@@ -14,8 +14,8 @@ from ..after import after_settle, batch_end
 from ..errors import JobCanceledError, JobTimeoutError
 from ..job import find, runs
 from ..job.job_rows import DoubtfulRow, JobRow
-from ..job.outcome import Outcome
 from ..job.record import Job
+from ..job.runs import Outcome
 from ..lib import best_effort, clock, config, ids, server_errors, sql
 from ..lib.row_types import changed
 from ..line import claim
@@ -171,8 +171,7 @@ def _settle(job: DoubtfulRow, end: Outcome) -> bool:
         "lease_expires_epoch": 0,
         **outcome.circuit_sample(job, end),
     }
-    exists = job["cancel_requested"] is not None
-    runs.settle(run, values, is_canceled, exists=exists, lock_wait=LOCK_WAIT)
+    runs.settle(run, values, is_canceled, LOCK_WAIT)
     if Job(cast(JobRow, job)).end(end, worker=job["worker"], lock_wait=LOCK_WAIT):
         return True
     sql.rollback()  # it has settled itself: what was just written to its row is not to stay

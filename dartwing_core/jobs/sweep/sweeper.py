@@ -7,15 +7,13 @@ Commits, by SQL alone. Runs only in scheduler, agent and workers. One agent of a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from ..after import batch_cancel, child_jobs
-from ..job import find, waiting
+from ..job import find, record
 from ..lib import best_effort, config, sql
-from ..line import pauses, wake
+from ..line import limits, wake
 from ..rq import leader, redis_queue
 from ..schedules import schedule_runs
-from ..status import LIVE
 from . import organization_removal, rescue
 
 SEEN_PARENTS = "seen-parents"
@@ -51,8 +49,8 @@ def sweep() -> Report:
     report.orphans = best_effort.run(lambda: release_children(batch)) or 0
     report.batches = best_effort.run(batch_cancel.sweep) or 0
     report.scheduled = best_effort.run(lambda: schedule_runs.sweep(batch)) or 0
-    report.queued = len(best_effort.run(lambda: sql.committed(lambda: waiting.enter_due(batch))) or ())
-    if not pauses.is_paused():
+    report.queued = len(best_effort.run(lambda: sql.committed(lambda: record.enter_due(batch))) or ())
+    if not limits.pause_in_force():
         report.rung = best_effort.run(wake.wake_for_line) or 0
     best_effort.run(leader.record_look)
     sql.commit()  # the next user of this connection gets a fresh snapshot too
@@ -71,22 +69,11 @@ def release_children(limit: int) -> int:
     The follow-up of a settle did not get that far, or a job was submitted while its parent settled. Each sweep reads
     the next parents, so that children of unfinished ones do not hide the others.
     """
-    released = child_jobs.Released()
     window = limit * PARENTS_PER_JOB
     after = redis_queue.place(SEEN_PARENTS)
     parents = find.parents(after, window)
-    for parent, status in parents:
-        if status not in LIVE:
-            some = partial(child_jobs.release_some, parent, status, limit - released.number)
-            released.add(best_effort.run(some) or child_jobs.Released())
-        if released.number >= limit:
-            break  # this parent may have more children
-        after = parent
-    else:
-        after = after if len(parents) == window else ""
+    released = child_jobs.release_children(parents, limit)
+    if released.number < limit:  # else these may have more children
+        after = parents[-1] if len(parents) == window else ""
     redis_queue.keep_place(SEEN_PARENTS, after)
-    ended = released.ended
-    if released.next_to_release:
-        release = partial(child_jobs.release_children, released.next_to_release, limit)
-        ended += (best_effort.run(release) or child_jobs.Released()).ended
-    return len(ended)
+    return len(released.ended)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidJobError, UnknownHandlerError
-from ..lib import canonical, config, secret_values
+from ..lib import canonical, config, sealing, secret_values
 from ..lib.modules import find_module
 from ..lib.texts import translate as _
 from . import functions
@@ -210,7 +210,7 @@ def check_parameters(given: Any, declared: Declared | None, owner: str) -> Check
     if isinstance(given, Mapping):  # what else it may be, canonical JSON refuses
         given = secret_values.veiled(given, names)
     has_secrets = bool(names) and isinstance(given, Mapping)
-    stored = canonical.canonical_json(secret_values.sealed(given, names) if has_secrets else given)
+    stored = canonical.canonical_json(secret_values.sealed(given, names, sealing.seal) if has_secrets else given)
     limit = config.settings().max_parameter_bytes
     if len(stored) > limit:  # in bytes, since JSON is ASCII here
         text = _("The parameters are {0} bytes as JSON; at most {1} are allowed. Put large data in a File instead.")
@@ -219,7 +219,9 @@ def check_parameters(given: Any, declared: Declared | None, owner: str) -> Check
         declared.check(given or {}, stored)
     if not has_secrets:
         return Checked(stored, stored, with_defaults(given or {}, declared))
-    identity = canonical.canonical_json(secret_values.fingerprinted(given, names, owner))
+    # Those of two owners differ: who guesses another user's secret must not learn from a duplicate that it is right.
+    hidden = secret_values.sealed(given, names, lambda secret: sealing.fingerprint(f"{owner}\n{secret}"))
+    identity = canonical.canonical_json(hidden)
     return Checked(stored, identity, with_defaults(secret_values.masked(given), declared))
 
 

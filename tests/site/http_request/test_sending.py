@@ -6,18 +6,13 @@ import json
 import re
 from datetime import datetime
 
-import frappe
 import pytest
 
 from dartwing_core.jobs import PermanentError, get_job_details
-from dartwing_core.jobs.lib import clock, ids
-from dartwing_core.jobs.lib import config as engine_config
-from dartwing_core.jobs.run import context
-from tests.support import factory
+from dartwing_core.jobs.lib import clock
 from tests.support.jobs import run
 from tests.support.outgoing import send, submitted
 from tests.support.receiver import Answer
-from tests.support.sessions import as_user
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
@@ -73,36 +68,6 @@ def test_the_idempotency_key_is_the_same_in_each_attempt(receiver):
     first, second = (request.headers["Idempotency-Key"] for request in receiver.requests)
     assert first == second
     assert re.fullmatch("[0-9a-f]{32}", first), "which does not tell the job's id"
-
-
-def test_the_idempotency_key_of_a_job_stays_what_its_first_attempt_has_sent(monkeypatch):
-    # Before there was a secret, the id; and a second process makes no second secret.
-    job, later = "JOB-1K159VQ8E4BFY1M9A5S1", "JOB-1Z159VQ8E4BFY1M9A5S1"
-    before = frappe.db.get_single_value("Job Engine Settings", "idempotency_secret")
-    try:
-        frappe.db.set_single_value("Job Engine Settings", "idempotency_secret", None)
-        frappe.clear_document_cache(engine_config.SETTINGS, engine_config.SETTINGS)
-        assert context.key_of(job) == job
-        context.make_secret()
-        context.make_secret()
-        since, secret = frappe.db.get_single_value("Job Engine Settings", "idempotency_secret").split()
-        assert ids.new_name("JOB") > since
-        assert len(secret) == 64
-        assert context.key_of(job) == job, "it is older than the secret"
-        assert context.key_of(later) != later
-        manager = factory.user("manager", roles=("System Manager",))
-        form = as_user(manager, frappe.get_doc, "Job Engine Settings")
-        form.idempotency_secret = "mine"
-        as_user(manager, form.save)
-        assert frappe.db.get_single_value("Job Engine Settings", "idempotency_secret") == f"{since} {secret}"
-        form = as_user(manager, frappe.get_doc, "Job Engine Settings")
-        as_user(manager, form.apply_fieldlevel_read_permissions)
-        assert not form.get("idempotency_secret")
-    finally:
-        frappe.db.rollback()
-        frappe.db.set_single_value("Job Engine Settings", "idempotency_secret", before)
-        frappe.db.commit()
-        frappe.clear_document_cache(engine_config.SETTINGS, engine_config.SETTINGS)
 
 
 def test_proxies_of_the_environment_are_not_used(receiver, monkeypatch):

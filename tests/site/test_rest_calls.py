@@ -140,6 +140,7 @@ def test_a_hundred_thousand_ids_are_refused_at_once(unlimited, alice, name, argu
     answer = ask(alice, name, **{argument: IDS})
     assert time.monotonic() - began < MOST_SECONDS
     assert answer.status_code == 400
+    assert "t most" in answer.get_json()["message"]
 
 
 # Answers ------------------------------------------------------------------------------------------------------------

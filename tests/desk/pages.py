@@ -9,11 +9,6 @@ from urllib.parse import unquote_plus
 import frappe
 
 API = "dartwing_core.api.jobs."
-FRAPPES_OWN = (
-    "frappe.desk.form.load.getdoctype",
-    "frappe.desk.form.load.getdoc",
-    "frappe.desk.notifications.get_open_count",
-)
 
 
 ROWS = ".list-row-container:has([data-name])"

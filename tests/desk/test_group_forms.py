@@ -6,13 +6,13 @@ import re
 
 import frappe
 
-from dartwing_core.jobs import cancel_batch, submit_batch
+from dartwing_core.jobs import submit_batch
 from tests.support import browser as browsers
 from tests.support import factory, named, schedules
 from tests.support.jobs import run, submitted_by, submitted_for
 from tests.support.waiting import until
 
-from .pages import button, calls_of, confirm, dialog, figure, newest, row, view
+from .pages import button, confirm, dialog, figure, newest, row, view
 
 expect = browsers.sync_api.expect
 
@@ -41,24 +41,6 @@ def test_a_batch_shows_how_far_it_is_and_is_retried(visit, member):
     button(place, "Cancel").click()
     confirm(page)
     expect(place.locator(".indicator-pill").first).to_have_text("Canceled", timeout=20_000)
-
-
-def test_a_batch_that_has_ended_meanwhile_offers_nothing_more(visit, member):
-    # Seen failing: its buttons stayed until it was asked for again, some seconds later.
-    kind = factory.job_type("plain")
-    frappe.set_user(member)
-    batch = submit_batch(factory.ALPHA, [{"job_type": kind}])
-    frappe.db.commit()
-    frappe.set_user("Administrator")
-    page = visit(member, f"/app/job-batch/{batch.name}").page
-    button(view(page), "Cancel").click()
-    page.evaluate("() => cur_frm.batch_page.close()")  # it asks no more by itself
-    cancel_batch(batch.name)
-    frappe.db.commit()
-    confirm(page)
-    expect(dialog(page)).to_contain_text("Not done")
-    expect(view(page).locator(".indicator-pill").first).to_have_text("Canceled")
-    expect(button(view(page), "Cancel")).to_have_count(0)
 
 
 def test_an_organization_shows_its_jobs_and_is_paused(visit, member, manager):
@@ -120,23 +102,3 @@ def test_a_schedule_shows_its_next_runs_and_is_run_once(visit, admin):
     )
     page.evaluate("() => cur_frm.set_value('cron', 'x')")
     expect(place.locator(".dw-next")).to_contain_text("cron")
-
-
-def test_a_new_schedule_is_previewed_once_there_is_something_to_ask(visit, admin):
-    # Seen failing: each half of a schedule was asked for and refused, with an error in the console.
-    page = visit(admin, "/app/job-schedule").page
-    refused: list[str] = []
-    page.on("response", lambda response: response.status >= 400 and refused.append(response.url))
-    page.evaluate("() => frappe.new_doc('Job Schedule')")
-    page.wait_for_function("window.cur_frm?.doctype === 'Job Schedule' && cur_frm.is_new() && cur_frm.schedule_page")
-    called = calls_of(page)
-    page.evaluate("() => cur_frm.set_value('frequency', 'Interval')")
-    page.wait_for_timeout(800)  # twice as long as it waits for more keys
-    page.evaluate("() => cur_frm.set_value('frequency', 'Cron')")
-    page.wait_for_timeout(800)
-    assert [name for name in called if name.endswith("preview_schedule")] == []
-    assert refused == []
-    page.evaluate("() => cur_frm.set_value('cron', 'x y')")
-    expect(view(page).locator(".dw-next")).to_contain_text("cron")
-    page.evaluate("() => cur_frm.set_value('cron', '0 7 * * *')")
-    expect(view(page).locator(".dw-next li")).to_have_count(5)

@@ -9,14 +9,14 @@ import time
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, get_job_status, retry_job, submit_batch, submit_job
+from dartwing_core.jobs import get_job_status, retry_job, submit_batch, submit_job
 from dartwing_core.jobs.job import runs
 from tests.support import attempts, contents, factory
 from tests.support import browser as browsers
 from tests.support.jobs import run, set_columns, submitted_by
 from tests.support.waiting import until
 
-from .pages import ROWS, arrive, button, calls_of, confirm, dialog, form, ours, view
+from .pages import ROWS, arrive, button, calls_of, confirm, dialog, form, view
 
 expect = browsers.sync_api.expect
 HACK = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
@@ -99,39 +99,6 @@ def test_the_log_of_a_running_job_grows_in_its_form(visit, work, member, tmp_pat
     assert page.evaluate("window.hacked") is None
 
 
-def test_progress_does_not_take_the_place_of_an_answer_under_way(visit, member):
-    from dartwing_core.jobs.job.events import ProgressPublisher
-
-    job = submitted_by(member, factory.job_type("plain"))
-    attempts.taken(job.name, 1)
-    frappe.db.commit()
-    page = visit(member, form(job)).page
-    expect(pill(view(page))).to_have_text("Running")
-    held: list = []
-    page.route("**/*.get_job_details?*", lambda route: held.append(route))
-    cancel_job(job.name)
-    frappe.db.commit()
-    with page.expect_request("**/*.get_job_details?*"):
-        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    ProgressPublisher(job.name, member).publish((50, "Half", None, 0), is_last=True)
-    expect(view(page).locator(".dw-line")).to_have_text("Half")
-    held[-1].continue_()
-    expect(view(page).locator(".dw-head")).to_contain_text("Stopping")
-    expect(view(page).locator(".dw-line")).to_have_text("Half")
-
-
-def test_a_form_opens_with_one_request_of_ours(visit, member):
-    job = submitted_by(member, factory.job_type("plain"))
-    visitor = visit(member, "/app/background-job")
-    expect(visitor.page.locator(".dw-filters")).to_be_visible()
-    called = calls_of(visitor.page)
-    visitor.page.evaluate("(name) => frappe.set_route('Form', 'Background Job', name)", job.name)
-    expect(pill(view(visitor.page))).to_be_visible()
-    visitor.page.wait_for_load_state("networkidle")
-    assert len(ours(called)) <= 3, called
-    assert ours(called).count("get_job_details") == 1
-
-
 def test_a_waiting_job_says_why_and_is_canceled(visit, member):
     job = submitted_by(member, factory.job_type("plain"))
     page = visit(member, form(job)).page
@@ -177,27 +144,6 @@ def test_parameters_are_edited_and_the_job_retried(visit, work, member):
     expect(pill(view(page))).to_have_text("Completed", timeout=30_000)
     expect(view(page).locator(".dw-data")).to_contain_text("test edited")
     assert frappe.db.exists("Note", {"title": "test edited"})
-
-
-def test_parameters_are_edited_by_the_owner_and_system_managers(visit, member, admin, manager):
-    job = dead_letter(member)
-    for user, number in ((member, 1), (manager, 1), (admin, 0)):
-        place = view(visit(user, form(job)).page)
-        expect(button(place, "Retry")).to_be_visible()
-        expect(button(place, "Edit and retry")).to_have_count(number)
-
-
-def test_a_double_click_retries_once(visit, member):
-    # Seen failing: the second click was sent too, and refused.
-    job = dead_letter(member)
-    page = visit(member, form(job)).page
-    button(view(page), "Edit and retry").click()
-    expect(dialog(page).locator(".ace_content")).to_contain_text("fail_for_good")
-    called = calls_of(page)
-    dialog(page).get_by_role("button", name="Retry").dblclick()
-    expect(pill(view(page))).to_have_text("Queued")
-    assert ours(called).count("retry_job") == 1
-    expect(dialog(page)).to_have_count(0)
 
 
 def test_what_is_refused_shows_the_job_as_it_is(visit, member):
@@ -249,27 +195,6 @@ def test_tracebacks_and_deleting_are_for_those_who_may(visit, member, manager):
     confirm(page)
     arrive(page, "background-job")
     until(lambda: not frappe.db.rollback() and not frappe.db.exists("Background Job", job.name), 10, "its end")
-
-
-def test_a_form_has_no_button_to_save(visit, manager):
-    job = submitted_by(manager, factory.job_type("plain"))
-    page = visit(manager, form(job)).page
-    expect(pill(view(page))).to_be_visible()
-    expect(page.locator(".page-head:visible .primary-action:visible")).to_have_count(0)
-
-
-def test_a_job_that_is_deleted_while_it_is_open_is_said_to_be_gone(visit, member, manager):
-    job = dead_letter(member)
-    place = view(visit(member, form(job)).page)
-    expect(button(place, "Retry")).to_be_visible()
-    frappe.delete_doc("Background Job", job.name)
-    frappe.db.commit()
-    button(place, "Retry").click()
-    confirm(place.page)
-    expect(dialog(place.page)).to_contain_text("does not exist any more")
-    dialog(place.page).locator(".btn-modal-close").first.click()
-    expect(place.locator(".dw-notice")).to_contain_text("does not exist any more")
-    expect(button(place, "Retry")).to_have_count(0)
 
 
 def test_a_socket_that_drops_is_said_and_asking_takes_its_place(visit, member):

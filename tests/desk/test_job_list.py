@@ -5,7 +5,6 @@ from __future__ import annotations
 import frappe
 
 from dartwing_core.jobs.job import runs
-from dartwing_core.jobs.job.events import ProgressPublisher
 from tests.support import attempts, factory
 from tests.support import browser as browsers
 from tests.support.jobs import run, status, submitted_by, submitted_for
@@ -100,42 +99,6 @@ def test_jobs_of_others_of_which_no_event_tells_move_too(visit, admin, member):
     expect(row(page, job)).to_contain_text("Running", timeout=10_000)
 
 
-LOOKS = """() => {
-    const look = (cell) => {
-        const style = getComputedStyle(cell);
-        const { display, fontSize, lineHeight, backgroundColor, borderRadius, boxShadow } = style;
-        return [display, fontSize, lineHeight, backgroundColor, borderRadius, boxShadow].join(" ");
-    };
-    const parts = document.querySelectorAll(".list-row-col [data-sort-by=progress], .list-row-col .dw-cell");
-    return [...parts].map((part) => {
-        const cell = part.closest(".list-row-col");
-        const [outer, inner] = [cell, part].map((element) => element.getBoundingClientRect());
-        return {
-            text: part.textContent,
-            looks: look(cell),
-            plain: look(cell.previousElementSibling),
-            height: outer.height,
-            is_whole: inner.height > 0 && inner.top >= outer.top - 1 && inner.bottom <= outer.bottom + 1,
-        };
-    });
-}"""
-
-
-def test_the_column_of_progress_looks_like_any_other(visit, member):
-    # Seen failing on Frappe 16, which makes `progress` a class of the cells: grey bars in place of the words.
-    dead, moving = dead_letter(member), running(member, 40)
-    page = visit(member, LIST).page
-    expect(row(page, dead)).to_contain_text("asked to fail for good")
-    expect(percent(page, moving)).to_have_text("40 %")
-    cells = page.evaluate(LOOKS)
-    assert len(cells) == 3, "the header and two rows"
-    for cell in cells:
-        assert cell["looks"] == cell["plain"], cell
-        assert cell["is_whole"], cell
-        assert cell["height"] >= 14, cell
-    expect(row(page, moving).locator(".progress-bar")).to_be_visible()
-
-
 def running(owner: str, percent: float):
     """A job whose attempt says that it has come so far."""
     job = submitted_by(owner, factory.job_type("plain"))
@@ -160,24 +123,6 @@ def test_how_far_jobs_of_others_are_is_shown_and_moves(visit, admin, member):
     frappe.db.commit()
     expect(percent(page, job)).to_have_text("60 %", timeout=10_000)
     assert called.count("dartwing_core.api.desk.live_progress") <= 4, called
-
-
-def test_a_refresh_does_not_set_back_what_was_told(visit, member):
-    # Seen failing without `said`: each refresh of the list began at 0 % again.
-    job = running(member, 10)
-    page = visit(member, LIST).page
-    expect(percent(page, job)).to_have_text("10 %")
-    ProgressPublisher(job.name, member).publish((50, "Half", None, 0), is_last=True)
-    expect(percent(page, job)).to_have_text("50 %")
-    page.evaluate("""() => {
-        window.seen = new Set();
-        new MutationObserver(() => window.seen.add(document.querySelector(".dw-percent")?.textContent))
-            .observe(document.querySelector(".frappe-list"), { childList: true, subtree: true });
-    }""")
-    with page.expect_response("**/*.live_progress"):
-        page.evaluate("() => { cur_list.last_args = null; cur_list.refresh(); }")
-    page.wait_for_load_state("networkidle")
-    assert set(page.evaluate("[...window.seen].filter(Boolean)")) == {"50 %"}
 
 
 def test_the_list_is_silent_while_it_is_not_on_screen(visit, member):
@@ -211,34 +156,6 @@ def test_jobs_in_mixed_states_are_canceled_as_far_as_they_can_be(visit, member):
     assert (status(waiting), status(dead)) == ("Canceled", "Dead Letter")
     dialog(page).locator(".btn-modal-close").first.click()
     expect(row(page, waiting)).to_contain_text("Canceled")
-
-
-def test_one_job_is_not_called_jobs(visit, manager):
-    job = dead_letter(manager)
-    page = visit(manager, LIST).page
-    check(page, job)
-    questions = {
-        "Cancel": "Cancel 1 job? If it runs,",
-        "Retry": "Retry 1 job?",
-        "Delete": "Delete 1 job with its history?",
-    }
-    for action, question in questions.items():
-        act(page, action)
-        expect(dialog(page)).to_contain_text(question)
-        dialog(page).get_by_role("button", name="No").click()
-        expect(dialog(page)).to_have_count(0)
-
-
-def test_dead_letters_are_retried_together(visit, member):
-    jobs = [dead_letter(member)]
-    jobs.append(submitted_by(member, "test_note", title="test list 2", then="fail_for_good"))
-    run(jobs[1])
-    page = visit(member, LIST).page
-    check(page, *jobs)
-    act(page, "Retry")
-    confirm(page)
-    expect(page.locator(".desk-alert")).to_contain_text("2 queued again")
-    assert {status(job) for job in jobs} == {"Queued"}
 
 
 def test_deleting_is_offered_to_system_managers_with_a_summary(visit, member, manager):

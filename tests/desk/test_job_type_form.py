@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 
 import frappe
-import pytest
-from frappe.custom.doctype.property_setter.property_setter import make_property_setter
 
 from dartwing_core.jobs import manually_close_circuit
 from dartwing_core.jobs.job import circuits
 from dartwing_core.jobs.lib import clock
 from tests.support import browser as browsers
 from tests.support import contents, factory
-from tests.support.jobs import run, set_columns, submitted_by
+from tests.support.jobs import run, submitted_by
 from tests.support.waiting import until
 
-from .pages import ROWS, arrive, button, calls_of, confirm, dialog, figure, newest, ours, view
+from .pages import ROWS, button, calls_of, confirm, dialog, figure, newest, ours, view
 
 expect = browsers.sync_api.expect
 
@@ -98,22 +96,6 @@ def test_values_and_texts_of_a_schema_stay_what_they_are(visit, member):
     assert page.evaluate("window.hacked") is None
 
 
-def test_the_dialog_links_to_the_organizations_of_an_adapter(visit, member):
-    kind = factory.job_type("plain")
-    setter = make_property_setter(
-        "Background Job", "organization", "options", "Gender", "Text", validate_fields_for_doctype=False
-    )
-    frappe.db.commit()
-    try:
-        page = visit(member, f"/app/job-type/{kind}").page
-        button(view(page), "Run").click()
-        page.wait_for_function("window.cur_dialog")
-        assert page.evaluate("cur_dialog.fields_dict._organization.df.options") == "Gender"
-    finally:
-        setter.delete(ignore_permissions=True)
-        frappe.db.commit()
-
-
 def test_a_double_click_submits_once(visit, member):
     # Seen failing: two jobs.
     kind = factory.job_type("plain")
@@ -128,29 +110,6 @@ def test_a_double_click_submits_once(visit, member):
     page.wait_for_load_state("networkidle")
     assert ours(called).count("submit_job") == 1
     assert frappe.db.count("Background Job", {"job_type": kind}) == 1
-
-
-def test_long_errors_in_lists_of_jobs_are_clipped(visit, member):
-    kind = factory.job_type("plain")
-    job = submitted_by(member, kind)
-    error = "It went wrong. " * 300
-    set_columns(job, status="Dead Letter", error_message=error)
-    page = visit(member, f"/app/job-type/{kind}").page
-    line = view(page).locator(".dw-jobs .dw-wide")
-    expect(line).to_have_attribute("title", error)
-    assert line.bounding_box()["height"] < 60
-
-
-def test_the_dialog_of_a_seeded_type_is_made_of_its_handlers_parameters(visit, member):
-    page = visit(member, "/app/job-type/sample_job").page
-    button(view(page), "Run").click()
-    expect(dialog(page)).to_contain_text("Seconds of work")
-    choose_organization(page)
-    page.evaluate("() => cur_dialog.set_values({ duration: 0.2, fail_type: 'permanent' })")
-    dialog(page).get_by_role("button", name="Run").click()
-    job = until(lambda: newest("sample_job"), 15, "the job")
-    parameters = contents.parameters(job)
-    assert parameters == {"duration": 0.2, "fail_type": "permanent", "fail_at_progress": 50}
 
 
 def test_a_type_without_a_schema_takes_json(visit, member):
@@ -183,47 +142,6 @@ def test_a_types_form_shows_how_its_jobs_fare_with_one_request(visit, member):
     expect(figure(place, "95th percentile")).to_contain_text("s")
     expect(place.locator(".dw-jobs > li")).to_have_count(3)
     assert ours(called) == ["get_job_type_overview"]
-
-
-OVERVIEW = "**/*.get_job_type_overview?*"
-SOONER = """() => {
-    const later = window.setTimeout;
-    window.setTimeout = (work, ms, ...more) => later(work, ms === 10_000 ? 1_500 : ms, ...more);
-}"""
-
-
-@pytest.mark.parametrize("leaves", ["before the answers", "after the answers"])
-def test_a_form_that_was_left_asks_no_more_though_it_was_refreshed_twice(visit, member, leaves):
-    kind = factory.job_type("plain")
-    frappe.db.commit()
-    page = visit(member, f"/app/job-type/{kind}").page
-    expect(figure(view(page), "Running")).to_have_text("0")
-    page.evaluate(SOONER)
-    held: list = []
-    page.route(OVERVIEW, lambda route: held.append(route))
-    for _time in range(2):
-        with page.expect_request(OVERVIEW):
-            page.evaluate("() => void cur_frm.refresh()")
-
-    def answer() -> None:
-        for route in held:
-            route.fulfill(status=503, json={})
-
-    def leave() -> None:
-        page.evaluate("frappe.set_route('List', 'Job Type')")
-        arrive(page, "job-type")
-
-    if leaves == "before the answers":
-        leave()
-        called = calls_of(page)
-        answer()
-    else:
-        answer()
-        expect(view(page).locator("..").locator(".dw-notice")).to_contain_text("busy")
-        leave()
-        called = calls_of(page)
-    page.wait_for_timeout(3_000)  # twice as long as it takes to ask again
-    assert ours(called) == []
 
 
 def test_a_type_is_paused_and_resumed_by_who_may_change_it(visit, member, manager):
@@ -260,7 +178,7 @@ def test_an_open_circuit_is_shown_and_closed_by_an_admin(visit, member, admin):
     expect(view(page).locator(".dw-circuit")).to_have_count(0)
 
 
-def test_admins_hear_of_circuits_and_of_a_full_queue_wherever_they_are(visit, member, admin):
+def test_admins_hear_of_circuits_wherever_they_are(visit, member, admin):
     kind = factory.job_type("plain", enable_circuit_breaker=1)
     opened = circuits.Tally(10, 8, None, None, None)
     circuits.open_anew({"job_type": kind, "organization": factory.ALPHA}, opened, clock.now_epoch() + 600)
@@ -271,14 +189,4 @@ def test_admins_hear_of_circuits_and_of_a_full_queue_wherever_they_are(visit, me
     frappe.db.commit()
     title = factory.title_of(factory.ALPHA)
     expect(page.locator("#alert-container")).to_contain_text(f"Jobs of type {kind} run again in {title}.")
-    organization = frappe.get_doc("Organization", factory.ALPHA)
-    organization.update({"max_waiting": 1, "on_queue_full": "Warn"}).save()
-    frappe.db.commit()
-    try:
-        for number in range(2):
-            submitted_by(member, kind, n=number)
-    finally:
-        organization.update({"max_waiting": 0, "on_queue_full": "Reject"}).save()
-        frappe.db.commit()
-    expect(page.locator("#alert-container")).to_contain_text(f"More than 1 jobs of {title} are waiting.")
     expect(others.locator(".desk-alert")).to_have_count(0)

@@ -49,16 +49,6 @@ def test_the_widget_says_why_an_attempt_has_failed(visit, member):
     expect(dialog(page).locator("[role=progressbar]")).to_be_hidden()
 
 
-def test_a_long_word_stays_within_its_toast_on_a_phone(visit, member):
-    page = visit(member, "/app/todo").page
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.evaluate("() => frappe.show_alert({ message: 'x'.repeat(200), indicator: 'red' }, 60)")
-    expect(page.locator(".desk-alert")).to_be_visible()
-    toast, text = (page.locator(name).bounding_box() for name in (".desk-alert", ".desk-alert .alert-message"))
-    assert text["x"] + text["width"] <= toast["x"] + toast["width"]
-    assert page.locator(".desk-alert .alert-message").evaluate("(part) => part.scrollWidth - part.clientWidth") <= 0
-
-
 def test_what_is_refused_is_said_by_the_widget(visit, member):
     page = visit(member, "/app/todo").page
     page.evaluate("() => dartwing_core.jobs.start({ job_type: 'nowhere', organization: 'Test Alpha' })")

@@ -59,14 +59,16 @@ PAUSES: dict[str, tuple[Callable, str]] = {
 @pytest.mark.parametrize("what", PAUSES)
 def test_while_paused_nothing_starts_and_then_all_goes_on_by_itself(job_type, what):
     pause, words = PAUSES[what]
-    queued, running = submitted(job_type, n=1), submitted(job_type, n=2)
-    attempt = attempts.begun(running.name, 1)
+    queued = submitted(job_type, n=1)
+    running = None if "organization" in what else submitted(job_type, n=2)  # an attempt that starts asks for its state
+    attempt = running and attempts.begun(running.name, 1)
     with pause():
         executor.execute_job(queued.name, 1)
         assert claim.Claimer().claim_next() is None
         assert (status(queued), reason(queued)) == ("Queued", words)
-        attempt.make()
-        assert status(running) == "Completed", "what runs finishes"
+        if attempt:
+            attempt.make()
+            assert status(running) == "Completed", "what runs finishes"
         later = [] if what.startswith("suspended") else [submitted(job_type, n=3)]
         processes.queue_client().flushdb()
         for _round in range(3):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import frappe
 import pytest
 
-from dartwing_core.jobs import engine, retry_dead_letters, retry_jobs
+from dartwing_core.jobs import engine, retry_jobs
 from dartwing_core.jobs.errors import InvalidTransitionError, JobBusyError
 from dartwing_core.jobs.operations import dead_letters
 from dartwing_core.jobs.schedules import schedule_runs
@@ -42,11 +42,7 @@ def linked(dead) -> Iterator[str]:
     records.remove_doctypes(LINKING)
 
 
-# Over REST
-
-
 def test_a_link_that_keeps_a_job_from_being_deleted_is_told_without_tags(web, linked):
-    # Seen failing: with `str` in place of `plain_text.of_error` in `bulk` and in `api.errors`, each by itself.
     client = Client(web).with_token(factory.user("m_manager", roles=("System Manager", "Dartwing User")))
     several = client.post("delete_jobs", job_ids=[linked])
     assert several.status_code == 200, several.text
@@ -59,21 +55,6 @@ def test_a_link_that_keeps_a_job_from_being_deleted_is_told_without_tags(web, li
         assert "&lt;" not in answer.text, answer.text
 
 
-def test_a_preview_says_without_tags_why_there_is_none(web, alice):
-    client = Client(web).with_token(alice)
-    for timing in (
-        {"cron": "<b>61</b> * * * *"},
-        {"frequency": "<i>Often</i>"},
-        {"cron": "0 7 * * *", "time_zone": "X"},
-    ):
-        answer = client.get("preview_schedule", **timing)
-        assert (answer.status_code, answer.json()["error"]) == (400, "invalid"), answer.text
-        assert "<" not in answer.text
-
-
-# What the engine keeps and returns
-
-
 def raised(error: Exception):
     def instead(*_arguments, **_named):
         raise error
@@ -81,35 +62,17 @@ def raised(error: Exception):
     return instead
 
 
-RETRIES = {
-    "retry_jobs": lambda name: retry_jobs([name])["refused"],
-    "retry_dead_letters": lambda _name: retry_dead_letters(
-        [row["fingerprint"] for row in dead_letters.dead_letters_by_error(factory.ALPHA)], factory.ALPHA
-    )["refused"],
-    "bulk_retry_dead_letter": lambda _name: dead_letters.bulk_retry_dead_letter(factory.ALPHA)["skipped"],
-}
-
-
-@pytest.mark.parametrize("retry", RETRIES)
-def test_a_refused_retry_is_told_without_tags(dead, monkeypatch, retry):
-    # Seen failing: with `str` in place of `plain_text.of_error` in `bulk` (the first two) and in `dead_letter`.
+def test_a_refused_retry_is_told_without_tags(dead, monkeypatch):
     monkeypatch.setattr(engine, "retry_job", raised(InvalidTransitionError(HTML)))
-    assert RETRIES[retry](dead.name) == {dead.name: PLAIN}
+    assert retry_jobs([dead.name])["refused"] == {dead.name: PLAIN}
+    assert dead_letters.bulk_retry_dead_letter(factory.ALPHA)["skipped"] == {dead.name: PLAIN}
 
 
-@pytest.mark.parametrize(
-    ("module", "name", "error"),
-    [
-        (schedule_runs, "prepare", JobBusyError(HTML)),
-        (schedule_runs, "prepare", frappe.ValidationError(HTML)),
-    ],
-    ids=["not now", "refused"],
-)
-def test_a_schedule_keeps_its_last_error_without_tags(monkeypatch, module, name, error):
-    # Seen failing: with `str` in place of each `plain_text.of_error` in `schedule_runs`.
+@pytest.mark.parametrize("error", [JobBusyError(HTML), frappe.ValidationError(HTML)])
+def test_a_schedule_keeps_its_last_error_without_tags(monkeypatch, error):
     wall = schedules.Wall(monkeypatch, 1_790_000_000)
     schedule = schedules.made(factory.job_type("plain"))
     wall.advance(3_600)
-    monkeypatch.setattr(module, name, raised(error))
+    monkeypatch.setattr(schedule_runs, "prepare", raised(error))
     assert sweeper.sweep().scheduled == 0
     assert schedules.state(schedule).last_error == PLAIN

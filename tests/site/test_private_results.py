@@ -6,14 +6,13 @@ from typing import Any
 
 import frappe
 import pytest
+from frappe.desk import query_report
 
 from dartwing_core.jobs import (
     get_job_details,
     get_job_status,
-    job,
     list_jobs,
     run_schedule_now,
-    submit_batch,
     submit_job,
 )
 from dartwing_core.jobs.job import dependencies, find
@@ -22,14 +21,11 @@ from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory, files, schedules
 from tests.support.jobs import run, submitted_by
 from tests.support.listener import listening
+from tests.support.sessions import as_user
 
 JOB = "Background Job"
 PRIVATE = {"results_visible_to": "Owner Only"}
-
-
-@pytest.fixture(autouse=True)
-def _no_sweep_in_between(no_sweeps):
-    pass
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 @pytest.fixture
@@ -82,27 +78,26 @@ def test_files_are_private_before_the_job_is_completed(alice, admin):
     assert not files.is_readable(made)
 
 
-@pytest.mark.parametrize("then", ["changed", "deleted", "both"])
-def test_what_was_private_when_it_was_submitted_stays_so(alice, admin, then):
+def change(job_type: str, **values: Any) -> None:
+    frappe.get_doc("Job Type", job_type).update(values).save()
+    frappe.db.commit()
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_what_was_private_when_it_was_submitted_stays_so(alice, admin, is_deleted):
     job_type = factory.job_type("note", "add_note", **PRIVATE)
     made = finished(alice, job_type)
-    if then in ("changed", "both"):
-        document = frappe.get_doc("Job Type", job_type)
-        document.results_visible_to = "Owner and Admins"
-        document.save()
-    if then in ("deleted", "both"):
+    change(job_type, results_visible_to="Owner and Admins")
+    if is_deleted:
         frappe.delete_doc("Job Type", job_type, force=True)
-    frappe.db.commit()
+        frappe.db.commit()
     assert not shown(made, admin)
 
 
 def test_a_type_that_becomes_private_hides_what_there_is(alice, admin):
     job_type = factory.job_type("note", "add_note")
     made = finished(alice, job_type)
-    document = frappe.get_doc("Job Type", job_type)
-    document.update(PRIVATE)
-    document.save()
-    frappe.db.commit()
+    change(job_type, **PRIVATE)
     assert not shown(made, admin)
 
 
@@ -142,21 +137,6 @@ def test_whoever_has_the_job_open_is_not_told_of_its_outcome(alice):
     assert ["output_reference" in end for end in ends.values()] == [True, False]
 
 
-def test_a_callback_keeps_it(alice, admin):
-    private, plain = factory.job_type("note", "add_note", **PRIVATE), factory.job_type("plain")
-    frappe.db.commit()
-    frappe.set_user(alice)
-    batch = submit_batch(factory.ALPHA, [job(plain)], on_success=job(private, {"title": "test"}))
-    frappe.db.commit()
-    frappe.set_user("Administrator")
-    run(frappe.get_doc(JOB, {"parent_batch": batch.name}))
-    callback = frappe.get_doc(JOB, {"callback_of": batch.name})
-    assert callback.is_result_private == 1
-
-
-# Schedules -----------------------------------------------------------------------------------------------------------
-
-
 def test_a_run_by_somebody_else_shows_its_result_to_the_owner_alone(alice, admin, monkeypatch):
     # Seen failing: the admin got what the owner's permissions made, whenever they liked.
     wall = schedules.Wall(monkeypatch, 1_790_000_000)
@@ -178,3 +158,30 @@ def test_a_run_by_somebody_else_shows_its_result_to_the_owner_alone(alice, admin
     run(due)
     files.given(due)
     assert shown(due, admin), "a due time is nobody's choice"
+
+
+# Reports: neither prepared nor mailed -------------------------------------------------------------------------------
+
+
+REPORTS = ("Dead Letters by Error", "Job Type Performance")
+
+
+@pytest.fixture
+def reader(site) -> str:
+    """An admin of Alpha with a job."""
+    user = factory.user("report_reader", factory.ALPHA, org_role="Admin", roles=("Dartwing Admin",))
+    submitted_by(user, factory.job_type("plain"))
+    return user
+
+
+def shown_by(report: str) -> list[dict]:
+    return query_report.run(report, filters={})["result"]
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_a_report_is_not_made_in_a_background_job(reader, report, monkeypatch):
+    as_user(reader, shown_by, report)
+    monkeypatch.setattr(frappe.local, "job", frappe._dict(), raising=False)
+    monkeypatch.setitem(frappe.local.job, "method", "frappe.core.doctype.prepared_report.prepared_report.generate")
+    with pytest.raises(frappe.PermissionError, match="neither prepared nor mailed"):
+        as_user(reader, shown_by, report)

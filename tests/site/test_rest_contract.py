@@ -48,12 +48,6 @@ def test_an_error_has_a_code_a_text_and_no_stack_trace(client, body, status, cod
     assert ".py" not in answer.text
 
 
-def test_a_job_in_another_state_is_told_apart_from_bad_input(client):
-    job_id = submit(client, parameters={"n": 1}).json()["message"]["job_id"]
-    answer = client.post("retry_job", job_id=job_id)
-    assert (answer.status_code, answer.json()["error"]) == (400, "wrong_state")
-
-
 def test_an_unknown_error_says_nothing_about_itself(site):
     secret = {"exc_type": "ZeroDivisionError", "exc": 'Traceback … File "/home/x/secret.py"', "exception": "secret"}
     response = Response(json.dumps(secret), 500, content_type="application/json")
@@ -70,13 +64,6 @@ def test_errors_of_other_calls_are_left_alone(site):
     for path in ("/api/method/frappe.ping", "/app", "/api/method/dartwing_core.other.nothing"):
         endpoints.after_request(response, Request(EnvironBuilder(path).get_environ()))
     assert (response.status_code, response.get_data()) == (403, b"{}")
-
-
-def test_a_query_with_an_unknown_or_missing_argument_is_400(client):
-    assert client.get("list_jobs", staus="Failed").status_code == 400
-    answer = client.get("get_job_status")
-    assert (answer.status_code, answer.json()["message"]) == (400, "job_id is missing.")
-    assert client.get("list_jobs", _="1795793120", lang="en").status_code == 200, "what browsers send beside"
 
 
 def test_a_request_without_a_valid_key_is_401(client):
@@ -99,7 +86,7 @@ def test_the_open_session_of_a_disabled_user_is_401(web):
         assert leaver not in answer.text
 
 
-@pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE", "PATCH", "TRACE"])
+@pytest.mark.parametrize("verb", ["GET", "DELETE"])
 def test_another_verb_is_refused_and_told_the_right_one(client, verb):
     answer = client.http.request(verb, f"{client.url}{API}submit_job", params={"job_type": "echo_job"}, timeout=30)
     assert (answer.status_code, answer.json()["error"]) == (405, "wrong_verb")
@@ -108,7 +95,7 @@ def test_another_verb_is_refused_and_told_the_right_one(client, verb):
     assert count() == 0
 
 
-@pytest.mark.parametrize("body", [b"{broken", b"\xff\xfe{}", b'"text"', b"17", b"[" * 5000])
+@pytest.mark.parametrize("body", [b"{broken", b"\xff\xfe{}", b"17", b"[" * 5000])
 def test_a_body_that_is_no_json_object_is_400(client, body):
     headers = {"Content-Type": "application/json"}
     answer = client.http.post(f"{client.url}{API}submit_job", data=body, headers=headers, timeout=30)
@@ -117,30 +104,13 @@ def test_a_body_that_is_no_json_object_is_400(client, body):
     assert count() == 0
 
 
-def test_the_old_way_to_call_answers_the_same(client):
-    data = {"cmd": "dartwing_core.api.jobs.submit_job", "job_type": "nowhere", "organization": factory.ALPHA}
-    answer = client.http.post(f"{client.url}/", data=data, timeout=30)
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid")
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        JobBusyError("Somebody else is submitting it."),
-        *(
-            driver.OperationalError(code, text)
-            for driver in database.DRIVERS
-            for code, text in (
-                (1020, "Record has changed since last read in table 'x'"),
-                (1305, "SAVEPOINT x does not exist"),
-            )
-        ),
-    ],
-)
-def test_who_loses_against_another_session_is_told_to_try_again(site, error):
-    answer = errors.answer(error)
-    assert (answer.status_code, answer.get_json()["error"], answer.headers["Retry-After"]) == (503, "busy", "1")
-    assert "Record has changed" not in answer.get_data(as_text=True)
+@pytest.mark.parametrize("driver", database.DRIVERS)
+def test_who_loses_against_another_session_is_told_to_try_again(site, driver):
+    changed = driver.OperationalError(1020, "Record has changed since last read in table 'x'")
+    for error in (JobBusyError("Somebody else is submitting it."), changed):
+        answer = errors.answer(error)
+        assert (answer.status_code, answer.get_json()["error"], answer.headers["Retry-After"]) == (503, "busy", "1")
+        assert "Record has changed" not in answer.get_data(as_text=True)
 
 
 def test_a_refused_request_leaves_nothing_behind(client):
@@ -201,52 +171,20 @@ def test_both_names_of_a_call_count_once_and_in_one_counter(client):
     assert codes == [404, 404, 404, 429]
 
 
-def test_of_a_refused_bulk_submit_one_request_is_counted(client):
-    # Seen failing: none was, and the jobs of each were counted before anything else. So such requests had no limit.
-    jobs = [{"job_type": "echo_job", "organization": factory.ALPHA, "parameters": {"n": n}} for n in range(250)]
+def bulk(number: int) -> list[dict]:
+    ids = (frappe.generate_hash() for _number in range(number))
+    return [{"job_type": "echo_job", "organization": factory.ALPHA, "parameters": {"n": one}} for one in ids]
+
+
+def test_a_bulk_submit_counts_by_the_hundred_and_a_refused_one_as_one(client):
+    # Seen failing: a refused one was not counted, and its jobs were read before anything else. So it had no limit.
     with engine_settings.settings(submit_limit=3):
         assert submit(client).status_code == 200
-        assert client.post("submit_jobs", jobs=jobs).status_code == 429
-        assert submit(client, parameters={"n": -1}).status_code == 200
-        assert submit(client, parameters={"n": -2}).status_code == 429
-    assert count() == 2
-
-
-def test_a_request_over_the_limit_is_refused_before_its_jobs_are_counted(client):
-    # Seen failing: "not valid JSON", since the jobs were read first.
-    with engine_settings.settings(submit_limit=1):
-        assert submit(client).status_code == 200
-        assert client.post("submit_batch", organization=factory.ALPHA, jobs="[").status_code == 429
-        assert client.post("submit_jobs", jobs="[").status_code == 429
-
-
-def test_a_bulk_submit_counts_by_the_hundred(client):
-    def bulk(number: int, start: int) -> int:
-        jobs = [
-            {"job_type": "echo_job", "organization": factory.ALPHA, "parameters": {"n": start + n}}
-            for n in range(number)
-        ]
-        return client.post("submit_jobs", jobs=jobs).status_code
-
-    with engine_settings.settings(submit_limit=3):
-        assert bulk(250, 0) == 200
-        assert bulk(1, 1000) == 429
-    assert count() == 250
-
-
-# Figures
-
-
-def test_metrics_have_the_contracts_shape_and_hold_only_own_jobs(client, bob):
-    frappe.set_user(bob)
-    submit_job("echo_job", factory.BETA, {"secret": 1})
-    frappe.db.commit()
-    frappe.set_user("Administrator")
-    submit(client)
-    found = client.get("get_job_metrics").json()["message"]
-    assert found["job_count_by_status"]["Queued"] == 1
-    assert sum(found["job_count_by_status"].values()) == 1
-    assert found["queue_depth_by_priority"] == {"Low": 0, "Normal": 1, "High": 0, "Critical": 0}
-    assert found["processing_time"] == {"average_seconds": None, "p95_seconds": None}
-    assert found["failure_rate_by_type"] == {"echo_job": 0.0}
-    assert client.get("get_job_metrics", organization=factory.BETA).json()["message"]["failure_rate_by_type"] == {}
+        assert client.post("submit_jobs", jobs=bulk(250)).status_code == 429
+        assert submit(client, parameters={"n": 1}).status_code == 200
+        for call in ("submit_jobs", "submit_batch"):
+            assert client.post(call, organization=factory.ALPHA, jobs="[").status_code == 429
+        http.forget_limits()
+        assert client.post("submit_jobs", jobs=bulk(250)).status_code == 200
+        assert client.post("submit_jobs", jobs=bulk(1)).status_code == 429
+    assert count() == 252

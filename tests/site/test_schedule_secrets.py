@@ -46,19 +46,6 @@ def test_a_schedule_keeps_it_encrypted_and_its_runs_get_it():
     assert tables_with(TOKEN) == []
 
 
-def test_another_user_changes_a_schedule_but_not_where_its_secret_goes():
-    job_type = typed("with_secret")
-    frappe.set_user(org_admin("s-ada"))
-    name = schedules.made(job_type, parameters=json.dumps(GIVEN)).name
-    frappe.set_user("Administrator")
-    schedule = frappe.get_doc("Job Schedule", name)
-    schedule.cron = "30 * * * *"
-    schedule.save()
-    schedule.parameters = schedule.parameters.replace("example.com", "attacker.example")
-    with pytest.raises(frappe.ValidationError, match="secret"):
-        schedule.save()
-
-
 def test_who_becomes_the_owner_of_a_schedule_gives_its_secrets_anew():
     # Seen failing: another admin changed the priority, owned the schedule by that, and sent the secret elsewhere.
     job_type = typed("with_secret")
@@ -67,10 +54,15 @@ def test_who_becomes_the_owner_of_a_schedule_gives_its_secrets_anew():
     name = schedules.made(job_type, parameters=json.dumps(GIVEN)).name
     frappe.set_user(admins[1])
     schedule = frappe.get_doc("Job Schedule", name)
-    schedule.priority = "High"
-    with pytest.raises(frappe.ValidationError, match="token: give the secret itself"):
-        schedule.save()
-    schedule.reload()
+    schedule.cron = "30 * * * *"
+    schedule.save()
+    assert schedule.owner_user == admins[0]
+    elsewhere = schedule.parameters.replace("example.com", "attacker.example")
+    for changes in ({"priority": "High"}, {"parameters": elsewhere}):
+        schedule.update(changes)
+        with pytest.raises(frappe.ValidationError, match="secret"):
+            schedule.save()
+        schedule.reload()
     schedule.update({"priority": "High", "parameters": json.dumps(GIVEN | {"token": "eves-own-token"})})
     schedule.save()
     assert schedule.owner_user == admins[1]
@@ -98,33 +90,6 @@ def test_rows_from_before_the_declaration_are_masked():
     assert get_schedule(schedule.name)["parameters"]["token"] == MASK
     run(job)
     assert get_job_details(job.name)["error_message"] == f"ValueError: {MASK}"
-    assert tables_with(TOKEN) == []
-
-
-def test_a_key_that_is_given_twice_and_a_misspelt_one_leave_nothing_plain():
-    job_type = typed("with_secret")
-    twice = '{"url": "x", "token": "s3cret-token", "other": "s3cret-token", "other": null}'
-    schedules.made(job_type, parameters=twice)
-    assert tables_with(TOKEN) == []
-    with pytest.raises(frappe.ValidationError, match="tokn is unknown"):
-        schedules.document(job_type, parameters=json.dumps({"tokn": TOKEN}), enabled=0).insert()
-
-
-def test_a_refused_schedule_is_saved_once_it_is_mended():
-    schedule = schedules.document(typed("with_secret"), parameters=json.dumps(GIVEN), cron="not a cron")
-    with pytest.raises(frappe.ValidationError):
-        schedule.insert()
-    schedule.cron = "0 * * * *"
-    schedule.insert()
-    assert tables_with(TOKEN) == []
-
-
-@pytest.mark.parametrize(("old", "new"), [("1", "true"), ("1", "1.0"), ("0", "false")])
-def test_values_that_python_takes_for_equal_are_changes(old, new):
-    schedule = schedules.made(factory.job_type("plain"), parameters=f'{{"x": {old}}}')
-    schedule.parameters = f'{{"x": {new}}}'
-    schedule.save()
-    assert frappe.get_doc("Job Schedule", schedule.name).parameters == f'{{"x": {new}}}'
 
 
 def test_what_desk_shows_and_sends_back_is_unchanged():
@@ -137,16 +102,3 @@ def test_what_desk_shows_and_sends_back_is_unchanged():
     schedule.update({"parameters": json.dumps({"token": MASK, "timeout": 31})})
     with pytest.raises(frappe.ValidationError, match="these dots stand for a secret"):
         schedule.save()
-
-
-def test_the_same_parameters_in_other_words_keep_the_owner():
-    job_type = typed("by_arguments")
-    given = {"customer": "C-1", "until": "2026-01-31"}
-    schedule = schedules.made(job_type, parameters=json.dumps(given))
-    other = org_admin("s-eve")
-    frappe.set_user(other)
-    found = frappe.get_doc("Job Schedule", schedule.name)
-    found.parameters = dict(reversed(given.items()))
-    found.save()
-    frappe.set_user("Administrator")
-    assert found.owner_user == "Administrator"

@@ -36,29 +36,23 @@ def wall(site, monkeypatch) -> Wall:
 
 
 @pytest.fixture
-def job_type(site) -> str:
-    name = factory.job_type("plain")
-    frappe.db.commit()
-    return name
-
-
-@pytest.fixture
 def ann() -> str:
     """An admin of Test Alpha."""
-    return factory.user("ann", factory.ALPHA, roles=("Dartwing Admin",), org_role="Admin")
+    return org_admin("ann")
 
 
 @pytest.fixture
 def ada() -> str:
     """Another one."""
-    return factory.user("ada", factory.ALPHA, roles=("Dartwing Admin",), org_role="Admin")
+    return org_admin("ada")
+
+
+def org_admin(name: str) -> str:
+    return factory.user(name, factory.ALPHA, roles=("Dartwing Admin",), org_role="Admin")
 
 
 def epoch(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
-
-
-# When ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_new_schedule_knows_its_next_run(wall, job_type):
@@ -66,28 +60,18 @@ def test_a_new_schedule_knows_its_next_run(wall, job_type):
     assert found.name.startswith("SCHEDULE-")
     assert state(found).next_run_epoch == epoch("2026-11-26T07:30:00+05:30")
     assert clock.to_epoch(state(found).next_run) == state(found).next_run_epoch
-
-
-def test_without_a_time_zone_it_is_the_sites(wall, job_type):
     assert made(job_type, time_zone=None).time_zone == frappe.utils.get_system_timezone()
 
 
-def test_an_interval_counts_from_when_it_was_saved(wall, job_type):
-    found = made(job_type, **every(90))
-    assert state(found).next_run_epoch == NOW + 90 * 60
-
-
-def test_another_timing_counts_from_now_and_other_changes_leave_it(wall, job_type):
+def test_an_interval_counts_from_when_its_timing_was_saved(wall, job_type):
+    # Frappe casts nothing before `validate`: forms send text. Seen failing: the interval counted anew.
     found = made(job_type, **every(90))
     wall.advance(600)
-    found.title = "Another"
-    found.save()
-    frappe.db.commit()
-    assert state(found).next_run_epoch == NOW + 90 * 60
-    found.every = 30
-    found.save()
-    frappe.db.commit()
-    assert state(found).next_run_epoch == NOW + 600 + 30 * 60
+    for changes, due in (({"title": "Another", "every": "90"}, NOW + 90 * 60), ({"every": 30}, NOW + 600 + 30 * 60)):
+        found.update(changes)
+        found.save()
+        frappe.db.commit()
+        assert state(found).next_run_epoch == due
 
 
 def test_times_while_it_was_disabled_are_not_missed(wall, job_type):
@@ -109,17 +93,12 @@ def test_times_while_it_was_disabled_are_not_missed(wall, job_type):
     ("values", "reason"),
     [
         ({"cron": "61 * * * *"}, "no cron expression"),
-        ({"cron": ""}, "no cron expression"),
-        ({"cron": "* * * * * *"}, "five fields"),
         ({"cron": "0 0 30 2 *"}, "never comes"),
-        ({"cron": "H * * * *"}, "random"),
         ({"cron": "<b>x</b>"}, "no cron expression"),
         ({"time_zone": "Mars/Olympus"}, "no time zone"),
         (every(0), "between one minute|whole number"),
-        (every(1, every_unit="Days") | {"every": 400}, "between one minute"),
         ({"job_type": "test_disabled"}, "disabled"),
         ({"parameters": "{"}, "JSON"),
-        ({"parameters": "[1]"}, "object"),
         ({"job_type": "long_running_job", "parameters": '{"duration": "x"}'}, "don't fit"),
         ({"parameters": json.dumps({"x": "y" * 1_100_000})}, "at most"),
         ({"missed_runs": "Catch Up", "catch_up_limit": 101}, "Catch Up at Most"),
@@ -130,8 +109,6 @@ def test_what_could_not_run_is_refused_with_the_reason(wall, job_type, values, r
     with pytest.raises(frappe.ValidationError, match=reason) as refused:
         document(job_type, **values).insert()
     assert "<b>" not in str(refused.value)
-    assert "&#" not in str(refused.value)
-    assert "&apos;" not in str(refused.value)
 
 
 def test_a_suspended_organization_takes_no_new_schedule_but_a_disabled_one(wall, job_type):
@@ -147,20 +124,7 @@ def test_a_type_that_is_disabled_later_does_not_keep_anybody_from_disabling_the_
     with pytest.raises(InvalidJobError, match="disabled"):
         found.save()
     found.reload()
-    found.enabled = 0
-    found.save()
-
-
-def test_numbers_may_be_text_as_forms_send_them(wall, job_type):
-    # Frappe casts nothing before `validate`. Seen failing: the type is refused as if it were enabled, and the interval
-    # counted anew.
-    found = made(job_type, **every(30))
-    wall.advance(600)
-    found.update({"every": "30", "enabled": "1", "title": "Renamed"})
-    found.save()
-    assert found.anchor_epoch == NOW
-    frappe.get_doc("Job Type", job_type).update({"is_enabled": 0}).save()
-    found.enabled = "0"
+    found.enabled = "0"  # as forms send it
     found.save()
     frappe.db.commit()
     assert state(found).enabled == 0
@@ -171,15 +135,13 @@ def test_parameters_may_be_an_object_or_its_json(wall, job_type):
         assert get_schedule(made(job_type, parameters=given).name)["parameters"] == {"n": 1}
     for empty in (None, "", " ", {}):
         assert not get_schedule(made(job_type, parameters=empty).name)["parameters"]
-    with pytest.raises(InvalidJobError, match="JSON"):
-        document(job_type, parameters="{", enabled=0).insert()
 
 
-# Who -------------------------------------------------------------------------------------------------------------
-
-
-def test_who_makes_a_schedule_is_its_owner_and_nobody_else_can_be_named(wall, job_type, ann, alice):
+def test_who_makes_a_schedule_is_its_owner_and_may_have_its_jobs(wall, job_type, ann, alice):
+    needy = factory.job_type("needy", requires_permission="System Manager")
     frappe.set_user(ann)
+    with pytest.raises(frappe.PermissionError, match="System Manager"):
+        document(needy).insert()
     assert document(job_type, owner_user=alice).insert().owner_user == ann
     frappe.set_user("Administrator")
     assert document(job_type, owner_user=alice).insert().owner_user == alice
@@ -200,13 +162,6 @@ def test_who_changes_what_is_done_has_it_done_as_themselves(wall, job_type, ann,
     found.parameters = '{"n": 2}'
     found.save()
     assert found.owner_user == ada
-
-
-def test_only_who_may_have_the_jobs_may_have_the_schedule(wall, ann):
-    needy = factory.job_type("needy", requires_permission="System Manager")
-    frappe.set_user(ann)
-    with pytest.raises(frappe.PermissionError, match="System Manager"):
-        document(needy).insert()
 
 
 def test_only_admins_of_the_organization_write_schedules(wall, job_type, ann, alice, bob):
@@ -230,24 +185,19 @@ def test_only_admins_of_the_organization_write_schedules(wall, job_type, ann, al
     frappe.delete_doc("Job Schedule", own.name)
 
 
-def test_a_schedule_stays_in_its_organization(wall, job_type):
+def test_its_organization_stays_and_what_the_engine_knows_is_not_written_by_hand(wall, job_type):
     found = made(job_type)
     found.organization = factory.BETA
     with pytest.raises(frappe.ValidationError):
         found.save()
-
-
-def test_what_the_engine_knows_is_not_written_by_hand(wall, job_type):
-    found = made(job_type)
+    found.reload()
     before = state(found)
-    found.update(
-        {"next_run_epoch": 1, "look_at_epoch": 1, "next_run": "2020-01-01", "last_job": "JOB-X", "refusals": 9}
-    )
+    known = {"next_run_epoch": 1, "look_at_epoch": 1, "next_run": "2020-01-01", "last_job": "JOB-X", "refusals": 9}
+    found.update(known)
     found.save()
     frappe.db.commit()
     after = state(found)
-    for field in ("next_run_epoch", "look_at_epoch", "next_run", "last_job", "refusals"):
-        assert after[field] == before[field], field
+    assert {field: after[field] for field in known} == {field: before[field] for field in known}
 
 
 def test_a_form_that_was_opened_before_a_run_can_still_be_saved(wall, job_type):
@@ -261,23 +211,14 @@ def test_a_form_that_was_opened_before_a_run_can_still_be_saved(wall, job_type):
     assert state(found).next_run_epoch > wall.epoch, "the run is not made again"
 
 
-# What goes away --------------------------------------------------------------------------------------------------
-
-
-def test_a_renamed_job_type_is_followed(wall, job_type):
+def test_a_renamed_job_type_is_followed_and_a_deleted_schedule_leaves_its_jobs(wall, job_type):
     found = made(job_type)
     frappe.rename_doc("Job Type", job_type, "test_renamed", force=True)
     frappe.db.commit()
     wall.advance(3_600)
     assert sweeper.sweep().scheduled == 1
-    assert get_job_status(state(found).last_job)["job_type"] == "test_renamed"
-
-
-def test_deleting_a_schedule_leaves_its_jobs(wall, job_type):
-    found = made(job_type)
-    wall.advance(3_600)
-    sweeper.sweep()
     job = state(found).last_job
+    assert get_job_status(job)["job_type"] == "test_renamed"
     frappe.delete_doc("Job Schedule", found.name)
     frappe.db.commit()
     assert get_job_status(job)["schedule"] == found.name
@@ -346,11 +287,9 @@ def test_a_disabled_schedule_is_run_once_but_not_one_whose_owner_may_not(wall, j
     frappe.set_user(ann)
     found = made(job_type, enabled=0)
     assert run_schedule_now(found.name).name
+    frappe.db.commit()
     frappe.set_user("Administrator")
     frappe.db.set_value("User", ann, "enabled", 0)
-    try:
-        with pytest.raises(frappe.PermissionError, match="disabled"):
-            run_schedule_now(found.name)
-    finally:
-        frappe.db.set_value("User", ann, "enabled", 1)
-        frappe.db.commit()
+    with pytest.raises(frappe.PermissionError, match="disabled"):
+        run_schedule_now(found.name)
+    frappe.db.rollback()

@@ -9,14 +9,16 @@ from typing import Any
 
 import frappe
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from dartwing_core.jobs import (
     DuplicateJobError,
     InvalidJobError,
     Secret,
+    enqueue,
     executor,
     get_job_details,
+    job_handler,
     retry_job,
     submit_job,
 )
@@ -25,9 +27,9 @@ from dartwing_core.jobs.lib import connection
 from dartwing_core.jobs.lib.secret_values import MASK
 from dartwing_core.jobs.operations.job_types import get_job_type_overview
 from dartwing_core.jobs.testing import run_jobs, trap_jobs
-from dartwing_core.jobs.types import parameters
-from dartwing_core.jobs.types.parameters import parameters_of
-from tests.support import factory, schedules, typed_handlers
+from dartwing_core.jobs.types import functions
+from dartwing_core.jobs.types.parameters import declared_by, parameters_of
+from tests.support import enqueued_functions, factory, schedules, typed_handlers
 from tests.support.jobs import run, submitted, submitted_by
 from tests.support.secret_rows import GIVEN, TOKEN, tables_with, typed
 
@@ -42,15 +44,13 @@ def in_dead_letter(job: Any) -> str:
 
 def test_the_handler_gets_the_secret_and_nobody_else():
     # Seen failing: the token stood in the row, in details and in Desk for all who may see the job.
-    job = submitted(typed("with_secret"), **GIVEN)
+    job = submitted(typed("with_secret", job_title="To {url} with {token}"), **GIVEN)
     assert tables_with(TOKEN) == []
+    assert job.job_title == f"To https://example.com with {MASK}"
     assert get_job_details(job.name)["parameters"] == {"url": "https://example.com", "token": MASK}
     done = run(job)
     assert done["result"] == {"is_right": True, "shown": MASK, "other": "None"}, done["error_message"]
     assert tables_with(TOKEN) == []
-
-
-def test_a_handler_that_reads_the_context_gets_it_too():
     done = run(submitted(typed("with_secret_in_context"), **GIVEN))
     assert done["result"] == {"length": len(TOKEN), "url": "https://example.com"}, done["error_message"]
 
@@ -69,28 +69,20 @@ def test_no_text_of_the_attempt_holds_it(token):
     assert tables_with(token) == tables_with(json.dumps(token)[1:-1]) == []
 
 
-def test_a_title_shows_none_of_it():
-    job = submitted(typed("with_secret", job_title="To {url} with {token}"), **GIVEN)
-    assert job.job_title == f"To https://example.com with {MASK}"
-
-
 def test_equal_secrets_are_duplicates_and_others_are_not():
     job_type = typed("with_secret", deduplication="While Unfinished")
     submitted(job_type, **GIVEN)
     submitted(job_type, **GIVEN | {"token": "another-token"})
     with pytest.raises(DuplicateJobError):
         submit_job(job_type, factory.ALPHA, GIVEN)
+    frappe.set_user(factory.user("secret-ada", factory.ALPHA))  # who guesses
+    assert submit_job(job_type, factory.ALPHA, GIVEN).name
 
 
-@pytest.mark.parametrize("given", [MASK, f" {MASK}", MASK[1:], f"{MASK}x", {"$secret": "gAAAA"}, 5, None])
+@pytest.mark.parametrize("given", [MASK, f" {MASK}x", MASK[1:], {"$secret": "gAAAA"}, 5, None])
 def test_only_text_is_a_secret(given):
     with pytest.raises(InvalidJobError, match="token"):
         submit_job(typed("with_secret"), factory.ALPHA, GIVEN | {"token": given})
-
-
-def test_what_is_no_object_is_refused_for_secrets_too():
-    with pytest.raises(InvalidJobError, match="must be an object"):
-        submit_job(typed("with_secret"), factory.ALPHA, [TOKEN])
 
 
 def test_nobody_gives_the_encrypted_secret_of_another_job():
@@ -117,15 +109,11 @@ def test_whoever_changes_a_parameter_gives_the_secret_anew(is_owner):
     frappe.db.commit()
     assert run_jobs(raising=True) == {name: "Completed"}
     assert get_job_details(name)["result"]["is_right"] is True
-
-
-def test_a_changed_job_takes_another_secret():
-    job = in_dead_letter(submitted(typed("with_secret"), **GIVEN))
-    retry_job(job, {"url": "https://example.org", "token": "another-token"})
-    frappe.db.commit()
-    assert get_job_details(job)["parameters"] == {"url": "https://example.org", "token": MASK}
-    assert run_jobs() == {job: "Completed"}
-    assert get_job_details(job)["result"]["is_right"] is False
+    if is_owner:
+        retry_job(in_dead_letter(frappe.get_doc("Background Job", name)), GIVEN | {"token": "another-token"})
+        frappe.db.commit()
+        assert run_jobs() == {name: "Completed"}
+        assert get_job_details(name)["result"]["is_right"] is False
 
 
 @pytest.mark.parametrize(
@@ -133,7 +121,6 @@ def test_a_changed_job_takes_another_secret():
     [
         ("1234", "returns_numbers", {"amount": 1234, "inner": [f"a {MASK}"]}),
         ("ab+c/defghij==", "fails_with_address", f"ConnectionError: url: /x?token={MASK}"),
-        ("pässwört\nzwei", "fails_with_repr", f"ConnectionError: {{'token': '{MASK}'}}"),
     ],
 )
 def test_other_spellings_and_numbers(token, handler, expected):
@@ -147,8 +134,6 @@ def test_odd_results_do_not_undo_the_work():
     done = run(submitted(typed("returns_odd"), token=TOKEN))
     assert (done["status"], list(done["result"])) == ("Completed", ["not_stored"])
     assert TOKEN not in str(done)
-    done = run(submitted(typed("returns_document"), token=TOKEN))
-    assert done["result"]["doc"]["description"] == MASK
 
 
 def test_a_worker_that_ends_leaves_none_in_rq():
@@ -156,19 +141,6 @@ def test_a_worker_that_ends_leaves_none_in_rq():
         run(submitted(typed("ends_worker"), token=TOKEN))
     assert error.value.__suppress_context__
     assert TOKEN not in str(error.value)
-
-
-@pytest.mark.parametrize(("ended_by", "status"), [(SystemExit(3), 3), (KeyboardInterrupt("s3cret-token"), None)])
-def test_an_end_keeps_its_kind_and_number(monkeypatch, ended_by, status):
-    job = submitted(typed("with_secret"), **GIVEN)
-
-    def end(*_arguments: Any) -> None:
-        raise ended_by
-
-    monkeypatch.setattr(parameters, "call", end)
-    with pytest.raises(type(ended_by)) as error:
-        run(job)
-    assert (getattr(error.value, "code", None), str(error.value)) == (status, "3" if status else "")
 
 
 def test_a_settle_that_fails_logs_no_secret(monkeypatch):
@@ -184,14 +156,10 @@ def test_a_settle_that_fails_logs_no_secret(monkeypatch):
     assert TOKEN not in "".join(traceback.format_exception(error.value))
 
 
-def test_another_users_secret_is_not_guessed_by_a_duplicate():
-    job_type = typed("with_secret", deduplication="While Unfinished")
-    submitted_by(factory.user("secret-ada", factory.ALPHA), job_type, **GIVEN)
-    assert submit_job(job_type, factory.ALPHA, GIVEN).name
-
-
 def test_a_length_may_be_asked_for_and_errors_tell_no_secret():
     job_type = typed("with_long_secret")
+    field = get_job_type_overview(job_type)["schema"]["properties"]["token"]
+    assert (field["format"], field["writeOnly"]) == ("password", True)
     with pytest.raises(InvalidJobError, match="token") as error:
         submit_job(job_type, factory.ALPHA, {"token": "tiny"})
     assert "tiny" not in str(error.value)
@@ -199,22 +167,10 @@ def test_a_length_may_be_asked_for_and_errors_tell_no_secret():
 
 
 def test_a_secret_elsewhere_than_declared_is_refused_by_the_handlers_own_submit():
-    for handler in (typed_handlers.untyped_receiver, typed_handlers.receiver_of_anything):
-        with pytest.raises(TypeError, match="a Secret may stand only where"):
-            parameters_of(handler, [], {"payload": {"token": Secret(TOKEN)}})
+    with pytest.raises(TypeError, match="a Secret may stand only where"):
+        parameters_of(typed_handlers.untyped_receiver, [], {"payload": {"token": Secret(TOKEN)}})
     assert parameters_of(typed_handlers.with_secret, ["x", Secret(TOKEN)], {}) == {"url": "x", "token": Secret(TOKEN)}
     assert parameters_of(typed_handlers.with_secret, ["x", SecretStr(TOKEN)], {})["token"] == Secret(TOKEN)
-
-
-def test_another_key_of_the_site_is_named_as_the_cause():
-    job = submitted(typed("with_secret"), **GIVEN)
-    key, frappe.local.conf.encryption_key = frappe.local.conf.encryption_key, "A" * 43 + "="
-    try:
-        done = run(job)
-    finally:
-        frappe.local.conf.encryption_key = key
-    assert done["status"] == "Dead Letter"
-    assert done["error_message"].startswith("Stored data can't be opened: encryption_key in the site's")
 
 
 def test_a_process_older_than_the_sites_key_makes_no_other(monkeypatch):
@@ -227,13 +183,101 @@ def test_a_process_older_than_the_sites_key_makes_no_other(monkeypatch):
     assert stored.read_text() == before
 
 
-def test_the_schema_says_that_it_is_a_password():
-    properties = get_job_type_overview(typed("with_secret"))["schema"]["properties"]
-    assert (properties["token"]["format"], properties["token"]["writeOnly"]) == ("password", True)
-
-
 def test_the_test_kit_shows_tests_what_they_have_submitted():
     job_type = typed("with_secret")
     with trap_jobs() as trap:
         submit_job(job_type, factory.ALPHA, GIVEN | {"token": Secret(TOKEN)})
     trap.assert_submitted(job_type, token=TOKEN)
+
+
+# Texts, and what can be declared ------------------------------------------------------------------------------------
+
+
+DEFAULT = Secret("default-s3cret")
+
+
+class Token(Secret):
+    """A secret of an app's own."""
+
+
+TOKENS = ("ab&cd<s3cret", "first-line-1\nsecond-line-2", "&lt;b&gt;x-s3cret<br>yy", "ab'cd\"ef-s3cret")
+
+
+@pytest.mark.parametrize("token", TOKENS)
+@pytest.mark.parametrize("handler", ["telling_secret", "fails_in_html", "fails_escaped"])
+def test_texts_that_frappe_has_changed(handler, token):
+    # Seen failing in HTML: tags and blanks of the secret were taken off before it was looked for.
+    done = run(submitted(typed(handler), token=f"bad{token}"))
+    for part in ("s3cret", *token.replace("&lt;", "<").split("\n")):
+        assert not part or part not in done["error_message"]
+
+
+def test_an_error_is_masked_before_it_is_cut():
+    assert TOKEN[:4] not in run(submitted(typed("fails_very_late"), token=TOKEN))["error_message"]
+
+
+def test_a_checkpoint_holds_none():
+    done = run(submitted(typed("saves_json"), token='ab"cd-s3cret'))
+    assert done["error_message"] == "A checkpoint can't hold a secret parameter."
+    assert tables_with("s3cret") == []
+
+
+def test_what_a_validator_says_is_masked():
+    # Seen failing: a model's validator has no place.
+    with pytest.raises(InvalidJobError, match="is wrong") as error:
+        submit_job(typed("with_strict_model"), factory.ALPHA, {"url": "bad", "token": TOKEN})
+    assert TOKEN not in str(error.value)
+
+
+def test_an_error_log_with_variables_holds_none():
+    # Seen failing: the engine's own variables held the parameters as text.
+    def submit_wrong() -> None:
+        submit_job(typed("with_secret"), factory.ALPHA, {"url": 5, "token": Secret(TOKEN)})
+
+    def save_wrong() -> None:
+        schedules.document(typed("with_secret"), parameters=frappe.as_json(GIVEN | {"url": 5})).insert()
+
+    for refused in (submit_wrong, save_wrong):
+        try:
+            refused()
+        except frappe.ValidationError:
+            text = frappe.get_traceback(with_context=True)
+        assert "url is wrong" in text
+        assert TOKEN not in text
+
+
+def test_a_secret_is_a_parameter_itself_and_has_no_default():
+    def listing(context, tokens: list[Secret[str]]):
+        """Declares secrets in a list."""
+
+    def with_text(context, token: Secret[str] = "default-s3cret"):
+        """A default in the code."""
+
+    class Model(BaseModel):
+        token: Secret[str] = DEFAULT
+
+    def with_model(context, parameters):
+        """The same in a model."""
+
+    def with_none(context, token: Secret[str] | None = None):
+        """No default."""
+
+    def own(context, token):
+        """Takes a secret of its own class."""
+
+    with_model.__annotations__["parameters"] = Model
+    own.__annotations__["token"] = Token
+    with pytest.raises(TypeError, match="a secret is a parameter itself"):
+        declared_by(job_handler(listing))
+    for function in (with_text, with_model):
+        with pytest.raises(TypeError, match="a secret has no default but None: token"):
+            declared_by(function)
+    for function in (with_none, own):
+        assert declared_by(function).secrets == {"token"}
+
+
+def test_enqueue_takes_no_secret(monkeypatch):
+    # Seen failing: the argument stood in the row and on screens.
+    monkeypatch.setitem(frappe.conf, functions.HOOK, [f"{enqueued_functions.NAME}.by_token"])
+    with pytest.raises(InvalidJobError, match="takes a Secret, which enqueue can't encrypt"):
+        enqueue(enqueued_functions.by_token, token=TOKEN, job_organization=factory.ALPHA)

@@ -11,8 +11,8 @@ import pytest
 from dartwing_core.jobs import executor
 from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.rq import doorbells, redis_queue
-from tests.support import database, factory, processes
-from tests.support.jobs import submitted, submitted_with
+from tests.support import database, processes
+from tests.support.jobs import submitted
 from tests.support.queues import listed, type_of
 from tests.support.settings import settings
 from tests.support.slices import ENTRY, WORKER, run_slice, statuses
@@ -31,17 +31,10 @@ def test_a_process_goes_on_until_nobody_is_left_and_each_run_names_its_entry(job
     assert listed("default") == [], "and there is nobody to ring for"
 
 
-def test_the_turn_decides_and_not_the_job_that_the_entry_names(job_type):
-    first, named = submitted(job_type, n=1), submitted(job_type, n=2)
-    with settings(slice_seconds=0):
-        run_slice(named)
-    assert statuses([first, named]) == ["Completed", "Queued"]
-
-
-def test_without_a_slice_a_process_makes_one_attempt_and_rings_for_the_next(job_type):
+def test_the_turn_decides_and_not_the_entry_and_without_a_slice_it_rings_for_the_next(job_type):
     jobs = [submitted(job_type, n=n) for n in range(3)]
     with settings(slice_seconds=0):
-        run_slice(jobs[0])
+        run_slice(jobs[1])
     assert statuses(jobs) == ["Completed", "Queued", "Queued"]
     assert listed("default") == [jobs[1].name]
 
@@ -64,20 +57,14 @@ def test_a_worker_that_is_asked_to_end_takes_no_other_job(job_type):
     assert len(listed("default")) == 1
 
 
-def test_a_job_with_a_process_of_its_own_is_the_only_one_in_it(job_type):
-    alone = type_of("alone", own_process=1)
-    first, second = submitted(alone, n=1), submitted(job_type, n=2)
-    run_slice(first)
-    assert statuses([first, second]) == ["Completed", "Queued"]
-    assert listed("default") == [second.name]
-
-
 def test_a_job_with_a_process_of_its_own_follows_no_other_and_gets_an_entry_in_front(job_type):
     alone = type_of("alone", own_process=1)
     first, second, third = submitted(job_type, n=1), submitted(alone, n=2), submitted(job_type, n=3)
     run_slice(first)
     assert statuses([first, second, third]) == ["Completed", "Queued", "Queued"]
     assert listed("default")[0] == second.name
+    run_slice(second)
+    assert statuses([second, third]) == ["Completed", "Queued"], "it is the only one in its process"
 
 
 NAME_OF = "SELECT name FROM `tabBackground Job` WHERE name = %s"
@@ -111,25 +98,11 @@ def test_a_job_whose_time_limit_does_not_fit_gets_an_entry_of_its_own_in_front(j
     assert client.hget(key, "timeout") == b"9000"
 
 
-def test_an_entry_without_a_time_limit_takes_jobs_of_any(job_type):
-    long = type_of("long", default_timeout=9_000)
-    jobs = [submitted(job_type, n=1), submitted(long, n=2)]
-    run_slice(jobs[0], timeout=-1)
-    assert statuses(jobs) == ["Completed", "Completed"]
-
-
 def test_a_time_limit_ends_its_job_alone(job_type):
     slow = type_of("slow", "quiet", default_timeout=1, max_retries=0)
     jobs = [submitted(job_type, n=1), submitted(slow, seconds=30), submitted(job_type, n=3)]
     run_slice(jobs[0])
     assert statuses(jobs) == ["Completed", "Dead Letter", "Completed"]
-
-
-def test_a_callback_that_fails_behind_the_commit_hurts_nobody(job_type):
-    leaves = factory.job_type("leaves", f"{factory.FAULTS}.leaves_to_the_commit")
-    jobs = [submitted(leaves, fails=True), *(submitted(job_type, n=n) for n in range(2))]
-    run_slice(jobs[0])
-    assert statuses(jobs) == ["Completed"] * 3
 
 
 def while_it_lingers(monkeypatch, then: Callable[[], object]) -> list[float]:
@@ -154,39 +127,19 @@ def test_a_process_that_finds_nobody_waits_a_moment_for_the_next_job(job_type, m
     assert {database.value(RUNS_UNDER, job.name, ENTRY) for job in (first, *later)} == {1}
 
 
-def test_a_process_that_waits_for_a_job_leaves_as_soon_as_others_want_its_worker(job_type, monkeypatch):
-    first = submitted(job_type, n=1)
-    key = redis_queue.list_key("default")
-    pauses = while_it_lingers(monkeypatch, lambda: processes.queue_client().rpush(key, "of another app"))
-    run_slice(first)
+def others_want_its_worker() -> None:
+    processes.queue_client().rpush(redis_queue.list_key("default"), "of another app")
+
+
+def its_worker_is_asked_to_end() -> None:
+    processes.queue_client().hset(WORKER, doorbells.SHUTDOWN, "2026-01-01")
+
+
+@pytest.mark.parametrize("happens", [others_want_its_worker, its_worker_is_asked_to_end])
+def test_a_process_that_waits_for_a_job_leaves_as_soon_as_its_worker_is_wanted(job_type, monkeypatch, happens):
+    pauses = while_it_lingers(monkeypatch, happens)
+    run_slice(submitted(job_type, n=1))
     assert len(pauses) == 1
-
-
-def test_a_process_that_waits_for_a_job_leaves_as_soon_as_its_worker_is_asked_to_end(job_type, monkeypatch):
-    first = submitted(job_type, n=1)
-    pauses = while_it_lingers(
-        monkeypatch, lambda: processes.queue_client().hset(WORKER, doorbells.SHUTDOWN, "2026-01-01")
-    )
-    run_slice(first)
-    assert len(pauses) == 1
-
-
-def test_without_a_slice_a_process_waits_for_nobody(job_type, monkeypatch):
-    pauses = while_it_lingers(monkeypatch, lambda: None)
-    with settings(slice_seconds=0):
-        run_slice(submitted(job_type, n=1))
-    assert pauses == []
-
-
-def test_a_slot_that_was_freed_is_offered_to_other_queues(job_type):
-    # This worker finds nobody to take in its own, and the other's may have found the cap full before.
-    capped = type_of("capped", max_concurrent=1)
-    here = submitted_with(capped, parameters={"n": 1})
-    there = submitted_with(capped, parameters={"n": 2}, priority="Low")
-    processes.queue_client().delete(redis_queue.list_key("long"))
-    run_slice(here)
-    assert statuses([here, there]) == ["Completed", "Queued"]
-    assert listed("long") == [there.name]
 
 
 def test_a_job_of_a_slice_costs_six_statements(job_type):

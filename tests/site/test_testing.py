@@ -7,65 +7,51 @@ import unittest
 import frappe
 import pytest
 
-from dartwing_core.jobs import batch, chain, enqueue, job, submit_job
+from dartwing_core.jobs import DuplicateJobError, batch, enqueue, get_job_details, get_job_status, job, submit_job
+from dartwing_core.jobs.lib import connection
 from dartwing_core.jobs.line import claim
-from dartwing_core.jobs.testing import HandlerFailed, JobTests, context_for, fail_next, run_jobs, time_passed, trap_jobs
+from dartwing_core.jobs.testing import (
+    HandlerFailed,
+    JobTests,
+    TransactionLost,
+    context_for,
+    fail_next,
+    one_transaction,
+    perform_jobs,
+    run_jobs,
+    time_passed,
+    trap_jobs,
+)
 from dartwing_core.jobs.types.functions import HOOK
-from tests.support import declared_handlers, enqueued_functions, factory, processes
+from tests.support import declared_handlers, enqueued_functions, factory, files, processes
+from tests.support.database import value
 from tests.support.handlers import whoami
 from tests.support.jobs import status, submitted
 from tests.support.registry import types_of
 from tests.support.sessions import as_user
 
 pytest_plugins = ["dartwing_core.jobs.testing_fixtures"]
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 @pytest.fixture
-def step(no_sweeps):
+def step(site):
     """`step(*plan)`: a job that ends as planned."""
     job_type = factory.job_type("step", "scripted", max_retries=1)
     frappe.db.commit()
     return lambda *plan, **more: job(job_type, {"plan": plan or ("ok",), "n": frappe.generate_hash()}, **more)
 
 
-def test_all_that_may_start_is_run_and_what_follows_from_it(step):
-    whole = batch(chain(step(), step()), on_success=step()).submit(factory.ALPHA)
-    frappe.db.commit()
-    assert list(run_jobs().values()) == ["Completed"] * 3
-    assert frappe.db.get_value("Job Batch", whole.name, "status") == "Completed"
-
-
-def test_urgent_jobs_run_first(step):
-    low = submit_job(organization=factory.ALPHA, **step(priority="Low"))
-    high = submit_job(organization=factory.ALPHA, **step(priority="High"))
-    frappe.db.commit()
-    assert list(run_jobs()) == [high.name, low.name]
-
-
-def test_what_is_due_later_stays(step):
-    later = submit_job(organization=factory.ALPHA, available_at=60, **step())
-    failing = submit_job(organization=factory.ALPHA, **step("fail", "ok"))
-    frappe.db.commit()
-    assert run_jobs() == {failing.name: "Failed"}
-    assert status(later) == "Pending"
-
-
-def test_however_many_jobs_are_run_one_entry_is_left_for_workers_who_find_nobody(step):
+def test_however_many_jobs_are_run_one_entry_is_left_for_workers_who_find_nobody(step, alice):
     for _number in range(5):
         submit_job(organization=factory.ALPHA, **step())
         frappe.db.commit()
-    run_jobs()
+    as_user(alice, run_jobs)
     assert len([key for key in processes.queue_client().keys("rq:job:*") if b"JOB-" in key]) == 1
     assert claim.Claimer().claim_next() is None
 
 
-def test_the_user_of_the_test_stays(step, alice):
-    submit_job(organization=factory.ALPHA, **step())
-    frappe.db.commit()
-    assert as_user(alice, lambda: (run_jobs(), frappe.session.user))[1] == alice
-
-
-def test_jobs_without_end_are_noticed(no_sweeps):
+def test_jobs_without_end_are_noticed(site):
     # Broken by a limit on what is Queued at one time alone.
     job_type = factory.job_type("snoozing", "snoozes_for")
     frappe.db.commit()
@@ -109,7 +95,7 @@ def test_a_trap_takes_a_handler_for_its_type(site, monkeypatch):
         trap.assert_submitted(whoami)
 
 
-def test_a_trap_takes_a_function_that_was_enqueued(site, no_sweeps, monkeypatch):
+def test_a_trap_takes_a_function_that_was_enqueued(site, monkeypatch):
     # Seen failing: arguments were found only as a part of the parameters of enqueued_function.
     monkeypatch.setitem(frappe.conf, HOOK, [f"{enqueued_functions.NAME}.by_pattern"])
     with trap_jobs() as trap:
@@ -175,7 +161,105 @@ def test_a_failure_that_no_attempt_met_is_an_error(step):
         submit_job(organization=factory.ALPHA, **step("ok"))
 
 
-def test_a_handler_is_called_alone(site):
-    context = context_for(whoami, organization=factory.ALPHA, attempt=2, parameters={"n": 1})
-    assert (context.job_type, context.attempt, context.parameters) == ("whoami", 2, {"n": 1})
-    assert whoami(context)
+# perform_jobs: jobs run in the transaction of a test, which a rollback removes --------------------------------------
+
+
+ROWS = "SELECT COUNT(*) FROM `tabBackground Job`"
+
+
+@pytest.fixture
+def job_type(site) -> str:
+    name = factory.job_type("perform", "add_note", max_retries=1, deduplication="While Unfinished")
+    frappe.db.commit()
+    return name
+
+
+def test_jobs_and_their_work_are_gone_with_the_transaction(job_type):
+    # Seen failing: run_jobs commits, so each test had to clean up.
+    waiting = submitted(job_type, title="waiting")
+    before = value(ROWS)
+    processes.queue_client().flushdb()
+    with perform_jobs() as statuses:
+        made = submit_job(job_type, factory.ALPHA, {"title": "performed"})
+        assert statuses == {}
+        assert get_job_status(made.name)["status"] == "Queued"
+    assert statuses == {made.name: "Completed"}
+    assert get_job_status(waiting.name)["status"] == "Queued", "other jobs of the site stay"
+    assert processes.queue_client().keys("rq:queue:*") == [], "no worker is woken"
+    assert get_job_details(made.name)["attempts"][0]["outcome"] == "Completed"
+    assert value(ROWS) == before
+    frappe.db.rollback()
+    assert not frappe.db.exists("Background Job", made.name)
+
+
+def test_what_the_test_has_written_before_stays_and_goes_with_it(job_type):
+    todo = frappe.get_doc({"doctype": "ToDo", "description": "before"}).insert()
+    with perform_jobs(raising=False):
+        submit_job(job_type, factory.ALPHA, {"title": "x", "then": "fail"})
+        frappe.db.commit()
+        frappe.db.rollback()  # back to that commit
+    assert frappe.db.exists("ToDo", todo.name)
+    frappe.db.rollback()
+    assert not frappe.db.exists("ToDo", todo.name)
+
+
+def test_an_error_of_a_handler_fails_the_test(job_type):
+    with pytest.raises(HandlerFailed, match="asked to fail for good"), perform_jobs():
+        submit_job(job_type, factory.ALPHA, {"title": "x", "then": "fail_for_good"})
+    frappe.db.rollback()
+
+
+def test_a_later_block_in_which_time_has_passed_runs_retries(job_type):
+    # Seen failing: only run_jobs ran them, which commits.
+    before = value(ROWS)
+    with fail_next(ConnectionError("gone")), perform_jobs(raising=False):
+        made = submit_job(job_type, factory.ALPHA, {"title": "x"})
+        later = submit_job(job_type, factory.ALPHA, {"title": "later"}, available_at=3600)
+    with perform_jobs() as nothing:
+        pass
+    with time_passed(7200), perform_jobs() as statuses:
+        new = submit_job(job_type, factory.ALPHA, {"title": "new"})
+    assert (nothing, statuses) == ({}, {job.name: "Completed" for job in (new, made, later)})
+    assert value(ROWS) == before
+    frappe.db.rollback()
+    with time_passed(7200), perform_jobs() as nothing:
+        pass
+    assert nothing == {}
+
+
+def test_equal_jobs_are_duplicates_there_too(job_type):
+    with perform_jobs():
+        submit_job(job_type, factory.ALPHA, {"title": "equal"})
+        frappe.db.commit()
+        with pytest.raises(DuplicateJobError):
+            submit_job(job_type, factory.ALPHA, {"title": "equal"})
+    with perform_jobs() as statuses:
+        submit_job(job_type, factory.ALPHA, {"title": "equal"})  # the first one is over
+    assert list(statuses.values()) == ["Completed"]
+    frappe.db.rollback()
+
+
+def test_jobs_that_are_held_or_due_later_are_left(job_type):
+    with perform_jobs() as statuses:
+        later = submit_job(job_type, factory.ALPHA, {"title": "later"}, available_at=60)
+        frappe.db.set_value("Job Type", job_type, "is_paused", 1)
+        frappe.clear_document_cache("Job Type", job_type)
+        held = submit_job(job_type, factory.ALPHA, {"title": "held"})
+    assert statuses == {later.name: "Pending", held.name: "Queued"}
+    frappe.db.rollback()
+    frappe.clear_document_cache("Job Type", job_type)
+
+
+def test_files_of_the_jobs_go_with_the_transaction(site):
+    job_type = factory.job_type("attaching", "makes_file")
+    frappe.db.commit()
+    with perform_jobs():
+        made = submit_job(job_type, factory.ALPHA, {"content": "performed"})
+    assert len(files.on_disk(made)) == 1
+    frappe.db.rollback()
+    assert files.on_disk(made) == []
+
+
+def test_a_handler_that_needs_another_connection_says_so(site):
+    with pytest.raises(TransactionLost, match="Use run_jobs"), one_transaction():
+        connection.renew()

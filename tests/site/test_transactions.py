@@ -9,11 +9,12 @@ import frappe
 import pytest
 from rq.timeouts import JobTimeoutException
 
-from dartwing_core.jobs import get_job_history, get_job_status, retry_job, submit_job, submit_jobs
+from dartwing_core.jobs import get_job_history, get_job_status, submit_job, submit_jobs
 from dartwing_core.jobs.lib import named_locks
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
+from tests.support.rest import count
 from tests.support.waiting import until
 
 QUEUED = "SELECT COUNT(*) FROM `tabBackground Job` WHERE job_type = %s AND status = 'Queued'"
@@ -23,24 +24,23 @@ def entries() -> int:
     return len(processes.queue_client().keys("rq:job:*"))
 
 
-def rows() -> int:
-    return database.value("SELECT COUNT(*) FROM `tabBackground Job` WHERE organization LIKE 'Test %%'")
-
-
-def test_nothing_is_queued_before_the_commit(job_type):
-    job = submit_job(job_type, factory.ALPHA, {"n": 1})
-    assert job.status == "Pending"
-    assert (entries(), rows()) == (0, 0)
-    frappe.db.commit()
-    assert get_job_status(job.name)["status"] == "Queued"
-    assert (entries(), rows()) == (1, 1)
-
-
-def test_a_rollback_leaves_no_job_and_rings_for_none(job_type):
-    submit_job(job_type, factory.ALPHA)
+def test_a_job_is_there_and_queued_with_the_commit_and_gone_with_a_rollback(job_type, no_sweeps):
+    assert submit_job(job_type, factory.ALPHA, {"n": 1}).status == "Pending"
     frappe.db.rollback()
     frappe.db.commit()
-    assert (entries(), rows()) == (0, 0)
+    assert (entries(), count()) == (0, 0)
+    job = submit_job(job_type, factory.ALPHA, {"n": 1})
+    assert (entries(), count()) == (0, 0)
+    before = _commits()
+    frappe.db.commit()
+    assert _commits() - before == 1, "queueing takes none of its own"
+    assert get_job_status(job.name)["status"] == "Queued"
+    assert (entries(), count()) == (1, 1)
+
+
+def _commits() -> int:
+    """Of this connection so far."""
+    return int(frappe.db.sql("SHOW SESSION STATUS LIKE 'Com_commit'")[0][1])
 
 
 def test_a_savepoint_rollback_leaves_only_the_jobs_outside_it(job_type):
@@ -49,7 +49,7 @@ def test_a_savepoint_rollback_leaves_only_the_jobs_outside_it(job_type):
     submit_job(job_type, factory.ALPHA, {"n": 2})
     frappe.db.rollback(save_point="before_second")
     frappe.db.commit()
-    assert (entries(), rows()) == (1, 1)
+    assert (entries(), count()) == (1, 1)
     assert [event["to_status"] for event in get_job_history(kept.name)["history"]] == ["Pending", "Queued"]
 
 
@@ -78,22 +78,19 @@ def test_a_failing_callback_of_another_app_costs_no_job(job_type):
     assert (entries(), database.value(QUEUED, job_type)) == (1, 2), "the second transaction rings"
 
 
-def test_a_job_submitted_by_another_after_commit_callback_is_queued_too(job_type):
-    frappe.db.after_commit.add(lambda: submit_job(job_type, factory.ALPHA, {"n": "late"}))
-    frappe.db.commit()
-    assert (entries(), rows()) == (1, 1)
-
-
 @pytest.mark.parametrize("beside", [0, 1])
 def test_a_job_submitted_by_another_after_commit_callback_is_kept_while_redis_is_away(job_type, beside, monkeypatch):
     # Seen failing (lost with the rollback) without the commit in `AfterCommit.__call__`.
+    frappe.db.after_commit.add(lambda: submit_job(job_type, factory.ALPHA, {"n": "late"}))
+    frappe.db.commit()
+    assert (entries(), count()) == (1, 1)
     monkeypatch.setitem(frappe.local.conf, "redis_queue", "redis://127.0.0.1:1")
     frappe.db.after_commit.add(lambda: submit_job(job_type, factory.ALPHA))
     for _number in range(beside):
         submit_job(job_type, factory.ALPHA, {"in": "the transaction"})
     frappe.db.commit()
     frappe.db.rollback()
-    assert rows() == 1 + beside
+    assert count() == 2 + beside
 
 
 def test_a_time_limit_that_strikes_after_the_commit_is_not_swallowed_and_costs_no_job(job_type, monkeypatch):
@@ -123,27 +120,11 @@ def test_many_jobs_at_once_are_one_insert(job_type):
 
 
 def test_many_jobs_are_all_or_none(job_type):
+    job = {"job_type": job_type, "organization": factory.ALPHA}
     with pytest.raises(frappe.ValidationError, match="priority must be one of"):
-        submit_jobs(
-            [
-                {"job_type": job_type, "organization": factory.ALPHA},
-                {"job_type": job_type, "organization": factory.ALPHA, "priority": "Urgent"},
-            ]
-        )
+        submit_jobs([job, {**job, "priority": "Urgent"}])
     frappe.db.commit()
-    assert (entries(), rows()) == (0, 0)
-
-
-def test_a_manual_retry_is_queued_with_its_transaction(job_type):
-    job = submit_job(job_type, factory.ALPHA)
-    frappe.db.commit()
-    frappe.db.set_value("Background Job", job.name, {"status": "Dead Letter", "retry_count": 3, "attempt": 4})
-    processes.queue_client().flushdb()
-    assert retry_job(job.name).status == "Pending"
-    assert entries() == 0
-    frappe.db.commit()
-    after = get_job_status(job.name)
-    assert (after["status"], after["retry_count"], entries()) == ("Queued", 0, 1)
+    assert (entries(), count()) == (0, 0)
 
 
 def test_an_error_of_the_dispatch_never_reaches_the_caller(job_type, no_sweeps, monkeypatch):
@@ -152,27 +133,14 @@ def test_an_error_of_the_dispatch_never_reaches_the_caller(job_type, no_sweeps, 
 
     ran = []
     job = submit_job(job_type, factory.ALPHA)
-    frappe.db.after_commit.add(lambda: ran.append(True))
+    frappe.db.after_commit.add(lambda: ran.append(database.value(QUEUED, job_type)))
     with monkeypatch.context() as patch:
         patch.setattr(wake, "wake_for", broken)
         frappe.db.commit()
-    assert ran == [True], "callbacks of others run all the same"
+    assert ran == [1], "callbacks of others run all the same, behind our commit, and once"
     assert (get_job_status(job.name)["status"], entries()) == ("Queued", 0)
     sweeper.sweep()
     assert entries() == 1
-
-
-def test_queueing_takes_no_commit_of_its_own(job_type, monkeypatch):
-    before = _commits()
-    submit_job(job_type, factory.ALPHA)
-    frappe.db.commit()
-    assert _commits() - before == 1
-    assert database.value(QUEUED, job_type) == 1
-
-
-def _commits() -> int:
-    """Of this connection so far."""
-    return int(frappe.db.sql("SHOW SESSION STATUS LIKE 'Com_commit'")[0][1])
 
 
 def test_a_submit_sweeps_up_what_others_left_but_seldom(job_type):
@@ -189,17 +157,6 @@ def test_a_submit_sweeps_up_what_others_left_but_seldom(job_type):
     assert len(seen) <= 7, seen
 
 
-def test_a_sweep_after_a_submit_leaves_other_callbacks_their_work(job_type):
-    def write_a_note():
-        frappe.get_doc({"doctype": "Note", "title": "test note", "public": 1}).insert()
-
-    frappe.db.after_commit.add(write_a_note)
-    submit_job(job_type, factory.ALPHA)
-    frappe.db.commit()
-    frappe.db.commit()
-    assert database.value("SELECT COUNT(*) FROM tabNote WHERE title = 'test note'") == 1
-
-
 def test_a_job_submitted_by_a_later_before_commit_callback_is_queued_too(job_type):
     submit_job(job_type, factory.ALPHA, {"n": 1})
     frappe.db.before_commit.add(lambda: submit_job(job_type, factory.ALPHA, {"n": 2}))
@@ -207,39 +164,14 @@ def test_a_job_submitted_by_a_later_before_commit_callback_is_queued_too(job_typ
     assert (entries(), database.value(QUEUED, job_type)) == (1, 2)
 
 
-def test_a_lock_ends_with_a_commit_that_another_before_commit_callback_stopped():
-    # Frappe drops the rollback callbacks before it runs those.
-    def refuse():
-        raise RuntimeError("another app")
-
+def test_the_locks_of_a_transaction_end_with_it():
     job_type = factory.job_type("once", deduplication_window=300)
     frappe.db.commit()
-    key = submit_job(job_type, factory.ALPHA).dedup_hash
-    frappe.db.before_commit.add(refuse)
-    with pytest.raises(RuntimeError, match="another app"):
-        frappe.db.commit()
-    frappe.db.rollback()
-    assert database.value("SELECT IS_FREE_LOCK(%s)", named_locks.lock_name(key)) == 1
-
-
-def test_a_callback_behind_ours_does_not_run_within_our_commit(job_type):
-    # frappe.db.commit() in our callback would run the others inside ours, and raise their errors there.
-    order = []
-    submit_job(job_type, factory.ALPHA)
-    frappe.db.after_commit.add(lambda: order.append(database.value(QUEUED, job_type)))
-    frappe.db.commit()
-    assert order == [1], "it sees our commit, and ran once"
-
-
-@pytest.mark.parametrize("end", ["commit", "rollback"])
-def test_the_locks_of_a_transaction_end_with_it(end):
-    job_type = factory.job_type("once", deduplication_window=300)
-    frappe.db.commit()
-    key = submit_job(job_type, factory.ALPHA).dedup_hash
-    name = named_locks.lock_name(key)
-    assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 0
-    getattr(frappe.db, end)()
-    assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 1
+    for end in (frappe.db.rollback, frappe.db.commit):
+        name = named_locks.lock_name(submit_job(job_type, factory.ALPHA).dedup_hash)
+        assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 0
+        end()
+        assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 1
 
 
 @pytest.mark.parametrize("number", [1, 200])

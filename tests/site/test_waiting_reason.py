@@ -18,10 +18,9 @@ from dartwing_core.jobs.read import waiting_reason
 from dartwing_core.jobs.rq import leader, redis_queue
 from dartwing_core.jobs.status import LinePlace
 from dartwing_core.jobs.sweep import sweeper
-from tests.support import attempts, database, factory, processes
+from tests.support import attempts, database, factory
 from tests.support.jobs import reason, run, set_columns, submitted, submitted_with
 from tests.support.queues import serve
-from tests.support.settings import settings
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
@@ -54,16 +53,13 @@ def in_line(plain):
 @pytest.fixture
 def limited():
     """A function that sets columns of Test Alpha; they are reset at the end."""
-    before = frappe.db.get_value(
-        "Organization", factory.ALPHA, ["status", "is_paused", "max_running", "max_waiting", "on_queue_full"], as_dict=1
-    )
 
     def change(**values):
         frappe.db.set_value("Organization", factory.ALPHA, values)
         frappe.db.commit()
 
     yield change
-    change(**before)
+    change(max_running=0, max_waiting=0, on_queue_full="Reject")
 
 
 def test_a_child_names_its_parent(plain):
@@ -85,13 +81,6 @@ def test_a_failed_job_says_when_it_is_retried_and_how_often(site):
     assert re.fullmatch(r"Retries at (\S+ )?\d\d:\d\d \(in 5 min\), attempt 2 of 5\.", reason(job))
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "in 1 s"), (59, "in 59 s"), (180, "in 3 min"), (9000, "in 2 h"), (400_000, "in 5 days")]
-)
-def test_distances_have_one_unit(seconds, text):
-    assert waiting_reason.time_until(1000 + seconds, 1000) == text
-
-
 def test_times_are_those_of_the_users_zone(site, alice):
     noon = 1_700_049_600  # 12:00 UTC on 15 November 2023
     frappe.db.set_value("User", alice, "time_zone", "Asia/Tokyo")
@@ -106,27 +95,6 @@ def test_times_are_those_of_the_users_zone(site, alice):
         frappe.db.set_value("User", alice, "time_zone", None)
         frappe.clear_document_cache("User", alice)
         frappe.db.commit()
-
-
-def test_a_pause_is_named(in_line, limited):
-    with settings(is_paused=1):
-        assert reason(in_line()) == "All jobs are paused."
-    with settings(paused_queues="default"):
-        assert reason(in_line()) == "The queue default is paused."
-    job = in_line()
-    limited(is_paused=1)
-    assert reason(job) == "The jobs of the organization are paused."
-    limited(is_paused=0, status="Suspended")
-    assert reason(job) == "The organization is suspended."
-    limited(status="Active")
-    frappe.get_doc("Job Type", job.job_type).update({"is_paused": 1}).save()
-    frappe.db.commit()
-    assert reason(in_line()) == "Jobs of this type are paused."
-
-
-def test_maintenance_is_named(in_line, monkeypatch):
-    monkeypatch.setitem(frappe.conf, "maintenance_mode", 1)
-    assert reason(in_line()) == "The site is being maintained."
 
 
 def test_an_organization_over_its_waiting_limit_is_named(in_line, limited):
@@ -166,27 +134,18 @@ def test_where_nobody_sweeps_the_words_say_so(overdue):
     assert reason(overdue) == "No worker serves the queue default at the moment."
 
 
-def test_without_redis_a_job_that_is_due_has_words_too(overdue, monkeypatch):
-    monkeypatch.setattr(redis_queue, "if_there", lambda _ask: None)
-    assert reason(overdue) == "Due. The queue can't be reached at the moment."
-
-
 def test_a_queued_job_says_whether_anybody_serves_its_queue(plain):
     job = submitted(plain)
     assert reason(job) == "No worker serves the queue default at the moment."
-    worker = processes.start_worker("default")
-    try:
-        set_columns(job, status="Pending", in_line=0)  # whatever the worker has made of it
-        set_columns(job, status="Queued")
-        assert reason(job) == "Waits for a free worker."
-    finally:
-        worker.stop()
+    serve("one", "default")
+    assert reason(job) == "Waits for a free worker."
 
 
-def test_without_redis_a_queued_job_has_words_too(plain, monkeypatch):
-    job = submitted(plain)
+def test_without_redis_there_are_words_too(plain, overdue, monkeypatch):
+    job = submitted(plain, n=2)
     monkeypatch.setattr(redis_queue, "if_there", lambda _ask: None)
     assert reason(job) == "Waits for a free worker."
+    assert reason(overdue) == "Due. The queue can't be reached at the moment."
 
 
 def test_jobs_that_wait_for_nothing_have_no_reason(plain):
@@ -196,12 +155,6 @@ def test_jobs_that_wait_for_nothing_have_no_reason(plain):
     for status in ("Completed", "Canceled", "Dead Letter"):
         set_columns(job, status=status)
         assert reason(job) is None
-
-
-def test_an_orphan_of_organization_and_type_has_words(in_line):
-    job = in_line()
-    set_columns(job, organization="Test Gone", job_type="test_gone")
-    assert reason(job) == "Waits for a free worker."
 
 
 def test_the_words_cost_one_statement_however_many_jobs(in_line, alice):

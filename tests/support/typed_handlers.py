@@ -11,11 +11,9 @@ from urllib.parse import urlencode
 
 import frappe
 from markupsafe import escape
-from pydantic import AfterValidator, BaseModel, Field, model_validator
-from typing_extensions import TypedDict
+from pydantic import BaseModel, Field, model_validator
 
 from dartwing_core.jobs import JobContext, PermanentError, Secret, job_handler
-from dartwing_core.jobs.errors import JobPutBackError
 
 
 @dataclass
@@ -34,13 +32,6 @@ class Statement:
     until: date
     language: Literal["en", "de"] = "en"
     lines: list[Line] = field(default_factory=list)
-
-
-class Range(TypedDict):
-    """A range of pages."""
-
-    first: int
-    last: int
 
 
 class Payment(BaseModel):
@@ -62,12 +53,6 @@ def by_arguments(
 def by_dataclass(context: JobContext, parameters: Statement) -> dict[str, Any]:
     """All parameters are one object."""
     return {"year": parameters.until.year, "items": [line.item for line in parameters.lines]}
-
-
-@job_handler
-def by_typed_dict(context: JobContext, parameters: Range) -> dict[str, Any]:
-    """All parameters are one dict."""
-    return {"pages": parameters["last"] - parameters["first"] + 1}
 
 
 @job_handler
@@ -98,13 +83,6 @@ def by_alias(context: JobContext, parameters: Aliased) -> dict[str, Any]:
 def with_foreign_context(context: NotHere, customer: str) -> NorHere:  # type: ignore[name-defined]  # noqa: F821
     """The types of context and result are there for type checkers alone."""
     return {"customer": customer}
-
-
-@job_handler
-def with_list(context: JobContext, names: list[str] = [], extra=None) -> dict[str, Any]:  # type: ignore[no-untyped-def]  # noqa: B006
-    """A default that is shared, and an argument that is no parameter."""
-    names.append("own")
-    return {"names": names, "extra": extra}
 
 
 @job_handler
@@ -175,18 +153,6 @@ def fails_with_address(context: JobContext, token: Secret[str]) -> None:
 
 
 @job_handler
-def fails_with_repr(context: JobContext, token: Secret[str]) -> None:
-    """An error with a Python value."""
-    raise ConnectionError(repr({"token": token.get_secret_value()}))
-
-
-@job_handler
-def fails_late(context: JobContext, token: Secret[str]) -> None:
-    """An error whose text is cut in the middle of the secret."""
-    raise PermanentError("x" * 4_995 + token.get_secret_value())
-
-
-@job_handler
 def with_long_secret(context: JobContext, token: Annotated[Secret[str], Field(min_length=8)]) -> None:
     """A secret with a shortest length."""
 
@@ -197,26 +163,9 @@ def untyped_receiver(context: JobContext) -> None:
 
 
 @job_handler
-def receiver_of_anything(context: JobContext, payload: dict[str, Any]) -> None:
-    """Takes an object."""
-
-
-@job_handler
 def returns_odd(context: JobContext, token: Secret[str]) -> dict[Any, Any]:
     """A result that JSON can't hold."""
     return {("a", token.get_secret_value()): 1}
-
-
-@job_handler
-def returns_document(context: JobContext, token: Secret[str]) -> dict[str, Any]:
-    """A document in the result."""
-    return {"doc": frappe.get_doc({"doctype": "ToDo", "description": token.get_secret_value()})}
-
-
-@job_handler
-def saves_secret(context: JobContext, token: Secret[str]) -> None:
-    """A checkpoint with the secret."""
-    context.checkpoint({"session": f"of {token.get_secret_value()}"})
 
 
 @job_handler
@@ -243,12 +192,6 @@ def saves_json(context: JobContext, token: Secret[str]) -> None:
     context.checkpoint({"raw": json.dumps({"token": token.get_secret_value()})})
 
 
-@job_handler
-def puts_itself_back(context: JobContext, token: Secret[str]) -> None:
-    """An error of the engine's own with the secret."""
-    raise JobPutBackError(f"until {token.get_secret_value()}")
-
-
 class StrictModel(BaseModel):
     """A model that quotes what is wrong with it."""
 
@@ -265,18 +208,6 @@ class StrictModel(BaseModel):
 
 @job_handler
 def with_strict_model(context: JobContext, parameters: StrictModel) -> None:
-    """Nothing."""
-
-
-def _must_begin_with_sk(token: Secret[str]) -> Secret[str]:
-    assert token.get_secret_value().startswith("sk"), f"{token.get_secret_value()} has no sk"
-    return token
-
-
-@job_handler
-def with_strict_secret(
-    context: JobContext, url: str, token: Annotated[Secret[str], AfterValidator(_must_begin_with_sk)]
-) -> None:
     """Nothing."""
 
 

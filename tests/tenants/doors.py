@@ -1,21 +1,17 @@
-"""The doors of the matrix: ways to ask about work, ours and Frappe's, as a table; and what an answer shows.
-
-A door's request holds placeholders such as `<job>`, which stand for the names of the work that it asks about.
-"""
+"""The doors of the matrix: ways to ask about work, ours and Frappe's, as a table; and what an answer shows."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import frappe
 import requests
+from frappe import realtime
 
-from tests.support.http import Client
-
-from .world import Account, Work
+from .world import Account, Request, Work
 
 NOTHING, EXISTS, LABEL, CONTENT = range(4)
 """What an answer shows of work, from least to most. NOTHING: as if it did not exist."""
@@ -25,31 +21,18 @@ SCHEDULE, CIRCUIT, DEPENDENCY = "Job Schedule", "Job Circuit", "Background Job D
 
 
 @dataclass(frozen=True)
-class Door:
+class Door(Request):
     """A way to ask. `shows`: what it shows of work that the account may see, NOTHING where that is not its matter."""
 
-    verb: str
-    path: str
-    arguments: dict[str, Any] = field(default_factory=dict)
     shows: int = CONTENT
     needs_desk: bool = False
     """Whether it shows something only to roles that read our DocTypes."""
     for_admins: bool = False
     """Whether it shows something only to admins of the organization."""
-    for_manager: bool = False
-    """Whether it shows something only to System Managers."""
     keeps_own: bool = False
     """Whether it shows an account what was its own, as a notice that has come."""
     is_list: bool = False
     """Whether the answer is about all that the account may see. It is judged by words and names alone."""
-
-    def ask(self, client: Client, work: Work) -> requests.Response:
-        """The answer about this work."""
-        path, arguments = work.filled(self.path), work.filled(self.arguments)
-        if self.verb != "GET":
-            return client.http.request(self.verb, client.url + path, json=arguments, timeout=60)
-        params = {key: value if isinstance(value, str) else json.dumps(value) for key, value in arguments.items()}
-        return client.http.get(client.url + path, params=params, timeout=60)
 
     @property
     def is_of_organization(self) -> bool:
@@ -58,7 +41,7 @@ class Door:
 
     def is_open(self, account: Account, relation: str) -> bool:
         """Whether the account sees such work by this door."""
-        if (self.needs_desk and not account.has_desk) or (self.for_manager and not account.is_manager):
+        if self.needs_desk and not account.has_desk:
             return False
         return relation in (account.administers if self.for_admins else account.sees)
 
@@ -158,163 +141,68 @@ READS = {
 """Our endpoints that change nothing. Those of the registry by their names."""
 
 
-# Frappe's ------------------------------------------------------------------------------------------------------------
+# Frappe's, which ask our hooks and controllers -----------------------------------------------------------------------
 
 def get(method: str, shows: int = LABEL, /, **arguments: Any) -> Door:
     """A GET of a function of Frappe's."""
     return Door("GET", f"/api/method/frappe.{method}", arguments, shows, needs_desk=True)
 
 
-def post(method: str, shows: int = LABEL, /, **arguments: Any) -> Door:
-    """A POST to a function of Frappe's."""
-    return Door("POST", f"/api/method/frappe.{method}", arguments, shows, needs_desk=True)
+def resource(path: str, shows: int = CONTENT, /, **more: Any) -> Door:
+    """A resource of REST."""
+    return Door("GET", f"/api/resource/{path}", more.pop("arguments", {}), shows, needs_desk=True, **more)
 
 
-def page(path: str, shows: int = CONTENT, /, **arguments: Any) -> Door:
-    """A page, or a resource of REST."""
-    return Door("GET", path, arguments, shows, needs_desk=True)
+def listed(doctype: str, column: str, of: str, *fields: str) -> Door:
+    """A list of REST."""
+    return resource(doctype, LABEL, arguments={"filters": [[doctype, column, "=", of]], "fields": ["name", *fields]})
 
 
-def managers(door: Door) -> Door:
-    """The same, of use for System Managers alone."""
-    return Door(door.verb, door.path, door.arguments, door.shows, needs_desk=True, for_manager=True)
-
-
-def admins(door: Door) -> Door:
-    """The same, of use for admins of the organization alone."""
-    return Door(door.verb, door.path, door.arguments, door.shows, needs_desk=True, for_admins=True)
-
-
-def keeping(door: Door) -> Door:
-    """The same, showing one's own for ever."""
-    return Door(door.verb, door.path, door.arguments, door.shows, True, keeps_own=True, is_list=door.is_list)
-
-
-def all_of(method: str, shows: int = NOTHING, /, **arguments: Any) -> Door:
-    """A GET of a function of Frappe's, about all that one may see."""
-    return Door("GET", f"/api/method/frappe.{method}", arguments, shows, needs_desk=True, is_list=True)
-
-
-def by_name(doctype: str, name: str) -> list[list[str]]:
-    """The filter for one row."""
-    return [[doctype, "name", "=", name]]
-
-
-ONE, TEXTS = by_name(JOB, "<dead>"), ["name", "job_title", "progress_message", "error_message"]
-CLIENT, DESK, LOAD = "client", "desk", "desk.form.load"
-DOC = {"doctype": JOB, "name": "<dead>"}
-CHART = {"name": "x", "document_type": JOB, "based_on": "creation", "value_based_on": "", "group_by_type": "Count"}
+ONE, TEXTS = [[JOB, "name", "=", "<dead>"]], ["name", "job_title", "progress_message", "error_message"]
+IS_OLD = hasattr(realtime, "can_subscribe_doc")
+ROOM, NAME = ("can_subscribe_doc", "docname") if IS_OLD else ("has_permission", "name")
+CLIENT, VIEW, LOAD, SEARCH = "client", "desk.reportview", "desk.form.load", "desk.search.search_link"
 
 FRAPPES = {
-    # REST
-    "REST": page(f"/api/resource/{JOB}/<job>"),
-    "REST of a failed one": page(f"/api/resource/{JOB}/<dead>"),
-    "REST of an attempt": page(f"/api/resource/{RUN}/<deadrun>"),
-    "REST of an event": page(f"/api/resource/{LOG}/<log>", LABEL),
-    "REST of a batch": page(f"/api/resource/{BATCH}/<batch>", LABEL),
-    "REST of a schedule": page(f"/api/resource/{SCHEDULE}/<schedule>"),
-    "REST of a circuit": admins(page(f"/api/resource/{CIRCUIT}/<circuit>", EXISTS)),
-    "REST of an organization": page("/api/resource/Organization/<organization>", EXISTS),
-    "REST with links": page(f"/api/resource/{JOB}/<job>", CONTENT, expand_links=1),
-    "REST list": page(f"/api/resource/{JOB}", LABEL, filters=ONE, fields=TEXTS),
-    "REST list of attempts": page(f"/api/resource/{RUN}", LABEL, filters=[[RUN, "background_job", "=", "<dead>"]],
-                                  fields=["name", "error_message", "progress_message"]),
-    "REST list of schedules": page(f"/api/resource/{SCHEDULE}", LABEL, filters=by_name(SCHEDULE, "<schedule>"),
-                                   fields=["title"]),
-    "REST 2": page(f"/api/v2/document/{JOB}/<job>"),
-    "REST 2 list": page(f"/api/v2/document/{JOB}", LABEL, filters=ONE, fields=TEXTS),
-    "REST 2 count": page(f"/api/v2/doctype/{JOB}/count", EXISTS, filters=ONE),
-    # frappe.client
+    "REST": resource(f"{JOB}/<job>"),
+    "REST of a failed one": resource(f"{JOB}/<dead>"),
+    "REST of an attempt": resource(f"{RUN}/<deadrun>"),
+    "REST of an event": resource(f"{LOG}/<log>", LABEL),
+    "REST of a batch": resource(f"{BATCH}/<batch>", LABEL),
+    "REST of a schedule": resource(f"{SCHEDULE}/<schedule>"),
+    "REST of a circuit": resource(f"{CIRCUIT}/<circuit>", EXISTS, for_admins=True),
+    "REST of an organization": resource("Organization/<organization>", EXISTS),
+    "REST list": listed(JOB, "name", "<dead>", *TEXTS),
+    "REST list of attempts": listed(RUN, "background_job", "<dead>", "error_message", "progress_message"),
+    "REST list of events": listed(LOG, "background_job", "<dead>", "message"),
+    "REST list of batches": listed(BATCH, "name", "<batch>", "description"),
+    "REST list of schedules": listed(SCHEDULE, "name", "<schedule>", "title"),
+    "REST list of members": Door("GET", "/api/resource/Org Member", {
+        "filters": {"user": "<user>"}, "fields": ["user"]}, NOTHING, needs_desk=True, keeps_own=True),
     "get": get(f"{CLIENT}.get", CONTENT, doctype=JOB, name="<job>"),
     "get by filter": get(f"{CLIENT}.get", NOTHING, doctype=JOB, filters={"name": "<job>"}),
     "get_value": get(f"{CLIENT}.get_value", doctype=JOB, fieldname="error_message", filters={"name": "<dead>"}),
-    "get_list": get(f"{CLIENT}.get_list", doctype=JOB, filters={"name": "<dead>"}, fields=TEXTS),
-    "get_count": get(f"{CLIENT}.get_count", EXISTS, doctype=JOB, filters={"name": "<dead>"}),
-    "get_count of events": get(f"{CLIENT}.get_count", EXISTS, doctype=LOG, filters={"background_job": "<dead>"}),
-    "get_count of batches": get(f"{CLIENT}.get_count", EXISTS, doctype=BATCH, filters={"name": "<batch>"}),
-    "get_count of members": keeping(get(f"{CLIENT}.get_count", NOTHING, doctype="Org Member",
-                                        filters={"user": "<user>"})),
-    "get_count of organizations": get(f"{CLIENT}.get_count", EXISTS, doctype="Organization",
-                                      filters={"name": "<organization>"}),
+    "get_value of an organization": get(f"{CLIENT}.get_value", EXISTS, doctype="Organization", fieldname="status",
+                                        filters={"name": "<organization>"}),
     "has_permission": get(f"{CLIENT}.has_permission", EXISTS, doctype=JOB, docname="<job>", perm_type="read"),
-    "get_doc_permissions": get(f"{CLIENT}.get_doc_permissions", EXISTS, doctype=JOB, docname="<job>"),
-    "validate_link": get(f"{CLIENT}.validate_link", doctype=JOB, docname="<dead>", fields=["error_message"]),
-    # Lists and reports
-    "list": get(f"{DESK}.reportview.get", doctype=JOB, filters=ONE, fields=TEXTS),
-    "list grouped": get(f"{DESK}.reportview.get", doctype=JOB, filters=ONE, fields=["status", "error_message"],
+    "list": get(f"{VIEW}.get", doctype=JOB, filters=ONE, fields=TEXTS),
+    "list grouped": get(f"{VIEW}.get", doctype=JOB, filters=ONE, fields=["status", "error_message"],
                         group_by="`tabBackground Job`.`status`"),
-    "list of events": get(f"{DESK}.reportview.get", doctype=LOG, fields=["message"],
-                          filters=[[LOG, "background_job", "=", "<dead>"]]),
-    "list of batches": get(f"{DESK}.reportview.get", doctype=BATCH, fields=["description"],
-                           filters=by_name(BATCH, "<batch>")),
-    "list count": get(f"{DESK}.reportview.get_count", EXISTS, doctype=JOB, filters=ONE, fields=[]),
-    "list count with a limit": get(f"{DESK}.reportview.get_count", EXISTS, doctype=JOB, filters=ONE, fields=[],
-                                   limit=1001),
-    "list stats": get(f"{DESK}.reportview.get_stats", NOTHING, doctype=JOB, filters=ONE, stats=["error_message"]),
-    "list sidebar": get(f"{DESK}.listview.get_group_by_count", EXISTS, doctype=JOB, current_filters=ONE,
-                        field="owner_user"),
-    "export": managers(get(
-        f"{DESK}.reportview.export_query", doctype=JOB, filters=ONE, file_format_type="CSV", title="x",
-        fields=[f"`tab{JOB}`.`{one}`" for one in TEXTS], csv_quoting="0", csv_delimiter=",",
-    )),
-    "data export": managers(post(
-        "core.doctype.data_export.exporter.export_data", doctype=JOB, with_data=1, file_type="CSV",
-        filters=json.dumps({"name": "<dead>"}), select_columns=json.dumps({JOB: ["name", "error_message"]}),
-        export_without_column_meta="true", template="false",
-    )),
-    "own report": all_of("desk.query_report.run", LABEL, report_name="Dead Letters by Error"),
-    "number card": get(f"{DESK}.doctype.number_card.number_card.get_result", EXISTS, filters=ONE,
-                       doc={"document_type": JOB, "function": "Count"}),
-    "group by chart": get(f"{DESK}.doctype.dashboard_chart.dashboard_chart.get", NOTHING, filters=ONE,
-                          chart={**CHART, "chart_type": "Group By", "group_by_based_on": "error_message"}),
-    # Links and searches
-    "link search": post(f"{DESK}.search.search_link", EXISTS, doctype=JOB, txt="<dead>"),
-    "link search past permissions": post(f"{DESK}.search.search_link", EXISTS, doctype=JOB, txt="<dead>",
-                                         ignore_user_permissions=1),
-    "link search of schedules": post(f"{DESK}.search.search_link", EXISTS, doctype=SCHEDULE, txt="<schedule>"),
-    "link search of organizations": post(f"{DESK}.search.search_link", EXISTS, doctype="Organization",
-                                         txt="<organization>", ignore_user_permissions=1),
-    "search box past permissions": post(f"{DESK}.search.search_widget", EXISTS, doctype=JOB, txt="<dead>",
-                                        ignore_user_permissions=1),
-    "search of a field": post(f"{DESK}.search.search_widget", NOTHING, doctype=JOB, txt="<dead>", searchfield="name",
-                              filter_fields=["error_message"]),
-    "link title": post(f"{DESK}.search.get_link_title", NOTHING, doctype=SCHEDULE, docname="<schedule>"),
-    "link title of an organization": post(f"{DESK}.search.get_link_title", NOTHING, doctype="Organization",
-                                          docname="<organization>"),
-    "link preview": get(f"{DESK}.link_preview.get_preview_data", NOTHING, doctype=SCHEDULE, docname="<schedule>"),
-    "global search": get("utils.global_search.search", NOTHING, text="<title>"),
-    # Forms
+    "list count": get(f"{VIEW}.get_count", EXISTS, doctype=JOB, filters=ONE, fields=[]),
+    "own report": Door("GET", "/api/method/frappe.desk.query_report.run", {"report_name": "Dead Letters by Error"},
+                       LABEL, needs_desk=True, is_list=True),
+    "link search": get(SEARCH, EXISTS, doctype=JOB, txt="<dead>"),
+    "link search of schedules": get(SEARCH, EXISTS, doctype=SCHEDULE, txt="<schedule>"),
     "form": get(f"{LOAD}.getdoc", CONTENT, doctype=JOB, name="<job>"),
     "form of an attempt": get(f"{LOAD}.getdoc", CONTENT, doctype=RUN, name="<deadrun>"),
     "form of a batch": get(f"{LOAD}.getdoc", doctype=BATCH, name="<batch>"),
     "form of a schedule": get(f"{LOAD}.getdoc", CONTENT, doctype=SCHEDULE, name="<schedule>"),
-    "timeline": get(f"{LOAD}.get_docinfo", NOTHING, doctype=JOB, name="<job>"),
-    "linked with": managers(get(f"{DESK}.form.linked_with.get", NOTHING, doctype=JOB, docname="<dead>")),
-    "next": all_of("desk.form.utils.get_next", doctype=JOB, value="<dead>", prev="1", sort_field="progress_message"),
-    "open count": managers(get(f"{DESK}.notifications.get_open_count", NOTHING, doctype=JOB, name="<job>",
-                               items=[LOG])),
-    "versions": get(f"{CLIENT}.get_list", NOTHING, doctype="Version", filters={"docname": "<schedule>"},
-                    fields=["data"]),
-    "notices": keeping(all_of("desk.doctype.notification_log.notification_log.get_notification_logs", limit=100)),
-    "print": post("www.printview.get_html_and_style", NOTHING, doc=JOB, name="<job>"),
-    "print page": page(f"/printview?doctype={JOB}&name=<job>", NOTHING),
-    "print of a schedule": page(f"/printview?doctype={SCHEDULE}&name=<schedule>", NOTHING),
-    "PDF": get("utils.print_format.download_pdf", NOTHING, doctype=JOB, name="<job>"),
-    # Rooms of realtime
-    "room": get("realtime.can_subscribe_doc", EXISTS, doctype=JOB, docname="<job>"),
-    "room of a batch": get("realtime.can_subscribe_doc", EXISTS, doctype=BATCH, docname="<batch>"),
-    "room of later Frappe": get("realtime.has_permission", EXISTS, doctype=JOB, name="<job>"),
-    # Files
-    "files": get(f"{CLIENT}.get_list", NOTHING, doctype="File", filters={"attached_to_name": "<job>"},
-                 fields=["file_name", "file_url"]),
-    "file by address": page("<address>", NOTHING),
-    "file by function": get("utils.file_manager.download_file", NOTHING, file_url="<address>"),
-    # Who belongs to whom
-    "members": keeping(get(f"{CLIENT}.get_list", NOTHING, doctype="Org Member", filters={"user": "<user>"},
-                           fields=["user"])),
-    "organization": get(f"{CLIENT}.get_value", EXISTS, doctype="Organization", fieldname="status",
-                        filters={"name": "<organization>"}),
+    "notices": Door("GET", "/api/method/frappe.desk.doctype.notification_log.notification_log.get_notification_logs",
+                    {"limit": 100}, NOTHING, needs_desk=True, keeps_own=True, is_list=True),
+    "room": get(f"realtime.{ROOM}", EXISTS, doctype=JOB, **{NAME: "<job>"}),
+    "room of a batch": get(f"realtime.{ROOM}", EXISTS, doctype=BATCH, **{NAME: "<batch>"}),
+    "file by address": Door("GET", "<address>", {}, NOTHING),
 }
-"""Frappe's own doors."""
+"""One for each way in which Frappe asks whose something is."""
 # fmt: on
 DOORS = {**READS, **FRAPPES}

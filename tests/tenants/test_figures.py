@@ -71,14 +71,3 @@ def test_charts_and_reports(clients, world, account):
             column = "failed" if report == REPORTS[0] else "jobs"
             found = sum(row[column] for row in rows if row["job_type"] == TYPE)
             assert found == number([job for job in jobs if job["job_type"] == TYPE], DEAD)
-
-
-@pytest.mark.parametrize("account", ["alpha user", "alpha admin", "manager"])
-def test_the_workspace_shows_its_cards_and_charts(clients, account):
-    page = json.dumps({"name": "Background Jobs", "title": "Background Jobs", "public": 1})
-    answer = ask(clients[account], "frappe.desk.desktop.get_desktop_page", page=page)
-    assert answer.status_code == 200, answer.text[:300]
-    found = answer.json()["message"]
-    assert len(found["number_cards"]["items"]) == 4
-    assert len(found["charts"]["items"]) == len(CHARTS)
-    assert {item["link_to"] for item in found["shortcuts"]["items"]} >= {"Background Job", *REPORTS}

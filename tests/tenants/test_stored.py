@@ -23,9 +23,8 @@ TEXT_TYPES = ("char", "varchar", "text", "mediumtext", "longtext", "tinytext", "
 def asked_for(clients, world) -> None:
     """People have looked at what they may see, so that caches hold what they ever would."""
     for account, relation in (("alpha user", "own"), ("alpha admin", "mate"), ("manager", "far")):
-        for name, door in DOORS.items():
-            if name != "global search":  # whose text might be kept
-                door.ask(clients[account], world.of(account)[relation])
+        for door in DOORS.values():
+            door.send(clients[account], world.of(account)[relation])
 
 
 def rows_with_words() -> Iterator[str]:

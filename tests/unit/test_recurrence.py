@@ -11,7 +11,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from croniter.croniter import CroniterBadCronError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +18,7 @@ from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.schedules import recurrence
 from dartwing_core.jobs.schedules.recurrence import Recurrence
 
-BERLIN, LORD_HOWE, KOLKATA = "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata"
+BERLIN, LORD_HOWE = "Europe/Berlin", "Australia/Lord_Howe"
 NOW = datetime(2026, 11, 25, 15, 7, 30, tzinfo=timezone.utc).timestamp()
 
 
@@ -91,10 +90,6 @@ def test_a_zone_that_shifts_by_half_an_hour():
     assert due("45 1 * * *", autumn, 2, LORD_HOWE) == ["05 01:45 +1100", "06 01:45 +1030"]
 
 
-def test_a_zone_that_is_half_an_hour_apart():
-    assert by_cron("0 9 * * *", KOLKATA).next_after(NOW) == epoch("2026-11-26T03:30:00+00:00")
-
-
 # Any expression, any moment --------------------------------------------------------------------------------------
 
 fields = st.sampled_from
@@ -150,10 +145,8 @@ def test_the_last_ones_of_many_are_found_without_going_through_all():
         epoch("2025-01-01T00:00:00+00:00"),
         epoch("2026-01-01T00:00:00+00:00"),
     ]
-    assert yearly.last(9, epoch("2026-01-01T00:00:00+00:00"), NOW) == [epoch("2026-01-01T00:00:00+00:00")], (
-        "since counts"
-    )
-    assert yearly.last(9, epoch("2026-01-01T00:00:01+00:00"), NOW) == []
+    first = epoch("2026-01-01T00:00:00+00:00")
+    assert [len(yearly.last(9, since, NOW)) for since in (first, first + 1)] == [1, 0], "since counts"
 
 
 # Intervals -------------------------------------------------------------------------------------------------------
@@ -169,17 +162,7 @@ def test_an_interval_counts_time_that_passes_from_its_beginning():
 
 
 @pytest.mark.parametrize(
-    ("every", "unit"),
-    [
-        (0, "Minutes"),
-        (-1, "Hours"),
-        (367, "Days"),
-        (None, "Hours"),
-        ("", "Hours"),
-        ("x", "Hours"),
-        (1, "Weeks"),
-        (1, None),
-    ],
+    ("every", "unit"), [(0, "Minutes"), (367, "Days"), (None, "Hours"), ("x", "Hours"), (1, "Weeks")]
 )
 def test_an_impossible_interval_is_refused(every, unit):
     with pytest.raises(InvalidJobError):
@@ -193,19 +176,12 @@ def test_an_impossible_interval_is_refused(every, unit):
     ("cron", "reason"),
     [
         ("", "no cron expression"),
-        (None, "no cron expression"),
-        ("tomorrow", "no cron expression"),
         ("61 * * * *", "no cron expression"),
-        ("* * *", "no cron expression"),
         ("*/0 * * * *", "no cron expression"),
-        ("a b c d e", "no cron expression"),
         ("* * * * * *", "five fields"),
-        ("* * * * * */5", "five fields"),
         ("* * * * * * 2030", "five fields|no cron expression"),  # by croniter's release
         ("0 0 30 2 *", "never comes"),
-        ("0 0 31 4 *", "never comes"),
         ("H * * * *", "random"),
-        ("R R * * *", "random"),
         ("0 r(1-5) * * *", "random"),
         ("x" * 5_000, "at most 140 characters"),
         (",".join(["0-59"] * 200) + " * * * *", "at most 140 characters"),  # seen taking a second
@@ -217,27 +193,18 @@ def test_a_bad_cron_expression_is_refused_with_the_reason(cron, reason):
     assert len(str(refused.value)) < 400
 
 
-@pytest.mark.parametrize("cron", ["0 6 * *", "0", "0 6 * * * *", "0 6 * * * * *"])
+@pytest.mark.parametrize("cron", ["0", "0 6 * *", "0 6 * * * *"])
 def test_another_number_of_fields_is_refused_in_words(cron):
     # Seen failing: "Exactly 5, 6 or 7 columns has to be specified for iterator expression."
     with pytest.raises(InvalidJobError, match="One has five fields: minute, hour, day, month, weekday"):
         by_cron(cron)
 
 
-@pytest.mark.parametrize("cron", ["0 0 L-3 * *", "0 0 L/2 * *", "0 0 l-1 * *"])
-def test_a_refusal_shows_no_stack_trace(cron, monkeypatch):
+def test_a_refusal_shows_no_stack_trace():
     # Seen failing on Frappe 15: croniter 2.0 raises its stack trace as the reason.
     with pytest.raises(InvalidJobError, match="no cron expression") as refused:
-        by_cron(cron)
+        by_cron("0 0 L-3 * *")
     assert not re.search(r"Traceback|\n|\.py", str(refused.value))
-
-    def refuse(_cron):
-        raise CroniterBadCronError('Traceback (most recent call last):\n  File "/home/frappe/croniter.py", line 851')
-
-    monkeypatch.setattr(recurrence.croniter, "expand", refuse)
-    with pytest.raises(InvalidJobError) as refused:
-        by_cron(cron)
-    assert str(refused.value).startswith(f"{cron} is no cron expression. One has five fields")
 
 
 def test_an_expression_of_any_length_is_answered_at_once():
@@ -254,7 +221,7 @@ def test_what_cron_knows_is_taken(cron):
     assert by_cron(cron).next_after(NOW) > NOW
 
 
-@pytest.mark.parametrize("zone", ["Mars/Olympus", "Europe", "../etc/passwd", "/etc/localtime", 5, "x" * 5_000])
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "Europe", "../etc/passwd", 5, "x" * 5_000])
 def test_an_unknown_time_zone_is_refused(zone):
     with pytest.raises(InvalidJobError, match="no time zone"):
         by_cron("0 7 * * *", zone)

@@ -125,36 +125,6 @@ def test_of_many_takers_at_once_one_succeeds(job_type, times, way):
     assert set(held) == {(0, 0)}, "being held costs nothing"
 
 
-<<<<<<< HEAD
-def test_under_a_cap_nobody_sees_a_probe_that_does_not_run_yet(job_type, times, monkeypatch):
-    # Broken by noting the probe before the cap's own commit: it looks dead until it runs, and the next takes it over.
-    change(job_type, max_concurrent=8)
-    job = planned(job_type, "ok")
-    times.cool_down()
-    seen = []
-
-    def reached(_caps, _running):
-        seen.append(database.value("SELECT status FROM `tabJob Circuit` WHERE job_type = %s", job_type))
-
-    monkeypatch.setattr(claim.limits, "find_reached", reached)
-    assert attempts.taken(job.name, 1)
-    assert (set(seen), state(job_type)) == ({"Open"}, "Half Open")
-
-
-def test_under_a_cap_one_succeeds_too(job_type, times):
-    change(job_type, max_concurrent=20)
-    manually_close_circuit(job_type, factory.ALPHA)
-    frappe.db.commit()
-    jobs = [planned(job_type, "ok") for _number in range(8)]
-    fails(job_type, 2)
-    times.pass_by(COOL_DOWN)
-    found = in_parallel([lambda: claim.Claimer().claim_next()] * len(jobs))
-    assert not [result for result in found if isinstance(result, BaseException)], found
-    assert len([result for result in found if result]) == 1
-
-
-=======
->>>>>>> cut-testa
 def test_a_probe_whose_worker_died_makes_room_for_the_next(job_type, times):
     first, second = planned(job_type, "ok"), planned(job_type, "ok")
     times.cool_down()

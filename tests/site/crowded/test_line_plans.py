@@ -12,15 +12,8 @@ from functools import partial
 import frappe
 import pytest
 
-<<<<<<< HEAD
-from dartwing_core.jobs.job import find
-from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim, limits, line_queries
-=======
-from dartwing_core.jobs.line import claim, limits, line_queries, queue_view
->>>>>>> cut-testa
 from dartwing_core.jobs.line.turns import Line
-from dartwing_core.jobs.status import WAITING
 from tests.support import database, factory, population
 
 ORGANIZATIONS, TYPES, JOBS = 100, 2, 10_000
@@ -84,11 +77,3 @@ def test_a_look_at_many_lines_is_good_for_many_jobs(crowd):
             assert claimer.claim_with_settle([])
     assert len(seen) <= 20 * 4, "each of other organizations, whose first jobs are read ahead"
     frappe.db.rollback()
-<<<<<<< HEAD
-
-
-def test_jobs_that_are_in_line_cost_the_search_for_due_ones_nothing(crowd):
-    for status in WAITING:
-        assert database.rows_read(partial(find.due, status, clock.now_epoch(), 100)) <= 5
-=======
->>>>>>> cut-testa

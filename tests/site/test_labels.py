@@ -1,19 +1,26 @@
-"""The document that a job is about, and its tags."""
+"""What a job is found and shown by: its document, its tags, its title."""
 
 from __future__ import annotations
-
-import time
-from typing import Any
 
 import frappe
 import pytest
 
-from dartwing_core.jobs import InvalidJobError, get_job_status, list_jobs, submit_batch, submit_job, submit_jobs
+from dartwing_core.jobs import (
+    InvalidJobError,
+    get_job_status,
+    list_jobs,
+    retry_job,
+    submit_batch,
+    submit_job,
+    submit_jobs,
+)
 from dartwing_core.jobs.job import labels
 from dartwing_core.jobs.read import pages
+from dartwing_core.jobs.submit.request import title_for
 from tests.support import factory
-from tests.support.database import another_connection, plans, statements
-from tests.support.jobs import run, submitted_with
+from tests.support.database import another_connection, statements
+from tests.support.jobs import run, submitted_by, submitted_with
+from tests.support.lifecycle import dead
 from tests.support.sessions import as_user
 
 
@@ -45,17 +52,10 @@ def test_a_document_or_its_names_say_what_a_job_is_about(job_type, note):
     assert (shown["reference_doctype"], shown["reference_name"]) == pair
 
 
-@pytest.mark.parametrize(
-    "reference", ["ToDo", ("ToDo",), ("ToDo", ""), ("", "a"), {"doctype": "ToDo"}, 5, ("ToDo", "x" * 141)]
-)
+@pytest.mark.parametrize("reference", ["ToDo", ("ToDo", ""), {"doctype": "ToDo"}, 5, ("ToDo", "x" * 141)])
 def test_what_names_no_document_is_refused(job_type, reference):
     with pytest.raises(InvalidJobError, match="reference must be a saved document"):
         submit_job(job_type, factory.ALPHA, reference=reference)
-
-
-def test_a_document_without_a_name_is_refused(job_type):
-    with pytest.raises(InvalidJobError, match="saved document"):
-        submit_job(job_type, factory.ALPHA, reference=frappe.get_doc({"doctype": "ToDo", "description": "new"}))
 
 
 def test_only_visible_jobs_are_listed_for_a_document(job_type, note):
@@ -100,15 +100,6 @@ def test_what_is_no_tag_is_refused(job_type, tags):
         submit_job(job_type, factory.ALPHA, tags=tags)
 
 
-def test_they_cost_no_statement(job_type, note):
-    submit_job(job_type, factory.ALPHA)  # fills caches
-    with statements() as plain:
-        submit_job(job_type, factory.ALPHA)
-    with statements() as labeled:
-        submit_job(job_type, factory.ALPHA, reference=note, tags=["a"])
-    assert len(labeled) == len(plain)
-
-
 def test_bulk_and_batches_take_them_too(job_type, note):
     request = {"job_type": job_type, "organization": factory.ALPHA, "reference": ["ToDo", note.name], "tags": ["bulk"]}
     submit_jobs([request])
@@ -117,68 +108,23 @@ def test_bulk_and_batches_take_them_too(job_type, note):
     assert len(about(note, tag="bulk")) == 2
 
 
-def test_a_renamed_document_keeps_its_jobs(job_type):
+def test_a_renamed_document_keeps_its_jobs_and_waits_for_no_other_job(job_type):
+    # Seen failing: the UPDATE read the whole table, and gave up with the references at a lock that was not theirs.
     old, new = (f"labels {frappe.generate_hash(length=6)}" for _number in range(2))
     frappe.get_doc({"doctype": "Role", "role_name": old}).insert()
-    job = submitted_with(job_type, reference=("Role", old))
-    run(job)
+    job, other = submitted_with(job_type, reference=("Role", old)), submitted_with(job_type)
     frappe.rename_doc("Role", old, new, force=True)
-    frappe.db.commit()
-    assert about(("Role", new)) == [job.name]
-    assert about(("Role", old)) == []
+    frappe.db.rollback()
+    assert about(("Role", old)) == [job.name]
+    with another_connection() as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT name FROM `tabBackground Job` WHERE name = %s FOR UPDATE", (other.name,))
+        frappe.rename_doc("Role", old, new, force=True)
+        frappe.db.commit()
+    assert (about(("Role", new)), about(("Role", old))) == ([job.name], [])
     frappe.delete_doc("Role", new)
     frappe.db.commit()
     assert about(("Role", new)) == [job.name], "a job outlives what it is about"
-
-
-def test_a_name_that_changes_its_case_alone_is_followed_once(job_type):
-    # Seen failing: the row was found by its new name too, again and again.
-    old = f"labels {frappe.generate_hash(length=6)}"
-    frappe.get_doc({"doctype": "Role", "role_name": old}).insert()
-    job = submitted_with(job_type, reference=("Role", old))
-    frappe.rename_doc("Role", old, old.upper(), force=True)
-    frappe.db.commit()
-    assert get_job_status(job.name)["reference_name"] == old.upper()
-    frappe.delete_doc("Role", old.upper())
-    frappe.db.commit()
-
-
-def renamed(job_type: str, **more) -> tuple[Any, Any]:
-    """A note that is renamed in an open transaction, and a job about it."""
-    note = frappe.get_doc({"doctype": "Note", "title": frappe.generate_hash(length=10)}).insert()
-    job = submitted_with(job_type, reference=note, **more)
-    frappe.db.savepoint("before_rename")
-    frappe.rename_doc("Note", note.name, f"{note.name}-new", force=True)
-    return note, job
-
-
-def test_a_rename_that_is_undone_or_older_than_a_job_is_not_followed(job_type):
-    note, job = renamed(job_type)
-    frappe.db.rollback(save_point="before_rename")
-    frappe.db.commit()
-    assert get_job_status(job.name)["reference_name"] == note.name
-    note, job = renamed(job_type)
-    again = frappe.get_doc({"doctype": "Note", "title": note.name}).insert()
-    later = submitted_with(job_type, reference=again)
-    names = [get_job_status(one.name)["reference_name"] for one in (job, later)]
-    assert names == [f"{note.name}-new", again.name]
-
-
-def test_a_rename_waits_for_no_other_job(job_type, monkeypatch):
-    # Seen failing: the UPDATE read the whole table, and gave up with the references at a lock that was not theirs.
-    other = submitted_with(job_type)
-    note, job = renamed(job_type)
-    locked = submitted_with(job_type)
-    monkeypatch.setattr(labels, "LOCK_WAIT", 30)  # longer than a rename takes on a busy machine
-    with another_connection() as connection, connection.cursor() as cursor:
-        cursor.execute("BEGIN")
-        for unrelated in (other, locked):
-            cursor.execute("SELECT name FROM `tabBackground Job` WHERE name = %s FOR UPDATE", (unrelated.name,))
-        began = time.monotonic()
-        frappe.rename_doc("Note", f"{note.name}-new", f"{note.name}-newer", force=True)
-        frappe.db.commit()
-        assert time.monotonic() - began < labels.LOCK_WAIT
-    assert get_job_status(job.name)["reference_name"] == f"{note.name}-newer"
 
 
 def test_desk_learns_which_forms_have_jobs(job_type, note):
@@ -191,7 +137,60 @@ def test_desk_learns_which_forms_have_jobs(job_type, note):
     assert len(sent) == 1
 
 
-def test_the_index_finds_the_jobs_of_a_document(job_type, note):
-    submitted_with(job_type, reference=note)
-    steps = plans(lambda: about(note), "Background Job")
-    assert any((step["key"] or "").startswith("reference_doctype") for _query, step in steps), steps
+# Titles -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def titled(site) -> str:
+    name = factory.job_type("titled", "nothing", job_title="Statement for {customer}, {month}")
+    frappe.db.commit()
+    return name
+
+
+@pytest.mark.parametrize(
+    ("given", "template", "parameters", "title"),
+    [
+        (None, "For {customer}", {"customer": "Ann"}, "For Ann"),
+        (None, "For {customer}", {}, "For"),
+        (None, "{rows}{row}{none}", {"rows": [1], "row": {"a": 1}, "none": None}, None),
+        (None, "{customer.__class__} {0} {}", {"customer": "Ann"}, "{customer.__class__} {}"),
+        ("Mine", "For {customer}", {"customer": "Ann"}, "Mine"),
+        ("{customer}", None, {"customer": "Ann"}, "{customer}"),
+        (" a \n b\t", None, {}, "a b"),
+        ("x" * 200, None, {}, "x" * 140),
+        ("", "For {customer}", {"customer": "Ann"}, None),
+    ],
+)
+def test_a_title_is_a_line_of_text(given, template, parameters, title):
+    assert title_for(given, template, parameters) == title
+
+
+def test_the_type_or_the_caller_says_the_title(alice, titled):
+    job = submitted_by(alice, titled, customer="Ann", month=1)
+    assert job.job_title == "Statement for Ann, 1"
+    own = submit_job(titled, factory.ALPHA, {"customer": "Bea"}, title="Hers")
+    frappe.db.commit()
+    assert get_job_status(own.name)["title"] == "Hers"
+    assert get_job_status(job.name)["title"] == "Statement for Ann, 1"
+    assert {one["title"] for one in list_jobs(job_type=titled)["jobs"]} >= {"Hers", "Statement for Ann, 1"}
+
+
+def test_other_parameters_change_the_title_of_the_type_alone(site):
+    job_type = factory.job_type("retitled", "nothing", job_title="For {customer}")
+    frappe.db.commit()
+    of_type = dead(job_type, customer="Ann")
+    retry_job(of_type.name, parameters={"customer": "Bea"})
+    assert frappe.db.get_value("Background Job", of_type.name, "job_title") == "For Bea"
+    frappe.db.set_value("Background Job", (own := dead(job_type, customer="Cem")).name, "job_title", "Mine")
+    retry_job(own.name, parameters={"customer": "Dee"})
+    assert frappe.db.get_value("Background Job", own.name, "job_title") == "Mine"
+
+
+def test_members_and_callbacks_of_a_batch_have_titles(titled):
+    member = {"job_type": titled, "parameters": {"customer": "Ann", "month": 2}}
+    made = submit_batch(factory.ALPHA, [member], on_complete={"job_type": titled, "title": "All sent"})
+    frappe.db.commit()
+    (job,) = frappe.get_all("Background Job", {"parent_batch": made.name}, ["name", "job_title"])
+    assert job.job_title == "Statement for Ann, 2"
+    run(frappe.get_doc("Background Job", job.name))
+    assert frappe.get_all("Background Job", {"callback_of": made.name}, pluck="job_title") == ["All sent"]

@@ -112,11 +112,8 @@ LIST = BeforeValidator(_list_parsed)
 Text = Annotated[str, StringConstraints(max_length=10_000)]
 JobTypeName = Annotated[Text, about("Name of a Job Type")]
 OrganizationName = Annotated[Text, about("Id or exact name of one of your organizations")]
-AvailableAt = Annotated[
-    Text | float,
-    _one_error(lambda: _("must be a time (ISO 8601), or a number of seconds from now")),
-    about("The earliest start: a time (ISO 8601), or a number of seconds from now"),
-]
+TIME = _one_error(lambda: _("must be a time (ISO 8601), or a number of seconds from now"))
+WHEN = about("The earliest start: a time (ISO 8601), or a number of seconds from now")
 Callback = Annotated[
     dict[str, Any] | None,
     JSON,
@@ -134,7 +131,7 @@ NAMED: dict[str, Any] = {
     "fingerprints": Annotated[list[Text], JSON, about("Of errors, as the report Dead Letters by Error has them")],
     "reason": Annotated[Text, about("Kept with what is canceled")],
     "parameters": Annotated[dict[str, Any], JSON, about("An object that the handler gets")],
-    "available_at": AvailableAt,
+    "available_at": Annotated[Text | float, TIME, WHEN],
     "hours": Annotated[int, about("Counts jobs that were submitted within this number of hours")],
 }
 """Arguments that mean the same for each endpoint."""
@@ -160,7 +157,7 @@ class SubmitJob(Arguments):
         LIST,
         about("A job of the same organization that must complete first, or several"),
     ] = None
-    available_at: AvailableAt | None = None
+    available_at: Annotated[Text | float | None, TIME, WHEN] = None
     dedup_key: Annotated[Text | None, about("Jobs with the same key are duplicates, whatever their parameters")] = None
     on_duplicate: Literal["raise", "return", "replace"] = "raise"
     on_parent_failure: Annotated[

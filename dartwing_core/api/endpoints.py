@@ -12,7 +12,7 @@ from frappe import _
 from werkzeug.wrappers import Request, Response
 
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.errors import RateLimitError
+from dartwing_core.jobs.errors import InvalidJobError, RateLimitError
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.rq import redis_queue
 
@@ -69,7 +69,13 @@ class Endpoint:
         return frappe.whitelist(methods=[self.method])(serve)
 
     def _serve(self, sent: dict[str, Any]) -> Any:
+        request = frappe.local.request
         try:
+            # Frappe does not check the verb where one of its functions calls a function that an argument names.
+            if request.method != self.method:
+                raise errors.WrongVerbError(_("Use {0} for this call.").format(self.method))
+            if self.method == "POST" and request.headers.get(REPEATABLE) and self.arguments is not arguments.SubmitJob:
+                raise InvalidJobError(_("{0} counts for submit_job alone.").format(REPEATABLE))
             if not visibility.viewer().is_enabled:  # Frappe 15 accepts the API keys of disabled users
                 raise frappe.AuthenticationError(_("This user is disabled."))
             _count(self.limit, 1)  # first: only then the arguments may take time

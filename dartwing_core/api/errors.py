@@ -21,12 +21,17 @@ from dartwing_core.jobs.lib import plain_text, server_errors
 BUSY_SECONDS = 1
 
 
+class WrongVerbError(frappe.PermissionError):
+    """A request with another verb than its endpoint answers."""
+
+
 # HTTP status and the body's `error` for each kind of exception. The first that matches decides.
 KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (QueueFullError, 429, "queue_full"),
     (RateLimitError, 429, "rate_limited"),
     (DuplicateJobError, 409, "duplicate"),
     (JobBusyError, 503, "busy"),
+    (WrongVerbError, 405, "wrong_verb"),
     (frappe.AuthenticationError, 401, "unauthorized"),
     (frappe.PermissionError, 403, "forbidden"),
     (frappe.DoesNotExistError, 404, "not_found"),

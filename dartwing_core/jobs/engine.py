@@ -100,7 +100,7 @@ def cancel_job(job_id: str, reason: str | None = None) -> Document:
     """Cancel a job. Returns its document.
 
     A waiting job is Canceled at once. A running one is asked to stop when the caller's transaction commits: its handler
-    learns of it within two seconds. It is ended by force after the grace period of Job Engine Settings.
+    learns of it within about five seconds. It is ended by force after the grace period of Job Engine Settings.
     Raises InvalidTransitionError if it has finished, JobNotFoundError if it can't be seen, JobBusyError if another
     transaction is just changing it.
     """

@@ -12,7 +12,7 @@ import pytest
 
 from dartwing_core import hooks
 from dartwing_core.api import arguments, jobs
-from dartwing_core.api.endpoints import ENDPOINTS, PREFIX
+from dartwing_core.api.endpoints import ENDPOINTS, PREFIX, REPEATABLE
 from dartwing_core.api.errors import ErrorAnswer
 from dartwing_core.jobs import batch, get_batch_status, job
 from dartwing_core.jobs.operations.dead_letters import dead_letters_by_error
@@ -279,3 +279,19 @@ def test_a_call_from_python_has_the_same_answer_and_no_limit():
     check_message("submit_job", made)
     with web_request.made("GET", API + "get_job_status", "Administrator"):
         assert jobs.get_job_status(job_id=made["job_id"])["job_id"] == made["job_id"]
+
+
+def test_a_function_of_frappe_that_calls_an_endpoint_changes_nothing_by_get(unlimited, alice):
+    # Seen failing: without the check of the verb. A GET needs no CSRF token.
+    with web_request.made("GET", API + "submit_job", alice):
+        answer = jobs.submit_job(**JOB)
+    assert (answer.status_code, answer.get_json()["error"]) == (405, "wrong_verb")
+    assert count() == 0
+
+
+def test_a_repeatable_request_for_several_jobs_is_refused(unlimited, alice):
+    # Seen failing: the header was ignored, and the client's second request made all jobs twice.
+    with web_request.made("POST", API + "submit_jobs", alice, **{REPEATABLE: "k"}):
+        answer = jobs.submit_jobs(jobs=[JOB])
+    assert answer.status_code == 400
+    assert "counts for submit_job alone" in answer.get_json()["message"]

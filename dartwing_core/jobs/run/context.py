@@ -137,7 +137,7 @@ class JobContext:
         return max(0.0, self.deadline - time.monotonic())
 
     def is_canceled(self) -> bool:
-        """Whether somebody asked this job to stop. True within about two seconds of the request."""
+        """Whether somebody asked this job to stop. True within about five seconds of the request."""
         return self.cancel_requested.is_set()
 
     def update_progress(self, percent: float, message: str | None = None, force: bool = False) -> None:

@@ -76,7 +76,7 @@ def read(model: type[Arguments], sent: Mapping[str, Any]) -> dict[str, Any]:
 def _parsed(value: Any) -> Any:
     """The value in the JSON text of a form field. Any other value unchanged."""
     try:
-        return from_json(value.encode(errors="replace")) if isinstance(value, str) else value
+        return from_json(value.encode()) if isinstance(value, str) else value
     except ValueError:
         raise _told(_("is not valid JSON")) from None
 

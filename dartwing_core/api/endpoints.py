@@ -94,6 +94,8 @@ def _count(bucket: str, amount: int) -> None:
     Nobody is refused while the cache's Redis is away or hangs.
     """
     limit = int(getattr(config.settings(), f"{bucket}_limit"))
+    if amount > 1 and amount >= limit:
+        raise InvalidJobError(_("Too much at once for the limit of {0} requests a minute. Send less.").format(limit))
     if seconds := redis_queue.count_within(f"{bucket}:{frappe.session.user}", amount, limit, WINDOW_SECONDS):
         text = _("Too many requests: at most {0} a minute. Try again in {1} seconds.")
         raise RateLimitError(text.format(limit, seconds), seconds)

@@ -25,8 +25,10 @@ class GuardedDocument(Document):
     def load_from_db(self) -> Any:
         """In a web request, an invisible document is missing. Frappe answers 403 for one, and 404 for the other."""
         asked = self.name
-        loaded = super().load_from_db()
         is_request = getattr(frappe.local, "request", None) is not None
+        if is_request and not isinstance(asked, str | int) and not visibility.viewer().sees_everything:
+            desk_access.throw_missing(self.doctype, _("document"))  # a filter, which would find the first of all rows
+        loaded = super().load_from_db()
         if is_request and not desk_access.may_see(self.doctype, self, visibility.viewer()):
             desk_access.throw_missing(self.doctype, asked)
         return loaded

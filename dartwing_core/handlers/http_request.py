@@ -15,8 +15,11 @@ from pydantic import PositiveFloat
 
 import dartwing_core
 from dartwing_core.jobs import JobContext, PermanentError, Secret, TransientError, job_handler
+from dartwing_core.jobs.errors import InvalidJobError
+from dartwing_core.jobs.lib.canonical import plain
 from dartwing_core.jobs.lib.classification import RETRYABLE_HTTP_STATUS, parse_retry_after
 from dartwing_core.jobs.lib.config import settings
+from dartwing_core.jobs.lib.secret_values import spellings, without
 from dartwing_core.jobs.lib.texts import cut
 
 from .safe_connection import CheckedAdapter, resolve
@@ -69,6 +72,8 @@ def http_request(context: JobContext, parameters: RequestParameters) -> dict[str
     status, headers = response.status_code, response.headers
     is_cut, text = len(content) > BODY_BYTES, content[:BODY_BYTES].decode("utf-8", "replace")
     if not 200 <= status < 300:
+        if parameters.token is not None:  # before its beginning is cut off
+            text = without(text, spellings([parameters.token.get_secret_value()]))
         raise _refusal(f"{name}: HTTP {status}", status, headers.get("Retry-After"), text)
     body = text if is_cut or "json" not in headers.get("Content-Type", "").lower() else _parsed(text)
     kept = {name: headers[name] for name in KEPT_HEADERS if name in headers}
@@ -79,8 +84,8 @@ def prepared(context: JobContext, parameters: RequestParameters) -> requests.Pre
     """The request that the parameters describe. Raises PermanentError if they are wrong."""
     if not parameters.url.lower().startswith(("http://", "https://")):
         raise PermanentError(_("url must begin with http:// or https:// and a host."))
-    for name in parameters.headers or {}:
-        if name.lower() in OWN_HEADERS:
+    for name in (*(parameters.headers or {}), parameters.token_header or ""):
+        if name.strip().lower() in OWN_HEADERS:
             raise PermanentError(_("The header {0} can't be set.").format(cut(repr(name))))
     headers = requests.structures.CaseInsensitiveDict(
         {"Accept": "application/json, */*", "User-Agent": f"dartwing_core/{dartwing_core.__version__}"}
@@ -146,6 +151,6 @@ def _reason(error: BaseException) -> str:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return plain(json.loads(text))
+    except (ValueError, RecursionError, InvalidJobError):  # no JSON, or none that can be stored
         return text

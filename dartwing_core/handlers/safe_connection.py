@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import Any, cast
+from typing import Any
 
 from frappe import _
 from requests.adapters import HTTPAdapter
@@ -42,36 +42,42 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_PUBLIC)
 
 
-def resolve(host: str, port: int, allow_private: bool) -> Address:
-    """The host's first address. Raises PermanentError unless all of them are public, OSError if there are none."""
-    found = [address[:2] for *_kind, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+def resolve(host: str, port: int, allow_private: bool) -> list[Address]:
+    """The host's addresses. Raises PermanentError unless all of them are public, OSError if there are none."""
+    found: list[Any] = [address[:2] for *_kind, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     if not allow_private and not all(is_public(str(ip)) for ip, _port in found):
         raise PermanentError(
             _("{0} is or resolves to a private or reserved address. Job Engine Settings can allow these.").format(host)
         )
-    return cast(Address, found[0])
+    return found
 
 
 class CheckedAdapter(HTTPAdapter):
-    """The adapter for one exchange. It connects to this address, whatever the host's name."""
+    """The adapter for one exchange. It connects to one of these addresses, whatever the host's name."""
 
-    def __init__(self, address: Address):
-        self._address = address
+    def __init__(self, addresses: list[Address]):
+        self._addresses = addresses
         super().__init__()
 
     def get_connection_with_tls_context(self, *arguments: Any, **named: Any) -> Any:
-        """The pool for a request, whose connections go to the address."""
+        """The pool for a request, whose connections go to the addresses."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **named)
-        pool.ConnectionCls = type("Checked", (_Checked, pool.ConnectionCls), {"address": self._address})
+        pool.ConnectionCls = type("Checked", (_Checked, pool.ConnectionCls), {"addresses": self._addresses})
         return pool
 
 
 class _Checked:
     """Part of a class of urllib3's connections."""
 
-    address: Address
+    addresses: list[Address]
     timeout: Any
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the address: urllib3 calls this, and then makes TLS of it."""
-        return socket.create_connection(self.address, self.timeout)
+        """Connect to the first address that answers: urllib3 calls this, and then makes TLS of it."""
+        problem = OSError("no address")
+        for address in self.addresses:
+            try:
+                return socket.create_connection(address, self.timeout)
+            except OSError as error:
+                problem = error
+        raise problem

@@ -24,9 +24,8 @@ from frappe.model.document import Document
 
 from dartwing_core.handlers.http_request import BODY_BYTES, RequestParameters, http_request
 from dartwing_core.jobs import PermanentError, TransientError, get_job_details, get_job_status
-from dartwing_core.jobs.lib import clock
+from dartwing_core.jobs.lib import clock, sealing
 from dartwing_core.jobs.lib import config as engine_config
-from dartwing_core.jobs.run import context
 from dartwing_core.jobs.testing import context_for
 from tests.support import factory
 from tests.support.jobs import run, status, submitted_by
@@ -174,8 +173,8 @@ def test_the_payload_arrives_as_json(receiver, method):
     ],
 )
 def test_a_token_is_sent_and_the_job_does_not_show_it(receiver, given, header, sent):
-    # The receiver repeats the token in its refusal.
-    receiver.answers = [Answer(401, body=b"s3cret-token is not valid")]
+    # The receiver repeats the token in its refusal. Seen failing: its beginning, where the text was cut in the middle.
+    receiver.answers = [Answer(401, body=b"x" * 190 + b" s3cret-token is not valid")]
     job = submitted(receiver.url(), "Administrator", token="s3cret-token", **given)
     done = run(job)
     assert receiver.requests[0].headers[header] == sent
@@ -194,7 +193,7 @@ def test_a_delivery_is_repeated_with_the_same_key_until_it_is_accepted(workers, 
     first, second = receiver.requests
     assert (json.loads(first.body), first.body, first.path) == ({"n": 1}, second.body, "/hook")
     key = first.headers["Idempotency-Key"]
-    assert key == second.headers["Idempotency-Key"] == context.key_of(job.name)
+    assert key == second.headers["Idempotency-Key"] == sealing.fingerprint(f"attempts of {job.name}")[:32]
     assert re.fullmatch("[0-9a-f]{32}", key), "which does not tell the job's id"
 
 

@@ -219,3 +219,13 @@ def test_a_background_job_of_frappes_reads_what_its_user_may_see(site, alice, mo
     monkeypatch.setattr(frappe.local, "job", frappe._dict(method="frappe.utils.print_format.print"), raising=False)
     assert WORD in as_user(alice, lambda: frappe.get_doc(JOB, job.name).result)
     assert as_user(admin, lambda: frappe.get_doc(JOB, job.name).result) is None
+
+
+def test_a_filter_in_place_of_a_name_finds_nothing(job_type, alice, bob):
+    # Seen failing: whether the answer was 403 or 404 told if a foreign title matched.
+    submitted_for(bob, factory.BETA, job_type, text=WORD)
+    own = submitted_for(alice, factory.ALPHA, job_type, text="own")
+    with web_request.made("GET", "/", "Administrator"):
+        for filters in ({"name": own.name}, {"organization": factory.BETA}, {"organization": "none"}):
+            with pytest.raises(frappe.DoesNotExistError, match="document not found"):
+                as_user(alice, frappe.get_doc, JOB, filters)

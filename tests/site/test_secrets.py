@@ -242,7 +242,7 @@ def test_an_error_log_with_variables_holds_none():
             refused()
         except frappe.ValidationError:
             text = frappe.get_traceback(with_context=True)
-        assert "url is wrong" in text
+        assert "url must be text" in text
         assert TOKEN not in text
 
 

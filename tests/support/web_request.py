@@ -18,8 +18,8 @@ from dartwing_core.jobs.access import visibility
 def made(method: str, path: str, user: str, arguments: dict[str, Any] | None = None, **headers: str) -> Iterator[None]:
     """Within it, `frappe.local` holds the request of this user, its path, headers and arguments (a JSON body)."""
     before, flags = (frappe.session.user, frappe.local.form_dict), dict(frappe.flags)
-    body = {"data": json.dumps(arguments or {}), "content_type": "application/json"}
-    builder = EnvironBuilder(path, method=method, headers=headers, **body)
+    data, given = json.dumps(arguments or {}), list(headers.items())
+    builder = EnvironBuilder(path, method=method, data=data, content_type="application/json", headers=given)
     frappe.local.request = Request(builder.get_environ())
     visibility.forget()  # a real request has a `frappe.local` of its own
     frappe.set_user(user)  # empties the arguments

@@ -73,7 +73,7 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch):
     monkeypatch.setattr("socket.getaddrinfo", lambda *_arguments, **_named: found)
     with pytest.raises(PermanentError, match="private or reserved"):
         resolve("mixed.example", 80, allow_private=False)
-    assert resolve("mixed.example", 80, allow_private=True) == ("8.8.8.8", 80)
+    assert resolve("mixed.example", 80, allow_private=True) == [("8.8.8.8", 80), ("10.0.0.1", 80)]
 
 
 @pytest.mark.parametrize(

@@ -126,5 +126,8 @@ class Owner:
 
     def standing(self) -> Standing:
         """Their standing in the organization, read when it is first asked for."""
-        self._standing = self._standing or standing(self.user, self.organization)
+        if self._standing is None:
+            found = standing(self.user, self.organization)
+            is_same = found.organization in ("", self.organization)  # an adapter may take the id for a name of another
+            self._standing = found if is_same else Standing(None, None)
         return self._standing

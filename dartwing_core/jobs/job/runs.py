@@ -21,6 +21,7 @@ from ..lib.dml import STANDARD, standard_columns
 from ..lib.row_types import AttemptKey, Columns, fields_of
 from ..lib.texts import TEXT_LENGTH
 from ..status import JobStatus
+from .find import LOCK_WAIT
 
 
 class ProgressColumns(TypedDict):
@@ -153,9 +154,9 @@ def latest_state(job: str) -> str | None:
 
 def keep_parameters(job: str, attempt: int, parameters: str) -> None:
     """Note on the last attempt of a series the parameters that it has run with, without secrets."""
-    run = ids.run_name(job, attempt)
-    if frappe.db.exists(config.RUN, run):
-        frappe.db.set_value(config.RUN, run, content.sealed({"input_parameters": parameters}))
+    run = frappe.qb.DocType(config.RUN)
+    query = dml.update_query(config.RUN, content.sealed({"input_parameters": parameters}))
+    sql.run_update(query.where(run.name == ids.run_name(job, attempt)), LOCK_WAIT, by_name=True)
 
 
 def forget_state(job: str) -> None:

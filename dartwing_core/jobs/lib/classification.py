@@ -7,7 +7,7 @@ retried as all errors are that no rule names.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -79,8 +79,9 @@ def http_status(exc: BaseException) -> int | None:
 
 def retry_after(exc: BaseException) -> float | None:
     """Seconds that the failed peer asked us to wait (RFC 9110, section 10.2.3), or None."""
-    headers = getattr(getattr(exc, "response", None), "headers", None) or {}
-    return parse_retry_after(getattr(exc, "retry_after", None) or headers.get("Retry-After"))
+    headers = getattr(getattr(exc, "response", None), "headers", None)
+    header = headers.get("Retry-After") if isinstance(headers, Mapping) else None
+    return parse_retry_after(getattr(exc, "retry_after", None) or header)
 
 
 def parse_retry_after(value: Any) -> float | None:

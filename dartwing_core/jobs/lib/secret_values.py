@@ -77,9 +77,10 @@ def veiled(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, A
         if isinstance(value, Mapping) and MARK in value:
             raise InvalidJobError(_("{0}: an encrypted value can't be given. Give the secret itself.").format(name))
         text = value.get_secret_value() if isinstance(value, GIVEN_AS_SECRET) else value
-        if name in names and isinstance(text, str):
-            if DOTS in text:
-                raise InvalidJobError(_("{0}: these dots stand for a secret. Give the secret itself.").format(name))
+        is_secret = name in names and isinstance(text, str)
+        if text == MASK or (is_secret and DOTS in text):  # MASK: perhaps of a secret that is declared no more
+            raise InvalidJobError(_("{0}: these dots stand for a secret. Give the secret itself.").format(name))
+        if is_secret:
             found[name] = Secret(canonical.plain(text, name))
     return found
 

@@ -25,14 +25,14 @@ ASK_SECONDS = 0.05
 """Seconds between two checks of a process whether to go on, at least."""
 SHUTDOWN = "shutdown_requested_date"
 
-# Ours are among the first entries: they and those of other apps take turns. So each of ours stands behind the first
-# entry of another app that follows the last of ours.
+# Ours are among the first entries, also where many sites share a Redis: they and those of others take turns. So each of
+# ours stands behind the first entry of another app or site that follows the last of ours.
 _RING = """
 local list, workers, entry = KEYS[1], KEYS[2], KEYS[3]
 local id, prefix, at_front = ARGV[1], ARGV[2], ARGV[3]
 local served = redis.call('SCARD', workers)
 local ours, pivot, is_behind_ours = 0, nil, true
-for _, other in ipairs(redis.call('LRANGE', list, 0, 2 * served + 100)) do
+for _, other in ipairs(redis.call('LRANGE', list, 0, 999)) do
     if string.sub(other, 1, #prefix) == prefix then
         ours, pivot, is_behind_ours = ours + 1, nil, true
     elseif is_behind_ours then

@@ -177,13 +177,11 @@ def stop(rq_job_id: str) -> None:
     name its last entry. Raises redis.exceptions.RedisError.
     """
     connection = client()
-    if not first_in(f"stop-{rq_job_id}", STOP_SECONDS):
-        return
     keys = Worker.all_keys(connection)
     pipeline = connection.pipeline(transaction=False)
     for key in keys:
         pipeline.hmget(key, ["state", "current_job"])
     for key, found in zip(keys, pipeline.execute(), strict=True):
-        if found == [b"busy", rq_job_id.encode()]:
+        if found == [b"busy", rq_job_id.encode()] and first_in(f"stop-{rq_job_id}", STOP_SECONDS):
             name = key.removeprefix(Worker.redis_worker_namespace_prefix)
             send_command(connection, name, "stop-job", job_id=rq_job_id)

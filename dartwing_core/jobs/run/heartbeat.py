@@ -49,6 +49,11 @@ _READ_STATE = "SELECT cancel_requested, outcome FROM `tabBackground Job Run` WHE
 _KILL_QUERY = "KILL QUERY %(connection_id)s"
 
 
+def beat_interval() -> float:
+    """Seconds between two beats, and so until a handler learns of a cancel."""
+    return min(LEASE_INTERVAL, config.settings().lease_seconds / 4)
+
+
 class HeartbeatThread:
     """The thread that beats for one attempt after the other of a process. It begins with the first."""
 
@@ -117,14 +122,13 @@ class Heartbeat:
         self._run: Columns = {"name": run, **start}
         self._heartbeat_thread = heartbeat_thread
         self._clock = clock.site_clock()
-        self._lease_seconds = config.settings().lease_seconds
-        self._lease_interval = min(LEASE_INTERVAL, self._lease_seconds / 4)
+        self._lease_seconds, self._lease_interval = config.settings().lease_seconds, beat_interval()
         self._publisher = events.ProgressPublisher(start["background_job"], context.owner_user)
         self._began_at = time.monotonic()
         self._last_beat = 0.0
         self._seal = content.log_sealer()
         self._shown: tuple[Any, ...] = ()
-        self._killed_query = False
+        self._killed_query = self._is_settled = False
 
     def __enter__(self) -> None:
         self._context.wake_heartbeat = self._heartbeat_thread.wake.set
@@ -146,6 +150,8 @@ class Heartbeat:
         self._publisher.publish(self._progress())
 
     def _is_time(self) -> bool:
+        if self._is_settled:  # a beat would make the row of a deleted job anew
+            return False
         since = time.monotonic() - self._last_beat
         if since >= self._lease_interval or self._is_overdue():
             return True
@@ -170,6 +176,7 @@ class Heartbeat:
             if row and (row[0] or row[1]):
                 # Asked to stop, or settled by another process while this worker was away.
                 self._context.cancel_requested.set()
+                self._is_settled = bool(row[1])
 
     def _end_overdue_query(self) -> None:
         """End a query past the time limit: a driver in C ignores RQ's exception until the server answers."""

@@ -156,11 +156,12 @@ def _checked_cron(text: Any) -> str:
         raise InvalidJobError(_("A cron expression has at most {0} characters.").format(LONGEST_CRON))
     if NOT_FIXED.search(cron):
         raise InvalidJobError(_("The cron expression {0} has a random field (H or R).").format(cut(cron)))
-    try:
-        fields = croniter.expand(cron)[0]
-    except Exception:  # of many kinds, by croniter's release
-        fields = []
-    if len(fields) != FIELDS:
+    if not cron.startswith("@") and len(cron.split()) != FIELDS:  # as in @daily
         text = _("{0} is no cron expression. One has five fields: minute, hour, day, month, weekday.")
         raise InvalidJobError(text.format(cut(cron)))
+    try:
+        croniter.expand(cron)
+    except Exception as error:  # of many kinds, by croniter's release; some hold a stack trace
+        reason = (str(error).splitlines() or [""])[0]
+        raise InvalidJobError(_("{0} is no cron expression: {1}").format(cut(cron), cut(reason))) from None
     return cron

@@ -20,7 +20,7 @@ from ..lib import best_effort, clock, config, ids, server_errors, sql
 from ..lib.row_types import changed
 from ..line import claim
 from ..rq import redis_queue
-from ..run import outcome
+from ..run import heartbeat, outcome
 from ..status import FINISHED, JobStatus
 
 ATTEMPTS = 500  # read at once
@@ -64,7 +64,7 @@ def _rescue(job: DoubtfulRow) -> bool:
 
 def _late_end(job: DoubtfulRow) -> Outcome | None:
     """The end of an attempt that is alive but should have ended. None if it still has time."""
-    grace = config.settings().cancel_grace_seconds
+    grace = config.settings().cancel_grace_seconds + heartbeat.beat_interval()  # by then its handler has heard of it
     if job["cancel_requested"] and job["cancel_requested_epoch"] + grace < job["database_epoch"]:
         return outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True)
     if age(job) > job["timeout_seconds"] + find.OVERTIME:

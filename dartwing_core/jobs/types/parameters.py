@@ -22,7 +22,7 @@ from typing import Any, cast, get_type_hints
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from ..errors import InvalidJobError
+from ..errors import InvalidJobError, PermanentError
 from ..lib import canonical, secret_values
 from ..lib.secret_values import MASK, Secret, spellings, without
 from ..lib.texts import cut, describe_unknown
@@ -82,7 +82,8 @@ def problems_of(error: ValidationError, hidden: Collection[str] = (), known: Col
     problems = []
     for one in error.errors(include_url=False, include_input=False):
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{cut(part)}" for part in one["loc"])
-        text = f"{place.removeprefix('.') or WHOLE} {_problem(one['type'], one.get('ctx', {}), one['msg'])}"
+        message = cut(without(one["msg"], hidden))  # in this order: the beginning of a secret would stay
+        text = f"{place.removeprefix('.') or WHOLE} {_problem(one['type'], one.get('ctx', {}), message)}"
         if one["type"] == "extra_forbidden" and len(one["loc"]) == 1 and known:
             text = describe_unknown([str(one["loc"][0])], known)
         problems.append(without(text, hidden))
@@ -113,7 +114,7 @@ def _problem(kind: str, context: Mapping[str, Any], message: str) -> str:
         "date": _("must be a date, such as {0}").format("2026-01-31"),
         "datetime": _("must be a date and time, such as {0}").format("2026-01-31T09:30:00+01:00"),
     }
-    return texts.get(kind) or texts.get(kind.partition("_")[0]) or _("is wrong: {0}").format(cut(message))
+    return texts.get(kind) or texts.get(kind.partition("_")[0]) or _("is wrong: {0}").format(message)
 
 
 # Calls --------------------------------------------------------------------------------------------------------------
@@ -122,12 +123,15 @@ def _problem(kind: str, context: Mapping[str, Any], message: str) -> str:
 def call(handler: Callable[..., Any], context: Any, text: str | None) -> Any:
     """Call a handler with the context, and with the parameters that it takes. `text`: these as canonical JSON.
 
-    Raises InvalidJobError if they no longer fit what the handler declares.
+    Raises PermanentError if they no longer fit what the handler declares: no retry would help.
     """
     if not further_arguments(handler):
         return handler(context)
     declared, text = cast(Declared, declared_by(handler)), text or "{}"
-    value = declared.check(canonical.load(text) or {}, text)
+    try:
+        value = declared.check(canonical.load(text) or {}, text)
+    except InvalidJobError as error:
+        raise PermanentError(str(error)) from error
     return handler(context, **vars(value)) if declared.is_spread else handler(context, value)
 
 

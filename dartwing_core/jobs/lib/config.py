@@ -85,6 +85,12 @@ def keeping(is_kept: bool = True) -> Iterator[None]:
         _thread.kept = before
 
 
+def read_anew() -> None:
+    """Read it all again: what a claim sees is not older than the claim."""
+    if _thread.kept is not None:
+        _thread.kept.clear()
+
+
 def _kept(key: Any, read: Callable[[], Any]) -> Any:
     if _thread.kept is None:
         return read()

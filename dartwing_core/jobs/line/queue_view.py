@@ -113,6 +113,7 @@ def read_view(queues: Collection[str] | None = None, turns: Turns | None = None,
     `turns`: the caller's turns; None if it claims nothing. `workers`: how many claim from these queues. The caller
     provides a fresh snapshot. Commits if held jobs get in line.
     """
+    config.read_anew()
     began = time.monotonic()
     lines: list[Line] = []
     if not limits.pause_in_force():

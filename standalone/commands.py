@@ -46,7 +46,7 @@ USAGE = """\
 ./dev lint [CHECK…]     ruff (lint and format), mypy, import-linter, vulture (dead code), oxlint (JavaScript), mkdocs
 ./dev docs              make the site of the documents, with the reference of the Python API, in .dev/site
 ./dev pot               renew the template of translations, dartwing_core/locale/main.pot
-./dev api               renew the reference of REST, and the client of REST
+./dev api               renew docs/openapi.json, the description of REST
 ./dev prepare           install and build everything, then exit
 ./dev clean             remove what is kept between runs
 

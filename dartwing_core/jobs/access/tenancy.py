@@ -122,12 +122,12 @@ class Owner:
     is_enabled: bool
     language: str | None
     time_zone: str | None
-    _standing: Standing | None = None
 
     def standing(self) -> Standing:
-        """Their standing in the organization, read when it is first asked for."""
-        if self._standing is None:
-            found = standing(self.user, self.organization)
-            is_same = found.organization in ("", self.organization)  # an adapter may take the id for a name of another
-            self._standing = found if is_same else Standing(None, None)
-        return self._standing
+        """Their standing in the organization. In a slice one reading is for all jobs of the same queue view."""
+        return config.kept(("standing", self.user, self.organization), self._read_standing)
+
+    def _read_standing(self) -> Standing:
+        found = standing(self.user, self.organization)
+        is_same = found.organization in ("", self.organization)  # an adapter may take the id for a name of another
+        return found if is_same else Standing(None, None)

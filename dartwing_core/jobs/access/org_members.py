@@ -14,15 +14,23 @@ _LIMITS = "org.status, org.is_paused, org.weight, org.max_running, org.max_waiti
 _IS_CURRENT = """member.status = 'Active'
     AND (member.start_date IS NULL OR member.start_date <= %(today)s)
     AND (member.end_date IS NULL OR member.end_date >= %(today)s)"""
+_MEMBERSHIPS = f"""`tabOrganization` org
+    LEFT JOIN `tabOrg Member` member
+        ON member.organization = org.name AND member.user = {{user}} AND {_IS_CURRENT}
+    LEFT JOIN `tabUser` account
+        ON org.name = %(default)s AND account.name = {{user}}
+        AND account.enabled AND account.user_type = 'System User'"""
+"""The organizations, each with the rows that make the user a member."""
+_ROLE = "COALESCE(member.role, IF(account.name IS NULL, NULL, 'Member'))"
 _LIMITS_OF = f"SELECT org.name, {_LIMITS} FROM `tabOrganization` org WHERE org.name IN %(names)s"
 _STANDING = f"""
-    SELECT org.name, org.org_name, COALESCE(member.role, IF(account.name IS NULL, NULL, 'Member')), {_LIMITS}
-    FROM `tabOrganization` org
-    LEFT JOIN `tabOrg Member` member
-        ON member.organization = org.name AND member.user = %(user)s AND {_IS_CURRENT}
-    LEFT JOIN `tabUser` account
-        ON org.name = %(default)s AND account.name = %(user)s AND account.enabled AND account.user_type = 'System User'
+    SELECT org.name, org.org_name, {_ROLE}, {_LIMITS} FROM {_MEMBERSHIPS.format(user="%(user)s")}
     WHERE org.name = %(organization)s OR org.org_name = %(organization)s"""
+# "Admin" sorts before "Member".
+_OF_OWNER = f"""(
+    SELECT JSON_ARRAY(org.status, org.is_paused, MIN({_ROLE}))
+    FROM {_MEMBERSHIPS.format(user="`tabBackground Job`.owner_user")}
+    WHERE org.name = `tabBackground Job`.organization)"""
 _REACH = f"""
     SELECT account.enabled, member.organization, member.role, org.status, org.org_name,
         by_default.name, 'Member', by_default.status, by_default.org_name
@@ -49,6 +57,10 @@ class OrgMemberTenancy:
         found = [row for row in rows if row[0] == chosen]
         roles, limits = {row[2] for row in found}, Limits(*found[0][3:])
         return Standing(limits.state, ADMIN if ADMIN in roles else roles.pop(), limits, chosen, found[0][1])
+
+    def standing_of_owner(self) -> tuple[str, dict[str, Any]]:
+        """A column of a query on Background Job, and its values: state, pause and role as JSON."""
+        return _OF_OWNER, _values()
 
     def resolve(self, _user: str, organization: str) -> str | None:
         """The id of any organization, by id or name. Only for users who see all of them."""

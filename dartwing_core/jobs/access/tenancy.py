@@ -6,6 +6,7 @@ Member.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -112,6 +113,18 @@ def name_of(organization: str) -> str:
     return names_of([organization])[organization]
 
 
+def standing_of_owner() -> tuple[str, dict[str, Any]]:
+    """A column of a query on Background Job with the owner's standing, for `seen_standing`, and its values."""
+    ask = _offered("standing_of_owner")
+    return ask() if ask else ("NULL", {})
+
+
+def seen_standing(column: str | None) -> Standing | None:
+    """The standing in that column. None if there is none."""
+    state, is_paused, role = json.loads(column or "[null, null, null]")
+    return Standing(state, role, Limits(state, is_paused or 0)) if state else None
+
+
 @dataclass(slots=True)
 class Owner:
     """The owner of a job, as they were at its claim."""
@@ -123,11 +136,13 @@ class Owner:
     language: str | None
     time_zone: str | None
 
-    def standing(self) -> Standing:
-        """Their standing in the organization. In a slice one reading is for all jobs of the same queue view."""
-        return config.kept(("standing", self.user, self.organization), self._read_standing)
+    seen: Standing | None = None
+    """Their standing in the organization as the claim has read it. None if the adapter has no column for it."""
 
-    def _read_standing(self) -> Standing:
-        found = standing(self.user, self.organization)
-        is_same = found.organization in ("", self.organization)  # an adapter may take the id for a name of another
-        return found if is_same else Standing(None, None)
+    def standing(self) -> Standing:
+        """Their standing in the organization: as read at the claim, else now."""
+        if self.seen is None:
+            found = standing(self.user, self.organization)
+            is_same = found.organization in ("", self.organization)  # an adapter may take the id for a name of another
+            self.seen = found if is_same else Standing(None, None)
+        return self.seen

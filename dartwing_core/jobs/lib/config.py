@@ -72,7 +72,7 @@ KEPT_SECONDS = 0.25
 
 @contextmanager
 def keeping(is_kept: bool = True) -> Iterator[None]:
-    """Read settings, Job Types, hooks and what is `kept` at most once in KEPT_SECONDS while entered, in this thread.
+    """Read settings, Job Types, hooks and the time zone at most once in KEPT_SECONDS while entered, in this thread.
 
     For many jobs: a process empties Frappe's caches between two of them. With `is_kept=False`, while a handler runs,
     what is in force is read.
@@ -91,8 +91,7 @@ def read_anew() -> None:
         _thread.kept.clear()
 
 
-def kept(key: Any, read: Callable[[], Any]) -> Any:
-    """What `read` returns, or has returned for this key while `keeping`, not longer ago than KEPT_SECONDS."""
+def _kept(key: Any, read: Callable[[], Any]) -> Any:
     if _thread.kept is None:
         return read()
     good_until, value = _thread.kept.get(key, (0.0, None))
@@ -104,22 +103,22 @@ def kept(key: Any, read: Callable[[], Any]) -> Any:
 
 def settings() -> Any:
     """The settings in force: the fields of Job Engine Settings as attributes."""
-    return kept("settings", _read_settings)
+    return _kept("settings", _read_settings)
 
 
 def job_type(name: str) -> JobType | None:
     """The Job Type document, from the cache. None if there is none of this name."""
-    return kept(("type", name), lambda: _read_job_type(name))
+    return _kept(("type", name), lambda: _read_job_type(name))
 
 
 def hook(name: str) -> Any:
     """The declarations of all apps in a hook, as `frappe.get_hooks` gives it. An empty list if no app does."""
-    return kept(("hook", name), lambda: frappe.get_hooks(name))
+    return _kept(("hook", name), lambda: frappe.get_hooks(name))
 
 
 def time_zone() -> str:
     """The name of the site's time zone, as System Settings say."""
-    return kept("time zone", get_system_timezone)
+    return _kept("time zone", get_system_timezone)
 
 
 def _read_settings() -> Any:

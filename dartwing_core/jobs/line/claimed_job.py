@@ -8,8 +8,9 @@ from functools import lru_cache
 from typing import cast
 
 import frappe
-from pypika.terms import Parameter
+from pypika.terms import Parameter, PseudoColumn
 
+from ..access import tenancy
 from ..access.tenancy import Owner
 from ..job.job_rows import JobRow
 from ..lib import config, sql
@@ -64,20 +65,22 @@ def lock(name: str) -> LockedJob | None:
 
     Other rows are read as of the transaction's snapshot.
     """
-    rows = frappe.db.sql(sql.as_of_now() + _lock_text(), {"name": name})
+    standing_column, values_of_column = tenancy.standing_of_owner()
+    rows = frappe.db.sql(sql.as_of_now() + _lock_text(standing_column), {"name": name, **values_of_column})
     if not rows:
         return None
-    own, account, parameters = rows[0]
+    own, account, standing, parameters = rows[0]
     *values, first_child, another_child = json.loads(own)
     found = dict(zip(FIELDS, values, strict=True))
     row = cast(JobRow, found | {"status": str(JobStatus.QUEUED), "sealed_input_parameters": parameters})
     is_enabled, language, time_zone = json.loads(account) if account else (0, None, None)
-    owner = Owner(row["owner_user"], row["organization"], bool(is_enabled), language, time_zone)
+    seen = tenancy.seen_standing(standing)
+    owner = Owner(row["owner_user"], row["organization"], bool(is_enabled), language, time_zone, seen)
     return LockedJob(row, owner, bool(first_child or another_child))
 
 
 @lru_cache
-def _lock_text() -> str:
+def _lock_text(standing_column: str) -> str:
     """The statement of `lock`. Kept, since it takes longer to make than to run.
 
     Its columns are JSON arrays and the job's parameters: the driver takes longer to read twenty columns than the server
@@ -86,12 +89,12 @@ def _lock_text() -> str:
     job, user = frappe.qb.DocType(config.JOB), frappe.qb.DocType("User")
     children = (frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY).as_("another"))
     first, another = (frappe.qb.from_(c).select(c.name).where(c.depends_on == job.name).limit(1) for c in children)
-    # Not joined: this is a locking read, and must not lock accounts.
+    # Not joined: this is a locking read, and must not lock accounts and organizations.
     owner = frappe.qb.from_(user).where(user.name == job.owner_user)
     account = owner.select(sql.array(user.enabled, user.language, user.time_zone))
     # By name, not in the line's index: there, claimers would lock gaps in which others' jobs end up.
     query = frappe.qb.from_(job).force_index("PRIMARY").for_update(skip_locked=True)
     query = query.select(sql.array(*(job[field] for field in FIELDS), first, another), account)
-    query = query.select(job.sealed_input_parameters)
+    query = query.select(PseudoColumn(standing_column), job.sealed_input_parameters)
     query = query.where((job.name == Parameter("%(name)s")) & (job.status == str(JobStatus.QUEUED)))
     return query.get_sql()

@@ -20,6 +20,8 @@ from dartwing_core.jobs.errors import (
 from dartwing_core.jobs.lib import plain_text, server_errors
 
 BUSY_SECONDS = 1
+UNREADABLE = frozenset({"JSONDecodeError", "UnicodeDecodeError", "RecursionError"})
+"""Errors about a request's body, which Frappe 15 answers with 500."""
 
 
 class WrongVerbError(frappe.PermissionError):
@@ -85,14 +87,14 @@ def write(response: Response, status: int, code: str, text: str, /, **details: A
 def replace(response: Response, request: Request, method: str) -> None:
     """Replace an error answer that Frappe has made for an endpoint of this method by one of ours."""
     exc_type = (response.get_json(silent=True) or {}).get("exc_type") or ""
-    write(response, *_refusal(response.status_code, request, method), exc_type=exc_type)
+    write(response, *_refusal(response.status_code, request, method, exc_type), exc_type=exc_type)
     if request.method != method:
         response.headers["Allow"] = method
     if response.status_code == 503:
         response.headers["Retry-After"] = str(BUSY_SECONDS)
 
 
-def _refusal(status: int, request: Request, method: str) -> tuple[int, str, str]:
+def _refusal(status: int, request: Request, method: str, exc_type: str) -> tuple[int, str, str]:
     user = getattr(getattr(frappe.local, "session", None), "user", None) or "Guest"
     if user == "Guest" and status in (401, 403):
         return 401, "unauthorized", _("Log in, or send a valid API key.")
@@ -107,6 +109,6 @@ def _refusal(status: int, request: Request, method: str) -> tuple[int, str, str]
     }
     if status in texts:
         return status, *texts[status]
-    if status < 500:
+    if status < 500 or exc_type in UNREADABLE:
         return 400, "invalid", _("The request is not valid: its CSRF token or its body is wrong.")
     return 500, "internal", _("Something went wrong. The error has been logged.")

@@ -23,10 +23,9 @@ def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
     """Insert the parents (second) of jobs (first) that have several."""
     now = clock.site_time()
     for some in in_pieces(pairs, INSERT_ROWS):
-        standard = (standard_columns(ids.time_ordered_id(), owner, now) for _pair in some)
         rows = [
-            {**new, "background_job": job, "depends_on": parent}
-            for new, (job, parent) in zip(standard, some, strict=True)
+            {**standard_columns(ids.time_ordered_id(), owner, now), "background_job": job, "depends_on": parent}
+            for job, parent in some
         ]
         dml.insert_rows(config.DEPENDENCY, rows)
 

@@ -44,8 +44,10 @@ def write(events: Sequence[Event]) -> None:
     if not events:
         return
     now = clock.site_time()
-    standard = (standard_columns(ids.time_ordered_id(), event.actor, now) for event in events)
-    rows = [{**new, "timestamp": now, **event._asdict()} for new, event in zip(standard, events, strict=True)]
+    rows = [
+        {**standard_columns(ids.time_ordered_id(), event.actor, now), "timestamp": now, **event._asdict()}
+        for event in events
+    ]
     dml.insert_rows(config.LOG, rows)
 
 

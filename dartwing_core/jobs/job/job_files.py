@@ -124,12 +124,9 @@ def free_name(name: str, taken: Container[str] = ()) -> str:
     """
     name = UNFIT.sub("", name)
     stem, extension = os.path.splitext("file" if name in ("", ".", "..") else name)
-    for number in count(1):
-        ending = ("" if number == 1 else f"-{number}") + extension[:LONGEST_EXTENSION]
-        free = stem.encode()[: LONGEST_NAME - len(ending.encode())].decode(errors="ignore") + ending
-        if free not in taken:
-            return free
-    raise AssertionError("unreachable")
+    endings = (("" if number == 1 else f"-{number}") + extension[:LONGEST_EXTENSION] for number in count(1))
+    names = (stem.encode()[: LONGEST_NAME - len(end.encode())].decode(errors="ignore") + end for end in endings)
+    return next(free for free in names if free not in taken)
 
 
 def _write(content: IO[bytes], path: Path) -> int:

@@ -43,8 +43,8 @@ MANY = 50
 jobs take 1.4 s instead of 2.0."""
 
 
-def insert_rows(doctype: str, rows: Sequence[Mapping[str, Any]], lock_wait: int | None = None) -> None:
-    """Insert rows of the same columns in one statement. `lock_wait`: as for `sql.run_update`."""
+def insert_rows(doctype: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of the same columns in one statement."""
     shared = [column for column in rows[0] if len(rows) >= MANY and len({row[column] for row in rows}) == 1]
     own = [column for column in rows[0] if column not in shared]
     names = ",".join(f"`{column}`" for column in own)
@@ -53,7 +53,7 @@ def insert_rows(doctype: str, rows: Sequence[Mapping[str, Any]], lock_wait: int 
         source = f"WITH own ({names}) AS ({source}) SELECT {names},{_parameters(shared)} FROM own"
     head = f"INSERT INTO `tab{doctype}` ({','.join([names, *(f'`{column}`' for column in shared)])}) "
     values = [row[column] for row in rows for column in own] + [rows[0][column] for column in shared]
-    frappe.db.sql(sql.as_of_now(lock_wait) + head + source, values)
+    frappe.db.sql(sql.as_of_now() + head + source, values)
 
 
 def _parameters(columns: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ import frappe
 
 from dartwing_core.jobs import (
     CircuitNotFoundError,
+    DuplicateJobError,
     InvalidTransitionError,
     cancel_batch,
     cancel_job,
@@ -31,9 +32,12 @@ class Operators(State):
             frappe.db.commit()
 
     def do_retry(self) -> None:
-        job = self.some_job("Dead Letter", "Failed", "Timed Out")
-        if job:
-            retry_job(job["name"])
+        if job := self.some_job("Dead Letter", "Failed", "Timed Out"):
+            try:
+                retry_job(job["name"])
+            except DuplicateJobError as refusal:
+                assert refusal.existing_job_id not in (None, job["name"]), refusal
+                frappe.db.rollback()  # an equal job has been submitted since
             frappe.db.commit()
 
     def do_reschedule(self) -> None:

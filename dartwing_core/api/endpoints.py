@@ -50,14 +50,12 @@ class Endpoint:
     """Makes the answer of what the function returns."""
     size: Callable[[dict[str, Any]], int] = lambda _given: 1
     """The number of jobs that the arguments are about."""
-    kinds: dict[str, Any] = field(default_factory=dict)
-    """Types of some arguments."""
     function: Callable[..., Any] = field(init=False)
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Register the function. Returns what Frappe calls."""
         self.function, name = function, function.__name__
-        self.arguments = self.arguments or arguments.model_of(function, self.kinds)
+        self.arguments = self.arguments or arguments.model_of(function)
 
         def serve(**sent: Any) -> Any:
             return self._serve(sent) if getattr(frappe.local, "request", None) else self.tell(function(**sent))
@@ -74,7 +72,7 @@ class Endpoint:
             # Frappe does not check the verb where one of its functions calls a function that an argument names.
             if request.method != self.method:
                 raise errors.WrongVerbError(_("Use {0} for this call.").format(self.method))
-            if self.method == "POST" and request.headers.get(REPEATABLE) and self.arguments is not arguments.SubmitJob:
+            if self.method == "POST" and request.headers.get(REPEATABLE) and self.function.__name__ != "submit_job":
                 raise InvalidJobError(_("{0} counts for submit_job alone.").format(REPEATABLE))
             if not visibility.viewer().is_enabled:  # Frappe 15 accepts the API keys of disabled users
                 raise frappe.AuthenticationError(_("This user is disabled."))

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import frappe
 from frappe import _
 from frappe.utils.response import send_private_file
+from pydantic import create_model
 from werkzeug.wrappers import Response
 
 from dartwing_core import jobs as engine
@@ -29,8 +30,8 @@ from dartwing_core.jobs.read import details, waiting_reason
 from dartwing_core.jobs.status import FINISHED, JobStatus
 
 from . import answers, openapi
-from .answers import BatchStatus, Frequency, Priority, Status, Unit
-from .arguments import JSON, Callback, SubmitJob, SubmitJobs, Text, about
+from .answers import BatchStatus, Status
+from .arguments import JSON, Callback, Text, about, model_of
 from .endpoints import REPEATABLE, Endpoint
 
 MOST_SECONDS = 20
@@ -70,6 +71,15 @@ def _number_of_ids(given: dict[str, Any]) -> int:
 # Submit --------------------------------------------------------------------------------------------------------------
 
 
+SubmitJob = model_of(engine.submit_job)
+JobRequest = create_model(
+    "JobRequest",
+    __base__=SubmitJob,
+    __doc__="The arguments of submit_job, and a `key`, by which `depends_on` of others may name the job.",
+    key=(Text | None, None),
+)
+
+
 @Endpoint("POST", "submit", answers.Submitted, SubmitJob)
 def submit_job(**job: Any) -> dict[str, Any]:
     """Submit a job.
@@ -88,8 +98,10 @@ def submit_job(**job: Any) -> dict[str, Any]:
     return _told(engine.submit_job(**job), _("Job submitted successfully"))
 
 
-@Endpoint("POST", "submit", answers.SubmittedJobs, SubmitJobs, size=lambda given: len(given["jobs"]))
-def submit_jobs(jobs: list[dict[str, Any]]) -> dict[str, Any]:
+@Endpoint("POST", "submit", answers.SubmittedJobs, size=lambda given: len(given["jobs"]))
+def submit_jobs(
+    jobs: Annotated[list[JobRequest], JSON, about("Each with the arguments of submit_job")],  # type: ignore[valid-type]
+) -> dict[str, Any]:
     """Submit several jobs, all or none."""
     made = engine.submit_jobs(jobs)
     return {
@@ -158,19 +170,9 @@ get_job_history = Endpoint("GET", "status", answers.History)(engine.get_job_hist
 get_batch_status = Endpoint("GET", "status", answers.BatchStatusAnswer)(engine.get_batch_status)
 get_schedule = Endpoint("GET", "status", answers.ScheduleAnswer)(engine.get_schedule)
 get_job_type_overview = Endpoint("GET", "status", answers.JobTypeOverview)(engine.get_job_type_overview)
-preview_schedule = Endpoint(
-    "GET",
-    "status",
-    answers.NextRuns,
-    tell=lambda moments: {"next_runs": moments},
-    kinds={
-        "frequency": Frequency,
-        "cron": Annotated[Text, about("Minute, hour, day, month and weekday, such as 30 7 * * mon-fri")],
-        "every": Annotated[int, about("The interval, as a number of `every_unit`")],
-        "every_unit": Unit,
-        "time_zone": Annotated[Text, about("Such as Europe/Berlin; the site's by default")],
-    },
-)(engine.preview_schedule)
+preview_schedule = Endpoint("GET", "status", answers.NextRuns, tell=lambda moments: {"next_runs": moments})(
+    engine.preview_schedule
+)
 
 
 @Endpoint("GET", "status", answers.JobStatusAnswer)
@@ -221,35 +223,27 @@ def download_file(job_id: str, name: Annotated[Text, about("As get_job_details l
 # Lists ---------------------------------------------------------------------------------------------------------------
 
 
-@Endpoint("GET", "list", answers.JobList)
+ListJobs = model_of(
+    engine.list_jobs,
+    status=Status,
+    reference=None,
+    reference_doctype=Annotated[Text, about("Only jobs about a document of this DocType, with reference_name")],
+    reference_name=Annotated[Text, about("The name of that document")],
+)
+
+
+@Endpoint("GET", "list", answers.JobList, ListJobs)
 def list_jobs(
-    organization: str | None = None,
-    status: Status | None = None,
-    job_type: str | None = None,
-    limit: int = 20,
-    offset: int = 0,
-    priority: Priority | None = None,
-    owner_user: Annotated[Text | None, about("Only jobs of this user")] = None,
-    from_date: Annotated[Text | None, about("Made at this time (ISO 8601) or later")] = None,
-    to_date: Annotated[Text | None, about("Made at this time (ISO 8601) or before")] = None,
-    order_by: Annotated[
-        Text, about("creation, modified, status, priority or a time, with asc or desc")
-    ] = "creation desc",
-    batch: Annotated[Text | None, about("Only jobs of this batch")] = None,
-    schedule: Annotated[Text | None, about("Only jobs of this schedule")] = None,
-    reference_doctype: Annotated[
-        Text | None, about("Only jobs about a document of this DocType, with reference_name")
-    ] = None,
-    reference_name: Annotated[Text | None, about("The name of that document")] = None,
-    tag: Annotated[Text | None, about("Only jobs with this tag, among the newest 10,000")] = None,
+    reference_doctype: str | None = None, reference_name: str | None = None, **filters: Any
 ) -> dict[str, Any]:
     """Jobs that you may see, newest first."""
-    reference = (reference_doctype, reference_name) if reference_doctype or reference_name else None
-    filters = (priority, owner_user, from_date, to_date, order_by, batch, schedule, reference, tag)
-    return engine.list_jobs(organization, status, job_type, limit, offset, *filters)
+    is_about = bool(reference_doctype or reference_name)
+    return engine.list_jobs(reference=(reference_doctype, reference_name) if is_about else None, **filters)
 
 
-list_batches = Endpoint("GET", "list", answers.BatchList, kinds={"status": BatchStatus})(engine.list_batches)
+list_batches = Endpoint("GET", "list", answers.BatchList, model_of(engine.list_batches, status=BatchStatus))(
+    engine.list_batches
+)
 list_schedules = Endpoint("GET", "list", answers.ScheduleList)(engine.list_schedules)
 list_job_types = Endpoint("GET", "list", answers.JobTypes)(engine.list_job_types)
 get_dead_letter_jobs = Endpoint("GET", "list", answers.DeadLetters, tell=lambda jobs: {"jobs": jobs})(

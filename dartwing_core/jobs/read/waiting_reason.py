@@ -24,7 +24,7 @@ from ..lib import clock, config
 from ..line import limits as line_limits
 from ..line import queue_view
 from ..rq import doorbells, leader, redis_queue
-from ..status import WAITING, JobStatus, LinePlace
+from ..status import NOT_RUNNING, JobStatus, LinePlace
 
 FIELDS = (
     *("name", "status", "organization", "job_type", "queue", "waits_for", "in_line", "due_epoch"),
@@ -42,17 +42,9 @@ def of_job(job: JobRow) -> str | None:
 def of_jobs(jobs: Iterable[JobRow]) -> dict[str, str]:
     """The reasons of many jobs, by name. Leaves out jobs that wait for nothing."""
     now = clock.now_epoch()
-    reasons: dict[str, str] = {}
-    due: list[JobRow] = []
-    for job in jobs:
-        if _is_queued(job):
-            due.append(job)
-        elif job["status"] in WAITING:
-            if reason := _until(job, now):
-                reasons[job["name"]] = reason
-            else:
-                due.append(job)
-    return reasons | _due(due, now)
+    waiting = [job for job in jobs if job["status"] in NOT_RUNNING]
+    reasons = {job["name"]: reason for job in waiting if (reason := _until(job, now))}
+    return reasons | _due([job for job in waiting if job["name"] not in reasons], now)
 
 
 def _is_queued(job: JobRow) -> bool:
@@ -61,11 +53,11 @@ def _is_queued(job: JobRow) -> bool:
 
 def _until(job: JobRow, now: float) -> str | None:
     """The reason of a job that waits for another job or for its time."""
+    due = job["due_epoch"] or 0
+    if _is_queued(job) or (due <= now and not job["waits_for"]):
+        return None
     if job["waits_for"]:
         return _("Waits for {0}.").format(job["waits_for"])
-    due = job["due_epoch"] or 0
-    if due <= now:
-        return None
     moment, distance = clock_time(due, now), time_until(due, now)
     if job["status"] == str(JobStatus.PENDING):
         return _("Starts at {0} ({1}).").format(moment, distance)
@@ -79,15 +71,14 @@ def _due(jobs: list[JobRow], now: float) -> dict[str, str]:
     if not jobs:
         return {}
     limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
-    open_circuits = _circuits(jobs)
+    guarded = {name for name in {job["job_type"] for job in jobs} if circuits.has_breaker(config.job_type(name))}
+    open_circuits = circuits.of_types(guarded, {job["organization"] for job in jobs})
     reasons: dict[str, str] = {}
-    free: list[JobRow] = []
     for job in jobs:
         circuit = open_circuits.get((job["organization"], job["job_type"]))
         if reason := _stopped(job, limits_of[job["organization"]]) or _circuit(circuit, now):
             reasons[job["name"]] = reason
-        else:
-            free.append(job)
+    free = [job for job in jobs if job["name"] not in reasons]
     queues = sorted({job["queue"] for job in free if _is_queued(job)})
     workers = (redis_queue.if_there(lambda: doorbells.workers(queues)) or {}) if queues else {}
     soon = "" if all(map(_is_queued, free)) else _soon(now)
@@ -104,12 +95,6 @@ def _soon(now: float) -> str:
     if now - looked_at < leader.SILENCE:
         return _("Due, starts within seconds.")
     return _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen.")
-
-
-def _circuits(jobs: list[JobRow]) -> dict[circuits.Pair, circuits.Circuit]:
-    """The jobs' circuits that are not closed. One statement, if a type has a circuit breaker."""
-    guarded = {name for name in {job["job_type"] for job in jobs} if circuits.has_breaker(config.job_type(name))}
-    return circuits.of_types(guarded, {job["organization"] for job in jobs})
 
 
 def _circuit(circuit: circuits.Circuit | None, now: float) -> str | None:
@@ -149,16 +134,12 @@ def _turn(job: JobRow, limits: Limits, workers: Mapping[str, int]) -> str:
     """
     if workers.get(job["queue"]) == 0:
         return _("No worker serves the queue {0} at the moment.").format(job["queue"])
-    job_type = config.job_type(job["job_type"])
-    rules = [(limits.max_running, _("The organization's limit of running jobs is {0}."))]
-    if job_type:
-        rules += [
-            (job_type.max_concurrent, _("The limit of running jobs of this type is {0}.")),
-            (
-                job_type.max_concurrent_per_organization,
-                _("The organization's limit of running jobs of this type is {0}."),
-            ),
-        ]
+    job_type = config.job_type(job["job_type"]) or frappe._dict()
+    rules = (
+        (limits.max_running, _("The organization's limit of running jobs is {0}.")),
+        (job_type.max_concurrent, _("The limit of running jobs of this type is {0}.")),
+        (job_type.max_concurrent_per_organization, _("The organization's limit of running jobs of this type is {0}.")),
+    )
     caps = [words.format(cap) for cap, words in rules if cap]
     return " ".join([_("Waits for its turn."), *caps]) if caps else _("Waits for a free worker.")
 

@@ -14,6 +14,7 @@ Priority = Literal["Low", "Normal", "High", "Critical"]
 Frequency = Literal["Cron", "Interval"]
 Unit = Literal["Minutes", "Hours", "Days"]
 OnParentFailure = Literal["cancel", "dead_letter", "run"]
+Refusal = Literal["invalid", "wrong_state", "unauthorized", "forbidden", "not_found", "duplicate"]
 
 
 class Answer(BaseModel):
@@ -45,18 +46,7 @@ class Owned(Answer):
 class Error(Answer):
     """The body of every error answer. `message` is for people, in their language."""
 
-    error: Literal[
-        "invalid",
-        "wrong_state",
-        "unauthorized",
-        "forbidden",
-        "not_found",
-        "duplicate",
-        "rate_limited",
-        "queue_full",
-        "busy",
-        "internal",
-    ]
+    error: Literal[Refusal, "rate_limited", "queue_full", "busy", "internal"]
     message: str
     exc_type: str
 
@@ -82,10 +72,6 @@ class JobAndStatus(Answer):
     status: Status
 
 
-class Submitted(JobAndStatus):
-    message: str
-
-
 class Step(Answer):
     """A step of a running job that its handler has named."""
 
@@ -94,11 +80,10 @@ class Step(Answer):
 
 
 class ListedJob(JobAndStatus, Owned):
-    """A job in a list. Times are ISO 8601 with offset.
+    """A job in a list.
 
-    `title`: a name that tells the job from others of its type. `reference_doctype` and `reference_name`: the document
-    that it is about. `waiting_reason`: why the job is not running yet. `cancel_requested`: whether the running job was
-    asked to stop. `output_url`: the address on this site of the file that is the job's outcome.
+    `reference_doctype` and `reference_name`: the document that it is about. `waiting_reason`: why it is not running
+    yet. `cancel_requested`: whether it runs and was asked to stop. `output_url`: the file that is its outcome.
     """
 
     title: str | None
@@ -281,14 +266,11 @@ class ListedSchedule(Owned):
     refusals: int
 
 
-class NextRuns(Answer):
-    next_runs: list[Moment]
-
-
-class ScheduleAnswer(ListedSchedule, NextRuns):
+class ScheduleAnswer(ListedSchedule):
     """A schedule with its next due times, by its own time zone."""
 
     parameters: dict[str, Any] | None
+    next_runs: list[Moment]
 
 
 class OpenCircuit(Answer):
@@ -391,12 +373,6 @@ class Metrics(Answer):
     timestamp: Moment
 
 
-class ExecutionTimes(ProcessingTime):
-    count: int
-    min_seconds: float | None
-    max_seconds: float | None
-
-
 class SlowJob(Owned):
     job_id: str
     job_type: str
@@ -406,7 +382,7 @@ class SlowJob(Owned):
 
 # Answers of one endpoint ---------------------------------------------------------------------------------------------
 
-
+Submitted = _answer("Submitted", JobAndStatus, message=str)
 SubmittedJobs = _answer("SubmittedJobs", jobs=list[JobAndStatus], message=str)
 DueAgain = _answer("DueAgain", Submitted, available_at=Moment, waiting_reason=str | None)
 Deleted = _answer("Deleted", job_id=str, message=str)
@@ -415,11 +391,15 @@ RetriedByError = _answer("RetriedByError", Bulk, left=int)
 History = _answer("History", job_id=str, history=list[Event])
 JobList = _answer("JobList", Page, jobs=list[ListedJob])
 DeadLetters = _answer("DeadLetters", jobs=list[ListedJob])
+ExecutionTimes = _answer(
+    "ExecutionTimes", ProcessingTime, count=int, min_seconds=float | None, max_seconds=float | None
+)
 SlowJobs = _answer("SlowJobs", jobs=list[SlowJob])
 JobTypes = _answer("JobTypes", job_types=list[JobType])
 BatchIdAndStatus = _answer("BatchIdAndStatus", batch_id=str, status=BatchStatus, size=int, message=str)
 BatchRetry = _answer("BatchRetry", batch_id=str, retried=int, skipped=dict[str, str])
 BatchList = _answer("BatchList", Page, batches=list[ListedBatch])
+NextRuns = _answer("NextRuns", next_runs=list[Moment])
 ScheduleList = _answer("ScheduleList", Page, schedules=list[ListedSchedule])
 OpenCircuits = _answer("OpenCircuits", circuits=list[OpenCircuit])
 ManuallyClosed = _answer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import frappe
@@ -48,7 +49,7 @@ class Endpoint:
     """Their model, if they do not stand in the function's signature."""
     tell: Callable[[Any], Any] = lambda returned: returned
     """Makes the answer of what the function returns."""
-    size: Callable[[dict[str, Any]], int] = lambda _given: 1
+    size: Callable[[dict[str, Any]], int] = lambda given: len(given.get("job_ids", ()))
     """The number of jobs that the arguments are about."""
     function: Callable[..., Any] = field(init=False)
 
@@ -83,6 +84,9 @@ class Endpoint:
             return self.tell(self.function(**given))
         except Exception as error:
             return errors.answer(error)
+
+
+get, post = partial(Endpoint, "GET"), partial(Endpoint, "POST")
 
 
 def _count(bucket: str, amount: int) -> None:

@@ -19,7 +19,6 @@ from dartwing_core.jobs.errors import (
 )
 from dartwing_core.jobs.lib import plain_text, server_errors
 
-BUSY_SECONDS = 1
 UNREADABLE = frozenset({"JSONDecodeError", "UnicodeDecodeError", "RecursionError"})
 """Errors about a request's body, which Frappe 15 answers with 500."""
 
@@ -59,15 +58,13 @@ def answer(error: Exception) -> ErrorAnswer:
     if code == "busy" and not isinstance(error, JobBusyError):
         text = _("The database is busy. Please try again.")
     details: dict[str, Any] = {"exc_type": type(error).__name__}
+    seconds = max(1, round(getattr(error, "retry_after", None) or 0))
     if isinstance(error, DuplicateJobError):
         details |= {"existing_job_id": error.existing_job_id, "status": error.status}
-    seconds = max(BUSY_SECONDS, round(getattr(error, "retry_after", None) or 0))
-    if isinstance(error, RateLimitError):
+    elif isinstance(error, RateLimitError):
         details["retry_after"] = seconds
-    made = ErrorAnswer()
+    made = ErrorAnswer(headers={"Retry-After": str(seconds)} if status in (429, 503) else None)
     body = write(made, status, code, text, **details)
-    if status in (429, 503):
-        made.headers["Retry-After"] = str(seconds)
     # For the old form of calls, `/?cmd=…`: there Frappe ignores a Response, and builds its own from these values.
     frappe.clear_messages()
     frappe.local.response.update(body, http_status_code=status)
@@ -91,7 +88,7 @@ def replace(response: Response, request: Request, method: str) -> None:
     if request.method != method:
         response.headers["Allow"] = method
     if response.status_code == 503:
-        response.headers["Retry-After"] = str(BUSY_SECONDS)
+        response.headers["Retry-After"] = "1"
 
 
 def _refusal(status: int, request: Request, method: str, exc_type: str) -> tuple[int, str, str]:
@@ -102,13 +99,12 @@ def _refusal(status: int, request: Request, method: str, exc_type: str) -> tuple
         return 401, "unauthorized", _("This user is disabled.")
     if status == 403 and request.method != method:
         return 405, "wrong_verb", _("Use {0} for this call.").format(method)
-    texts = {
-        403: ("forbidden", _("This is not allowed.")),
-        429: ("rate_limited", _("Too many requests. Please try again later.")),
-        503: ("busy", _("The site is being maintained. Please try again later.")),
-    }
-    if status in texts:
-        return status, *texts[status]
+    if status == 403:
+        return 403, "forbidden", _("This is not allowed.")
+    if status == 429:
+        return 429, "rate_limited", _("Too many requests. Please try again later.")
+    if status == 503:
+        return 503, "busy", _("The site is being maintained. Please try again later.")
     if status < 500 or exc_type in UNREADABLE:
         return 400, "invalid", _("The request is not valid: its CSRF token or its body is wrong.")
     return 500, "internal", _("Something went wrong. The error has been logged.")

@@ -1,7 +1,6 @@
 """The endpoints, under the address of all: `/api/method/dartwing_core.api.jobs.<name>`.
 
-An endpoint is an operation of `dartwing_core.jobs`, or calls one. `Endpoint` reads the arguments of a request by their
-names and annotations, and `tell` makes its answer. `docs/openapi.json` is made from the same.
+An endpoint is an operation of `dartwing_core.jobs`, or calls one. `tell` makes its answer of what it returns.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from dartwing_core.jobs.status import FINISHED, JobStatus
 from . import answers, openapi
 from .answers import BatchStatus, Status
 from .arguments import JSON, Callback, Text, about, model_of
-from .endpoints import REPEATABLE, Endpoint
+from .endpoints import REPEATABLE, get, post
 
 MOST_SECONDS = 20
 CALLS_AT_ONCE = 2
@@ -64,10 +63,6 @@ def _closed(circuit: dict[str, Any]) -> dict[str, Any]:
     return {**told, "message": _("Circuit closed")}
 
 
-def _number_of_ids(given: dict[str, Any]) -> int:
-    return len(given["job_ids"])
-
-
 # Submit --------------------------------------------------------------------------------------------------------------
 
 
@@ -80,7 +75,7 @@ JobRequest = create_model(
 )
 
 
-@Endpoint("POST", "submit", answers.Submitted, SubmitJob)
+@post("submit", answers.Submitted, SubmitJob)
 def submit_job(**job: Any) -> dict[str, Any]:
     """Submit a job.
 
@@ -98,7 +93,7 @@ def submit_job(**job: Any) -> dict[str, Any]:
     return _told(engine.submit_job(**job), _("Job submitted successfully"))
 
 
-@Endpoint("POST", "submit", answers.SubmittedJobs, size=lambda given: len(given["jobs"]))
+@post("submit", answers.SubmittedJobs, size=lambda given: len(given["jobs"]))
 def submit_jobs(
     jobs: Annotated[list[JobRequest], JSON, about("Each with the arguments of submit_job")],  # type: ignore[valid-type]
 ) -> dict[str, Any]:
@@ -110,7 +105,7 @@ def submit_jobs(
     }
 
 
-@Endpoint("POST", "submit", answers.BatchIdAndStatus, size=lambda given: batches.count_jobs(given["jobs"]))
+@post("submit", answers.BatchIdAndStatus, size=lambda given: batches.count_jobs(given["jobs"]))
 def submit_batch(
     jobs: Annotated[
         list[dict[str, Any]], JSON, about('Jobs as of submit_jobs, {"chain": [part, …]} or {"group": [part, …]}')
@@ -126,36 +121,34 @@ def submit_batch(
     return _batch_told(batch, _("Batch submitted successfully"))
 
 
-run_schedule_now = Endpoint(
-    "POST", "submit", answers.Submitted, tell=lambda job: _told(job, _("Job submitted successfully"))
-)(engine.run_schedule_now)
+run_schedule_now = post("submit", answers.Submitted, tell=lambda job: _told(job, _("Job submitted successfully")))(
+    engine.run_schedule_now
+)
 
 
 # Change --------------------------------------------------------------------------------------------------------------
 
-cancel_job = Endpoint("POST", "cancel", answers.Submitted, tell=_canceled)(engine.cancel_job)
-cancel_jobs = Endpoint("POST", "cancel", answers.Bulk, size=_number_of_ids)(engine.cancel_jobs)
-cancel_batch = Endpoint(
-    "POST", "cancel", answers.BatchIdAndStatus, tell=lambda batch: _batch_told(batch, _("Batch is being canceled"))
+cancel_job = post("cancel", answers.Submitted, tell=_canceled)(engine.cancel_job)
+cancel_jobs = post("cancel", answers.Bulk)(engine.cancel_jobs)
+cancel_batch = post(
+    "cancel", answers.BatchIdAndStatus, tell=lambda batch: _batch_told(batch, _("Batch is being canceled"))
 )(engine.cancel_batch)
-retry_job = Endpoint(
-    "POST", "submit", answers.Submitted, tell=lambda job: _told(job, _("Job re-queued for execution"))
-)(engine.retry_job)
-retry_jobs = Endpoint("POST", "submit", answers.Bulk, size=_number_of_ids)(engine.retry_jobs)
-retry_batch = Endpoint("POST", "submit", answers.BatchRetry)(engine.retry_batch)
-retry_dead_letters = Endpoint("POST", "submit", answers.RetriedByError)(engine.retry_dead_letters)
-bulk_retry_dead_letter = Endpoint("POST", "submit", answers.BulkRetry)(engine.bulk_retry_dead_letter)
-reschedule_job = Endpoint("POST", "submit", answers.DueAgain, tell=lambda job: _due_again(job, _("Job rescheduled")))(
+retry_job = post("submit", answers.Submitted, tell=lambda job: _told(job, _("Job re-queued for execution")))(
+    engine.retry_job
+)
+retry_jobs = post("submit", answers.Bulk)(engine.retry_jobs)
+retry_batch = post("submit", answers.BatchRetry)(engine.retry_batch)
+retry_dead_letters = post("submit", answers.RetriedByError)(engine.retry_dead_letters)
+bulk_retry_dead_letter = post("submit", answers.BulkRetry)(engine.bulk_retry_dead_letter)
+reschedule_job = post("submit", answers.DueAgain, tell=lambda job: _due_again(job, _("Job rescheduled")))(
     engine.reschedule_job
 )
-run_now = Endpoint("POST", "submit", answers.DueAgain, tell=lambda job: _due_again(job, _("Job is due now")))(
-    engine.run_now
-)
-delete_jobs = Endpoint("POST", "cancel", answers.Bulk, size=_number_of_ids)(engine.delete_jobs)
-manually_close_circuit = Endpoint("POST", "cancel", answers.ManuallyClosed, tell=_closed)(engine.manually_close_circuit)
+run_now = post("submit", answers.DueAgain, tell=lambda job: _due_again(job, _("Job is due now")))(engine.run_now)
+delete_jobs = post("cancel", answers.Bulk)(engine.delete_jobs)
+manually_close_circuit = post("cancel", answers.ManuallyClosed, tell=_closed)(engine.manually_close_circuit)
 
 
-@Endpoint("POST", "cancel", answers.Deleted)
+@post("cancel", answers.Deleted)
 def delete_dead_letter_job(job_id: str) -> dict[str, Any]:
     """Delete a Dead Letter job with its history; System Manager only."""
     engine.delete_dead_letter_job(job_id)
@@ -164,18 +157,16 @@ def delete_dead_letter_job(job_id: str) -> dict[str, Any]:
 
 # One job, batch, schedule or type ------------------------------------------------------------------------------------
 
-get_job_status = Endpoint("GET", "status", answers.JobStatusAnswer)(engine.get_job_status)
-get_job_details = Endpoint("GET", "status", answers.JobDetails)(engine.get_job_details)
-get_job_history = Endpoint("GET", "status", answers.History)(engine.get_job_history)
-get_batch_status = Endpoint("GET", "status", answers.BatchStatusAnswer)(engine.get_batch_status)
-get_schedule = Endpoint("GET", "status", answers.ScheduleAnswer)(engine.get_schedule)
-get_job_type_overview = Endpoint("GET", "status", answers.JobTypeOverview)(engine.get_job_type_overview)
-preview_schedule = Endpoint("GET", "status", answers.NextRuns, tell=lambda moments: {"next_runs": moments})(
-    engine.preview_schedule
-)
+get_job_status = get("status", answers.JobStatusAnswer)(engine.get_job_status)
+get_job_details = get("status", answers.JobDetails)(engine.get_job_details)
+get_job_history = get("status", answers.History)(engine.get_job_history)
+get_batch_status = get("status", answers.BatchStatusAnswer)(engine.get_batch_status)
+get_schedule = get("status", answers.ScheduleAnswer)(engine.get_schedule)
+get_job_type_overview = get("status", answers.JobTypeOverview)(engine.get_job_type_overview)
+preview_schedule = get("status", answers.NextRuns, tell=lambda moments: {"next_runs": moments})(engine.preview_schedule)
 
 
-@Endpoint("GET", "status", answers.JobStatusAnswer)
+@get("status", answers.JobStatusAnswer)
 def wait_for_job(job_id: str, seconds: Annotated[int, about("At most 20")] = MOST_SECONDS) -> dict[str, Any]:
     """State, progress and outcome of a job once it has ended, or after so many seconds.
 
@@ -204,7 +195,7 @@ def _place_to_wait(user: str) -> Iterator[None]:
         yield
 
 
-@Endpoint("GET", "status", bytes)
+@get("status", bytes)
 def download_file(job_id: str, name: Annotated[Text, about("As get_job_details lists it")]) -> Response:
     """The bytes of a file that a job has made, not in `message`.
 
@@ -232,7 +223,7 @@ ListJobs = model_of(
 )
 
 
-@Endpoint("GET", "list", answers.JobList, ListJobs)
+@get("list", answers.JobList, ListJobs)
 def list_jobs(
     reference_doctype: str | None = None, reference_name: str | None = None, **filters: Any
 ) -> dict[str, Any]:
@@ -241,20 +232,14 @@ def list_jobs(
     return engine.list_jobs(reference=(reference_doctype, reference_name) if is_about else None, **filters)
 
 
-list_batches = Endpoint("GET", "list", answers.BatchList, model_of(engine.list_batches, status=BatchStatus))(
-    engine.list_batches
-)
-list_schedules = Endpoint("GET", "list", answers.ScheduleList)(engine.list_schedules)
-list_job_types = Endpoint("GET", "list", answers.JobTypes)(engine.list_job_types)
-get_dead_letter_jobs = Endpoint("GET", "list", answers.DeadLetters, tell=lambda jobs: {"jobs": jobs})(
-    engine.get_dead_letter_jobs
-)
-get_open_circuits = Endpoint("GET", "list", answers.OpenCircuits, tell=lambda found: {"circuits": found})(
-    engine.get_open_circuits
-)
+list_batches = get("list", answers.BatchList, model_of(engine.list_batches, status=BatchStatus))(engine.list_batches)
+list_schedules = get("list", answers.ScheduleList)(engine.list_schedules)
+list_job_types = get("list", answers.JobTypes)(engine.list_job_types)
+get_dead_letter_jobs = get("list", answers.DeadLetters, tell=lambda jobs: {"jobs": jobs})(engine.get_dead_letter_jobs)
+get_open_circuits = get("list", answers.OpenCircuits, tell=lambda found: {"circuits": found})(engine.get_open_circuits)
 
 
-@Endpoint("GET", "list", dict)
+@get("list", dict)
 def get_openapi() -> Response:
     """This description itself, not in `message`."""
     return Response(json.dumps(openapi.describe()), content_type="application/json")
@@ -262,14 +247,12 @@ def get_openapi() -> Response:
 
 # Figures -------------------------------------------------------------------------------------------------------------
 
-get_job_counts = Endpoint("GET", "list", answers.JobCounts)(engine.get_job_counts)
-get_execution_time_stats = Endpoint("GET", "metrics", answers.ExecutionTimes)(engine.get_execution_time_stats)
-get_slowest_jobs = Endpoint("GET", "metrics", answers.SlowJobs, tell=lambda jobs: {"jobs": jobs})(
-    engine.get_slowest_jobs
-)
+get_job_counts = get("list", answers.JobCounts)(engine.get_job_counts)
+get_execution_time_stats = get("metrics", answers.ExecutionTimes)(engine.get_execution_time_stats)
+get_slowest_jobs = get("metrics", answers.SlowJobs, tell=lambda jobs: {"jobs": jobs})(engine.get_slowest_jobs)
 
 
-@Endpoint("GET", "metrics", answers.Metrics)
+@get("metrics", answers.Metrics)
 def get_job_metrics(organization: str | None = None, hours: int = 24) -> dict[str, Any]:
     """Counts of jobs by status and of waiting jobs, processing times and failure rates."""
     return engine.get_metrics(organization, hours)

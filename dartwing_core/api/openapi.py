@@ -43,6 +43,7 @@ SECURITY = {
         "description": "For POST, with a session",
     },
 }
+LEFT_OUT = [("default", None), ("additionalProperties", True)]
 
 
 def describe() -> dict[str, Any]:
@@ -84,12 +85,10 @@ def _plain(schema: Any) -> Any:
         return [_plain(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {name: _plain(part) for name, part in schema.items() if name != "propertyNames"}
+    made = {name: _plain(part) for name, part in schema.items() if (name, part) not in LEFT_OUT}
+    made.pop("propertyNames", None)
     if isinstance(made.get("title"), str) and "properties" not in made:
         del made["title"]
-    for name, value in (("default", None), ("additionalProperties", True)):
-        if made.get(name, ...) is value:
-            del made[name]
     if "anyOf" in made:
         if text := made["anyOf"][0].pop("description", None):
             made["description"] = text

@@ -64,13 +64,9 @@ def page_data(viewer: visibility.Viewer) -> dict[str, Any]:
 
 def _job_types(user: str) -> dict[str, str]:
     """The display names of the Job Types that the user may submit, by name."""
-    fields = ["name", "display_name", "requires_permission"]
-    found = frappe.get_all(config.JOB_TYPE, fields=fields, order_by="name asc")
-    return {
-        row.name: _(row.display_name or row.name)
-        for row in found
-        if permission.has_required(user, row.requires_permission)
-    }
+    found = frappe.get_all(config.JOB_TYPE, fields=["name", "display_name", "requires_permission"], order_by="name asc")
+    may_have = [row for row in found if permission.has_required(user, row.requires_permission)]
+    return {row.name: _(row.display_name or row.name) for row in may_have}
 
 
 def _asset(name: str) -> str:

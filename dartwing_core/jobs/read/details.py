@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import frappe
 from frappe import _
@@ -108,21 +108,15 @@ def _batch(name: str | None) -> dict[str, Any] | None:
 
 
 def _files(job_id: str) -> list[dict[str, Any]]:
-    """Name, size in bytes, MIME type and address of each file of a job.
-
-    Empty if the site's key is not the one that has sealed their index.
-    """
+    """Name, size in bytes, MIME type and address of each file of a job. None if their list can't be opened."""
     try:
-        files = job_files.files_of(job_id)
+        files = cast(list[dict[str, Any]], job_files.files_of(job_id))
     except SealError:
         return []
-    return [
-        {
-            **{key: value for key, value in file.items() if key != "path"},
-            "file_url": job_files.address_of(job_id, file["name"]),
-        }
-        for file in files
-    ]
+    for file in files:
+        file["file_url"] = job_files.address_of(job_id, file["name"])
+        del file["path"]
+    return files
 
 
 def visible_file(job_id: Any, name: str) -> StoredFile:

@@ -28,10 +28,8 @@ CHARTED_HOURS = 24
 CHARTED_TYPES = 10
 P95 = 0.95
 COMPLETED = (JobStatus.COMPLETED,)
-NO_TIMES: dict[str, Any] = {
-    "count": 0,
-    **dict.fromkeys(("average_seconds", "min_seconds", "max_seconds", "p95_seconds")),
-}
+TIMES = ("average_seconds", "min_seconds", "max_seconds", "p95_seconds")
+NO_TIMES: dict[str, Any] = {"count": 0, **dict.fromkeys(TIMES)}
 _difference = CustomFunction("TIMESTAMPDIFF", ["unit", "start", "end"])
 _later = CustomFunction("GREATEST", ["one", "other"])
 
@@ -172,8 +170,8 @@ def _counts(job: Table, column: Term, condition: Criterion) -> dict[Any, int]:
 def _by_type(job: Table, condition: Criterion) -> list[dict[str, Any]]:
     """Counts of the jobs of each type, and times of its completed ones, the type with the most jobs first.
 
-    Rows of `job_type, jobs, completed, failed, dead_letters, canceled, live, retries, failure_rate, average_seconds,
-    p95_seconds`. `failure_rate`: the share of the failed ones among those that have completed or failed, or None.
+    Rows of `job_type, jobs, completed, failed, dead_letters, canceled, live, retries, failure_rate` and those of
+    `_times`. `failure_rate`: the share of the failed ones among those that have completed or failed, or None.
     """
     kinds: dict[str, Collection[JobStatus]] = {
         "completed": COMPLETED,
@@ -187,12 +185,11 @@ def _by_type(job: Table, condition: Criterion) -> list[dict[str, Any]]:
     rows = frappe.qb.from_(job).select(*columns).where(condition).groupby(job.job_type).run(as_dict=True)
     times = _times(job, job.job_type, _run_seconds(job), condition & _is(job, COMPLETED))
     for row in rows:
-        ended, of_type = row["completed"] + row["failed"], times.get(row["job_type"], NO_TIMES)
+        ended = row["completed"] + row["failed"]
+        row |= times.get(row["job_type"], NO_TIMES)
         row |= {
             "retries": int(row["retries"] or 0),
             "failure_rate": _rounded(row["failed"] / ended, 4) if ended else None,
-            "average_seconds": of_type["average_seconds"],
-            "p95_seconds": of_type["p95_seconds"],
         }
     return sorted(rows, key=lambda row: (-row["jobs"], row["job_type"]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 import frappe
@@ -47,14 +47,14 @@ def get_job_status(job_id: str) -> dict[str, Any]:
     """
     viewer = visibility.viewer()
     job = visible_jobs.visible_job(job_id, *_STATUS_FIELDS, *_INNER_FIELDS, looking=viewer)
-    shown: dict[str, Any] = {
-        **job,
+    [shown] = _public([job], viewer)
+    return shown | {
         "parents": dependencies.parents_of(job["name"], job["depends_on"]),
         "result": canonical.load(job["result"]),
+        "key": shown.pop("job_key"),
+        "schedule": schedule_store.schedule_of(shown.pop("schedule_run")),
+        "result_is_hidden": not viewer.can_see_result(job),
     }
-    shown["key"] = shown.pop("job_key")
-    shown["schedule"] = schedule_store.schedule_of(shown.pop("schedule_run"))
-    return {**_public([cast(JobRow, shown)], viewer)[0], "result_is_hidden": not viewer.can_see_result(job)}
 
 
 def list_jobs(
@@ -178,7 +178,7 @@ def _public(jobs: Sequence[JobRow], viewer: visibility.Viewer) -> list[dict[str,
 
 def _public_job(job: JobRow, run: RunRow | None, reason: str | None) -> dict[str, Any]:
     """A job for callers, with `job_id` instead of name."""
-    shown = pages.public({key: value for key, value in job.items() if key == "name" or key not in _INNER_FIELDS})
+    shown = pages.public({key: value for key, value in job.items() if key not in _INNER_FIELDS})
     is_stopping = bool(run and run["cancel_requested"])
     status = JobStatus(job["status"])
     return {

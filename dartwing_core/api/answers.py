@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import BaseModel, Field, WithJsonSchema, create_model
 
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 """A time, as ISO 8601 with offset."""
@@ -17,10 +17,8 @@ OnParentFailure = Literal["cancel", "dead_letter", "run"]
 Refusal = Literal["invalid", "wrong_state", "unauthorized", "forbidden", "not_found", "duplicate"]
 
 
-class Answer(BaseModel):
+class Answer(BaseModel, defer_build=True):  # only the description needs the schemas
     """What an endpoint returns, a dict with these keys. Later versions may add some."""
-
-    model_config = ConfigDict(defer_build=True)  # only the description needs the schemas
 
 
 def _answer(name: str, base: type[Answer] = Answer, **fields: Any) -> type[Answer]:

@@ -10,18 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, get_type_hints
 
 from frappe import _
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    create_model,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WrapValidator, create_model, model_validator
 from pydantic_core import PydanticCustomError, from_json
 
 from dartwing_core.jobs.errors import InvalidJobError
@@ -35,10 +24,8 @@ TRANSPORT = frozenset({"cmd", "csrf_token", "sid", "lang", "_lang", "_"})
 MOST_PROBLEMS = 20
 
 
-class Arguments(BaseModel):
+class Arguments(BaseModel, extra="forbid"):
     """The arguments of an endpoint. Empty ones count as not given."""
-
-    model_config = ConfigDict(extra="forbid")
 
     @model_validator(mode="before")
     @classmethod
@@ -96,7 +83,7 @@ def _told(text: str) -> PydanticCustomError:
 def _one_error(text: Callable[[], str]) -> WrapValidator:
     """One error in place of one for each type that a value may have."""
 
-    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    def check(value: Any, handler: Callable[[Any], Any]) -> Any:
         try:
             return handler(value)
         except ValidationError:
@@ -115,12 +102,8 @@ LIST = BeforeValidator(_list_parsed)
 """A list is JSON text in a form field. Other text is no list."""
 TIME = _one_error(lambda: _("must be a time (ISO 8601), or a number of seconds from now"))
 ID_OR_IDS = _one_error(lambda: _("must be the id of a job, or a list of ids"))
-Text = Annotated[str, StringConstraints(max_length=10_000)]
-Callback = Annotated[
-    dict[str, Any] | None,
-    JSON,
-    about("A job (job_type, parameters, priority, title) made then, with batch_id among its parameters"),
-]
+Text = Annotated[str, Field(max_length=10_000)]
+Callback = Annotated[dict[str, Any] | None, JSON, about("A job, made then: job_type, parameters, priority, title")]
 
 
 class Reference(Arguments):
@@ -140,17 +123,11 @@ NAMED: dict[str, Any] = {
     # Of submits and changes
     "parameters": Annotated[dict[str, Any], JSON, about("An object that the handler gets")],
     "priority": Priority,
-    "depends_on": Annotated[
-        Text | list[Text], ID_OR_IDS, LIST, about("A job of the same organization that must complete first, or several")
-    ],
-    "available_at": Annotated[
-        Text | float, TIME, about("The earliest start: a time (ISO 8601), or a number of seconds from now")
-    ],
+    "depends_on": Annotated[Text | list[Text], ID_OR_IDS, LIST, about("One or several jobs that must complete first")],
+    "available_at": Annotated[Text | float, TIME, about("The earliest start: ISO 8601, or seconds from now")],
     "dedup_key": Annotated[Text, about("Jobs with the same key are duplicates, whatever their parameters")],
     "on_duplicate": Literal["raise", "return", "replace"],
-    "on_parent_failure": Annotated[
-        OnParentFailure, about("What happens if a job that it depends on is canceled, fails for good or is deleted")
-    ],
+    "on_parent_failure": Annotated[OnParentFailure, about("What happens if one of them is canceled or fails for good")],
     "deduplication": Annotated[
         Literal["while_unfinished", "within_window", "never"],
         about("How long an equal job is a duplicate; by default as the Job Type says"),

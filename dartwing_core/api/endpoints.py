@@ -16,15 +16,8 @@ import frappe
 from frappe import _
 from werkzeug.wrappers import Request, Response
 
+from dartwing_core.jobs import errors
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.errors import (
-    DuplicateJobError,
-    InvalidJobError,
-    InvalidTransitionError,
-    JobBusyError,
-    QueueFullError,
-    RateLimitError,
-)
 from dartwing_core.jobs.lib import config, plain_text, server_errors
 from dartwing_core.jobs.rq import redis_queue
 
@@ -85,7 +78,7 @@ class Endpoint:
             if request.method != self.method:
                 raise WrongVerbError(_("Use {0} for this call.").format(self.method))
             if self.method == "POST" and request.headers.get(REPEATABLE) and self.function.__name__ != "submit_job":
-                raise InvalidJobError(_("{0} counts for submit_job alone.").format(REPEATABLE))
+                raise errors.InvalidJobError(_("{0} counts for submit_job alone.").format(REPEATABLE))
             if not visibility.viewer().is_enabled:  # Frappe 15 accepts the API keys of disabled users
                 raise frappe.AuthenticationError(_("This user is disabled."))
             _count(self.limit, 1)  # first: only then the arguments may take time
@@ -108,10 +101,12 @@ def _count(bucket: str, amount: int) -> None:
     """
     limit = int(getattr(config.settings(), f"{bucket}_limit"))
     if amount > 1 and amount >= limit:
-        raise InvalidJobError(_("Too much at once for the limit of {0} requests a minute. Send less.").format(limit))
+        raise errors.InvalidJobError(
+            _("Too much at once for the limit of {0} requests a minute. Send less.").format(limit)
+        )
     if seconds := redis_queue.count_within(f"{bucket}:{frappe.session.user}", amount, limit, WINDOW_SECONDS):
         text = _("Too many requests: at most {0} a minute. Try again in {1} seconds.")
-        raise RateLimitError(text.format(limit, seconds), seconds)
+        raise errors.RateLimitError(text.format(limit, seconds), seconds)
 
 
 # Errors --------------------------------------------------------------------------------------------------------------
@@ -123,15 +118,15 @@ class WrongVerbError(frappe.PermissionError):
 
 # HTTP status and the body's `error` for each kind of exception. The first that matches decides.
 KINDS: tuple[tuple[type[Exception], int, str], ...] = (
-    (QueueFullError, 429, "queue_full"),
-    (RateLimitError, 429, "rate_limited"),
-    (DuplicateJobError, 409, "duplicate"),
-    (JobBusyError, 503, "busy"),
+    (errors.QueueFullError, 429, "queue_full"),
+    (errors.RateLimitError, 429, "rate_limited"),
+    (errors.DuplicateJobError, 409, "duplicate"),
+    (errors.JobBusyError, 503, "busy"),
     (WrongVerbError, 405, "wrong_verb"),
     (frappe.AuthenticationError, 401, "unauthorized"),
     (frappe.PermissionError, 403, "forbidden"),
     (frappe.DoesNotExistError, 404, "not_found"),
-    (InvalidTransitionError, 400, "wrong_state"),
+    (errors.InvalidTransitionError, 400, "wrong_state"),
     (frappe.ValidationError, 400, "invalid"),
 )
 
@@ -149,13 +144,13 @@ def answer_of(error: Exception) -> ErrorAnswer:
         raise error
     frappe.db.rollback()
     text = plain_text.of_error(error) or _("This is not allowed.")
-    if code == "busy" and not isinstance(error, JobBusyError):
+    if code == "busy" and not isinstance(error, errors.JobBusyError):
         text = _("The database is busy. Please try again.")
     details: dict[str, Any] = {"exc_type": type(error).__name__}
     seconds = max(1, round(getattr(error, "retry_after", None) or 0))
-    if isinstance(error, DuplicateJobError):
+    if isinstance(error, errors.DuplicateJobError):
         details |= {"existing_job_id": error.existing_job_id, "status": error.status}
-    elif isinstance(error, RateLimitError):
+    elif isinstance(error, errors.RateLimitError):
         details["retry_after"] = seconds
     made = ErrorAnswer(headers={"Retry-After": str(seconds)} if status in (429, 503) else None)
     body = _write(made, status, code, text, **details)

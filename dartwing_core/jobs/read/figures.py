@@ -28,8 +28,9 @@ CHARTED_HOURS = 24
 CHARTED_TYPES = 10
 P95 = 0.95
 COMPLETED = (JobStatus.COMPLETED,)
-TIMES = ("average_seconds", "min_seconds", "max_seconds", "p95_seconds")
-NO_TIMES: dict[str, Any] = {"count": 0, **dict.fromkeys(TIMES)}
+AVERAGE_AND_P95 = ("average_seconds", "p95_seconds")
+NO_TIMES: dict[str, Any] = dict.fromkeys(("count", "average_seconds", "min_seconds", "max_seconds", "p95_seconds"))
+NO_TIMES["count"] = 0
 _difference = CustomFunction("TIMESTAMPDIFF", ["unit", "start", "end"])
 _later = CustomFunction("GREATEST", ["one", "other"])
 
@@ -46,11 +47,11 @@ def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, A
     recent = visible & _since(job, hours)
     by_status = _counts(job, job.status, visible)
     depths = _counts(job, job.priority, visible & _is(job, NOT_BEGUN))
-    times, types = _times_of_all(job, recent), _by_type(job, recent)
+    times, types = get_execution_time_stats(organization, hours=hours), _by_type(job, recent)
     return {
         "job_count_by_status": {status.value: by_status.get(status.value, 0) for status in JobStatus},
         "queue_depth_by_priority": {priority: depths.get(priority, 0) for priority in priorities.PRIORITIES},
-        "processing_time": {name: times[name] for name in ("average_seconds", "p95_seconds")},
+        "processing_time": {name: times[name] for name in AVERAGE_AND_P95},
         "failure_rate_by_type": {row["job_type"]: row["failure_rate"] or 0.0 for row in types},
         "processing_time_by_type": {row["job_type"]: row["average_seconds"] for row in types},
         "p95_seconds_by_type": {row["job_type"]: row["p95_seconds"] for row in types},
@@ -84,7 +85,8 @@ def get_execution_time_stats(
     `{count, average_seconds, min_seconds, max_seconds, p95_seconds}`; None for a figure without jobs.
     """
     job, visible = _visible(organization)
-    return _times_of_all(job, pages.narrowed(visible & _since(job, hours), job, job_type=job_type))
+    condition = pages.narrowed(visible & _since(job, hours) & _is(job, COMPLETED), job, job_type=job_type)
+    return _times(job, ValueWrapper("all"), _run_seconds(job), condition).get("all", NO_TIMES)
 
 
 def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
     return {
         **_present(job, visible),
         "count": found.get("completed", 0) + found.get("dead_letters", 0),
-        **{name: found.get(name) for name in ("failure_rate", "average_seconds", "p95_seconds")},
+        **{name: found.get(name) for name in ("failure_rate", *AVERAGE_AND_P95)},
         "hours": pages.bounded(hours, 1, MAX_HOURS),
     }
 
@@ -170,8 +172,8 @@ def _counts(job: Table, column: Term, condition: Criterion) -> dict[Any, int]:
 def _by_type(job: Table, condition: Criterion) -> list[dict[str, Any]]:
     """Counts of the jobs of each type, and times of its completed ones, the type with the most jobs first.
 
-    Rows of `job_type, jobs, completed, failed, dead_letters, canceled, live, retries, failure_rate` and those of
-    `_times`. `failure_rate`: the share of the failed ones among those that have completed or failed, or None.
+    Rows of `job_type, jobs, completed, failed, dead_letters, canceled, live, retries, failure_rate, average_seconds,
+    p95_seconds`. `failure_rate`: the share of the failed ones among those that have completed or failed, or None.
     """
     kinds: dict[str, Collection[JobStatus]] = {
         "completed": COMPLETED,
@@ -185,19 +187,11 @@ def _by_type(job: Table, condition: Criterion) -> list[dict[str, Any]]:
     rows = frappe.qb.from_(job).select(*columns).where(condition).groupby(job.job_type).run(as_dict=True)
     times = _times(job, job.job_type, _run_seconds(job), condition & _is(job, COMPLETED))
     for row in rows:
-        ended = row["completed"] + row["failed"]
-        row |= times.get(row["job_type"], NO_TIMES)
-        row |= {
-            "retries": int(row["retries"] or 0),
-            "failure_rate": _rounded(row["failed"] / ended, 4) if ended else None,
-        }
+        ended, of_type = row["completed"] + row["failed"], times.get(row["job_type"], NO_TIMES)
+        row["retries"] = int(row["retries"] or 0)
+        row["failure_rate"] = _rounded(row["failed"] / ended, 4) if ended else None
+        row |= {name: of_type[name] for name in AVERAGE_AND_P95}
     return sorted(rows, key=lambda row: (-row["jobs"], row["job_type"]))
-
-
-def _times_of_all(job: Table, condition: Criterion) -> dict[str, Any]:
-    """Count and times of the completed jobs, as of `get_execution_time_stats`."""
-    of_all = _times(job, ValueWrapper("all"), _run_seconds(job), condition & _is(job, COMPLETED))
-    return of_all.get("all", NO_TIMES)
 
 
 def _times(job: Table, group: Term, seconds: Term, condition: Criterion) -> dict[Any, dict[str, Any]]:

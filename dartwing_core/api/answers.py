@@ -27,12 +27,7 @@ def _answer(name: str, base: type[Answer] = Answer, **fields: Any) -> type[Answe
     return create_model(name, __base__=base, **required)
 
 
-class Page(Answer):
-    """Rows of a list, newest first. `total`: the number of all matching rows, up to 10,000."""
-
-    total: int
-    limit: int
-    offset: int
+Page = _answer("Page", total=int, limit=int, offset=int)
 
 
 class Owned(Answer):
@@ -49,17 +44,8 @@ class Error(Answer):
     exc_type: str
 
 
-class DuplicateError(Error):
-    """Names the equal job. Both fields are null if you may not see it."""
-
-    existing_job_id: str | None
-    status: Status | None
-
-
-class RateError(Error):
-    """`retry_after`: seconds, as in the header Retry-After."""
-
-    retry_after: int
+DuplicateError = _answer("DuplicateError", Error, existing_job_id=str | None, status=Status | None)
+RateError = _answer("RateError", Error, retry_after=int)
 
 
 # Jobs ----------------------------------------------------------------------------------------------------------------
@@ -211,13 +197,6 @@ class JobDetails(JobStatusAnswer):
     can_delete: bool
 
 
-class Bulk(Answer):
-    """`done`: jobs that were changed. `refused`: the reason for each of the others."""
-
-    done: list[str]
-    refused: dict[str, str]
-
-
 # Batches, schedules and circuits -------------------------------------------------------------------------------------
 
 
@@ -262,13 +241,6 @@ class ListedSchedule(Owned):
     last_error: str | None
     last_error_at: Moment | None
     refusals: int
-
-
-class ScheduleAnswer(ListedSchedule):
-    """A schedule with its next due times, by its own time zone."""
-
-    parameters: dict[str, Any] | None
-    next_runs: list[Moment]
 
 
 class OpenCircuit(Answer):
@@ -385,6 +357,7 @@ SubmittedJobs = _answer("SubmittedJobs", jobs=list[JobAndStatus], message=str)
 DueAgain = _answer("DueAgain", Submitted, available_at=Moment, waiting_reason=str | None)
 Deleted = _answer("Deleted", job_id=str, message=str)
 BulkRetry = _answer("BulkRetry", retried=list[str], skipped=dict[str, str])
+Bulk = _answer("Bulk", done=list[str], refused=dict[str, str])
 RetriedByError = _answer("RetriedByError", Bulk, left=int)
 History = _answer("History", job_id=str, history=list[Event])
 JobList = _answer("JobList", Page, jobs=list[ListedJob])
@@ -397,6 +370,7 @@ JobTypes = _answer("JobTypes", job_types=list[JobType])
 BatchIdAndStatus = _answer("BatchIdAndStatus", batch_id=str, status=BatchStatus, size=int, message=str)
 BatchRetry = _answer("BatchRetry", batch_id=str, retried=int, skipped=dict[str, str])
 BatchList = _answer("BatchList", Page, batches=list[ListedBatch])
+ScheduleAnswer = _answer("ScheduleAnswer", ListedSchedule, parameters=dict[str, Any] | None, next_runs=list[Moment])
 NextRuns = _answer("NextRuns", next_runs=list[Moment])
 ScheduleList = _answer("ScheduleList", Page, schedules=list[ListedSchedule])
 OpenCircuits = _answer("OpenCircuits", circuits=list[OpenCircuit])

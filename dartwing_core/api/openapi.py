@@ -21,8 +21,8 @@ ERRORS = {
     "401": ("Not logged in, or a wrong key", Error),
     "403": ("Not permitted", Error),
     "404": ("The job does not exist, or you may not see it", Error),
-    "409": ("An equal job exists already", DuplicateError),
-    "429": ("Too many requests", RateError),
+    "409": ("An equal job exists already. If you may not see it, its id and status are null", DuplicateError),
+    "429": ("Too many requests. `retry_after`: seconds, as in the header Retry-After", RateError),
     "503": ("Busy; try again", Error),
 }
 KEY = {

@@ -25,7 +25,8 @@ from dartwing_core.jobs.errors import RateLimitError
 from dartwing_core.jobs.job import job_files
 from dartwing_core.jobs.lib import clock, named_locks
 from dartwing_core.jobs.operations import batches
-from dartwing_core.jobs.read import details, waiting_reason
+from dartwing_core.jobs.read import waiting_reason
+from dartwing_core.jobs.read.jobs import visible_file
 from dartwing_core.jobs.status import FINISHED, JobStatus
 
 from . import answers, openapi
@@ -201,7 +202,7 @@ def download_file(job_id: str, name: Annotated[Text, about("As get_job_details l
 
     For users who may see the job's result. The answer says to save the file, and not to show it.
     """
-    file = details.visible_file(job_id, name)
+    file = visible_file(job_id, name)
     made = send_private_file(f"files/{job_files.NAME}/{file['path']}")
     made.headers["Content-Type"] = file["type"]
     made.headers.pop("Content-Encoding", None)  # Frappe 16's, for a `.gz`: it would arrive unpacked

@@ -243,16 +243,19 @@ class ListedSchedule(Owned):
     refusals: int
 
 
-class OpenCircuit(Answer):
+class CircuitName(Answer):
+    circuit_id: str
+    job_type: str
+    organization: str
+    organization_name: str
+
+
+class OpenCircuit(CircuitName):
     """Jobs of this type and organization do not start until `open_until`. Then one of them, `probe_job`, is tried.
 
     When the circuit opened, `failures` of `samples` attempts had failed.
     """
 
-    circuit_id: str
-    job_type: str
-    organization: str
-    organization_name: str
     status: Literal["Open", "Half Open"]
     opened_at: Moment
     open_until: Moment
@@ -374,12 +377,4 @@ ScheduleAnswer = _answer("ScheduleAnswer", ListedSchedule, parameters=dict[str, 
 NextRuns = _answer("NextRuns", next_runs=list[Moment])
 ScheduleList = _answer("ScheduleList", Page, schedules=list[ListedSchedule])
 OpenCircuits = _answer("OpenCircuits", circuits=list[OpenCircuit])
-ManuallyClosed = _answer(
-    "ManuallyClosed",
-    circuit_id=str,
-    job_type=str,
-    organization=str,
-    organization_name=str,
-    status=Literal["Open", "Half Open", "Closed"],
-    message=str,
-)
+ManuallyClosed = _answer("ManuallyClosed", CircuitName, status=Literal["Open", "Half Open", "Closed"], message=str)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -60,8 +59,8 @@ def _due_again(job: Any, done: str) -> dict[str, Any]:
 
 
 def _closed(circuit: dict[str, Any]) -> dict[str, Any]:
-    told = {key: circuit[key] for key in ("circuit_id", "job_type", "organization", "organization_name", "status")}
-    return {**told, "message": _("Circuit closed")}
+    told = {**circuit, "message": _("Circuit closed")}
+    return {name: told[name] for name in answers.ManuallyClosed.model_fields}
 
 
 # Submit --------------------------------------------------------------------------------------------------------------
@@ -173,8 +172,12 @@ def wait_for_job(job_id: str, seconds: Annotated[int, about("At most 20")] = MOS
 
     Two calls of a user may wait at once.
     """
-    deadline = time.monotonic() + min(max(seconds, 0), MOST_SECONDS)
-    with _place_to_wait(frappe.session.user):
+    deadline, user = time.monotonic() + min(max(seconds, 0), MOST_SECONDS), frappe.session.user
+    places = (named_locks.named_lock(f"wait:{number}:{user}") for number in range(CALLS_AT_ONCE))
+    with ExitStack() as held:  # the database frees the places of a process that has died
+        if not any(held.enter_context(place) for place in places):
+            text = _("You wait for {0} jobs at once already. Wait for one of them, or ask for the status.")
+            raise RateLimitError(text.format(CALLS_AT_ONCE), 1)
         while True:
             shown = engine.get_job_status(job_id)  # checks the permission each time
             if shown["status"] in FINISHED or time.monotonic() >= deadline:
@@ -183,17 +186,6 @@ def wait_for_job(job_id: str, seconds: Annotated[int, about("At most 20")] = MOS
             frappe.db.rollback()  # to see what others commit
             visibility.forget()
             frappe.local.cache.clear()  # roles, as Frappe keeps them within a request
-
-
-@contextmanager
-def _place_to_wait(user: str) -> Iterator[None]:
-    """Hold one of the user's places while entered. The server frees those of a process that has died."""
-    locks = (named_locks.named_lock(f"wait:{number}:{user}") for number in range(CALLS_AT_ONCE))
-    with ExitStack() as held:
-        if not any(held.enter_context(lock) for lock in locks):
-            text = _("You wait for {0} jobs at once already. Wait for one of them, or ask for the status.")
-            raise RateLimitError(text.format(CALLS_AT_ONCE), 1)
-        yield
 
 
 @get("status", bytes)

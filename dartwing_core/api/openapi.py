@@ -138,11 +138,9 @@ def _query(name: str, schema: dict[str, Any], is_required: bool) -> dict[str, An
 
 
 def _body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "object", "properties": properties}
-    if required:
-        schema["required"] = required
+    schema: dict[str, Any] = {"type": "object", "properties": properties} | ({"required": required} if required else {})
     objects = {name: {"contentType": "application/json"} for name, part in properties.items() if _is_json(part)}
-    form = {"schema": schema, "encoding": objects} if objects else {"schema": schema}
+    form = {"schema": schema} | ({"encoding": objects} if objects else {})
     content = {"application/json": {"schema": schema}, "application/x-www-form-urlencoded": form}
     return {"required": bool(required), "content": content}
 

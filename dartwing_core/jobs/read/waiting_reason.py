@@ -1,9 +1,6 @@
 """Why a job is not running yet, in words for people: one place for REST, Desk and the job center.
 
-    waiting_reason.of_job(job)       # "Waits for JOB-1K11….", "Retries at 14:05 (in 3 min), attempt 3 of 5.", None
-
-The words name nothing of other organizations. They cost one statement, two for types with a circuit breaker, and only
-for due jobs. Due and Queued jobs cost a round trip to Redis, but have words while it is away, too.
+Such as "Waits for JOB-1K11….", "Retries at 14:05 (in 3 min), attempt 3 of 5.". They name no other organization.
 """
 
 from __future__ import annotations

@@ -36,12 +36,7 @@ DUPLICATES = ("submit_job", "submit_jobs", "submit_batch")
 SECURITY = {
     "token": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "token API_KEY:API_SECRET"},
     "session": {"type": "apiKey", "in": "cookie", "name": "sid"},
-    "csrf": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-Frappe-CSRF-Token",
-        "description": "For POST, with a session",
-    },
+    "csrf": {"type": "apiKey", "in": "header", "name": "X-Frappe-CSRF-Token", "description": "For POST"},
 }
 LEFT_OUT = [("default", None), ("additionalProperties", True)]
 

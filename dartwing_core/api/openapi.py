@@ -38,7 +38,7 @@ SECURITY = {
     "session": {"type": "apiKey", "in": "cookie", "name": "sid"},
     "csrf": {"type": "apiKey", "in": "header", "name": "X-Frappe-CSRF-Token", "description": "For POST"},
 }
-LEFT_OUT = [("default", None), ("additionalProperties", True)]
+LEFT_OUT = [("default", None), ("additionalProperties", True), ("enum", [""])]
 
 
 def describe() -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _plain(schema: Any) -> Any:
     if "anyOf" in made:
         if text := made["anyOf"][0].pop("description", None):
             made["description"] = text
-        made["anyOf"] = [one for part in made["anyOf"] for one in part.get("anyOf", [part])]
+        made["anyOf"] = [one for part in made["anyOf"] for one in part.get("anyOf") or part.get("allOf") or [part]]
     return made
 
 

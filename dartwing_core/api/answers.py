@@ -251,10 +251,7 @@ class CircuitName(Answer):
 
 
 class OpenCircuit(CircuitName):
-    """Jobs of this type and organization do not start until `open_until`. Then one of them, `probe_job`, is tried.
-
-    When the circuit opened, `failures` of `samples` attempts had failed.
-    """
+    """No such job starts until `open_until`. Then `probe_job` is tried. `failures` of `samples` attempts had failed."""
 
     status: Literal["Open", "Half Open"]
     opened_at: Moment
@@ -291,8 +288,7 @@ class ProcessingTime(Answer):
 class TypeFigures(ProcessingTime):
     """`count`: ended jobs among those submitted in the last `hours`. Times are of completed jobs.
 
-    `failure_rate` (0 to 1): the share of failed jobs among completed and failed ones. Jobs that await a retry count as
-    failed.
+    `failure_rate` (0 to 1): the share of failed jobs, also those that await a retry, among completed and failed ones.
     """
 
     running: int

@@ -26,11 +26,9 @@ from . import pages, waiting_reason
 MAX_HOURS = 24 * 31
 CHARTED_HOURS = 24
 CHARTED_TYPES = 10
-P95 = 0.95
 COMPLETED = (JobStatus.COMPLETED,)
 AVERAGE_AND_P95 = ("average_seconds", "p95_seconds")
-NO_TIMES: dict[str, Any] = dict.fromkeys(("count", "average_seconds", "min_seconds", "max_seconds", "p95_seconds"))
-NO_TIMES["count"] = 0
+NO_TIMES = {"count": 0, "average_seconds": None, "min_seconds": None, "max_seconds": None, "p95_seconds": None}
 _difference = CustomFunction("TIMESTAMPDIFF", ["unit", "start", "end"])
 _later = CustomFunction("GREATEST", ["one", "other"])
 
@@ -199,7 +197,7 @@ def _times(job: Table, group: Term, seconds: Term, condition: Criterion) -> dict
     times = frappe.qb.from_(job).select(group.as_("of"), seconds.as_("seconds")).where(condition).as_("times")
     share = AnalyticFunction("CUME_DIST").over(times.of).orderby(times.seconds).as_("share")
     ranked = frappe.qb.from_(times).select(times.of, times.seconds, share).as_("ranked")
-    slowest = Case().when(ranked.share >= P95, ranked.seconds)
+    slowest = Case().when(ranked.share >= 0.95, ranked.seconds)
     figures = (Count("*"), Avg(ranked.seconds), Min(ranked.seconds), Max(ranked.seconds), Min(slowest))
     rows = frappe.qb.from_(ranked).select(ranked.of, *figures).groupby(ranked.of).run()
     return {of: dict(zip(NO_TIMES, (count, *map(_rounded, found)), strict=True)) for of, count, *found in rows}

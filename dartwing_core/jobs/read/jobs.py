@@ -218,10 +218,9 @@ def _progress(job: ProgressColumns, run: RunRow | None) -> ProgressColumns:
 
 def _file_url(reference: str | None) -> str | None:
     """The address of a file of this site, as it stands in a link. None if its outcome is no such file."""
-    if reference and reference.startswith(f"{job_files.ADDRESS}?"):
-        return reference
-    is_file = reference and reference.startswith(FILES) and ".." not in reference
-    return quote(reference) if reference and is_file else None
+    if not reference or reference.startswith(f"{job_files.ADDRESS}?"):
+        return reference or None
+    return quote(reference) if reference.startswith(FILES) and ".." not in reference else None
 
 
 # Details -------------------------------------------------------------------------------------------------------------
@@ -324,8 +323,7 @@ def visible_file(job_id: Any, name: str) -> StoredFile:
     """
     viewer = visibility.viewer()
     job = visible_jobs.visible_job(job_id, "name", looking=viewer)
-    files = job_files.files_of(job["name"]) if viewer.can_see_result(job) else []
-    for file in files:
+    for file in job_files.files_of(job["name"]) if viewer.can_see_result(job) else []:
         if file["name"] == name and (job_files.folder() / file["path"]).is_file():
             return file
     raise JobNotFoundError(_("Background job {0} has no file {1}.").format(job["name"], cut(name)))

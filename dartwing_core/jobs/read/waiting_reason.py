@@ -73,7 +73,7 @@ def _due(jobs: list[JobRow], now: float) -> dict[str, str]:
     reasons: dict[str, str] = {}
     for job in jobs:
         circuit = open_circuits.get((job["organization"], job["job_type"]))
-        if reason := _stopped(job, limits_of[job["organization"]]) or _circuit(circuit, now):
+        if reason := _stopped(job, limits_of[job["organization"]], circuit, now):
             reasons[job["name"]] = reason
     free = [job for job in jobs if job["name"] not in reasons]
     queues = sorted({job["queue"] for job in free if _is_queued(job)})
@@ -94,17 +94,7 @@ def _soon(now: float) -> str:
     return _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen.")
 
 
-def _circuit(circuit: circuits.Circuit | None, now: float) -> str | None:
-    if circuit is None or not circuit.stops_jobs:
-        return None
-    if not circuit.is_cooling:
-        return _("The circuit of {0} is being tried by another job.").format(circuit.job_type)
-    return _("The circuit of {0} is open until {1}.").format(
-        circuit.job_type, clock_time(circuit.open_until_epoch, now)
-    )
-
-
-def _stopped(job: JobRow, limits: Limits) -> str | None:
+def _stopped(job: JobRow, limits: Limits, circuit: circuits.Circuit | None, now: float) -> str | None:
     """The reason that keeps the job from starting, however many workers are free."""
     pause = line_limits.pause_in_force(job["queue"])
     if pause == line_limits.MAINTENANCE:
@@ -121,7 +111,12 @@ def _stopped(job: JobRow, limits: Limits) -> str | None:
         return _("Jobs of this type are paused.")
     if job["in_line"] == LinePlace.HELD:
         return _("Held: the organization is over its limit of {0} waiting jobs.").format(limits.max_waiting)
-    return None
+    if circuit is None or not circuit.stops_jobs:
+        return None
+    if not circuit.is_cooling:
+        return _("The circuit of {0} is being tried by another job.").format(circuit.job_type)
+    until = clock_time(circuit.open_until_epoch, now)
+    return _("The circuit of {0} is open until {1}.").format(circuit.job_type, until)
 
 
 def _turn(job: JobRow, limits: Limits, workers: Mapping[str, int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import BaseModel, Field, WithJsonSchema, create_model
 
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 """A time, as ISO 8601 with offset."""
@@ -14,12 +14,11 @@ Priority = Literal["Low", "Normal", "High", "Critical"]
 Frequency = Literal["Cron", "Interval"]
 Unit = Literal["Minutes", "Hours", "Days"]
 OnParentFailure = Literal["cancel", "dead_letter", "run"]
+Refusal = Literal["invalid", "wrong_state", "unauthorized", "forbidden", "not_found", "duplicate"]
 
 
-class Answer(BaseModel):
+class Answer(BaseModel, defer_build=True):  # only the description needs the schemas
     """What an endpoint returns, a dict with these keys. Later versions may add some."""
-
-    model_config = ConfigDict(defer_build=True)  # only the description needs the schemas
 
 
 def _answer(name: str, base: type[Answer] = Answer, **fields: Any) -> type[Answer]:
@@ -28,12 +27,7 @@ def _answer(name: str, base: type[Answer] = Answer, **fields: Any) -> type[Answe
     return create_model(name, __base__=base, **required)
 
 
-class Page(Answer):
-    """Rows of a list, newest first. `total`: the number of all matching rows, up to 10,000."""
-
-    total: int
-    limit: int
-    offset: int
+Page = _answer("Page", total=int, limit=int, offset=int)
 
 
 class Owned(Answer):
@@ -45,33 +39,13 @@ class Owned(Answer):
 class Error(Answer):
     """The body of every error answer. `message` is for people, in their language."""
 
-    error: Literal[
-        "invalid",
-        "wrong_state",
-        "unauthorized",
-        "forbidden",
-        "not_found",
-        "duplicate",
-        "rate_limited",
-        "queue_full",
-        "busy",
-        "internal",
-    ]
+    error: Literal[Refusal, "rate_limited", "queue_full", "busy", "internal"]
     message: str
     exc_type: str
 
 
-class DuplicateError(Error):
-    """Names the equal job. Both fields are null if you may not see it."""
-
-    existing_job_id: str | None
-    status: Status | None
-
-
-class RateError(Error):
-    """`retry_after`: seconds, as in the header Retry-After."""
-
-    retry_after: int
+DuplicateError = _answer("DuplicateError", Error, existing_job_id=str | None, status=Status | None)
+RateError = _answer("RateError", Error, retry_after=int)
 
 
 # Jobs ----------------------------------------------------------------------------------------------------------------
@@ -82,10 +56,6 @@ class JobAndStatus(Answer):
     status: Status
 
 
-class Submitted(JobAndStatus):
-    message: str
-
-
 class Step(Answer):
     """A step of a running job that its handler has named."""
 
@@ -94,11 +64,10 @@ class Step(Answer):
 
 
 class ListedJob(JobAndStatus, Owned):
-    """A job in a list. Times are ISO 8601 with offset.
+    """A job in a list.
 
-    `title`: a name that tells the job from others of its type. `reference_doctype` and `reference_name`: the document
-    that it is about. `waiting_reason`: why the job is not running yet. `cancel_requested`: whether the running job was
-    asked to stop. `output_url`: the address on this site of the file that is the job's outcome.
+    `reference_doctype` and `reference_name`: the document that it is about. `waiting_reason`: why it is not running
+    yet. `cancel_requested`: whether it runs and was asked to stop. `output_url`: the file that is its outcome.
     """
 
     title: str | None
@@ -228,13 +197,6 @@ class JobDetails(JobStatusAnswer):
     can_delete: bool
 
 
-class Bulk(Answer):
-    """`done`: jobs that were changed. `refused`: the reason for each of the others."""
-
-    done: list[str]
-    refused: dict[str, str]
-
-
 # Batches, schedules and circuits -------------------------------------------------------------------------------------
 
 
@@ -281,26 +243,16 @@ class ListedSchedule(Owned):
     refusals: int
 
 
-class NextRuns(Answer):
-    next_runs: list[Moment]
-
-
-class ScheduleAnswer(ListedSchedule, NextRuns):
-    """A schedule with its next due times, by its own time zone."""
-
-    parameters: dict[str, Any] | None
-
-
-class OpenCircuit(Answer):
-    """Jobs of this type and organization do not start until `open_until`. Then one of them, `probe_job`, is tried.
-
-    When the circuit opened, `failures` of `samples` attempts had failed.
-    """
-
+class CircuitName(Answer):
     circuit_id: str
     job_type: str
     organization: str
     organization_name: str
+
+
+class OpenCircuit(CircuitName):
+    """No such job starts until `open_until`. Then `probe_job` is tried. `failures` of `samples` attempts had failed."""
+
     status: Literal["Open", "Half Open"]
     opened_at: Moment
     open_until: Moment
@@ -336,8 +288,7 @@ class ProcessingTime(Answer):
 class TypeFigures(ProcessingTime):
     """`count`: ended jobs among those submitted in the last `hours`. Times are of completed jobs.
 
-    `failure_rate` (0 to 1): the share of failed jobs among completed and failed ones. Jobs that await a retry count as
-    failed.
+    `failure_rate` (0 to 1): the share of failed jobs, also those that await a retry, among completed and failed ones.
     """
 
     running: int
@@ -391,12 +342,6 @@ class Metrics(Answer):
     timestamp: Moment
 
 
-class ExecutionTimes(ProcessingTime):
-    count: int
-    min_seconds: float | None
-    max_seconds: float | None
-
-
 class SlowJob(Owned):
     job_id: str
     job_type: str
@@ -406,28 +351,26 @@ class SlowJob(Owned):
 
 # Answers of one endpoint ---------------------------------------------------------------------------------------------
 
-
+Submitted = _answer("Submitted", JobAndStatus, message=str)
 SubmittedJobs = _answer("SubmittedJobs", jobs=list[JobAndStatus], message=str)
 DueAgain = _answer("DueAgain", Submitted, available_at=Moment, waiting_reason=str | None)
 Deleted = _answer("Deleted", job_id=str, message=str)
 BulkRetry = _answer("BulkRetry", retried=list[str], skipped=dict[str, str])
+Bulk = _answer("Bulk", done=list[str], refused=dict[str, str])
 RetriedByError = _answer("RetriedByError", Bulk, left=int)
 History = _answer("History", job_id=str, history=list[Event])
 JobList = _answer("JobList", Page, jobs=list[ListedJob])
 DeadLetters = _answer("DeadLetters", jobs=list[ListedJob])
+ExecutionTimes = _answer(
+    "ExecutionTimes", ProcessingTime, count=int, min_seconds=float | None, max_seconds=float | None
+)
 SlowJobs = _answer("SlowJobs", jobs=list[SlowJob])
 JobTypes = _answer("JobTypes", job_types=list[JobType])
 BatchIdAndStatus = _answer("BatchIdAndStatus", batch_id=str, status=BatchStatus, size=int, message=str)
 BatchRetry = _answer("BatchRetry", batch_id=str, retried=int, skipped=dict[str, str])
 BatchList = _answer("BatchList", Page, batches=list[ListedBatch])
+ScheduleAnswer = _answer("ScheduleAnswer", ListedSchedule, parameters=dict[str, Any] | None, next_runs=list[Moment])
+NextRuns = _answer("NextRuns", next_runs=list[Moment])
 ScheduleList = _answer("ScheduleList", Page, schedules=list[ListedSchedule])
 OpenCircuits = _answer("OpenCircuits", circuits=list[OpenCircuit])
-ManuallyClosed = _answer(
-    "ManuallyClosed",
-    circuit_id=str,
-    job_type=str,
-    organization=str,
-    organization_name=str,
-    status=Literal["Open", "Half Open", "Closed"],
-    message=str,
-)
+ManuallyClosed = _answer("ManuallyClosed", CircuitName, status=Literal["Open", "Half Open", "Closed"], message=str)

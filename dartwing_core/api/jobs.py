@@ -1,7 +1,6 @@
 """The endpoints, under the address of all: `/api/method/dartwing_core.api.jobs.<name>`.
 
-An endpoint is an operation of `dartwing_core.jobs`, or calls one. `Endpoint` reads the arguments of a request by their
-names and annotations, and `tell` makes its answer. `docs/openapi.json` is made from the same.
+An endpoint is an operation of `dartwing_core.jobs`, or calls one. `tell` makes its answer of what it returns.
 """
 
 from __future__ import annotations
@@ -9,14 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import frappe
 from frappe import _
 from frappe.utils.response import send_private_file
+from pydantic import create_model
 from werkzeug.wrappers import Response
 
 from dartwing_core import jobs as engine
@@ -25,13 +24,14 @@ from dartwing_core.jobs.errors import RateLimitError
 from dartwing_core.jobs.job import job_files
 from dartwing_core.jobs.lib import clock, named_locks
 from dartwing_core.jobs.operations import batches
-from dartwing_core.jobs.read import details, waiting_reason
+from dartwing_core.jobs.read import waiting_reason
+from dartwing_core.jobs.read.jobs import visible_file
 from dartwing_core.jobs.status import FINISHED, JobStatus
 
 from . import answers, openapi
-from .answers import BatchStatus, Frequency, Priority, Status, Unit
-from .arguments import JSON, Callback, SubmitJob, SubmitJobs, Text, about
-from .endpoints import REPEATABLE, Endpoint
+from .answers import BatchStatus, Status
+from .arguments import JSON, Callback, Text, about, model_of
+from .endpoints import REPEATABLE, get, post
 
 MOST_SECONDS = 20
 CALLS_AT_ONCE = 2
@@ -59,18 +59,23 @@ def _due_again(job: Any, done: str) -> dict[str, Any]:
 
 
 def _closed(circuit: dict[str, Any]) -> dict[str, Any]:
-    told = {key: circuit[key] for key in ("circuit_id", "job_type", "organization", "organization_name", "status")}
-    return {**told, "message": _("Circuit closed")}
-
-
-def _number_of_ids(given: dict[str, Any]) -> int:
-    return len(given["job_ids"])
+    told = {**circuit, "message": _("Circuit closed")}
+    return {name: told[name] for name in answers.ManuallyClosed.model_fields}
 
 
 # Submit --------------------------------------------------------------------------------------------------------------
 
 
-@Endpoint("POST", "submit", answers.Submitted, SubmitJob)
+SubmitJob = model_of(engine.submit_job)
+JobRequest = create_model(
+    "JobRequest",
+    __base__=SubmitJob,
+    __doc__="The arguments of submit_job, and a `key`, by which `depends_on` of others may name the job.",
+    key=(Text | None, None),
+)
+
+
+@post("submit", answers.Submitted, SubmitJob)
 def submit_job(**job: Any) -> dict[str, Any]:
     """Submit a job.
 
@@ -88,8 +93,10 @@ def submit_job(**job: Any) -> dict[str, Any]:
     return _told(engine.submit_job(**job), _("Job submitted successfully"))
 
 
-@Endpoint("POST", "submit", answers.SubmittedJobs, SubmitJobs, size=lambda given: len(given["jobs"]))
-def submit_jobs(jobs: list[dict[str, Any]]) -> dict[str, Any]:
+@post("submit", answers.SubmittedJobs, size=lambda given: len(given["jobs"]))
+def submit_jobs(
+    jobs: Annotated[list[JobRequest], JSON, about("Each with the arguments of submit_job")],  # type: ignore[valid-type]
+) -> dict[str, Any]:
     """Submit several jobs, all or none."""
     made = engine.submit_jobs(jobs)
     return {
@@ -98,7 +105,7 @@ def submit_jobs(jobs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-@Endpoint("POST", "submit", answers.BatchIdAndStatus, size=lambda given: batches.count_jobs(given["jobs"]))
+@post("submit", answers.BatchIdAndStatus, size=lambda given: batches.count_jobs(given["jobs"]))
 def submit_batch(
     jobs: Annotated[
         list[dict[str, Any]], JSON, about('Jobs as of submit_jobs, {"chain": [part, …]} or {"group": [part, …]}')
@@ -114,36 +121,34 @@ def submit_batch(
     return _batch_told(batch, _("Batch submitted successfully"))
 
 
-run_schedule_now = Endpoint(
-    "POST", "submit", answers.Submitted, tell=lambda job: _told(job, _("Job submitted successfully"))
-)(engine.run_schedule_now)
+run_schedule_now = post("submit", answers.Submitted, tell=lambda job: _told(job, _("Job submitted successfully")))(
+    engine.run_schedule_now
+)
 
 
 # Change --------------------------------------------------------------------------------------------------------------
 
-cancel_job = Endpoint("POST", "cancel", answers.Submitted, tell=_canceled)(engine.cancel_job)
-cancel_jobs = Endpoint("POST", "cancel", answers.Bulk, size=_number_of_ids)(engine.cancel_jobs)
-cancel_batch = Endpoint(
-    "POST", "cancel", answers.BatchIdAndStatus, tell=lambda batch: _batch_told(batch, _("Batch is being canceled"))
+cancel_job = post("cancel", answers.Submitted, tell=_canceled)(engine.cancel_job)
+cancel_jobs = post("cancel", answers.Bulk)(engine.cancel_jobs)
+cancel_batch = post(
+    "cancel", answers.BatchIdAndStatus, tell=lambda batch: _batch_told(batch, _("Batch is being canceled"))
 )(engine.cancel_batch)
-retry_job = Endpoint(
-    "POST", "submit", answers.Submitted, tell=lambda job: _told(job, _("Job re-queued for execution"))
-)(engine.retry_job)
-retry_jobs = Endpoint("POST", "submit", answers.Bulk, size=_number_of_ids)(engine.retry_jobs)
-retry_batch = Endpoint("POST", "submit", answers.BatchRetry)(engine.retry_batch)
-retry_dead_letters = Endpoint("POST", "submit", answers.RetriedByError)(engine.retry_dead_letters)
-bulk_retry_dead_letter = Endpoint("POST", "submit", answers.BulkRetry)(engine.bulk_retry_dead_letter)
-reschedule_job = Endpoint("POST", "submit", answers.DueAgain, tell=lambda job: _due_again(job, _("Job rescheduled")))(
+retry_job = post("submit", answers.Submitted, tell=lambda job: _told(job, _("Job re-queued for execution")))(
+    engine.retry_job
+)
+retry_jobs = post("submit", answers.Bulk)(engine.retry_jobs)
+retry_batch = post("submit", answers.BatchRetry)(engine.retry_batch)
+retry_dead_letters = post("submit", answers.RetriedByError)(engine.retry_dead_letters)
+bulk_retry_dead_letter = post("submit", answers.BulkRetry)(engine.bulk_retry_dead_letter)
+reschedule_job = post("submit", answers.DueAgain, tell=lambda job: _due_again(job, _("Job rescheduled")))(
     engine.reschedule_job
 )
-run_now = Endpoint("POST", "submit", answers.DueAgain, tell=lambda job: _due_again(job, _("Job is due now")))(
-    engine.run_now
-)
-delete_jobs = Endpoint("POST", "cancel", answers.Bulk, size=_number_of_ids)(engine.delete_jobs)
-manually_close_circuit = Endpoint("POST", "cancel", answers.ManuallyClosed, tell=_closed)(engine.manually_close_circuit)
+run_now = post("submit", answers.DueAgain, tell=lambda job: _due_again(job, _("Job is due now")))(engine.run_now)
+delete_jobs = post("cancel", answers.Bulk)(engine.delete_jobs)
+manually_close_circuit = post("cancel", answers.ManuallyClosed, tell=_closed)(engine.manually_close_circuit)
 
 
-@Endpoint("POST", "cancel", answers.Deleted)
+@post("cancel", answers.Deleted)
 def delete_dead_letter_job(job_id: str) -> dict[str, Any]:
     """Delete a Dead Letter job with its history; System Manager only."""
     engine.delete_dead_letter_job(job_id)
@@ -152,35 +157,27 @@ def delete_dead_letter_job(job_id: str) -> dict[str, Any]:
 
 # One job, batch, schedule or type ------------------------------------------------------------------------------------
 
-get_job_status = Endpoint("GET", "status", answers.JobStatusAnswer)(engine.get_job_status)
-get_job_details = Endpoint("GET", "status", answers.JobDetails)(engine.get_job_details)
-get_job_history = Endpoint("GET", "status", answers.History)(engine.get_job_history)
-get_batch_status = Endpoint("GET", "status", answers.BatchStatusAnswer)(engine.get_batch_status)
-get_schedule = Endpoint("GET", "status", answers.ScheduleAnswer)(engine.get_schedule)
-get_job_type_overview = Endpoint("GET", "status", answers.JobTypeOverview)(engine.get_job_type_overview)
-preview_schedule = Endpoint(
-    "GET",
-    "status",
-    answers.NextRuns,
-    tell=lambda moments: {"next_runs": moments},
-    kinds={
-        "frequency": Frequency,
-        "cron": Annotated[Text, about("Minute, hour, day, month and weekday, such as 30 7 * * mon-fri")],
-        "every": Annotated[int, about("The interval, as a number of `every_unit`")],
-        "every_unit": Unit,
-        "time_zone": Annotated[Text, about("Such as Europe/Berlin; the site's by default")],
-    },
-)(engine.preview_schedule)
+get_job_status = get("status", answers.JobStatusAnswer)(engine.get_job_status)
+get_job_details = get("status", answers.JobDetails)(engine.get_job_details)
+get_job_history = get("status", answers.History)(engine.get_job_history)
+get_batch_status = get("status", answers.BatchStatusAnswer)(engine.get_batch_status)
+get_schedule = get("status", answers.ScheduleAnswer)(engine.get_schedule)
+get_job_type_overview = get("status", answers.JobTypeOverview)(engine.get_job_type_overview)
+preview_schedule = get("status", answers.NextRuns, tell=lambda moments: {"next_runs": moments})(engine.preview_schedule)
 
 
-@Endpoint("GET", "status", answers.JobStatusAnswer)
+@get("status", answers.JobStatusAnswer)
 def wait_for_job(job_id: str, seconds: Annotated[int, about("At most 20")] = MOST_SECONDS) -> dict[str, Any]:
     """State, progress and outcome of a job once it has ended, or after so many seconds.
 
     Two calls of a user may wait at once.
     """
-    deadline = time.monotonic() + min(max(seconds, 0), MOST_SECONDS)
-    with _place_to_wait(frappe.session.user):
+    deadline, user = time.monotonic() + min(max(seconds, 0), MOST_SECONDS), frappe.session.user
+    places = (named_locks.named_lock(f"wait:{number}:{user}") for number in range(CALLS_AT_ONCE))
+    with ExitStack() as held:  # the database frees the places of a process that has died
+        if not any(held.enter_context(place) for place in places):
+            text = _("You wait for {0} jobs at once already. Wait for one of them, or ask for the status.")
+            raise RateLimitError(text.format(CALLS_AT_ONCE), 1)
         while True:
             shown = engine.get_job_status(job_id)  # checks the permission each time
             if shown["status"] in FINISHED or time.monotonic() >= deadline:
@@ -191,24 +188,13 @@ def wait_for_job(job_id: str, seconds: Annotated[int, about("At most 20")] = MOS
             frappe.local.cache.clear()  # roles, as Frappe keeps them within a request
 
 
-@contextmanager
-def _place_to_wait(user: str) -> Iterator[None]:
-    """Hold one of the user's places while entered. The server frees those of a process that has died."""
-    locks = (named_locks.named_lock(f"wait:{number}:{user}") for number in range(CALLS_AT_ONCE))
-    with ExitStack() as held:
-        if not any(held.enter_context(lock) for lock in locks):
-            text = _("You wait for {0} jobs at once already. Wait for one of them, or ask for the status.")
-            raise RateLimitError(text.format(CALLS_AT_ONCE), 1)
-        yield
-
-
-@Endpoint("GET", "status", bytes)
+@get("status", bytes)
 def download_file(job_id: str, name: Annotated[Text, about("As get_job_details lists it")]) -> Response:
     """The bytes of a file that a job has made, not in `message`.
 
     For users who may see the job's result. The answer says to save the file, and not to show it.
     """
-    file = details.visible_file(job_id, name)
+    file = visible_file(job_id, name)
     made = send_private_file(f"files/{job_files.NAME}/{file['path']}")
     made.headers["Content-Type"] = file["type"]
     made.headers.pop("Content-Encoding", None)  # Frappe 16's, for a `.gz`: it would arrive unpacked
@@ -221,46 +207,32 @@ def download_file(job_id: str, name: Annotated[Text, about("As get_job_details l
 # Lists ---------------------------------------------------------------------------------------------------------------
 
 
-@Endpoint("GET", "list", answers.JobList)
+ListJobs = model_of(
+    engine.list_jobs,
+    status=Status,
+    reference=None,
+    reference_doctype=Annotated[Text, about("Only jobs about a document of this DocType, with reference_name")],
+    reference_name=Annotated[Text, about("The name of that document")],
+)
+
+
+@get("list", answers.JobList, ListJobs)
 def list_jobs(
-    organization: str | None = None,
-    status: Status | None = None,
-    job_type: str | None = None,
-    limit: int = 20,
-    offset: int = 0,
-    priority: Priority | None = None,
-    owner_user: Annotated[Text | None, about("Only jobs of this user")] = None,
-    from_date: Annotated[Text | None, about("Made at this time (ISO 8601) or later")] = None,
-    to_date: Annotated[Text | None, about("Made at this time (ISO 8601) or before")] = None,
-    order_by: Annotated[
-        Text, about("creation, modified, status, priority or a time, with asc or desc")
-    ] = "creation desc",
-    batch: Annotated[Text | None, about("Only jobs of this batch")] = None,
-    schedule: Annotated[Text | None, about("Only jobs of this schedule")] = None,
-    reference_doctype: Annotated[
-        Text | None, about("Only jobs about a document of this DocType, with reference_name")
-    ] = None,
-    reference_name: Annotated[Text | None, about("The name of that document")] = None,
-    tag: Annotated[Text | None, about("Only jobs with this tag, among the newest 10,000")] = None,
+    reference_doctype: str | None = None, reference_name: str | None = None, **filters: Any
 ) -> dict[str, Any]:
     """Jobs that you may see, newest first."""
-    reference = (reference_doctype, reference_name) if reference_doctype or reference_name else None
-    filters = (priority, owner_user, from_date, to_date, order_by, batch, schedule, reference, tag)
-    return engine.list_jobs(organization, status, job_type, limit, offset, *filters)
+    is_about = bool(reference_doctype or reference_name)
+    return engine.list_jobs(reference=(reference_doctype, reference_name) if is_about else None, **filters)
 
 
-list_batches = Endpoint("GET", "list", answers.BatchList, kinds={"status": BatchStatus})(engine.list_batches)
-list_schedules = Endpoint("GET", "list", answers.ScheduleList)(engine.list_schedules)
-list_job_types = Endpoint("GET", "list", answers.JobTypes)(engine.list_job_types)
-get_dead_letter_jobs = Endpoint("GET", "list", answers.DeadLetters, tell=lambda jobs: {"jobs": jobs})(
-    engine.get_dead_letter_jobs
-)
-get_open_circuits = Endpoint("GET", "list", answers.OpenCircuits, tell=lambda found: {"circuits": found})(
-    engine.get_open_circuits
-)
+list_batches = get("list", answers.BatchList, model_of(engine.list_batches, status=BatchStatus))(engine.list_batches)
+list_schedules = get("list", answers.ScheduleList)(engine.list_schedules)
+list_job_types = get("list", answers.JobTypes)(engine.list_job_types)
+get_dead_letter_jobs = get("list", answers.DeadLetters, tell=lambda jobs: {"jobs": jobs})(engine.get_dead_letter_jobs)
+get_open_circuits = get("list", answers.OpenCircuits, tell=lambda found: {"circuits": found})(engine.get_open_circuits)
 
 
-@Endpoint("GET", "list", dict)
+@get("list", dict)
 def get_openapi() -> Response:
     """This description itself, not in `message`."""
     return Response(json.dumps(openapi.describe()), content_type="application/json")
@@ -268,14 +240,12 @@ def get_openapi() -> Response:
 
 # Figures -------------------------------------------------------------------------------------------------------------
 
-get_job_counts = Endpoint("GET", "list", answers.JobCounts)(engine.get_job_counts)
-get_execution_time_stats = Endpoint("GET", "metrics", answers.ExecutionTimes)(engine.get_execution_time_stats)
-get_slowest_jobs = Endpoint("GET", "metrics", answers.SlowJobs, tell=lambda jobs: {"jobs": jobs})(
-    engine.get_slowest_jobs
-)
+get_job_counts = get("list", answers.JobCounts)(engine.get_job_counts)
+get_execution_time_stats = get("metrics", answers.ExecutionTimes)(engine.get_execution_time_stats)
+get_slowest_jobs = get("metrics", answers.SlowJobs, tell=lambda jobs: {"jobs": jobs})(engine.get_slowest_jobs)
 
 
-@Endpoint("GET", "metrics", answers.Metrics)
+@get("metrics", answers.Metrics)
 def get_job_metrics(organization: str | None = None, hours: int = 24) -> dict[str, Any]:
     """Counts of jobs by status and of waiting jobs, processing times and failure rates."""
     return engine.get_metrics(organization, hours)

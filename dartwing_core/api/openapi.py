@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic.json_schema import models_json_schema
 
 from dartwing_core import __version__
 
@@ -21,8 +21,8 @@ ERRORS = {
     "401": ("Not logged in, or a wrong key", Error),
     "403": ("Not permitted", Error),
     "404": ("The job does not exist, or you may not see it", Error),
-    "409": ("An equal job exists already", DuplicateError),
-    "429": ("Too many requests", RateError),
+    "409": ("An equal job exists already. If you may not see it, its id and status are null", DuplicateError),
+    "429": ("Too many requests. `retry_after`: seconds, as in the header Retry-After", RateError),
     "503": ("Busy; try again", Error),
 }
 KEY = {
@@ -34,50 +34,21 @@ KEY = {
 }
 DUPLICATES = ("submit_job", "submit_jobs", "submit_batch")
 SECURITY = {
-    name: {"type": "apiKey", "in": place, "name": key, **({"description": text} if text else {})}
-    for name, place, key, text in (
-        ("token", "header", "Authorization", "token API_KEY:API_SECRET of a User"),
-        ("session", "cookie", "sid", ""),
-        ("csrf", "header", "X-Frappe-CSRF-Token", "With a session, for every POST"),
-    )
+    "token": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "token API_KEY:API_SECRET"},
+    "session": {"type": "apiKey", "in": "cookie", "name": "sid"},
+    "csrf": {"type": "apiKey", "in": "header", "name": "X-Frappe-CSRF-Token", "description": "For POST"},
 }
-
-
-class Schema(GenerateJsonSchema):
-    """Schemas without what only some versions of pydantic add, and without titles of fields and defaults of null."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
-        """No: the name of a field says it."""
-        return False
-
-    def dict_schema(self, schema: Any) -> dict[str, Any]:
-        """An object, without `additionalProperties: true` and rules for its keys."""
-        made = super().dict_schema(schema)
-        return {key: value for key, value in made.items() if key != "propertyNames" and value is not True}
-
-    def default_schema(self, schema: Any) -> dict[str, Any]:
-        """A schema with a default other than null."""
-        made = super().default_schema(schema)
-        return {key: value for key, value in made.items() if key != "default" or value is not None}
-
-    def nullable_schema(self, schema: Any) -> dict[str, Any]:
-        """A schema or null, described in front."""
-        made = super().nullable_schema(schema)
-        text = made["anyOf"][0].pop("description", None) if "anyOf" in made else None
-        return {**made, "description": text} if text else made
+LEFT_OUT = [("default", None), ("additionalProperties", True), ("enum", [""])]
 
 
 def describe() -> dict[str, Any]:
     """The description, as an object."""
     endpoints = dict(sorted(ENDPOINTS.items()))
     shown: set[Any] = {item.answer for item in endpoints.values()} - {dict, bytes} | {Error, DuplicateError, RateError}
-    models: list[tuple[Any, Any]] = [(model, "serialization") for model in shown] + [
-        (item.arguments, "validation") for item in endpoints.values()
-    ]
-    _references, made = models_json_schema(models, ref_template=REFERENCE, schema_generator=Schema)
-    schemas = made["$defs"]
-    taken = {name: schemas.pop(item.arguments.__name__) for name, item in endpoints.items()}
-    operations = {name: _operation(name, item, taken[name]) for name, item in endpoints.items()}
+    models: list[tuple[Any, Any]] = [(model, "serialization") for model in shown]
+    models += [(item.arguments, "validation") for item in endpoints.values()]
+    schemas = _plain(models_json_schema(models, ref_template=REFERENCE)[1])["$defs"]
+    arguments = {name: schemas.pop(item.arguments.__name__) for name, item in endpoints.items()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -89,7 +60,8 @@ def describe() -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "security": [{"token": []}, {"session": [], "csrf": []}],
         "paths": {
-            f"/api/method/{PREFIX}{name}": {item.method.lower(): operations[name]} for name, item in endpoints.items()
+            f"/api/method/{PREFIX}{name}": {item.method.lower(): _operation(name, item, arguments[name])}
+            for name, item in endpoints.items()
         },
         "components": {
             "securitySchemes": SECURITY,
@@ -102,36 +74,53 @@ def describe() -> dict[str, Any]:
     }
 
 
+def _plain(schema: Any) -> Any:
+    """A schema without titles of fields, null defaults, and what only some versions of pydantic add."""
+    if isinstance(schema, list):
+        return [_plain(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {name: _plain(part) for name, part in schema.items() if (name, part) not in LEFT_OUT}
+    made.pop("propertyNames", None)
+    if isinstance(made.get("title"), str) and "properties" not in made:
+        del made["title"]
+    if "anyOf" in made:
+        if text := made["anyOf"][0].pop("description", None):
+            made["description"] = text
+        made["anyOf"] = [one for part in made["anyOf"] for one in part.get("anyOf") or part.get("allOf") or [part]]
+    return made
+
+
 def _operation(name: str, item: Endpoint, arguments: dict[str, Any]) -> dict[str, Any]:
     for_python_too = inspect.cleandoc(item.function.__doc__ or name)
     summary, _, more = for_python_too.partition("Raises ")[0].partition("\n\n")
-    summary = " ".join(summary.partition(" Returns ")[0].split())
-    operation: dict[str, Any] = {"operationId": name, "summary": summary}
+    operation: dict[str, Any] = {"operationId": name, "summary": " ".join(summary.partition(" Returns ")[0].split())}
     if more:
         operation["description"] = " ".join(more.split())
     properties, required = arguments.get("properties", {}), arguments.get("required", [])
-    parameters = [KEY] if name == "submit_job" else []
     if item.method == "GET":
-        parameters += [_query(argument, schema, argument in required) for argument, schema in properties.items()]
+        operation["parameters"] = [
+            _query(argument, schema, argument in required) for argument, schema in properties.items()
+        ]
     else:
         operation["requestBody"] = _body(properties, required)
-    if parameters or item.method == "GET":
-        operation["parameters"] = parameters
+    if name == "submit_job":
+        operation["parameters"] = [KEY]
     codes = [code for code in ERRORS if code != "409" or name in DUPLICATES]
     operation["responses"] = {
-        "200": {"description": "Done", "content": _content(item)},
+        "200": {"description": "Done", "content": _content(item.answer)},
         **{code: {"$ref": f"#/components/responses/{code}"} for code in codes},
     }
     return operation
 
 
-def _content(item: Endpoint) -> dict[str, Any]:
-    if item.answer is bytes:
+def _content(answer: Any) -> dict[str, Any]:
+    if answer is bytes:
         return {"application/octet-stream": {}}
-    if item.answer is dict:
-        return {"application/json": {"schema": {"type": "object"}}}
-    message = {"message": _reference(item.answer)}
-    return {"application/json": {"schema": {"type": "object", "properties": message, "required": ["message"]}}}
+    schema: dict[str, Any] = {"type": "object"}
+    if answer is not dict:
+        schema |= {"properties": {"message": _reference(answer)}, "required": ["message"]}
+    return {"application/json": {"schema": schema}}
 
 
 def _reference(model: Any) -> dict[str, str]:
@@ -144,11 +133,9 @@ def _query(name: str, schema: dict[str, Any], is_required: bool) -> dict[str, An
 
 
 def _body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "object", "properties": properties}
-    if required:
-        schema["required"] = required
+    schema: dict[str, Any] = {"type": "object", "properties": properties} | ({"required": required} if required else {})
     objects = {name: {"contentType": "application/json"} for name, part in properties.items() if _is_json(part)}
-    form = {"schema": schema, "encoding": objects} if objects else {"schema": schema}
+    form = {"schema": schema} | ({"encoding": objects} if objects else {})
     content = {"application/json": {"schema": schema}, "application/x-www-form-urlencoded": form}
     return {"required": bool(required), "content": content}
 

@@ -65,14 +65,19 @@ from .operations.schedules import (
     preview_schedule as preview_schedule,
     run_schedule_now as run_schedule_now,
 )
-from .read.details import get_job_details as get_job_details, open_file as open_file
 from .read.figures import (
     get_execution_time_stats as get_execution_time_stats,
     get_job_counts as get_job_counts,
     get_metrics as get_metrics,
     get_slowest_jobs as get_slowest_jobs,
 )
-from .read.jobs import get_job_history as get_job_history, get_job_status as get_job_status, list_jobs as list_jobs
+from .read.jobs import (
+    get_job_details as get_job_details,
+    get_job_history as get_job_history,
+    get_job_status as get_job_status,
+    list_jobs as list_jobs,
+    open_file as open_file,
+)
 from .run.context import JobContext as JobContext, current as current
 from .run.outcome import calculate_backoff as calculate_backoff
 from .status import JobStatus as JobStatus

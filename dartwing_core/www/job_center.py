@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from urllib.parse import quote
 import frappe
 from frappe import _
 from frappe.sessions import get_csrf_token
+from jinja2.utils import htmlsafe_json_dumps
 
 from dartwing_core import __version__
 from dartwing_core.jobs.access import permission, visibility
@@ -43,7 +43,7 @@ def get_context(context: Any) -> None:
         "statuses": status_names(),
         "style": _asset("job_center.css"),
         "scripts": [_asset(f"{name}.js") for name in SCRIPTS],
-        "data": _as_script_data(page_data(viewer)),
+        "data": htmlsafe_json_dumps(page_data(viewer)),
     }
 
 
@@ -64,13 +64,9 @@ def page_data(viewer: visibility.Viewer) -> dict[str, Any]:
 
 def _job_types(user: str) -> dict[str, str]:
     """The display names of the Job Types that the user may submit, by name."""
-    fields = ["name", "display_name", "requires_permission"]
-    found = frappe.get_all(config.JOB_TYPE, fields=fields, order_by="name asc")
-    return {
-        row.name: _(row.display_name or row.name)
-        for row in found
-        if permission.has_required(user, row.requires_permission)
-    }
+    found = frappe.get_all(config.JOB_TYPE, fields=["name", "display_name", "requires_permission"], order_by="name asc")
+    may_have = [row for row in found if permission.has_required(user, row.requires_permission)]
+    return {row.name: _(row.display_name or row.name) for row in may_have}
 
 
 def _asset(name: str) -> str:
@@ -80,14 +76,6 @@ def _asset(name: str) -> str:
 
 def _path(name: str) -> Path:
     return Path(frappe.get_app_path("dartwing_core", "public", "job_center", name))
-
-
-def _as_script_data(data: dict[str, Any]) -> str:
-    """JSON for a script element. No text in it can end the element."""
-    text = json.dumps(data)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
 
 
 def status_names() -> dict[str, str]:

@@ -12,8 +12,7 @@ import pytest
 
 from dartwing_core import hooks
 from dartwing_core.api import arguments, jobs
-from dartwing_core.api.endpoints import ENDPOINTS, PREFIX, REPEATABLE
-from dartwing_core.api.errors import ErrorAnswer
+from dartwing_core.api.endpoints import ENDPOINTS, PREFIX, REPEATABLE, ErrorAnswer
 from dartwing_core.jobs import batch, get_batch_status, job
 from dartwing_core.jobs.operations.dead_letters import dead_letters_by_error
 from tests.support import circuits, factory, files, http, schedules, web_request

@@ -10,7 +10,7 @@ import pytest
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
-from dartwing_core.api import endpoints, errors
+from dartwing_core.api import endpoints
 from dartwing_core.jobs import InvalidJobError, JobBusyError, submit_job
 from tests.support import database, factory, http
 from tests.support import settings as engine_settings
@@ -56,7 +56,7 @@ def test_an_unknown_error_says_nothing_about_itself(site):
     assert (response.status_code, found["error"], found["exc_type"]) == (500, "internal", "ZeroDivisionError")
     assert "secret" not in response.get_data(as_text=True)
     with pytest.raises(ZeroDivisionError):  # left to Frappe, which logs it
-        errors.answer(ZeroDivisionError())
+        endpoints.answer_of(ZeroDivisionError())
 
 
 def test_errors_of_other_calls_are_left_alone(site):
@@ -108,7 +108,7 @@ def test_a_body_that_is_no_json_object_is_400(client, body):
 def test_who_loses_against_another_session_is_told_to_try_again(site, driver):
     changed = driver.OperationalError(1020, "Record has changed since last read in table 'x'")
     for error in (JobBusyError("Somebody else is submitting it."), changed):
-        answer = errors.answer(error)
+        answer = endpoints.answer_of(error)
         assert (answer.status_code, answer.get_json()["error"], answer.headers["Retry-After"]) == (503, "busy", "1")
         assert "Record has changed" not in answer.get_data(as_text=True)
 
@@ -124,7 +124,7 @@ def test_what_was_written_before_an_error_is_undone(site, alice):
     # The answer is no exception, after which Frappe would commit.
     frappe.set_user(alice)
     job = submit_job("echo_job", factory.ALPHA, {"half": "done"})
-    errors.answer(InvalidJobError("no"))
+    endpoints.answer_of(InvalidJobError("no"))
     frappe.db.commit()
     assert not frappe.db.exists("Background Job", job.name)
 

@@ -26,12 +26,9 @@ from . import pages, waiting_reason
 MAX_HOURS = 24 * 31
 CHARTED_HOURS = 24
 CHARTED_TYPES = 10
-P95 = 0.95
 COMPLETED = (JobStatus.COMPLETED,)
-NO_TIMES: dict[str, Any] = {
-    "count": 0,
-    **dict.fromkeys(("average_seconds", "min_seconds", "max_seconds", "p95_seconds")),
-}
+AVERAGE_AND_P95 = ("average_seconds", "p95_seconds")
+NO_TIMES = {"count": 0, "average_seconds": None, "min_seconds": None, "max_seconds": None, "p95_seconds": None}
 _difference = CustomFunction("TIMESTAMPDIFF", ["unit", "start", "end"])
 _later = CustomFunction("GREATEST", ["one", "other"])
 
@@ -48,11 +45,11 @@ def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, A
     recent = visible & _since(job, hours)
     by_status = _counts(job, job.status, visible)
     depths = _counts(job, job.priority, visible & _is(job, NOT_BEGUN))
-    times, types = _times_of_all(job, recent), _by_type(job, recent)
+    times, types = get_execution_time_stats(organization, hours=hours), _by_type(job, recent)
     return {
         "job_count_by_status": {status.value: by_status.get(status.value, 0) for status in JobStatus},
         "queue_depth_by_priority": {priority: depths.get(priority, 0) for priority in priorities.PRIORITIES},
-        "processing_time": {name: times[name] for name in ("average_seconds", "p95_seconds")},
+        "processing_time": {name: times[name] for name in AVERAGE_AND_P95},
         "failure_rate_by_type": {row["job_type"]: row["failure_rate"] or 0.0 for row in types},
         "processing_time_by_type": {row["job_type"]: row["average_seconds"] for row in types},
         "p95_seconds_by_type": {row["job_type"]: row["p95_seconds"] for row in types},
@@ -86,7 +83,8 @@ def get_execution_time_stats(
     `{count, average_seconds, min_seconds, max_seconds, p95_seconds}`; None for a figure without jobs.
     """
     job, visible = _visible(organization)
-    return _times_of_all(job, pages.narrowed(visible & _since(job, hours), job, job_type=job_type))
+    condition = pages.narrowed(visible & _since(job, hours) & _is(job, COMPLETED), job, job_type=job_type)
+    return _times(job, ValueWrapper("all"), _run_seconds(job), condition).get("all", NO_TIMES)
 
 
 def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
@@ -101,7 +99,7 @@ def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
     return {
         **_present(job, visible),
         "count": found.get("completed", 0) + found.get("dead_letters", 0),
-        **{name: found.get(name) for name in ("failure_rate", "average_seconds", "p95_seconds")},
+        **{name: found.get(name) for name in ("failure_rate", *AVERAGE_AND_P95)},
         "hours": pages.bounded(hours, 1, MAX_HOURS),
     }
 
@@ -188,19 +186,10 @@ def _by_type(job: Table, condition: Criterion) -> list[dict[str, Any]]:
     times = _times(job, job.job_type, _run_seconds(job), condition & _is(job, COMPLETED))
     for row in rows:
         ended, of_type = row["completed"] + row["failed"], times.get(row["job_type"], NO_TIMES)
-        row |= {
-            "retries": int(row["retries"] or 0),
-            "failure_rate": _rounded(row["failed"] / ended, 4) if ended else None,
-            "average_seconds": of_type["average_seconds"],
-            "p95_seconds": of_type["p95_seconds"],
-        }
+        row["retries"] = int(row["retries"] or 0)
+        row["failure_rate"] = _rounded(row["failed"] / ended, 4) if ended else None
+        row |= {name: of_type[name] for name in AVERAGE_AND_P95}
     return sorted(rows, key=lambda row: (-row["jobs"], row["job_type"]))
-
-
-def _times_of_all(job: Table, condition: Criterion) -> dict[str, Any]:
-    """Count and times of the completed jobs, as of `get_execution_time_stats`."""
-    of_all = _times(job, ValueWrapper("all"), _run_seconds(job), condition & _is(job, COMPLETED))
-    return of_all.get("all", NO_TIMES)
 
 
 def _times(job: Table, group: Term, seconds: Term, condition: Criterion) -> dict[Any, dict[str, Any]]:
@@ -208,7 +197,7 @@ def _times(job: Table, group: Term, seconds: Term, condition: Criterion) -> dict
     times = frappe.qb.from_(job).select(group.as_("of"), seconds.as_("seconds")).where(condition).as_("times")
     share = AnalyticFunction("CUME_DIST").over(times.of).orderby(times.seconds).as_("share")
     ranked = frappe.qb.from_(times).select(times.of, times.seconds, share).as_("ranked")
-    slowest = Case().when(ranked.share >= P95, ranked.seconds)
+    slowest = Case().when(ranked.share >= 0.95, ranked.seconds)
     figures = (Count("*"), Avg(ranked.seconds), Min(ranked.seconds), Max(ranked.seconds), Min(slowest))
     rows = frappe.qb.from_(ranked).select(ranked.of, *figures).groupby(ranked.of).run()
     return {of: dict(zip(NO_TIMES, (count, *map(_rounded, found)), strict=True)) for of, count, *found in rows}

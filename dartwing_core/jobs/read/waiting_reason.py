@@ -1,9 +1,6 @@
 """Why a job is not running yet, in words for people: one place for REST, Desk and the job center.
 
-    waiting_reason.of_job(job)       # "Waits for JOB-1K11….", "Retries at 14:05 (in 3 min), attempt 3 of 5.", None
-
-The words name nothing of other organizations. They cost one statement, two for types with a circuit breaker, and only
-for due jobs. Due and Queued jobs cost a round trip to Redis, but have words while it is away, too.
+Such as "Waits for JOB-1K11….", "Retries at 14:05 (in 3 min), attempt 3 of 5.". They name no other organization.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ from ..lib import clock, config
 from ..line import limits as line_limits
 from ..line import queue_view
 from ..rq import doorbells, leader, redis_queue
-from ..status import WAITING, JobStatus, LinePlace
+from ..status import NOT_RUNNING, JobStatus, LinePlace
 
 FIELDS = (
     *("name", "status", "organization", "job_type", "queue", "waits_for", "in_line", "due_epoch"),
@@ -42,17 +39,9 @@ def of_job(job: JobRow) -> str | None:
 def of_jobs(jobs: Iterable[JobRow]) -> dict[str, str]:
     """The reasons of many jobs, by name. Leaves out jobs that wait for nothing."""
     now = clock.now_epoch()
-    reasons: dict[str, str] = {}
-    due: list[JobRow] = []
-    for job in jobs:
-        if _is_queued(job):
-            due.append(job)
-        elif job["status"] in WAITING:
-            if reason := _until(job, now):
-                reasons[job["name"]] = reason
-            else:
-                due.append(job)
-    return reasons | _due(due, now)
+    waiting = [job for job in jobs if job["status"] in NOT_RUNNING]
+    reasons = {job["name"]: reason for job in waiting if (reason := _until(job, now))}
+    return reasons | _due([job for job in waiting if job["name"] not in reasons], now)
 
 
 def _is_queued(job: JobRow) -> bool:
@@ -61,11 +50,11 @@ def _is_queued(job: JobRow) -> bool:
 
 def _until(job: JobRow, now: float) -> str | None:
     """The reason of a job that waits for another job or for its time."""
+    due = job["due_epoch"] or 0
+    if _is_queued(job) or (due <= now and not job["waits_for"]):
+        return None
     if job["waits_for"]:
         return _("Waits for {0}.").format(job["waits_for"])
-    due = job["due_epoch"] or 0
-    if due <= now:
-        return None
     moment, distance = clock_time(due, now), time_until(due, now)
     if job["status"] == str(JobStatus.PENDING):
         return _("Starts at {0} ({1}).").format(moment, distance)
@@ -79,15 +68,14 @@ def _due(jobs: list[JobRow], now: float) -> dict[str, str]:
     if not jobs:
         return {}
     limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
-    open_circuits = _circuits(jobs)
+    guarded = {name for name in {job["job_type"] for job in jobs} if circuits.has_breaker(config.job_type(name))}
+    open_circuits = circuits.of_types(guarded, {job["organization"] for job in jobs})
     reasons: dict[str, str] = {}
-    free: list[JobRow] = []
     for job in jobs:
         circuit = open_circuits.get((job["organization"], job["job_type"]))
-        if reason := _stopped(job, limits_of[job["organization"]]) or _circuit(circuit, now):
+        if reason := _stopped(job, limits_of[job["organization"]], circuit, now):
             reasons[job["name"]] = reason
-        else:
-            free.append(job)
+    free = [job for job in jobs if job["name"] not in reasons]
     queues = sorted({job["queue"] for job in free if _is_queued(job)})
     workers = (redis_queue.if_there(lambda: doorbells.workers(queues)) or {}) if queues else {}
     soon = "" if all(map(_is_queued, free)) else _soon(now)
@@ -106,23 +94,7 @@ def _soon(now: float) -> str:
     return _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen.")
 
 
-def _circuits(jobs: list[JobRow]) -> dict[circuits.Pair, circuits.Circuit]:
-    """The jobs' circuits that are not closed. One statement, if a type has a circuit breaker."""
-    guarded = {name for name in {job["job_type"] for job in jobs} if circuits.has_breaker(config.job_type(name))}
-    return circuits.of_types(guarded, {job["organization"] for job in jobs})
-
-
-def _circuit(circuit: circuits.Circuit | None, now: float) -> str | None:
-    if circuit is None or not circuit.stops_jobs:
-        return None
-    if not circuit.is_cooling:
-        return _("The circuit of {0} is being tried by another job.").format(circuit.job_type)
-    return _("The circuit of {0} is open until {1}.").format(
-        circuit.job_type, clock_time(circuit.open_until_epoch, now)
-    )
-
-
-def _stopped(job: JobRow, limits: Limits) -> str | None:
+def _stopped(job: JobRow, limits: Limits, circuit: circuits.Circuit | None, now: float) -> str | None:
     """The reason that keeps the job from starting, however many workers are free."""
     pause = line_limits.pause_in_force(job["queue"])
     if pause == line_limits.MAINTENANCE:
@@ -139,7 +111,12 @@ def _stopped(job: JobRow, limits: Limits) -> str | None:
         return _("Jobs of this type are paused.")
     if job["in_line"] == LinePlace.HELD:
         return _("Held: the organization is over its limit of {0} waiting jobs.").format(limits.max_waiting)
-    return None
+    if circuit is None or not circuit.stops_jobs:
+        return None
+    if not circuit.is_cooling:
+        return _("The circuit of {0} is being tried by another job.").format(circuit.job_type)
+    until = clock_time(circuit.open_until_epoch, now)
+    return _("The circuit of {0} is open until {1}.").format(circuit.job_type, until)
 
 
 def _turn(job: JobRow, limits: Limits, workers: Mapping[str, int]) -> str:
@@ -149,16 +126,12 @@ def _turn(job: JobRow, limits: Limits, workers: Mapping[str, int]) -> str:
     """
     if workers.get(job["queue"]) == 0:
         return _("No worker serves the queue {0} at the moment.").format(job["queue"])
-    job_type = config.job_type(job["job_type"])
-    rules = [(limits.max_running, _("The organization's limit of running jobs is {0}."))]
-    if job_type:
-        rules += [
-            (job_type.max_concurrent, _("The limit of running jobs of this type is {0}.")),
-            (
-                job_type.max_concurrent_per_organization,
-                _("The organization's limit of running jobs of this type is {0}."),
-            ),
-        ]
+    job_type = config.job_type(job["job_type"]) or frappe._dict()
+    rules = (
+        (limits.max_running, _("The organization's limit of running jobs is {0}.")),
+        (job_type.max_concurrent, _("The limit of running jobs of this type is {0}.")),
+        (job_type.max_concurrent_per_organization, _("The organization's limit of running jobs of this type is {0}.")),
+    )
     caps = [words.format(cap) for cap, words in rules if cap]
     return " ".join([_("Waits for its turn."), *caps]) if caps else _("Waits for a free worker.")
 

@@ -19,19 +19,13 @@ def execute(filters: Any = None) -> tuple[list[dict[str, Any]], list[dict[str, A
 
 def columns() -> list[dict[str, Any]]:
     """The report's columns."""
-    numbers = (
-        ("jobs", _("Jobs")),
-        ("live", _("Not Ended")),
-        ("completed", _("Completed")),
-        ("failed", _("Failed")),
-        ("canceled", _("Canceled")),
-        ("retries", _("Retries")),
-    )
+    counts = {"jobs": _("Jobs"), "live": _("Not Ended"), "completed": _("Completed"), "failed": _("Failed")}
+    counts |= {"canceled": _("Canceled"), "retries": _("Retries")}
     # Without a precision, Frappe shows three decimals. In many countries, those look like thousands.
     seconds = {"fieldtype": "Float", "precision": 2}
     return [
         {"fieldname": "job_type", "label": _("Job Type"), "fieldtype": "Link", "options": "Job Type", "width": 200},
-        *({"fieldname": name, "label": label, "fieldtype": "Int", "width": 110} for name, label in numbers),
+        *({"fieldname": name, "label": label, "fieldtype": "Int", "width": 110} for name, label in counts.items()),
         {"fieldname": "failure_rate", "label": _("Failure Rate"), "fieldtype": "Percent", "precision": 1, "width": 120},
         {"fieldname": "average_seconds", "label": _("Average (Seconds)"), **seconds, "width": 150},
         {"fieldname": "p95_seconds", "label": _("95th Percentile (Seconds)"), **seconds, "width": 200},

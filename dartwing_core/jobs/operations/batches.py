@@ -104,7 +104,8 @@ def submit_batch(
     `submit_job`.
     """
     user, now = frappe.session.user, clock.site_time()
-    organization = submission.organization_id(organization, user)
+    named = submission.organization_text(organization)
+    organization = visibility.viewer(user).id_of(named) or named
     plan = _plan_of(jobs, organization)
     row = {**standard_columns(ids.new_name("BATCH"), user, now), "organization": organization, "owner_user": user}
     row |= {"description": _text(description), "status": RUNNING, "created_at": now, "cancel_requested": 0}
@@ -113,11 +114,17 @@ def submit_batch(
     if not plan.jobs and not any(row[kind] for kind in CALLBACKS):
         raise InvalidJobError(_("A batch needs a job."))
     with undone_on_error(SAVEPOINT):
-        row["size"] = engine.submit_members(plan.jobs, plan.after, row) if plan.jobs else 0
+        row["size"] = _submit_members(plan, row) if plan.jobs else 0
         insert_rows(config.BATCH, [row])
     if not row["size"]:
         after_commit().actions.append(partial(batch_end.close_ended, [row["name"]]))
     return _document(row)
+
+
+def _submit_members(plan: _Plan, batch: Columns) -> int:
+    """Submit the jobs of a plan. Returns how many are new, and so members."""
+    submitted = engine.submit([engine.request_of(part) for part in plan.jobs], plan.after, batch)
+    return len({job.row["name"] for job in submitted if not job.existing})
 
 
 # The plan of a batch --------------------------------------------------------------------------------------------------
@@ -196,8 +203,7 @@ def _listed(parts: Any) -> Sequence[Any]:
 def _callbacks(parts: Mapping[str, Any], batch: Columns) -> dict[str, str | None]:
     """The columns of a batch for its callbacks, which are checked as jobs."""
     requests = [_callback_request(kind, part, batch) for kind, part in parts.items()]
-    prepared = submission.prepare_all(requests, batch["owner_user"])
-    submission.check_organization(prepared, batch["organization"])
+    prepared = submission.prepare_all(requests, batch["owner_user"], batch)
     made = {kind: batch_end.as_callback(item.row) for kind, item in zip(parts, prepared, strict=True)}
     return {**dict.fromkeys(CALLBACKS), **made}
 

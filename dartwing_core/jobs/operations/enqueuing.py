@@ -77,7 +77,7 @@ def enqueue(
         queue=queue,
         is_enqueued=True,
     )
-    return engine.submit_request(request)
+    return engine.submit([request])[0].document
 
 
 def _check_arguments(function: Callable[..., Any], path: str, arguments: Mapping[str, Any]) -> None:

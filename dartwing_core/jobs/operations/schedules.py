@@ -20,7 +20,7 @@ from ..schedules import recurrence, schedule_form, schedule_runs, schedule_store
 from ..schedules.recurrence import Recurrence
 from ..schedules.schedule_store import ScheduleRow
 from ..status import JobStatus
-from ..submit import quota, submission
+from ..submit import quota
 from ..submit.after_commit import after_commit, undone_on_error
 from ..types import handlers
 
@@ -88,7 +88,7 @@ def run_schedule_now(schedule_id: str) -> Document:
         record.insert([item.row])
         history.write([history.event_of(item.row, status, status, text, user)])
     after_commit().wake_for([item.row] if item.may_start else [])
-    return submission.as_new_document(item.row)
+    return item.document
 
 
 def visible_schedule(schedule_id: Any) -> ScheduleRow:

@@ -113,7 +113,7 @@ def select_due_times(schedule: ScheduleRow, found: Recurrence, now: float) -> li
 
 def _make(result: Result, schedule: ScheduleRow, due: float) -> None:
     item = prepare(schedule, due)
-    quota.check([item], schedule["owner_user"], result.after_commit.append)
+    quota.check([item], schedule["owner_user"])
     try:
         record.insert([item.row])
     except Exception as error:

@@ -7,9 +7,8 @@ once may exceed it by the jobs of the other one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import frappe
 from frappe import _
@@ -18,10 +17,9 @@ from frappe.realtime import get_user_room
 from ..access import tenancy
 from ..errors import InvalidJobError, QueueFullError, RateLimitError
 from ..job import columns
-from ..lib import config
+from ..lib import best_effort, config, sql
 from ..line import limits
 from ..rq import redis_queue
-from .after_commit import after_commit
 from .request import Prepared
 
 HOLD, WARN = "Hold", "Warn"
@@ -30,20 +28,19 @@ SECONDS_BETWEEN_WARNINGS = 60
 WARNING = "job_limit_warning"
 
 
-def check(new: Sequence[Prepared], user: str, add_action: Callable[[Callable[[], Any]], None] | None = None) -> None:
+def check(new: Sequence[Prepared], user: str) -> None:
     """Refuse or hold jobs for which there is no place, by the organization's policy.
 
-    `add_action`: adds an action after the commit, by default to the transaction's own.
     Raises QueueFullError, RateLimitError or InvalidJobError.
     """
     numbers = Counter(item.row["organization"] for item in new if item.limits.max_waiting)
     for organization in sorted(numbers):
-        _check_waiting([item for item in new if item.row["organization"] == organization], add_action)
+        _check_waiting([item for item in new if item.row["organization"] == organization])
     for job_type, number in sorted(Counter(item.row["job_type"] for item in new).items()):
         _check_rate(job_type, number, user)  # last, since its counts are not undone
 
 
-def _check_waiting(jobs: Sequence[Prepared], add_action: Callable[[Callable[[], Any]], None] | None) -> None:
+def _check_waiting(jobs: Sequence[Prepared]) -> None:
     """Check the new jobs of one organization, which has a cap."""
     organization, limit = jobs[0].row["organization"], jobs[0].limits
     cap = limit.max_waiting
@@ -55,7 +52,7 @@ def _check_waiting(jobs: Sequence[Prepared], add_action: Callable[[Callable[[], 
             if item.row["in_line"]:  # it would be in line now
                 item.write(columns.held())
     elif limit.on_queue_full == WARN:
-        (add_action or after_commit().actions.append)(partial(_warn, organization, cap))
+        sql.after_any_commit(_warn_all, [(organization, cap)])
     else:
         text = _("Queue full: at most {0} jobs of the organization {1} may wait.")
         raise QueueFullError(text.format(cap, tenancy.name_of(organization)), FULL_RETRY_SECONDS)
@@ -71,6 +68,11 @@ def _check_rate(name: str, number: int, user: str) -> None:
     if seconds := redis_queue.count_within(f"type:{name}:{user}", number, limit, window):
         text = _("Too many jobs of type {0}: at most {1} in {2} seconds. Try again in {3} seconds.")
         raise RateLimitError(text.format(name, limit, window, seconds), seconds)
+
+
+def _warn_all(full: Sequence[tuple[str, int]]) -> None:
+    for organization, cap in full:
+        best_effort.run(partial(_warn, organization, cap))
 
 
 def _warn(organization: str, cap: int) -> None:

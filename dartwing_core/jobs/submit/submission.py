@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import frappe
 from frappe import _
 
-from ..access import content, permission, visibility
+from ..access import permission, visibility
 from ..access.standing import Standing
 from ..errors import InvalidJobError
 from ..job import columns, dependencies, find, labels
@@ -19,54 +19,55 @@ from ..lib.config import JobType
 from ..lib.row_types import Columns
 from ..lib.texts import cut
 from ..rq import redis_queue
-from ..status import JobStatus
 from ..types import declared_types, functions, handlers
 from ..types.handlers import Checked
 from ..types.parameters import Declared
-from .request import ON_DUPLICATE, Prepared, Request, checked_tags, pair_of, title_for
-
-if TYPE_CHECKING:
-    from frappe.model.document import Document
-
-KEY_LENGTH = 140
-"""Characters of a `dedup_key`, and of a job's `key`."""
+from .request import KEY_LENGTH, ON_DUPLICATE, Prepared, Request, checked_tags, pair_of, title_for
 
 
-def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
+def prepare_all(requests: Sequence[Request], user: str, batch: Columns | None = None) -> list[Prepared]:
     """Check everything, write nothing. Raises the errors that `submit_job` documents.
 
-    The user's permission is checked once for each type and organization.
+    The user's permission is checked once for each type and organization. `batch`: the row of the batch of these jobs.
     """
-    allowed: Allowed = {}
+    known = Known()
     prepared: list[Prepared] = []
     with config.keeping():
         for number, request in enumerate(requests, 1):
             try:
-                prepared.append(_prepare(request, user, allowed))
+                prepared.append(_prepare(request, user, known))
             except InvalidJobError as error:
                 if len(requests) == 1 or type(error) is not InvalidJobError:
                     raise
                 text = _("Job {0} ({1}): {2}")
                 raise InvalidJobError(text.format(number, cut(request.job_type), error)) from error
+    if batch:
+        for item in prepared:
+            if item.row["organization"] != batch["organization"]:
+                raise InvalidJobError(_("All jobs of a batch must be of its organization."))
+            item.row["parent_batch"] = batch["name"]
     return prepared
 
 
-Allowed = dict[tuple[str, str], tuple[Standing, Declared | None]]
-"""The findings that hold for all jobs of one type and organization."""
+@dataclass(slots=True)
+class Known:
+    """What holds for several jobs of one submit."""
+
+    standings: dict[str, Standing] = field(default_factory=dict)
+    """The user's in each organization, by what the requests call it."""
+    declared: dict[tuple[str, str], Declared | None] = field(default_factory=dict)
+    """The parameters of each type, once the user may submit it for an organization."""
 
 
-def _prepare(request: Request, user: str, allowed: Allowed) -> Prepared:
-    organization = organization_text(request.organization)
-    try:
-        job_type = enabled_type(request.job_type)
-    except InvalidJobError:
-        permission.check_member(user, organization)  # only members learn of Job Types
-        raise
-    asked = job_type.name, organization
-    if asked not in allowed:
-        found = permission.check_submit(user, organization, job_type)
-        allowed[asked] = found, handlers.declared_of(job_type.handler_method)
-    standing, declared = allowed[asked]
+def _prepare(request: Request, user: str, known: Known) -> Prepared:
+    asked = organization_text(request.organization)
+    if asked not in known.standings:
+        known.standings[asked] = permission.check_member(user, asked)
+    standing, job_type = known.standings[asked], enabled_type(request.job_type)  # only members learn of Job Types
+    if (job_type.name, asked) not in known.declared:
+        permission.check_submit(user, standing, job_type)
+        known.declared[job_type.name, asked] = handlers.declared_of(job_type.handler_method)
+    declared = known.declared[job_type.name, asked]
     request = replace(request, organization=standing.organization)
     if job_type.handler_method == functions.HANDLER and not request.is_enqueued:
         raise InvalidJobError(_("Jobs of the type {0} come from enqueue in Python code alone.").format(job_type.name))
@@ -95,18 +96,6 @@ def how_to_name(argument: str) -> str:
     """How a call names its organization."""
     text = _("Pass {0}, or set the Default Organization in {1}.")
     return text.format(argument, _(config.SETTINGS))
-
-
-def organization_id(given: Any, user: str) -> str:
-    """The id of an organization that is given by id or name, or of the default one. Raises InvalidJobError."""
-    organization = organization_text(given)
-    return visibility.viewer(user).id_of(organization) or organization
-
-
-def check_organization(prepared: Sequence[Prepared], organization: str) -> None:
-    """Raises InvalidJobError if jobs of a batch are of another organization."""
-    if any(item.row["organization"] != organization for item in prepared):
-        raise InvalidJobError(_("All jobs of a batch must be of its organization."))
 
 
 def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
@@ -246,18 +235,3 @@ def _dedup_hash(request: Request, job_type: str, content: str) -> str:
     if len(key) > KEY_LENGTH:
         raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(KEY_LENGTH))
     return _stored_hash(job_type, request.organization, f"key:{key}")
-
-
-def as_new_document(row: Mapping[str, Any]) -> Document:
-    """The document of a job that begins with the caller's transaction.
-
-    Its status is Pending, whatever its row says: no worker can claim it before the commit."""
-    return as_document({**row, "status": str(JobStatus.PENDING)})
-
-
-def as_document(row: Mapping[str, Any]) -> Document:
-    """The Background Job document of an inserted row, without reading it back."""
-    document = frappe.get_doc({"doctype": config.JOB, **content.unsealed(row)})
-    content.keep(document, row)
-    document.set("__islocal", False)
-    return document

@@ -14,7 +14,8 @@ import frappe
 from frappe import _
 
 from .access import permission, visibility
-from .after import batch_end, cancel
+from .after import cancel
+from .after.after_commit import after_commit, undone_on_error
 from .errors import DuplicateJobError, InvalidJobError, InvalidTransitionError, JobChangedError
 from .job import batch_store, columns, dependencies, find, record, runs
 from .job.job_rows import JobRow
@@ -25,14 +26,12 @@ from .lib.texts import cut, describe_unknown
 from .read import visible_jobs
 from .status import RETRYABLE, WAITING, JobStatus
 from .submit import dedup, dependency_check, quota, request, submission
-from .submit.after_commit import after_commit, undone_on_error
 from .submit.request import CALLERS_ARGUMENTS, Prepared, Request
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
 BULK_LIMIT, MAX_JOBS = 10_000, 500
-SAVEPOINT, MANY, ONE = "dartwing_core_submit", "dartwing_core_many", "dartwing_core_one"
 REFUSALS = (frappe.ValidationError, frappe.PermissionError, frappe.DoesNotExistError, DuplicateJobError)
 """Errors by which a job's state or a permission refuses it. A lost transaction is not among them."""
 
@@ -87,7 +86,7 @@ def submit_jobs(requests: Iterable[Mapping[str, Any]]) -> list[Document]:
     checked = [request_of(arguments) for arguments in requests]
     if len(checked) > BULK_LIMIT:
         raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))
-    return [job.document for job in submit(checked)] if checked else []
+    return [job.document for job in submit(checked)]
 
 
 def request_of(arguments: Any) -> Request:
@@ -116,7 +115,7 @@ def submit(
     pairs = dependency_check.connect(asked, final, after, user)
     new = [job for job in distinct if not job.existing]
     existing = {job.existing["name"]: job for job in distinct if job.existing}
-    with undone_on_error(SAVEPOINT) if existing or len(new) > 1 or pairs else nullcontext():
+    with undone_on_error() if existing or len(new) > 1 or pairs else nullcontext():
         for name in sorted(existing):  # the order of the locks on their rows
             dedup.take_existing(existing[name], user)
         if new:
@@ -126,8 +125,7 @@ def submit(
     if new:
         after_commit().wake_for([job.row for job in new if job.may_start])
         awaited = {job.row["waits_for"] for job in new} - {job.row["name"] for job in new}
-        parents = [parent for parent in awaited if parent is not None]
-        after_commit().release_children_of(parents, batch_end.release_and_close)  # they may have ended meanwhile
+        after_commit().release_children_of(awaited)
     return final
 
 
@@ -176,8 +174,7 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
         runs.keep_parameters(job["name"], job["attempt"], had)
     if retried.row["in_line"]:
         after_commit().wake_for([retried.row])
-    if job["waits_for"]:
-        after_commit().release_children_of([job["waits_for"]], batch_end.release_and_close)
+    after_commit().release_children_of([job["waits_for"]])
     return request.as_new_document(retried.row)
 
 
@@ -211,9 +208,7 @@ def run_now(job_id: str) -> Document:
 
 
 def _run_now(job: JobRow) -> Document:
-    if job["status"] == JobStatus.QUEUED:
-        return request.as_document(job)
-    if job["status"] not in WAITING:
+    if job["status"] not in (JobStatus.QUEUED, *WAITING):
         raise InvalidTransitionError(
             _("Job {0} is {1}; only a job that waits for its time can be run now.").format(
                 job["name"], _(job["status"])
@@ -231,8 +226,7 @@ def _moved(job: JobRow, due: float, message: str) -> Document:
         raise JobChangedError(job["name"])
     entered = record.enter_line([job["name"]])
     after_commit().wake_for(entered)
-    if job["waits_for"]:
-        after_commit().release_children_of([job["waits_for"]], batch_end.release_and_close)
+    after_commit().release_children_of([job["waits_for"]])
     now: JobRow = {**moved.row, "status": str(JobStatus.QUEUED)} if entered else moved.row
     return request.as_document(now)
 
@@ -286,14 +280,13 @@ def _visible(job_ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 def _each(names: Sequence[str], work: Callable[[str], Any], refused: dict[str, str]) -> dict[str, Any]:
     """Do `work` for each job. An error that is no refusal leaves nothing done."""
     done: list[str] = []
-    with undone_on_error(MANY):
+    with undone_on_error():
         for name in names:
             told = len(frappe.local.message_log)
-            frappe.db.savepoint(ONE)
             try:
-                work(name)
+                with undone_on_error():
+                    work(name)
             except REFUSALS as error:
-                frappe.db.rollback(save_point=ONE)
                 del frappe.local.message_log[told:]  # the answer says it
                 refused[name] = plain_text.of_error(error) or _("This is not allowed.")
             else:

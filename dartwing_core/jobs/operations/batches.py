@@ -18,6 +18,7 @@ from frappe import _
 from .. import engine
 from ..access import visibility
 from ..after import batch_cancel, batch_end
+from ..after.after_commit import after_commit, undone_on_error
 from ..engine import BULK_LIMIT
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
 from ..job import batch_store, record
@@ -30,7 +31,6 @@ from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
 from ..read import pages
 from ..status import LIVE, RETRYABLE
 from ..submit import dedup, submission
-from ..submit.after_commit import after_commit, undone_on_error
 from ..submit.dependency_check import MAX_DEPENDENCIES
 from ..submit.request import Request
 from ..types import handlers
@@ -42,7 +42,6 @@ Part = Mapping[str, Any]
 CHAIN, GROUP = "chain", "group"
 MAX_DEPTH = 50
 RETRY_AT_ONCE = 500
-SAVEPOINT = "dartwing_core_batch"
 CALLBACK_ARGUMENTS = frozenset({"job_type", "parameters", "priority", "organization", "title"})
 
 
@@ -113,18 +112,13 @@ def submit_batch(
     row |= _callbacks({kind: part for kind, part in callbacks.items() if part is not None}, row)
     if not plan.jobs and not any(row[kind] for kind in CALLBACKS):
         raise InvalidJobError(_("A batch needs a job."))
-    with undone_on_error(SAVEPOINT):
-        row["size"] = _submit_members(plan, row) if plan.jobs else 0
+    with undone_on_error():
+        submitted = engine.submit([engine.request_of(part) for part in plan.jobs], plan.after, row)
+        row["size"] = len({job.row["name"] for job in submitted if not job.existing})
         insert_rows(config.BATCH, [row])
     if not row["size"]:
         after_commit().actions.append(partial(batch_end.close_ended, [row["name"]]))
     return _document(row)
-
-
-def _submit_members(plan: _Plan, batch: Columns) -> int:
-    """Submit the jobs of a plan. Returns how many are new, and so members."""
-    submitted = engine.submit([engine.request_of(part) for part in plan.jobs], plan.after, batch)
-    return len({job.row["name"] for job in submitted if not job.existing})
 
 
 # The plan of a batch --------------------------------------------------------------------------------------------------
@@ -271,7 +265,7 @@ def cancel_batch(batch_id: str, reason: str | None = None) -> Document:
     """
     found = visible_batch(batch_id)
     values = {"cancel_requested": 1, "canceled_by": frappe.session.user, "cancel_reason": _text(reason)}
-    with undone_on_error(SAVEPOINT):
+    with undone_on_error():
         is_running = batch_store.update(found["name"], values, status=RUNNING)
     if not is_running:
         raise InvalidTransitionError(_("Batch {0} has ended already.").format(found["name"]))
@@ -280,6 +274,7 @@ def cancel_batch(batch_id: str, reason: str | None = None) -> Document:
     return _document({**now, **values})
 
 
+@undone_on_error()
 def retry_batch(batch_id: str) -> dict[str, Any]:
     """Start a fresh series of attempts of all jobs of a batch that have failed: `{batch_id, retried, skipped}`.
 
@@ -287,11 +282,6 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
     BatchNotFoundError if the batch can't be seen.
     """
     name = visible_batch(batch_id)["name"]
-    with undone_on_error(SAVEPOINT):
-        return _retry_failed(name)
-
-
-def _retry_failed(name: str) -> dict[str, Any]:
     # As committed right now: this transaction's snapshot may be older than their changes.
     query = batch_store.members_query(name, RETRYABLE, BULK_LIMIT)
     failed = cast(list[MemberRow], sql.rows_outside_transaction(query))
@@ -314,8 +304,8 @@ def _retry_failed(name: str) -> dict[str, Any]:
             begun = record.retry_all(step, key or None)
             moved |= {job["name"] for job in begun}
             after_commit().wake_for([job for job in begun if not job["waits_for"]])
-    parents = {job["waits_for"] for job in failed if job["name"] in moved and job["waits_for"]}
-    after_commit().release_children_of(parents, batch_end.release_and_close)
+    parents = {job["waits_for"] for job in failed if job["name"] in moved}
+    after_commit().release_children_of(parents)
     changed = _("The job has just changed; look at it again.")
     skipped = {job["name"]: str(refused.get(job["name"], changed)) for job in failed if job["name"] not in moved}
     return {"batch_id": name, "retried": len(moved), "skipped": skipped}

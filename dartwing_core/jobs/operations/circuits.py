@@ -13,6 +13,7 @@ from pypika.queries import QueryBuilder
 
 from ..access import visibility
 from ..after import after_settle
+from ..after.after_commit import after_commit
 from ..errors import CircuitNotFoundError, InvalidTransitionError
 from ..job import circuits
 from ..job.circuits import CircuitRow
@@ -21,7 +22,6 @@ from ..lib.row_types import changed
 from ..lib.texts import cut
 from ..line import wake
 from ..read import pages
-from ..submit.after_commit import after_commit
 
 MAX_LISTED = 1_000
 

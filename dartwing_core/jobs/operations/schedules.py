@@ -11,6 +11,7 @@ import frappe
 from frappe import _
 
 from ..access import content, visibility
+from ..after.after_commit import after_commit, undone_on_error
 from ..errors import ScheduleNotFoundError
 from ..job import history, record
 from ..lib import clock, config
@@ -21,14 +22,12 @@ from ..schedules.recurrence import Recurrence
 from ..schedules.schedule_store import ScheduleRow
 from ..status import JobStatus
 from ..submit import quota
-from ..submit.after_commit import after_commit, undone_on_error
 from ..types import handlers
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
 NEXT = 5
-SAVEPOINT = "dartwing_core_schedule"
 _HIDDEN = frozenset({"name", "next_run_epoch", "look_at_epoch", "anchor_epoch", "parameters"})
 
 
@@ -84,7 +83,7 @@ def run_schedule_now(schedule_id: str) -> Document:
     quota.check([item], schedule["owner_user"])
     text = f"Run once from schedule {schedule['name']} by hand"
     status = JobStatus(item.row["status"])
-    with undone_on_error(SAVEPOINT):
+    with undone_on_error():
         record.insert([item.row])
         history.write([history.event_of(item.row, status, status, text, user)])
     after_commit().wake_for([item.row] if item.may_start else [])

@@ -23,6 +23,7 @@ from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
 from ..access import visibility
+from ..after.after_commit import after_commit
 from ..errors import DuplicateJobError, JobBusyError
 from ..job import find, record
 from ..job.job_rows import HolderRow
@@ -30,7 +31,6 @@ from ..lib import clock, config, named_locks, sql
 from ..lib.dml import in_pieces
 from ..lib.row_types import changed, fields_of
 from ..status import FINISHED, LIVE, NOT_BEGUN, JobStatus
-from .after_commit import after_commit
 from .request import RAISE, REPLACE, RETURN, Prepared, as_document
 
 LOCK_WAIT_SECONDS = 30

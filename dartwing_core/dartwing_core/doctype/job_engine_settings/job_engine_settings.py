@@ -13,7 +13,7 @@ from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.lib.texts import cut
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.rq import redis_queue
-from dartwing_core.jobs.submit.after_commit import after_commit
+from dartwing_core.jobs.after.after_commit import after_commit
 
 MIN_LEASE_SECONDS = 5  # two beats of the heartbeat
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 
 from .access import permission, visibility
 from .after import cancel
@@ -25,11 +26,8 @@ from .lib.row_types import Columns
 from .lib.texts import cut, describe_unknown
 from .read import visible_jobs
 from .status import RETRYABLE, WAITING, JobStatus
-from .submit import dedup, dependency_check, quota, request, submission
+from .submit import dedup, dependency_check, request, submission
 from .submit.request import CALLERS_ARGUMENTS, Prepared, Request
-
-if TYPE_CHECKING:
-    from frappe.model.document import Document
 
 BULK_LIMIT, MAX_JOBS = 10_000, 500
 REFUSALS = (frappe.ValidationError, frappe.PermissionError, frappe.DoesNotExistError, DuplicateJobError)
@@ -119,7 +117,7 @@ def submit(
         for name in sorted(existing):  # the order of the locks on their rows
             dedup.take_existing(existing[name], user)
         if new:
-            quota.check(new, user)
+            submission.check_limits(new, user)
             record.insert([job.row for job in new])
             dependencies.insert(pairs, user)
     if new:
@@ -153,9 +151,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None) -> Docum
 def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
     status = JobStatus(job["status"])
     if status not in RETRYABLE:
-        raise InvalidTransitionError(
-            _("Job {0} is {1}; only a failed job can be retried.").format(job["name"], _(status.value))
-        )
+        raise _refusal(job, _("Job {0} is {1}; only a failed job can be retried."))
     edited: Columns = {}
     if parameters is not None:
         if not visibility.may_edit(job["owner_user"], frappe.session.user):
@@ -190,9 +186,7 @@ def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float
 
 def _reschedule(job: JobRow, due: float) -> Document:
     if not columns.may_be_rescheduled(job):
-        raise InvalidTransitionError(
-            _("Job {0} is {1}; only a job that has not begun can be rescheduled.").format(job["name"], _(job["status"]))
-        )
+        raise _refusal(job, _("Job {0} is {1}; only a job that has not begun can be rescheduled."))
     before, after = clock.iso(job["due_epoch"] or 0), clock.iso(due)
     return _moved(job, due, f"Rescheduled from {before} to {after}")
 
@@ -209,15 +203,15 @@ def run_now(job_id: str) -> Document:
 
 def _run_now(job: JobRow) -> Document:
     if job["status"] not in (JobStatus.QUEUED, *WAITING):
-        raise InvalidTransitionError(
-            _("Job {0} is {1}; only a job that waits for its time can be run now.").format(
-                job["name"], _(job["status"])
-            )
-        )
+        raise _refusal(job, _("Job {0} is {1}; only a job that waits for its time can be run now."))
     now = clock.now_epoch()
     if not columns.waits_for_its_time(job, now):
         return request.as_document(job)
     return _moved(job, now, f"To be run now instead of at {clock.iso(job['due_epoch'] or 0)}")
+
+
+def _refusal(job: JobRow, text: str) -> InvalidTransitionError:
+    return InvalidTransitionError(text.format(job["name"], _(job["status"])))
 
 
 def _moved(job: JobRow, due: float, message: str) -> Document:

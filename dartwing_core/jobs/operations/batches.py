@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 
 from .. import engine
 from ..access import visibility
@@ -34,9 +35,6 @@ from ..submit import dedup, submission
 from ..submit.dependency_check import MAX_DEPENDENCIES
 from ..submit.request import Request
 from ..types import handlers
-
-if TYPE_CHECKING:
-    from frappe.model.document import Document
 
 Part = Mapping[str, Any]
 CHAIN, GROUP = "chain", "group"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 
 from ..access import content, visibility
 from ..after.after_commit import after_commit, undone_on_error
@@ -21,11 +22,8 @@ from ..schedules import recurrence, schedule_form, schedule_runs, schedule_store
 from ..schedules.recurrence import Recurrence
 from ..schedules.schedule_store import ScheduleRow
 from ..status import JobStatus
-from ..submit import quota
+from ..submit import submission
 from ..types import handlers
-
-if TYPE_CHECKING:
-    from frappe.model.document import Document
 
 NEXT = 5
 _HIDDEN = frozenset({"name", "next_run_epoch", "look_at_epoch", "anchor_epoch", "parameters"})
@@ -80,7 +78,7 @@ def run_schedule_now(schedule_id: str) -> Document:
     item = schedule_runs.prepare(schedule)
     user = frappe.session.user
     item.row["is_result_private"] |= int(user != schedule["owner_user"])
-    quota.check([item], schedule["owner_user"])
+    submission.check_limits([item], schedule["owner_user"])
     text = f"Run once from schedule {schedule['name']} by hand"
     status = JobStatus(item.row["status"])
     with undone_on_error():

@@ -8,10 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 
 from ..access import content
 from ..access.standing import Limits
@@ -24,9 +25,6 @@ from ..lib.row_types import Columns
 from ..lib.texts import cut, describe_unknown, text_for_storage
 from ..status import JobStatus, LinePlace
 from ..types.parameters import Declared
-
-if TYPE_CHECKING:
-    from frappe.model.document import Document
 
 RAISE, RETURN, REPLACE = ON_DUPLICATE = ("raise", "return", "replace")
 MOST_TAGS, LONGEST_TAG = 10, 30
@@ -55,15 +53,12 @@ class Request:
     reference: Any = None
     tags: Collection[str] | None = None
     queue: str | None = None
-    """The queue whose workers run the job, instead of that of its type or priority."""
-    is_enqueued: bool = False
-    """Whether `enqueue` asks. Nobody else says which function is called."""
+    """The queue whose workers run the job, instead of that of its type or priority. `enqueue` alone names one."""
     key: str | None = None
     """The job's name within its submit, for `depends_on` of other jobs and for their handlers."""
 
 
-CALLERS_ARGUMENTS = frozenset(Request.__dataclass_fields__) - {"queue", "is_enqueued"}
-"""The arguments that callers may give. The others are for `enqueue`."""
+CALLERS_ARGUMENTS = frozenset(Request.__dataclass_fields__) - {"queue"}
 
 
 @dataclass(slots=True, eq=False)

@@ -81,10 +81,7 @@ def submit_jobs(requests: Iterable[Mapping[str, Any]]) -> list[Document]:
     A job may also have a `key`, by which `depends_on` of others names it. Large submits cost few statements.
     Raises what `submit_job` raises, and InvalidJobError for more than 10,000 jobs. The text names the wrong job.
     """
-    checked = [request_of(arguments) for arguments in requests]
-    if len(checked) > BULK_LIMIT:
-        raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))
-    return [job.document for job in submit(checked)]
+    return [job.document for job in submit([request_of(arguments) for arguments in requests])]
 
 
 def request_of(arguments: Any) -> Request:
@@ -105,6 +102,8 @@ def submit(
 
     `after`: for each the positions of those that it has to follow, beside its `depends_on`. `batch`: the row of theirs.
     """
+    if len(requests) > BULK_LIMIT:
+        raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))
     user = frappe.session.user
     asked = submission.prepare_all(requests, user, batch)
     final = dedup.merge_equal(asked)

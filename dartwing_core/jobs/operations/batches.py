@@ -20,7 +20,6 @@ from .. import engine
 from ..access import visibility
 from ..after import batch_cancel, batch_end
 from ..after.after_commit import after_commit, undone_on_error
-from ..engine import BULK_LIMIT
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
 from ..job import batch_store, record
 from ..job.batch_store import CALLBACKS, RUNNING, BatchRow
@@ -32,7 +31,6 @@ from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
 from ..read import pages
 from ..status import LIVE, RETRYABLE
 from ..submit import dedup, submission
-from ..submit.dependency_check import MAX_DEPENDENCIES
 from ..submit.request import Request
 from ..types import handlers
 
@@ -103,11 +101,10 @@ def submit_batch(
     user, now = frappe.session.user, clock.site_time()
     named = submission.organization_text(organization)
     organization = visibility.viewer(user).id_of(named) or named
-    plan = _plan_of(jobs, organization)
+    plan = _Plan(organization, jobs)
     row = {**standard_columns(ids.new_name("BATCH"), user, now), "organization": organization, "owner_user": user}
     row |= {"description": _text(description), "status": RUNNING, "created_at": now, "cancel_requested": 0}
-    callbacks = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
-    row |= _callbacks({kind: part for kind, part in callbacks.items() if part is not None}, row)
+    row |= _callbacks(dict(zip(CALLBACKS, (on_complete, on_success, on_failure), strict=True)), row)
     if not plan.jobs and not any(row[kind] for kind in CALLBACKS):
         raise InvalidJobError(_("A batch needs a job."))
     with undone_on_error():
@@ -122,82 +119,58 @@ def submit_batch(
 # The plan of a batch --------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Plan:
-    """The jobs of some parts in one list, and for each the positions of those that it has to follow."""
-
-    jobs: list[dict[str, Any]] = field(default_factory=list)
-    after: list[Sequence[int]] = field(default_factory=list)
-    dependencies: int = 0
-
-
 def count_jobs(parts: Any) -> int:
     """The number of jobs in parts. 1 if they can't be submitted."""
     try:
-        return len(_plan_of(parts, "").jobs)
+        return len(_Plan("", parts).jobs)
     except InvalidJobError:
         return 1
 
 
-def _plan_of(parts: Any, organization: str) -> _Plan:
-    """The plan of parts that begin side by side, whose jobs are of `organization` unless they name one.
+class _Plan:
+    """The jobs of parts that begin side by side, and for each the positions of those that it has to follow.
 
-    Raises InvalidJobError for a value that is no part, and for too many jobs.
+    The jobs are of `organization` unless they name one. Raises InvalidJobError for a value that is no part.
     """
-    plan = _Plan()
-    _add_all(plan, parts, (), organization, 0)
-    return plan
 
+    def __init__(self, organization: str, parts: Any):
+        self.organization = organization
+        self.jobs: list[dict[str, Any]] = []
+        self.after: list[Sequence[int]] = []
+        self._add({GROUP: parts}, (), 0)
 
-def _add_all(plan: _Plan, parts: Any, after: Sequence[int], organization: str, depth: int) -> list[int]:
-    """Add parts side by side, each behind the jobs `after`. Returns the positions of their last jobs."""
-    return [end for part in _listed(parts) for end in _add(plan, part, after, organization, depth)]
-
-
-def _add(plan: _Plan, part: Any, after: Sequence[int], organization: str, depth: int) -> Sequence[int]:
-    """Add one part. Returns the positions of its own last jobs, so of none for a part without jobs."""
-    if not isinstance(part, Mapping) or depth > MAX_DEPTH:
-        raise InvalidJobError(
-            _("Each part of a batch must be a job, a chain or a group: write job(…) or handler.job(…).")
-        )
-    if not {CHAIN, GROUP} & part.keys():
-        return _add_job(plan, part, after, organization)
-    if len(part) > 1:
-        raise InvalidJobError(_("A chain or a group must hold only its parts."))
-    if GROUP in part:
-        return _add_all(plan, part[GROUP], after, organization, depth + 1)
-    ends: Sequence[int] = ()  # and not `after`: a group of such parts would repeat it for each
-    for member in _listed(part[CHAIN]):
-        ends = _add(plan, member, ends or after, organization, depth + 1) or ends
-    return ends
-
-
-def _add_job(plan: _Plan, part: Part, after: Sequence[int], organization: str) -> list[int]:
-    plan.jobs.append({**part, "organization": part.get("organization") or organization})
-    plan.after.append(after)
-    plan.dependencies += len(after)
-    if len(plan.jobs) > BULK_LIMIT:
-        raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))
-    if plan.dependencies > MAX_DEPENDENCIES:
-        raise InvalidJobError(_("At most {0} dependencies can be made at once.").format(MAX_DEPENDENCIES))
-    return [len(plan.jobs) - 1]
-
-
-def _listed(parts: Any) -> Sequence[Any]:
-    if not isinstance(parts, list | tuple):
-        raise InvalidJobError(_("{0} must be a list.").format("jobs"))
-    return parts
+    def _add(self, part: Any, after: Sequence[int], depth: int) -> Sequence[int]:
+        """Add a part behind the jobs `after`. Returns the positions of its own last jobs: of none if it has no jobs."""
+        if not isinstance(part, Mapping) or depth > MAX_DEPTH:
+            raise InvalidJobError(
+                _("Each part of a batch must be a job, a chain or a group: write job(…) or handler.job(…).")
+            )
+        kind = next((kind for kind in (CHAIN, GROUP) if kind in part), None)
+        if kind is None:
+            self.jobs.append({**part, "organization": part.get("organization") or self.organization})
+            self.after.append(after)
+            return [len(self.jobs) - 1]
+        if len(part) > 1:
+            raise InvalidJobError(_("A chain or a group must hold only its parts."))
+        if not isinstance(part[kind], list | tuple):
+            raise InvalidJobError(_("{0} must be a list.").format("jobs"))
+        if kind == GROUP:
+            return [end for member in part[GROUP] for end in self._add(member, after, depth + 1)]
+        ends: Sequence[int] = ()  # and not `after`: a group of such parts would repeat it for each
+        for member in part[CHAIN]:
+            ends = self._add(member, ends or after, depth + 1) or ends
+        return ends
 
 
 # The callbacks of a batch ---------------------------------------------------------------------------------------------
 
 
-def _callbacks(parts: Mapping[str, Any], batch: Columns) -> dict[str, str | None]:
+def _callbacks(parts: Mapping[str, Any], batch: Columns) -> Columns:
     """The columns of a batch for its callbacks, which are checked as jobs."""
-    requests = [_callback_request(kind, part, batch) for kind, part in parts.items()]
-    prepared = submission.prepare_all(requests, batch["owner_user"], batch)
-    made = {kind: batch_end.as_callback(item.row) for kind, item in zip(parts, prepared, strict=True)}
-    return {**dict.fromkeys(CALLBACKS), **made}
+    requests = {kind: _callback_request(kind, part, batch) for kind, part in parts.items() if part is not None}
+    prepared = submission.prepare_all([*requests.values()], batch["owner_user"], batch)
+    made = {kind: batch_end.as_callback(item.row) for kind, item in zip(requests, prepared, strict=True)}
+    return {**dict.fromkeys(parts), **made}
 
 
 def _callback_request(kind: str, part: Any, batch: Columns) -> Request:
@@ -213,8 +186,7 @@ def _callback_request(kind: str, part: Any, batch: Columns) -> Request:
         raise InvalidJobError(_("{0} must be an object.").format("parameters"))
     if _takes_batch(part.get("job_type")):
         parameters = {**parameters, "batch_id": batch["name"]}
-    of_type = part.get("job_type"), organization, parameters, part.get("priority")
-    return Request(*of_type, title=part.get("title"))
+    return Request(**{**part, "organization": organization, "parameters": parameters})
 
 
 def _takes_batch(type_name: Any) -> bool:
@@ -281,7 +253,7 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
     """
     name = visible_batch(batch_id)["name"]
     # As committed right now: this transaction's snapshot may be older than their changes.
-    query = batch_store.members_query(name, RETRYABLE, BULK_LIMIT)
+    query = batch_store.members_query(name, RETRYABLE, engine.BULK_LIMIT)
     failed = cast(list[MemberRow], sql.rows_outside_transaction(query))
     if not failed:
         raise InvalidTransitionError(_("No job of batch {0} has failed.").format(name))

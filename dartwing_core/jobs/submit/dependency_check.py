@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from itertools import zip_longest
 from typing import Any
 
 import frappe
@@ -19,8 +20,6 @@ from .request import KEY_LENGTH, Prepared
 
 MAX_DEPENDENCIES = 100_000
 """Most dependencies in one submit."""
-MOST_PARENTS = 10_000
-"""Most existing jobs that one submit may name."""
 
 
 def connect(
@@ -32,13 +31,13 @@ def connect(
     follow, beside its `depends_on`. Raises InvalidJobError if a job may not depend on another one, or jobs would wait
     for each other.
     """
-    keys = _keys(asked)
-    parents: list[dict[int | str, None]] = []
-    for number, job in enumerate(asked):
-        named = (keys.get(name, name) for name in _listed(job.request.depends_on))
-        parents.append(dict.fromkeys([*named, *(after[number] if after else ())]))
-    if sum(map(len, parents)) > MAX_DEPENDENCIES:
+    keys, named = _keys(asked), [_listed(job.request.depends_on) for job in asked]
+    if sum(map(len, (*named, *after))) > MAX_DEPENDENCIES:
         raise InvalidJobError(_("At most {0} dependencies can be made at once.").format(MAX_DEPENDENCIES))
+    parents: list[dict[int | str, None]] = [
+        dict.fromkeys([*(keys.get(name, name) for name in names), *others])
+        for names, others in zip_longest(named, after, fillvalue=())
+    ]
     existing = _existing({parent for several in parents for parent in several if isinstance(parent, str)}, user)
     statuses: dict[str, dict[str, str]] = {job.row["name"]: {} for job in final if not job.existing}
     for job, several, chosen in zip(asked, parents, final, strict=True):
@@ -62,8 +61,6 @@ def _existing(names: Collection[str], user: str) -> dict[str, Mapping[str, Any]]
     """Those of these jobs that the user may see."""
     if not names:
         return {}
-    if len(names) > MOST_PARENTS:
-        raise InvalidJobError(_("depends_on: at most {0} jobs can be named at once.").format(MOST_PARENTS))
     fields = ["name", "status", "organization", "owner_user"]
     rows, viewer = frappe.get_all(config.JOB, {"name": ["in", sorted(names)]}, fields), visibility.viewer(user)
     return {row["name"]: row for row in rows if viewer.can_see(row["owner_user"], row["organization"])}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import frappe
 from frappe import _
@@ -39,8 +39,8 @@ def prepare_all(requests: Sequence[Request], user: str, batch: Columns | None = 
 
     The user's permission is checked once for each type and organization. `batch`: the row of the batch of these jobs.
     """
-    known = Known()
     prepared: list[Prepared] = []
+    known = Known({}, {})
     with config.keeping():
         for number, request in enumerate(requests, 1):
             try:
@@ -58,13 +58,12 @@ def prepare_all(requests: Sequence[Request], user: str, batch: Columns | None = 
     return prepared
 
 
-@dataclass(slots=True)
-class Known:
+class Known(NamedTuple):
     """What holds for several jobs of one submit."""
 
-    standings: dict[str, Standing] = field(default_factory=dict)
+    standings: dict[str, Standing]
     """The user's in each organization, by what the requests call it."""
-    declared: dict[tuple[str, str], Declared | None] = field(default_factory=dict)
+    declared: dict[tuple[str, str], Declared | None]
     """The parameters of each type, once the user may submit it for an organization."""
 
 
@@ -139,42 +138,54 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
 
 
 def _row(request: Request, job_type: JobType, user: str, parameters: Checked, priority: str) -> Columns:
-    now = clock.now_epoch()
-    policy, window = _deduplication(request, job_type)
     doctype, name = pair_of(request.reference)
     content = _stored_hash(job_type.name, request.organization, parameters.identity)
-    return columns.new_row(user, request.organization, now) | {
-        "reference_doctype": doctype,
-        "reference_name": name,
-        "job_tags": labels.joined(checked_tags(request.tags)),
-        "job_type": job_type.name,
-        "priority": priority,
-        "queue": _queue(job_type, priority, request.queue),
-        "on_parent_failure": request.on_parent_failure,
-        "job_key": request.key,
-        "job_title": title_for(request.title, job_type.get("job_title"), parameters.shown),
-        "sealed_input_parameters": sealing.seal(parameters.text),
-        "job_hash": content,
-        "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,
-        "dedup_until": clock.site_time(now + window) if policy == config.WITHIN_WINDOW else None,
-        "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
-        "timeout_seconds": _within("timeout", request.timeout, 1, job_type.default_timeout or config.DEFAULT_TIMEOUT),
-        "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
-    }
+    row = columns.new_row(user, request.organization, clock.now_epoch())
+    return (
+        row
+        | _deduplication(request, job_type, content)
+        | {
+            "reference_doctype": doctype,
+            "reference_name": name,
+            "job_tags": labels.joined(checked_tags(request.tags)),
+            "job_type": job_type.name,
+            "priority": priority,
+            "queue": _queue(job_type, priority, request.queue),
+            "on_parent_failure": request.on_parent_failure,
+            "job_key": request.key,
+            "job_title": title_for(request.title, job_type.get("job_title"), parameters.shown),
+            "sealed_input_parameters": sealing.seal(parameters.text),
+            "job_hash": content,
+            "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
+            "timeout_seconds": _within(
+                "timeout", request.timeout, 1, job_type.default_timeout or config.DEFAULT_TIMEOUT
+            ),
+            "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
+        }
+    )
 
 
-def _deduplication(request: Request, job_type: JobType) -> tuple[str, int]:
-    """How long equal jobs are duplicates, by the caller or else the Job Type, and the window in seconds.
+def _deduplication(request: Request, job_type: JobType, content: str) -> Columns:
+    """By what equal jobs are found and how long, by the caller or else the Job Type. Nothing if they are not.
 
     A caller who names a key wants to find duplicates, also of a type that does not look for them. Raises
-    InvalidJobError for a policy that there is not.
+    InvalidJobError for a policy that there is not, and for a key that can't be one.
     """
-    asked, window = request.deduplication, max(job_type.deduplication_window or 0, 0)
+    asked, key = request.deduplication, request.dedup_key
+    policy, window = job_type.deduplication, max(job_type.deduplication_window or 0, 0)
     if asked is not None:
         _check_choice("deduplication", asked, [*config.DEDUPLICATION])
-        return config.DEDUPLICATION[asked], window or config.DEFAULT_WINDOW
-    is_key_alone = job_type.deduplication == config.NEVER and request.dedup_key is not None
-    return config.WHILE_UNFINISHED if is_key_alone else job_type.deduplication, window
+        policy, window = config.DEDUPLICATION[asked], window or config.DEFAULT_WINDOW
+    elif policy == config.NEVER and key is not None:
+        policy = config.WHILE_UNFINISHED
+    if policy == config.NEVER:
+        return {}
+    if key is not None:
+        if len(required_text(key, "dedup_key")) > KEY_LENGTH:
+            raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(KEY_LENGTH))
+        content = _stored_hash(job_type.name, request.organization, f"key:{key}")
+    until = clock.site_time(clock.now_epoch() + window) if policy == config.WITHIN_WINDOW else None
+    return {"dedup_hash": content, "dedup_until": until}
 
 
 def _check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:
@@ -234,16 +245,6 @@ def _queue(job_type: JobType, priority: str, asked: str | None) -> str:
     if queue not in redis_queue.queue_names():
         raise InvalidJobError(_("Job Type {0}: no worker queue is named {1}.").format(job_type.name, queue))
     return queue
-
-
-def _dedup_hash(request: Request, job_type: str, content: str) -> str:
-    """The content's hash, or that of the caller's own key for this type and organization."""
-    if request.dedup_key is None:
-        return content
-    key = required_text(request.dedup_key, "dedup_key")
-    if len(key) > KEY_LENGTH:
-        raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(KEY_LENGTH))
-    return _stored_hash(job_type, request.organization, f"key:{key}")
 
 
 # Limits ---------------------------------------------------------------------------------------------------------------

@@ -136,7 +136,15 @@ def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
     Writes in the caller's transaction. Earlier failures do not count any more. For admins of the organization.
     Raises CircuitNotFoundError if it never opened or can't be seen, InvalidTransitionError if it is closed already.
     """
-    row = _visible_circuit(job_type, organization)
+    row: CircuitRow | None = None
+    viewer = visibility.viewer()
+    found = viewer.id_of(organization)
+    if found and viewer.administers(found):
+        filters = {"job_type": job_type, "organization": found}
+        row = frappe.db.get_value(config.CIRCUIT, filters, [*circuits.PUBLIC_FIELDS, "probe_job"], as_dict=True)
+    if not row:
+        text = _("Jobs of type {0} of the organization {1} have no circuit that you may close.")
+        raise CircuitNotFoundError(text.format(cut(job_type), cut(organization)))
     [closed] = _public_circuits([changed(row, {"status": circuits.CLOSED, "probe_job": None})])
     if not circuits.close_by_hand(row["name"], frappe.session.user):
         text = _("The circuit of {0} for {1} is closed already.")
@@ -144,20 +152,6 @@ def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
     after_commit().actions.append(partial(after_settle.announce_change, row, circuits.CLOSED))
     after_commit().add_once(wake.wake_for_line)
     return closed
-
-
-def _visible_circuit(job_type: str, organization: str) -> CircuitRow:
-    row: CircuitRow | None = None
-    viewer = visibility.viewer()
-    found = viewer.id_of(organization)
-    if found and viewer.administers(found):
-        fields = [*circuits.PUBLIC_FIELDS, "probe_job"]
-        filters = {"job_type": job_type, "organization": found}
-        row = frappe.db.get_value(config.CIRCUIT, filters, fields, as_dict=True)
-    if not row:
-        text = _("Jobs of type {0} of the organization {1} have no circuit that you may close.")
-        raise CircuitNotFoundError(text.format(cut(job_type), cut(organization)))
-    return row
 
 
 def _public_circuits(rows: Sequence[CircuitRow]) -> list[dict[str, Any]]:

@@ -156,8 +156,6 @@ def find_existing(jobs: Collection[Prepared], user: str) -> None:
     So a refused submit leaves nothing behind. Raises DuplicateJobError if a request says so.
     """
     by_content = {job.row["dedup_hash"]: job for job in jobs if job.row["dedup_hash"]}
-    if not by_content:
-        return
     lock(by_content)
     found = holders(by_content)
     for content, job in by_content.items():
@@ -212,7 +210,7 @@ def reclaim_contents(
     """
     contents = {job["dedup_hash"] for job in jobs if job["dedup_hash"]}
     lock(contents)
-    found = holders(contents) if contents else {}
+    found = holders(contents)
     holding = {holder["name"] for holder in found.values()}
     keys: dict[str, str | None] = {}
     refused: dict[str, DuplicateJobError] = {}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import frappe
 from frappe import _
@@ -40,11 +40,12 @@ def prepare_all(requests: Sequence[Request], user: str, batch: Columns | None = 
     The user's permission is checked once for each type and organization. `batch`: the row of the batch of these jobs.
     """
     prepared: list[Prepared] = []
-    known = Known({}, {})
+    standings: dict[str, Standing] = {}
+    declared: dict[tuple[str, str], Declared | None] = {}
     with config.keeping():
         for number, request in enumerate(requests, 1):
             try:
-                prepared.append(_prepare(request, user, known))
+                prepared.append(_prepare(request, user, standings, declared))
             except InvalidJobError as error:
                 if len(requests) == 1 or type(error) is not InvalidJobError:
                     raise
@@ -58,29 +59,26 @@ def prepare_all(requests: Sequence[Request], user: str, batch: Columns | None = 
     return prepared
 
 
-class Known(NamedTuple):
-    """What holds for several jobs of one submit."""
-
-    standings: dict[str, Standing]
-    """The user's in each organization, by what the requests call it."""
-    declared: dict[tuple[str, str], Declared | None]
-    """The parameters of each type, once the user may submit it for an organization."""
-
-
-def _prepare(request: Request, user: str, known: Known) -> Prepared:
+def _prepare(
+    request: Request,
+    user: str,
+    standings: dict[str, Standing],
+    declared: dict[tuple[str, str], Declared | None],
+) -> Prepared:
+    """Check a request. Notes the user's standing, and the parameters of a type that the user may submit there."""
     asked = organization_text(request.organization)
-    if asked not in known.standings:
-        known.standings[asked] = permission.check_member(user, asked)
-    standing, job_type = known.standings[asked], enabled_type(request.job_type)  # only members learn of Job Types
-    if (job_type.name, asked) not in known.declared:
+    if asked not in standings:
+        standings[asked] = permission.check_member(user, asked)
+    standing, job_type = standings[asked], enabled_type(request.job_type)  # only members learn of Job Types
+    key = job_type.name, asked
+    if key not in declared:
         permission.check_submit(user, standing, job_type)
-        known.declared[job_type.name, asked] = handlers.declared_of(job_type.handler_method)
-    declared = known.declared[job_type.name, asked]
+        declared[key] = handlers.declared_of(job_type.handler_method)
     request = replace(request, organization=standing.organization)
     if job_type.handler_method == functions.HANDLER and request.queue is None:
         raise InvalidJobError(_("Jobs of the type {0} come from enqueue in Python code alone.").format(job_type.name))
     _check_choice("on_duplicate", request.on_duplicate, ON_DUPLICATE)
-    parameters = handlers.check_parameters(request.parameters, declared, user)
+    parameters = handlers.check_parameters(request.parameters, declared[key], user)
     priority = request.priority or job_type.default_priority or "Normal"
     _check_choice("priority", priority, priorities.PRIORITIES)
     _check_choice("on_parent_failure", request.on_parent_failure, dependencies.POLICIES)

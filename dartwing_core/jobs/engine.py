@@ -112,7 +112,8 @@ def submit(
     pairs = dependency_check.connect(asked, final, after, user)
     new = [job for job in distinct if not job.existing]
     existing = {job.existing["name"]: job for job in distinct if job.existing}
-    with undone_on_error() if existing or len(new) > 1 or pairs else nullcontext():
+    is_replacing = any(job.request.on_duplicate == request.REPLACE for job in existing.values())
+    with undone_on_error() if is_replacing or len(new) > 1 or pairs else nullcontext():
         for name in sorted(existing):  # the order of the locks on their rows
             dedup.take_existing(existing[name], user)
         if new:
@@ -122,7 +123,7 @@ def submit(
     if new:
         after_commit().wake_for([job.row for job in new if job.may_start])
         awaited = {job.row["waits_for"] for job in new} - {job.row["name"] for job in new}
-        after_commit().release_children_of(awaited)
+        after_commit().release_children_of(awaited)  # they may have ended meanwhile
     return final
 
 

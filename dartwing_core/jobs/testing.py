@@ -90,11 +90,10 @@ _performed: dict[str, None] = {}
 
 
 Attempts = dict[tuple[str, int], None]
-"""A job's name, and the number of attempts before the one that was made, in the order of the attempts."""
 
 
 def _make_attempts(find_next: Callable[[Attempts], AttemptKey | None], limit: int, raising: bool) -> Attempts:
-    """Make one attempt after another of the job that `find_next` finds."""
+    """Make one attempt after another of the job that `find_next` finds. Returns each one's job and earlier attempts."""
     made: Attempts = {}
     while job := find_next(made):
         if len(made) >= limit:

@@ -7,7 +7,7 @@ A part is a job (`{"job_type": …, "parameters": …}`, further arguments of `s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from typing import Any, cast
@@ -60,13 +60,12 @@ def group(*parts: Part) -> dict[str, Any]:
 class Batch:
     """Jobs to be submitted as a batch, made by `batch`."""
 
-    jobs: tuple[Part, ...]
-    callbacks: Mapping[str, Part | None] = field(default_factory=dict)
-    description: str | None = None
+    arguments: Mapping[str, Any]
+    """Those of `submit_batch`."""
 
     def submit(self, organization: str | None = None) -> Document:
         """Submit the batch for an organization, by default as of `submit_job`. See `submit_batch`."""
-        return submit_batch(organization, self.jobs, description=self.description, **self.callbacks)
+        return submit_batch(organization, **self.arguments)
 
 
 def batch(
@@ -78,7 +77,7 @@ def batch(
 ) -> Batch:
     """A batch of parts that begin side by side: `batch(chain(a, group(b, c)), on_success=d).submit("Acme")`."""
     callbacks = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
-    return Batch(parts, callbacks, description)
+    return Batch({"jobs": parts, "description": description, **callbacks})
 
 
 def submit_batch(

@@ -39,7 +39,8 @@ def connect(
         for names, others in zip_longest(named, after, fillvalue=())
     ]
     existing = _existing({parent for several in parents for parent in several if isinstance(parent, str)}, user)
-    statuses: dict[str, dict[str, str]] = {job.row["name"]: {} for job in final if not job.existing}
+    new = {job.row["name"]: job for job in final if not job.existing}
+    statuses: dict[str, dict[str, str]] = {name: {} for name in new}
     for job, several, chosen in zip(asked, parents, final, strict=True):
         for parent in several:
             if isinstance(parent, str):
@@ -48,12 +49,11 @@ def connect(
                 raise InvalidJobError(_("depends_on: a job can only depend on jobs of its own organization."))
             else:
                 found = final[parent].existing or final[parent].row
-            if not chosen.existing:
+            if chosen.row["name"] in new:
                 statuses[chosen.row["name"]][found["name"]] = found["status"]
-    jobs = {job.row["name"]: job for job in final if not job.existing}
-    _check_order(statuses, jobs)
+    _check_order(statuses, new)
     for name, of_parents in statuses.items():
-        _write(jobs[name], of_parents)
+        _write(new[name], of_parents)
     return [(name, parent) for name, of_parents in statuses.items() if len(of_parents) > 1 for parent in of_parents]
 
 

@@ -46,25 +46,25 @@ from .operations.batches import (
     retry_batch as retry_batch,
     submit_batch as submit_batch,
 )
-from .operations.circuits import (
-    get_open_circuits as get_open_circuits,
-    manually_close_circuit as manually_close_circuit,
-)
 from .operations.dead_letters import (
     bulk_retry_dead_letter as bulk_retry_dead_letter,
     delete_dead_letter_job as delete_dead_letter_job,
     get_dead_letter_jobs as get_dead_letter_jobs,
     retry_dead_letters as retry_dead_letters,
 )
-from .operations.enqueuing import enqueue as enqueue
-from .operations.handler_submit import job_handler as job_handler
-from .operations.job_types import get_job_type_overview as get_job_type_overview, list_job_types as list_job_types
+from .operations.job_types import (
+    get_job_type_overview as get_job_type_overview,
+    get_open_circuits as get_open_circuits,
+    list_job_types as list_job_types,
+    manually_close_circuit as manually_close_circuit,
+)
 from .operations.schedules import (
     get_schedule as get_schedule,
     list_schedules as list_schedules,
     preview_schedule as preview_schedule,
     run_schedule_now as run_schedule_now,
 )
+from .operations.submitting import enqueue as enqueue, job_handler as job_handler
 from .read.figures import (
     get_execution_time_stats as get_execution_time_stats,
     get_job_counts as get_job_counts,

@@ -8,32 +8,28 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 
 from .access import permission, visibility
-from .after import batch_end, cancel
+from .after import cancel
+from .after.after_commit import after_commit, undone_on_error
 from .errors import DuplicateJobError, InvalidJobError, InvalidTransitionError, JobChangedError
 from .job import batch_store, columns, dependencies, find, record, runs
-from .job.job_rows import JobRow, NewJobRow
+from .job.job_rows import JobRow
 from .job.record import Job
 from .lib import clock, config, plain_text
 from .lib.row_types import Columns
 from .lib.texts import cut, describe_unknown
 from .read import visible_jobs
 from .status import RETRYABLE, WAITING, JobStatus
-from .submit import dedup, quota, submission
-from .submit.after_commit import after_commit, undone_on_error
-from .submit.dependency_check import DependencyCheck
-from .submit.request import CALLERS_ARGUMENTS, Request
-
-if TYPE_CHECKING:
-    from frappe.model.document import Document
+from .submit import dedup, dependency_check, request, submission
+from .submit.request import CALLERS_ARGUMENTS, Prepared, Request
 
 BULK_LIMIT, MAX_JOBS = 10_000, 500
-SAVEPOINT, MANY, ONE = "dartwing_core_submit", "dartwing_core_many", "dartwing_core_one"
 REFUSALS = (frappe.ValidationError, frappe.PermissionError, frappe.DoesNotExistError, DuplicateJobError)
 """Errors by which a job's state or a permission refuses it. A lost transaction is not among them."""
 
@@ -76,12 +72,7 @@ def submit_job(
     QueueFullError. Raises JobBusyError if another transaction has submitted an equal job, and does not end in 30
     seconds.
     """
-    return submit_request(Request(**locals()))  # which has the same fields
-
-
-def submit_request(request: Request) -> Document:
-    """`submit_job` of a request, which may also name a queue."""
-    return _submit([request])[0]
+    return submit([Request(**locals())])[0].document  # which has the same fields
 
 
 def submit_jobs(requests: Iterable[Mapping[str, Any]]) -> list[Document]:
@@ -90,10 +81,50 @@ def submit_jobs(requests: Iterable[Mapping[str, Any]]) -> list[Document]:
     A job may also have a `key`, by which `depends_on` of others names it. Large submits cost few statements.
     Raises what `submit_job` raises, and InvalidJobError for more than 10,000 jobs. The text names the wrong job.
     """
-    checked = [_parse_request(arguments) for arguments in requests]
-    if len(checked) > BULK_LIMIT:
+    return [job.document for job in submit([request_of(arguments) for arguments in requests])]
+
+
+def request_of(arguments: Any) -> Request:
+    """The request that has these arguments of `submit_job`, and perhaps a `key`. Raises InvalidJobError."""
+    if not isinstance(arguments, Mapping):
+        raise InvalidJobError(_("Each job must be an object with a job_type."))
+    unknown = set(arguments) - CALLERS_ARGUMENTS
+    if unknown:
+        problem = describe_unknown(sorted(map(str, unknown)), CALLERS_ARGUMENTS)
+        raise InvalidJobError(_("These arguments don't fit: {0}.").format(problem))
+    return Request(**arguments)
+
+
+def submit(
+    requests: Sequence[Request], after: Sequence[Collection[int]] = (), batch: Columns | None = None
+) -> list[Prepared]:
+    """Insert the jobs that are new. Returns for each request the job that stands for it.
+
+    `after`: for each the positions of those that it has to follow, beside its `depends_on`. `batch`: the row of theirs.
+    """
+    if len(requests) > BULK_LIMIT:
         raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))
-    return _submit(checked) if checked else []
+    user = frappe.session.user
+    asked = submission.prepare_all(requests, user, batch)
+    final = dedup.merge_equal(asked)
+    distinct = list(dict.fromkeys(final))
+    dedup.find_existing(distinct, user)
+    pairs = dependency_check.connect(asked, final, after, user)
+    new = [job for job in distinct if not job.existing]
+    existing = {job.existing["name"]: job for job in distinct if job.existing}
+    is_replacing = any(job.request.on_duplicate == request.REPLACE for job in existing.values())
+    with undone_on_error() if is_replacing or len(new) > 1 or pairs else nullcontext():
+        for name in sorted(existing):  # the order of the locks on their rows
+            dedup.take_existing(existing[name], user)
+        if new:
+            submission.check_limits(new, user)
+            record.insert([job.row for job in new])
+            dependencies.insert(pairs, user)
+    if new:
+        after_commit().wake_for([job.row for job in new if job.may_start])
+        awaited = {job.row["waits_for"] for job in new} - {job.row["name"] for job in new}
+        after_commit().release_children_of(awaited)  # they may have ended meanwhile
+    return final
 
 
 def cancel_job(job_id: str, reason: str | None = None) -> Document:
@@ -104,7 +135,7 @@ def cancel_job(job_id: str, reason: str | None = None) -> Document:
     Raises InvalidTransitionError if it has finished, JobNotFoundError if it can't be seen, JobBusyError if another
     transaction is just changing it.
     """
-    return visible_jobs.operate(job_id, lambda job: submission.as_document(cancel.cancel(job, reason)))
+    return visible_jobs.operate(job_id, lambda job: request.as_document(cancel.cancel(job, reason)))
 
 
 def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None) -> Document:
@@ -120,9 +151,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None) -> Docum
 def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
     status = JobStatus(job["status"])
     if status not in RETRYABLE:
-        raise InvalidTransitionError(
-            _("Job {0} is {1}; only a failed job can be retried.").format(job["name"], _(status.value))
-        )
+        raise _refusal(job, _("Job {0} is {1}; only a failed job can be retried."))
     edited: Columns = {}
     if parameters is not None:
         if not visibility.may_edit(job["owner_user"], frappe.session.user):
@@ -141,9 +170,8 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
         runs.keep_parameters(job["name"], job["attempt"], had)
     if retried.row["in_line"]:
         after_commit().wake_for([retried.row])
-    if job["waits_for"]:
-        after_commit().release_children_of([job["waits_for"]], batch_end.release_and_close)
-    return submission.as_new_document(retried.row)
+    after_commit().release_children_of([job["waits_for"]])
+    return request.as_new_document(retried.row)
 
 
 def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float) -> Document:
@@ -158,9 +186,7 @@ def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float
 
 def _reschedule(job: JobRow, due: float) -> Document:
     if not columns.may_be_rescheduled(job):
-        raise InvalidTransitionError(
-            _("Job {0} is {1}; only a job that has not begun can be rescheduled.").format(job["name"], _(job["status"]))
-        )
+        raise _refusal(job, _("Job {0} is {1}; only a job that has not begun can be rescheduled."))
     before, after = clock.iso(job["due_epoch"] or 0), clock.iso(due)
     return _moved(job, due, f"Rescheduled from {before} to {after}")
 
@@ -176,18 +202,16 @@ def run_now(job_id: str) -> Document:
 
 
 def _run_now(job: JobRow) -> Document:
-    if job["status"] == JobStatus.QUEUED:
-        return submission.as_document(job)
-    if job["status"] not in WAITING:
-        raise InvalidTransitionError(
-            _("Job {0} is {1}; only a job that waits for its time can be run now.").format(
-                job["name"], _(job["status"])
-            )
-        )
+    if job["status"] not in (JobStatus.QUEUED, *WAITING):
+        raise _refusal(job, _("Job {0} is {1}; only a job that waits for its time can be run now."))
     now = clock.now_epoch()
     if not columns.waits_for_its_time(job, now):
-        return submission.as_document(job)
+        return request.as_document(job)
     return _moved(job, now, f"To be run now instead of at {clock.iso(job['due_epoch'] or 0)}")
+
+
+def _refusal(job: JobRow, text: str) -> InvalidTransitionError:
+    return InvalidTransitionError(text.format(job["name"], _(job["status"])))
 
 
 def _moved(job: JobRow, due: float, message: str) -> Document:
@@ -196,10 +220,9 @@ def _moved(job: JobRow, due: float, message: str) -> Document:
         raise JobChangedError(job["name"])
     entered = record.enter_line([job["name"]])
     after_commit().wake_for(entered)
-    if job["waits_for"]:
-        after_commit().release_children_of([job["waits_for"]], batch_end.release_and_close)
+    after_commit().release_children_of([job["waits_for"]])
     now: JobRow = {**moved.row, "status": str(JobStatus.QUEUED)} if entered else moved.row
-    return submission.as_document(now)
+    return request.as_document(now)
 
 
 # Many jobs: each is done or refused by itself, and the answer gives the reason ---------------------------------------
@@ -251,79 +274,15 @@ def _visible(job_ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 def _each(names: Sequence[str], work: Callable[[str], Any], refused: dict[str, str]) -> dict[str, Any]:
     """Do `work` for each job. An error that is no refusal leaves nothing done."""
     done: list[str] = []
-    with undone_on_error(MANY):
+    with undone_on_error():
         for name in names:
             told = len(frappe.local.message_log)
-            frappe.db.savepoint(ONE)
             try:
-                work(name)
+                with undone_on_error():
+                    work(name)
             except REFUSALS as error:
-                frappe.db.rollback(save_point=ONE)
                 del frappe.local.message_log[told:]  # the answer says it
                 refused[name] = plain_text.of_error(error) or _("This is not allowed.")
             else:
                 done.append(name)
     return {"done": done, "refused": refused}
-
-
-# Submits -------------------------------------------------------------------------------------------------------------
-
-
-def _submit(requests: list[Request]) -> list[Document]:
-    rows, documents = _insert_new_jobs(requests)
-    documents |= {row["name"]: submission.as_new_document(row) for row in rows if row["name"] not in documents}
-    return [documents[row["name"]] for row in rows]
-
-
-def submit_members(jobs: Sequence[Mapping[str, Any]], after: Sequence[Collection[int]], batch: Columns) -> int:
-    """Submit the jobs of a batch. Returns how many are new, and so its members.
-
-    `after`: for each the positions of those that it has to follow, beside its `depends_on`.
-    """
-    rows, documents = _insert_new_jobs([_parse_request(arguments) for arguments in jobs], after, batch)
-    return len({row["name"] for row in rows} - documents.keys())
-
-
-def _insert_new_jobs(
-    requests: list[Request], after: Sequence[Collection[int]] = (), batch: Columns | None = None
-) -> tuple[list[NewJobRow], dict[str, Document]]:
-    """Insert the new jobs. Returns the row that stands for each request.
-
-    Also returns, by the row's name, the documents of jobs that existed already."""
-    user = frappe.session.user
-    prepared = submission.prepare_all(requests, user)
-    if batch:
-        submission.check_organization(prepared, batch["organization"])
-    relations = DependencyCheck(prepared, after, user)
-    stands_for = dedup.merge_equal(prepared)
-    chosen = [item for item in prepared if stands_for[item.row["name"]] is item]
-    existing = dedup.decide(chosen, user)
-    new = [item for item in chosen if item.row["name"] not in existing]
-    rows = [stands_for[item.row["name"]].row for item in prepared]
-    pairs = relations.connect([existing[row["name"]].job if row["name"] in existing else row for row in rows])
-    for item in new:
-        item.row["parent_batch"] = batch["name"] if batch else None
-    is_replacing = any(found.is_replacing for found in existing.values())
-    with undone_on_error(SAVEPOINT) if is_replacing or len(new) > 1 or pairs else nullcontext():
-        in_order = sorted(existing.items(), key=lambda found: found[1].job["name"])  # of the locks on their rows
-        documents = {name: found.document(user) for name, found in in_order}
-        if new:
-            quota.check(new, user)
-            record.insert([item.row for item in new])
-            dependencies.insert(pairs, user)
-    if new:
-        after_commit().wake_for([item.row for item in new if item.may_start])
-        awaited = {item.row["waits_for"] for item in new} - {item.row["name"] for item in new}
-        parents = [parent for parent in awaited if parent is not None]
-        after_commit().release_children_of(parents, batch_end.release_and_close)  # they may have ended meanwhile
-    return rows, documents
-
-
-def _parse_request(arguments: Any) -> Request:
-    if not isinstance(arguments, Mapping):
-        raise InvalidJobError(_("Each job must be an object with a job_type."))
-    unknown = set(arguments) - CALLERS_ARGUMENTS
-    if unknown:
-        problem = describe_unknown(sorted(map(str, unknown)), CALLERS_ARGUMENTS)
-        raise InvalidJobError(_("These arguments don't fit: {0}.").format(problem))
-    return Request(**arguments)

@@ -49,7 +49,7 @@ def run_jobs(limit: int = 1_000, *, raising: bool = False) -> dict[str, str]:
     first. With `raising`, an attempt that fails raises HandlerFailed. Raises RuntimeError rather than make more than
     `limit` attempts.
     """
-    made = _make_attempts(lambda _made: _next(), limit, raising)
+    made = _make_attempts(_next, limit, raising)
     frappe.db.commit()  # a snapshot that shows all committed jobs
     return _statuses(dict.fromkeys(name for name, _attempt in made))
 
@@ -90,11 +90,10 @@ _performed: dict[str, None] = {}
 
 
 Attempts = dict[tuple[str, int], None]
-"""A job's name, and the number of attempts before the one that was made, in the order of the attempts."""
 
 
 def _make_attempts(find_next: Callable[[Attempts], AttemptKey | None], limit: int, raising: bool) -> Attempts:
-    """Make one attempt after another of the job that `find_next` finds."""
+    """Make one attempt after another of the job that `find_next` finds. Returns each one's job and earlier attempts."""
     made: Attempts = {}
     while job := find_next(made):
         if len(made) >= limit:
@@ -134,7 +133,7 @@ def _next_of(names: Collection[str], made: Attempts) -> AttemptKey | None:
     return next((by_name[name] for name in names if name in by_name), None)
 
 
-def _next() -> AttemptKey | None:
+def _next(_made: Attempts) -> AttemptKey | None:
     """The job whose turn it is, after a sweep."""
     sweeper.sweep()
     line = queue_view.read_view().choice.next()

@@ -214,7 +214,7 @@ def test_a_retry_that_is_rolled_back_gives_the_content_back(once):
 
 
 def test_a_replacement_that_comes_too_late_locks_no_running_job(once):
-    # Broken by not asking for Pending in `dedup._decide`: the worker's settle would wait for the caller.
+    # Broken by not asking for Pending in `dedup.find_existing`: the worker's settle would wait for the caller.
     job = submit_job(once, factory.ALPHA, {"n": 1}, dedup_key="k")
     frappe.db.commit()
     frappe.db.set_value("Background Job", job.name, "status", "Running")

@@ -10,7 +10,7 @@ from frappe.realtime import get_user_room
 
 from dartwing_core.jobs import InvalidJobError, QueueFullError, RateLimitError, cancel_job, submit_job, submit_jobs
 from dartwing_core.jobs.line import claim
-from dartwing_core.jobs.submit import quota
+from dartwing_core.jobs.submit import submission
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory
 from tests.support.jobs import run, status, submitted
@@ -103,7 +103,7 @@ def test_a_warning_goes_to_the_admins_once_a_minute(job_type, alice, monkeypatch
     cap(1, "Warn")
     jobs = [submitted(job_type, n=n) for n in range(4)]
     assert {status(job) for job in jobs} == {"Queued"}, "all are accepted"
-    assert {event for event, _message, _room in sent} == {quota.WARNING}
+    assert {event for event, _message, _room in sent} == {submission.WARNING}
     rooms = [room for _event, _message, room in sent]
     assert get_user_room(admin) in rooms
     assert get_user_room(alice) not in rooms, "to admins only"

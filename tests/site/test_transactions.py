@@ -54,7 +54,7 @@ def test_a_savepoint_rollback_leaves_only_the_jobs_outside_it(job_type):
 
 
 def test_the_callers_other_work_is_neither_committed_nor_lost(job_type):
-    # I2. Broken by a `frappe.db.commit()` anywhere in `engine._submit`.
+    # I2. Broken by a `frappe.db.commit()` anywhere in `engine.submit`.
     note = frappe.get_doc({"doctype": "Note", "title": "test note", "public": 1}).insert()
     submit_job(job_type, factory.ALPHA)
     assert database.value("SELECT name FROM tabNote WHERE name = %s", note.name) is None

@@ -30,10 +30,9 @@ def check_member(user: str, organization: str) -> Standing:
     return standing
 
 
-def check_submit(user: str, organization: str, job_type: JobType) -> Standing:
-    """The user's standing. Also raises InvalidJobError if the organization takes no jobs, PermissionError by type."""
-    standing = check_member(user, organization)
-    shown = standing.name or cut(organization)
+def check_submit(user: str, standing: Standing, job_type: JobType) -> None:
+    """Raises InvalidJobError if the organization takes no jobs, PermissionError by the Job Type."""
+    shown = standing.name or cut(standing.organization)
     if standing.state is None:
         raise InvalidJobError(_("Organization {0} not found.").format(shown))
     if standing.state != ACTIVE:
@@ -44,7 +43,6 @@ def check_submit(user: str, organization: str, job_type: JobType) -> Standing:
         raise frappe.PermissionError(
             _("Jobs of type {0} need the permission {1}.").format(job_type.name, job_type.requires_permission)
         )
-    return standing
 
 
 def check_owner(owner: Owner, requirement: str | None) -> None:

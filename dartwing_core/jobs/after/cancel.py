@@ -22,8 +22,8 @@ from ..job.record import Job
 from ..lib import sql
 from ..line import wake
 from ..status import JobStatus, can_move
-from ..submit.after_commit import after_commit, busy
 from . import batch_end
+from .after_commit import after_commit, busy
 
 TRIES = 5
 PAUSE = 0.02

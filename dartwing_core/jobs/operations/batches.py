@@ -7,18 +7,19 @@ A part is a job (`{"job_type": …, "parameters": …}`, further arguments of `s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 
 from .. import engine
 from ..access import visibility
 from ..after import batch_cancel, batch_end
-from ..engine import BULK_LIMIT
+from ..after.after_commit import after_commit, undone_on_error
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
 from ..job import batch_store, record
 from ..job.batch_store import CALLBACKS, RUNNING, BatchRow
@@ -30,19 +31,13 @@ from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
 from ..read import pages
 from ..status import LIVE, RETRYABLE
 from ..submit import dedup, submission
-from ..submit.after_commit import after_commit, undone_on_error
-from ..submit.dependency_check import MAX_DEPENDENCIES
 from ..submit.request import Request
 from ..types import handlers
-
-if TYPE_CHECKING:
-    from frappe.model.document import Document
 
 Part = Mapping[str, Any]
 CHAIN, GROUP = "chain", "group"
 MAX_DEPTH = 50
 RETRY_AT_ONCE = 500
-SAVEPOINT = "dartwing_core_batch"
 CALLBACK_ARGUMENTS = frozenset({"job_type", "parameters", "priority", "organization", "title"})
 
 
@@ -65,13 +60,12 @@ def group(*parts: Part) -> dict[str, Any]:
 class Batch:
     """Jobs to be submitted as a batch, made by `batch`."""
 
-    jobs: tuple[Part, ...]
-    callbacks: Mapping[str, Part | None] = field(default_factory=dict)
-    description: str | None = None
+    arguments: Mapping[str, Any]
+    """Those of `submit_batch`."""
 
     def submit(self, organization: str | None = None) -> Document:
         """Submit the batch for an organization, by default as of `submit_job`. See `submit_batch`."""
-        return submit_batch(organization, self.jobs, description=self.description, **self.callbacks)
+        return submit_batch(organization, **self.arguments)
 
 
 def batch(
@@ -83,7 +77,7 @@ def batch(
 ) -> Batch:
     """A batch of parts that begin side by side: `batch(chain(a, group(b, c)), on_success=d).submit("Acme")`."""
     callbacks = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
-    return Batch(parts, callbacks, description)
+    return Batch({"jobs": parts, "description": description, **callbacks})
 
 
 def submit_batch(
@@ -104,16 +98,17 @@ def submit_batch(
     `submit_job`.
     """
     user, now = frappe.session.user, clock.site_time()
-    organization = submission.organization_id(organization, user)
-    plan = _plan_of(jobs, organization)
+    named = submission.organization_text(organization)
+    organization = visibility.viewer(user).id_of(named) or named
+    plan = _Plan(organization, jobs)
     row = {**standard_columns(ids.new_name("BATCH"), user, now), "organization": organization, "owner_user": user}
     row |= {"description": _text(description), "status": RUNNING, "created_at": now, "cancel_requested": 0}
-    callbacks = {"on_complete": on_complete, "on_success": on_success, "on_failure": on_failure}
-    row |= _callbacks({kind: part for kind, part in callbacks.items() if part is not None}, row)
+    row |= _callbacks(dict(zip(CALLBACKS, (on_complete, on_success, on_failure), strict=True)), row)
     if not plan.jobs and not any(row[kind] for kind in CALLBACKS):
         raise InvalidJobError(_("A batch needs a job."))
-    with undone_on_error(SAVEPOINT):
-        row["size"] = engine.submit_members(plan.jobs, plan.after, row) if plan.jobs else 0
+    with undone_on_error():
+        submitted = engine.submit([engine.request_of(part) for part in plan.jobs], plan.after, row)
+        row["size"] = len({job.row["name"] for job in submitted if not job.existing})
         insert_rows(config.BATCH, [row])
     if not row["size"]:
         after_commit().actions.append(partial(batch_end.close_ended, [row["name"]]))
@@ -123,83 +118,58 @@ def submit_batch(
 # The plan of a batch --------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Plan:
-    """The jobs of some parts in one list, and for each the positions of those that it has to follow."""
-
-    jobs: list[dict[str, Any]] = field(default_factory=list)
-    after: list[Sequence[int]] = field(default_factory=list)
-    dependencies: int = 0
-
-
 def count_jobs(parts: Any) -> int:
     """The number of jobs in parts. 1 if they can't be submitted."""
     try:
-        return len(_plan_of(parts, "").jobs)
+        return len(_Plan("", parts).jobs)
     except InvalidJobError:
         return 1
 
 
-def _plan_of(parts: Any, organization: str) -> _Plan:
-    """The plan of parts that begin side by side, whose jobs are of `organization` unless they name one.
+class _Plan:
+    """The jobs of parts that begin side by side, and for each the positions of those that it has to follow.
 
-    Raises InvalidJobError for a value that is no part, and for too many jobs.
+    The jobs are of `organization` unless they name one. Raises InvalidJobError for a value that is no part.
     """
-    plan = _Plan()
-    _add_all(plan, parts, (), organization, 0)
-    return plan
 
+    def __init__(self, organization: str, parts: Any):
+        self.organization = organization
+        self.jobs: list[dict[str, Any]] = []
+        self.after: list[Sequence[int]] = []
+        self._add({GROUP: parts}, (), 0)
 
-def _add_all(plan: _Plan, parts: Any, after: Sequence[int], organization: str, depth: int) -> list[int]:
-    """Add parts side by side, each behind the jobs `after`. Returns the positions of their last jobs."""
-    return [end for part in _listed(parts) for end in _add(plan, part, after, organization, depth)]
-
-
-def _add(plan: _Plan, part: Any, after: Sequence[int], organization: str, depth: int) -> Sequence[int]:
-    """Add one part. Returns the positions of its own last jobs, so of none for a part without jobs."""
-    if not isinstance(part, Mapping) or depth > MAX_DEPTH:
-        raise InvalidJobError(
-            _("Each part of a batch must be a job, a chain or a group: write job(…) or handler.job(…).")
-        )
-    if not {CHAIN, GROUP} & part.keys():
-        return _add_job(plan, part, after, organization)
-    if len(part) > 1:
-        raise InvalidJobError(_("A chain or a group must hold only its parts."))
-    if GROUP in part:
-        return _add_all(plan, part[GROUP], after, organization, depth + 1)
-    ends: Sequence[int] = ()  # and not `after`: a group of such parts would repeat it for each
-    for member in _listed(part[CHAIN]):
-        ends = _add(plan, member, ends or after, organization, depth + 1) or ends
-    return ends
-
-
-def _add_job(plan: _Plan, part: Part, after: Sequence[int], organization: str) -> list[int]:
-    plan.jobs.append({**part, "organization": part.get("organization") or organization})
-    plan.after.append(after)
-    plan.dependencies += len(after)
-    if len(plan.jobs) > BULK_LIMIT:
-        raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))
-    if plan.dependencies > MAX_DEPENDENCIES:
-        raise InvalidJobError(_("At most {0} dependencies can be made at once.").format(MAX_DEPENDENCIES))
-    return [len(plan.jobs) - 1]
-
-
-def _listed(parts: Any) -> Sequence[Any]:
-    if not isinstance(parts, list | tuple):
-        raise InvalidJobError(_("{0} must be a list.").format("jobs"))
-    return parts
+    def _add(self, part: Any, after: Sequence[int], depth: int) -> Sequence[int]:
+        """Add a part behind the jobs `after`. Returns the positions of its own last jobs: of none if it has no jobs."""
+        if not isinstance(part, Mapping) or depth > MAX_DEPTH:
+            raise InvalidJobError(
+                _("Each part of a batch must be a job, a chain or a group: write job(…) or handler.job(…).")
+            )
+        kind = next((kind for kind in (CHAIN, GROUP) if kind in part), None)
+        if kind is None:
+            self.jobs.append({**part, "organization": part.get("organization") or self.organization})
+            self.after.append(after)
+            return [len(self.jobs) - 1]
+        if len(part) > 1:
+            raise InvalidJobError(_("A chain or a group must hold only its parts."))
+        if not isinstance(part[kind], list | tuple):
+            raise InvalidJobError(_("{0} must be a list.").format("jobs"))
+        if kind == GROUP:
+            return [end for member in part[GROUP] for end in self._add(member, after, depth + 1)]
+        ends: Sequence[int] = ()  # and not `after`: a group of such parts would repeat it for each
+        for member in part[CHAIN]:
+            ends = self._add(member, ends or after, depth + 1) or ends
+        return ends
 
 
 # The callbacks of a batch ---------------------------------------------------------------------------------------------
 
 
-def _callbacks(parts: Mapping[str, Any], batch: Columns) -> dict[str, str | None]:
+def _callbacks(parts: Mapping[str, Any], batch: Columns) -> Columns:
     """The columns of a batch for its callbacks, which are checked as jobs."""
-    requests = [_callback_request(kind, part, batch) for kind, part in parts.items()]
-    prepared = submission.prepare_all(requests, batch["owner_user"])
-    submission.check_organization(prepared, batch["organization"])
-    made = {kind: batch_end.as_callback(item.row) for kind, item in zip(parts, prepared, strict=True)}
-    return {**dict.fromkeys(CALLBACKS), **made}
+    requests = {kind: _callback_request(kind, part, batch) for kind, part in parts.items() if part is not None}
+    prepared = submission.prepare_all([*requests.values()], batch["owner_user"], batch)
+    made = {kind: batch_end.as_callback(item.row) for kind, item in zip(requests, prepared, strict=True)}
+    return {**dict.fromkeys(parts), **made}
 
 
 def _callback_request(kind: str, part: Any, batch: Columns) -> Request:
@@ -215,8 +185,7 @@ def _callback_request(kind: str, part: Any, batch: Columns) -> Request:
         raise InvalidJobError(_("{0} must be an object.").format("parameters"))
     if _takes_batch(part.get("job_type")):
         parameters = {**parameters, "batch_id": batch["name"]}
-    of_type = part.get("job_type"), organization, parameters, part.get("priority")
-    return Request(*of_type, title=part.get("title"))
+    return Request(**{**part, "organization": organization, "parameters": parameters})
 
 
 def _takes_batch(type_name: Any) -> bool:
@@ -265,7 +234,7 @@ def cancel_batch(batch_id: str, reason: str | None = None) -> Document:
     """
     found = visible_batch(batch_id)
     values = {"cancel_requested": 1, "canceled_by": frappe.session.user, "cancel_reason": _text(reason)}
-    with undone_on_error(SAVEPOINT):
+    with undone_on_error():
         is_running = batch_store.update(found["name"], values, status=RUNNING)
     if not is_running:
         raise InvalidTransitionError(_("Batch {0} has ended already.").format(found["name"]))
@@ -274,6 +243,7 @@ def cancel_batch(batch_id: str, reason: str | None = None) -> Document:
     return _document({**now, **values})
 
 
+@undone_on_error()
 def retry_batch(batch_id: str) -> dict[str, Any]:
     """Start a fresh series of attempts of all jobs of a batch that have failed: `{batch_id, retried, skipped}`.
 
@@ -281,13 +251,8 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
     BatchNotFoundError if the batch can't be seen.
     """
     name = visible_batch(batch_id)["name"]
-    with undone_on_error(SAVEPOINT):
-        return _retry_failed(name)
-
-
-def _retry_failed(name: str) -> dict[str, Any]:
     # As committed right now: this transaction's snapshot may be older than their changes.
-    query = batch_store.members_query(name, RETRYABLE, BULK_LIMIT)
+    query = batch_store.members_query(name, RETRYABLE, engine.BULK_LIMIT)
     failed = cast(list[MemberRow], sql.rows_outside_transaction(query))
     if not failed:
         raise InvalidTransitionError(_("No job of batch {0} has failed.").format(name))
@@ -308,8 +273,8 @@ def _retry_failed(name: str) -> dict[str, Any]:
             begun = record.retry_all(step, key or None)
             moved |= {job["name"] for job in begun}
             after_commit().wake_for([job for job in begun if not job["waits_for"]])
-    parents = {job["waits_for"] for job in failed if job["name"] in moved and job["waits_for"]}
-    after_commit().release_children_of(parents, batch_end.release_and_close)
+    parents = {job["waits_for"] for job in failed if job["name"] in moved}
+    after_commit().release_children_of(parents)
     changed = _("The job has just changed; look at it again.")
     skipped = {job["name"]: str(refused.get(job["name"], changed)) for job in failed if job["name"] not in moved}
     return {"batch_id": name, "retried": len(moved), "skipped": skipped}

@@ -1,23 +1,32 @@
-"""A Job Type for its page: figures of its jobs, the latest ones, and the schema of their parameters."""
+"""A Job Type for its page: figures of its jobs, the latest ones, the schema of their parameters. Open circuits."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import frappe
 from frappe import _
+from pypika import Order
 
 from ..access import permission, visibility
-from ..errors import InvalidJobError, UnknownHandlerError
+from ..after import after_settle
+from ..after.after_commit import after_commit
+from ..errors import CircuitNotFoundError, InvalidJobError, InvalidTransitionError, UnknownHandlerError
+from ..job import circuits
+from ..job.circuits import CircuitRow
 from ..lib import config
 from ..lib.config import JobType
+from ..lib.row_types import changed
 from ..lib.texts import cut
-from ..read import figures, jobs
+from ..line import wake
+from ..read import figures, jobs, pages
 from ..submit import submission
 from ..types import declared_types, handlers
-from . import circuits
 
 RECENT = 10
+MOST_CIRCUITS = 1_000
 
 
 def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
@@ -30,7 +39,9 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
     Raises InvalidJobError for a type that does not exist. A user who may use no Job Type at all gets it for each one.
     """
     found = config.job_type(job_type) if isinstance(job_type, str) and job_type else None
-    if found is None or not _may_know_types():
+    looking = visibility.viewer()
+    is_concerned = looking.sees_everything or looking.reach.members  # has an organization for which to submit jobs
+    if found is None or not (is_concerned or frappe.has_permission(config.JOB_TYPE, "read")):
         raise InvalidJobError(_("Unknown Job Type: {0}.").format(cut(job_type)))
     can_change = bool(frappe.has_permission(config.JOB_TYPE, "write"))
     return {
@@ -42,7 +53,7 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
         "differences_from_code": _differences(found) if can_change else [],
         "schema": _schema_of(found),
         "figures": figures.get_type_figures(found.name, hours),
-        "circuits": [one for one in circuits.get_open_circuits() if one["job_type"] == found.name],
+        "circuits": [one for one in get_open_circuits() if one["job_type"] == found.name],
         "recent": jobs.list_jobs(job_type=found.name, limit=RECENT)["jobs"],
     }
 
@@ -81,13 +92,6 @@ def _described(job_type: JobType) -> dict[str, Any]:
     }
 
 
-def _may_know_types() -> bool:
-    """Whether the user may read Job Types, or has an organization for which to submit jobs."""
-    looking = visibility.viewer()
-    is_concerned = looking.sees_everything or bool(looking.reach.members)
-    return is_concerned or bool(frappe.has_permission(config.JOB_TYPE, "read"))
-
-
 def _differences(job_type: JobType) -> list[dict[str, str]]:
     label_of = frappe.get_meta(config.JOB_TYPE).get_label
     return [
@@ -104,3 +108,52 @@ def _schema_of(job_type: JobType) -> dict[str, Any] | None:
         return handlers.parameters_schema(job_type.handler_method)
     except UnknownHandlerError:  # its app is gone
         return None
+
+
+# Circuits -------------------------------------------------------------------------------------------------------------
+
+
+def get_open_circuits(organization: str | None = None) -> list[dict[str, Any]]:
+    """The open and half open circuits in organizations that the user administers, newest first.
+
+    Leaves out Job Types whose circuit breaker is off. At most 1,000.
+    """
+    circuit, job_type = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB_TYPE)
+    query = frappe.qb.from_(circuit).join(job_type).on(job_type.name == circuit.job_type)
+    query = query.select(*(circuit[name] for name in (*circuits.PUBLIC_FIELDS, "probe_job")))
+    query = query.where(
+        visibility.viewer().visible(circuit, pages.text(organization, "organization"), administered=True)
+        & circuit.status.isin(circuits.NOT_CLOSED)
+    )
+    query = query.where((job_type.enable_circuit_breaker == 1) & (job_type.is_enabled == 1))
+    query = query.orderby(circuit.opened_at, order=Order.desc).orderby(circuit.name).limit(MOST_CIRCUITS)
+    return _public_circuits(query.run(as_dict=True))
+
+
+def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
+    """Close a circuit before its cool-down is over, so that its jobs start again. Returns the circuit.
+
+    Writes in the caller's transaction. Earlier failures do not count any more. For admins of the organization.
+    Raises CircuitNotFoundError if it never opened or can't be seen, InvalidTransitionError if it is closed already.
+    """
+    row: CircuitRow | None = None
+    viewer = visibility.viewer()
+    found = viewer.id_of(organization)
+    if found and viewer.administers(found):
+        filters = {"job_type": job_type, "organization": found}
+        row = frappe.db.get_value(config.CIRCUIT, filters, [*circuits.PUBLIC_FIELDS, "probe_job"], as_dict=True)
+    if not row:
+        text = _("Jobs of type {0} of the organization {1} have no circuit that you may close.")
+        raise CircuitNotFoundError(text.format(cut(job_type), cut(organization)))
+    [closed] = _public_circuits([changed(row, {"status": circuits.CLOSED, "probe_job": None})])
+    if not circuits.close_by_hand(row["name"], frappe.session.user):
+        text = _("The circuit of {0} for {1} is closed already.")
+        raise InvalidTransitionError(text.format(row["job_type"], closed["organization_name"]))
+    after_commit().actions.append(partial(after_settle.announce_change, row, circuits.CLOSED))
+    after_commit().add_once(wake.wake_for_line)
+    return closed
+
+
+def _public_circuits(rows: Sequence[CircuitRow]) -> list[dict[str, Any]]:
+    found = visibility.viewer().with_organization_names([pages.public(row) for row in rows])
+    return [{"circuit_id": row.pop("name"), **row} for row in found]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 
 from ..access import content, visibility
+from ..after.after_commit import after_commit, undone_on_error
 from ..errors import ScheduleNotFoundError
 from ..job import history, record
 from ..lib import clock, config
@@ -20,15 +22,10 @@ from ..schedules import recurrence, schedule_form, schedule_runs, schedule_store
 from ..schedules.recurrence import Recurrence
 from ..schedules.schedule_store import ScheduleRow
 from ..status import JobStatus
-from ..submit import quota, submission
-from ..submit.after_commit import after_commit, undone_on_error
+from ..submit import submission
 from ..types import handlers
 
-if TYPE_CHECKING:
-    from frappe.model.document import Document
-
 NEXT = 5
-SAVEPOINT = "dartwing_core_schedule"
 _HIDDEN = frozenset({"name", "next_run_epoch", "look_at_epoch", "anchor_epoch", "parameters"})
 
 
@@ -81,14 +78,14 @@ def run_schedule_now(schedule_id: str) -> Document:
     item = schedule_runs.prepare(schedule)
     user = frappe.session.user
     item.row["is_result_private"] |= int(user != schedule["owner_user"])
-    quota.check([item], schedule["owner_user"])
+    submission.check_limits([item], schedule["owner_user"])
     text = f"Run once from schedule {schedule['name']} by hand"
     status = JobStatus(item.row["status"])
-    with undone_on_error(SAVEPOINT):
+    with undone_on_error():
         record.insert([item.row])
         history.write([history.event_of(item.row, status, status, text, user)])
     after_commit().wake_for([item.row] if item.may_start else [])
-    return submission.as_new_document(item.row)
+    return item.document
 
 
 def visible_schedule(schedule_id: Any) -> ScheduleRow:

@@ -10,15 +10,14 @@ from frappe import _
 
 from ..access import content
 from ..access.visibility import DECIDING_FIELDS, Viewer, viewer
+from ..after.after_commit import undone_on_error
 from ..errors import InvalidTransitionError, JobChangedError, JobNotFoundError
 from ..job import find
 from ..job.job_rows import JobRow
 from ..lib import config
 from ..lib.texts import cut
-from ..submit.after_commit import undone_on_error
 
 TRIES = 5
-SAVEPOINT = "dartwing_core_operation"
 T = TypeVar("T")
 
 
@@ -68,7 +67,7 @@ def operate(job_id: Any, operation: Callable[[JobRow], T]) -> T:
             break
         job = now if now is not None and is_newer else job
         try:
-            with undone_on_error(SAVEPOINT):
+            with undone_on_error():
                 return operation(job)
         except InvalidTransitionError as error:
             if not isinstance(error, JobChangedError):  # an error about the state says more than one about the change

@@ -22,7 +22,7 @@ from ..job import columns, events, notices, record
 from ..lib import best_effort, clock, config, plain_text, server_errors, sql
 from ..lib.row_types import Columns
 from ..lib.sealing import SealError
-from ..submit import quota
+from ..submit import submission
 from ..submit.request import Prepared
 from . import recurrence, schedule_form, schedule_store
 from .recurrence import Recurrence
@@ -113,7 +113,7 @@ def select_due_times(schedule: ScheduleRow, found: Recurrence, now: float) -> li
 
 def _make(result: Result, schedule: ScheduleRow, due: float) -> None:
     item = prepare(schedule, due)
-    quota.check([item], schedule["owner_user"], result.after_commit.append)
+    submission.check_limits([item], schedule["owner_user"])
     try:
         record.insert([item.row])
     except Exception as error:

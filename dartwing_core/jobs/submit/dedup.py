@@ -13,8 +13,7 @@ that job is over, the next gets the next generation. No value is used twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import frappe
 from frappe import _
@@ -24,6 +23,7 @@ from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
 from ..access import visibility
+from ..after.after_commit import after_commit
 from ..errors import DuplicateJobError, JobBusyError
 from ..job import find, record
 from ..job.job_rows import HolderRow
@@ -31,12 +31,7 @@ from ..lib import clock, config, named_locks, sql
 from ..lib.dml import in_pieces
 from ..lib.row_types import changed, fields_of
 from ..status import FINISHED, LIVE, NOT_BEGUN, JobStatus
-from .after_commit import after_commit
-from .request import RAISE, REPLACE, RETURN, Prepared
-from .submission import as_document
-
-if TYPE_CHECKING:
-    from frappe.model.document import Document
+from .request import RAISE, REPLACE, RETURN, Prepared, as_document
 
 LOCK_WAIT_SECONDS = 30
 READ_AT_ONCE = 200
@@ -140,73 +135,58 @@ def _give(content: str, name: str, holder: HolderRow | None) -> str:
 # A submit ------------------------------------------------------------------------------------------------------------
 
 
-def merge_equal(prepared: Sequence[Prepared]) -> dict[str, Prepared]:
-    """Merge equal jobs of one bulk submit. Returns the job that stands for each, by the name of each job's row.
+def merge_equal(jobs: Sequence[Prepared]) -> list[Prepared]:
+    """The job that stands for each of one submit: of equal ones the first, or the last one that replaces.
 
-    That is the first of them, or the last one that replaces. Raises DuplicateJobError if a later one refuses.
+    Raises DuplicateJobError if a later one refuses.
     """
     chosen: dict[str, Prepared] = {}
-    for item in prepared:
-        content = item.row["dedup_hash"]
-        if content in chosen and item.request.on_duplicate == RAISE:
+    contents = [job.row["dedup_hash"] or job.row["name"] for job in jobs]
+    for content, job in zip(contents, jobs, strict=True):
+        if content in chosen and job.request.on_duplicate == RAISE:
             raise DuplicateJobError(_("Two of these jobs are the same."))
-        if content and (content not in chosen or item.request.on_duplicate == REPLACE):
-            chosen[content] = item
-    return {item.row["name"]: chosen.get(item.row["dedup_hash"] or "", item) for item in prepared}
+        if content not in chosen or job.request.on_duplicate == REPLACE:
+            chosen[content] = job
+    return [chosen[content] for content in contents]
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """A request whose job exists already."""
+def find_existing(jobs: Collection[Prepared], user: str) -> None:
+    """Find the equal jobs that exist already. The other rows get their `active_key`. Writes nothing.
 
-    request: Prepared
-    job: HolderRow
-    is_replacing: bool
-    """Whether the existing job gets the request's parameters."""
-
-    def document(self, user: str) -> Document:
-        """The existing job, after its replacement. Raises DuplicateJobError if it has begun meanwhile."""
-        if self.is_replacing:
-            if not record.replace_waiting(self.job, self.request.row):
-                raise _duplicate_error(self.job, user)
-            if self.job["status"] == JobStatus.QUEUED:  # the new priority may have moved it to another queue
-                after_commit().wake_for([changed(self.request.row, {"name": self.job["name"]})])
-        row: Mapping[str, Any] | None = find.load_whole(self.job["name"])
-        return as_document(visibility.viewer(user).without_hidden_result(row) if row else self.job)
-
-
-def decide(prepared: Sequence[Prepared], user: str) -> dict[str, Duplicate]:
-    """The requests whose job exists already, by the requested row's name. Other rows get their `active_key`.
-
-    All are decided before anything is written, so that a refused submit leaves nothing behind. Raises DuplicateJobError
-    if a request says so.
+    So a refused submit leaves nothing behind. Raises DuplicateJobError if a request says so.
     """
-    contents = {item.row["dedup_hash"] for item in prepared if item.row["dedup_hash"]}
-    if not contents:
-        return {}
-    lock(contents)
-    found, existing = holders(contents), {}
-    for item in prepared:
-        name, content = item.row["name"], item.row["dedup_hash"]
-        holder = found.get(content) if content else None
-        if holder and content and not is_over(holder):
-            # This transaction will not insert the content: equal requests need not wait for its end.
-            after_commit().locks.remove(named_locks.lock_name(content))
-            named_locks.release_locks([named_locks.lock_name(content)])
-            existing[name] = _decide(item, holder, user)
-        elif content:
-            item.row["active_key"] = _give(content, name, holder)
-    return existing
+    by_content = {job.row["dedup_hash"]: job for job in jobs if job.row["dedup_hash"]}
+    lock(by_content)
+    found = holders(by_content)
+    for content, job in by_content.items():
+        holder = found.get(content)
+        if not holder or is_over(holder):
+            job.row["active_key"] = _give(content, job.row["name"], holder)
+            continue
+        # This transaction will not insert the content: equal requests need not wait for its end.
+        after_commit().locks.remove(named_locks.lock_name(content))
+        named_locks.release_locks([named_locks.lock_name(content)])
+        # Only a waiting job is replaced: even an UPDATE that changes nothing would lock a running job's row.
+        may_replace = holder["owner_user"] == user and holder["status"] in NOT_BEGUN
+        may_stand = job.request.on_duplicate == RETURN or (job.request.on_duplicate == REPLACE and may_replace)
+        if not may_stand or not visibility.can_see(user, holder["owner_user"], holder["organization"]):
+            raise _duplicate_error(holder, user)
+        job.existing = holder
 
 
-def _decide(item: Prepared, job: HolderRow, user: str) -> Duplicate:
-    may_see = visibility.can_see(user, job["owner_user"], job["organization"])
-    is_own = job["owner_user"] == user
-    # Only a waiting job is replaced: even an UPDATE that changes nothing would lock a running job's row.
-    is_replacing = may_see and is_own and item.request.on_duplicate == REPLACE and job["status"] in NOT_BEGUN
-    if not is_replacing and not (may_see and item.request.on_duplicate == RETURN):
-        raise _duplicate_error(job, user)
-    return Duplicate(item, job, is_replacing)
+def take_existing(job: Prepared, user: str) -> None:
+    """Replace the job that exists already, if the request says so. Load its document.
+
+    Raises DuplicateJobError if one to be replaced has begun meanwhile.
+    """
+    existing = cast(HolderRow, job.existing)
+    if job.request.on_duplicate == REPLACE:
+        if not record.replace_waiting(existing, job.row):
+            raise _duplicate_error(existing, user)
+        if existing["status"] == JobStatus.QUEUED:  # the new priority may have moved it to another queue
+            after_commit().wake_for([changed(job.row, {"name": existing["name"]})])
+    row: Mapping[str, Any] | None = find.load_whole(existing["name"])
+    job.found = as_document(visibility.viewer(user).without_hidden_result(row) if row else existing)
 
 
 def _duplicate_error(found: HolderRow, user: str) -> DuplicateJobError:
@@ -230,7 +210,7 @@ def reclaim_contents(
     """
     contents = {job["dedup_hash"] for job in jobs if job["dedup_hash"]}
     lock(contents)
-    found = holders(contents) if contents else {}
+    found = holders(contents)
     holding = {holder["name"] for holder in found.values()}
     keys: dict[str, str | None] = {}
     refused: dict[str, DuplicateJobError] = {}

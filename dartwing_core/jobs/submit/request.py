@@ -10,21 +10,26 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
+import frappe
 from frappe import _
+from frappe.model.document import Document
 
+from ..access import content
 from ..access.standing import Limits
 from ..errors import InvalidJobError
 from ..job import dependencies, labels
-from ..job.job_rows import NewJobRow
+from ..job.job_rows import HolderRow, NewJobRow
 from ..lib import config
 from ..lib.canonical import plain
 from ..lib.row_types import Columns
 from ..lib.texts import cut, describe_unknown, text_for_storage
-from ..status import LinePlace
+from ..status import JobStatus, LinePlace
 from ..types.parameters import Declared
 
 RAISE, RETURN, REPLACE = ON_DUPLICATE = ("raise", "return", "replace")
 MOST_TAGS, LONGEST_TAG = 10, 30
+KEY_LENGTH = 140
+"""Characters of a `dedup_key`, and of a job's `key`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +53,15 @@ class Request:
     reference: Any = None
     tags: Collection[str] | None = None
     queue: str | None = None
-    """The queue whose workers run the job, instead of that of its type or priority."""
-    is_enqueued: bool = False
-    """Whether `enqueue` asks. Nobody else says which function is called."""
+    """The queue whose workers run the job, instead of that of its type or priority. `enqueue` alone names one."""
     key: str | None = None
     """The job's name within its submit, for `depends_on` of other jobs and for their handlers."""
 
 
-CALLERS_ARGUMENTS = frozenset(Request.__dataclass_fields__) - {"queue", "is_enqueued"}
-"""The arguments that callers may give. The others are for `enqueue`."""
+CALLERS_ARGUMENTS = frozenset(Request.__dataclass_fields__) - {"queue"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Prepared:
     """A checked request and its row."""
 
@@ -68,6 +70,10 @@ class Prepared:
     is_paused: bool
     """Whether no job of its organization or type may start."""
     limits: Limits
+    existing: HolderRow | None = None
+    """The equal job that exists already, which stands for the request."""
+    found: Document | None = None
+    """The document of that one."""
 
     def write(self, columns: Columns) -> None:
         """Change these columns of the row."""
@@ -77,6 +83,26 @@ class Prepared:
     def may_start(self) -> bool:
         """Whether it is in line and not paused, so that a free worker may claim it within the limits."""
         return self.row["in_line"] == LinePlace.IN_LINE and not self.is_paused
+
+    @property
+    def document(self) -> Document:
+        """The document of the job that stands for the request."""
+        return self.found or as_new_document(self.row)
+
+
+def as_new_document(row: Mapping[str, Any]) -> Document:
+    """The document of a job that begins with the caller's transaction.
+
+    Its status is Pending, whatever its row says: no worker can claim it before the commit."""
+    return as_document({**row, "status": str(JobStatus.PENDING)})
+
+
+def as_document(row: Mapping[str, Any]) -> Document:
+    """The Background Job document of an inserted row, without reading it back."""
+    document = frappe.get_doc({"doctype": config.JOB, **content.unsealed(row)})
+    content.keep(document, row)
+    document.set("__islocal", False)
+    return document
 
 
 # The title, by which people tell a job from others of its type -------------------------------------------------------

@@ -1,77 +1,84 @@
-"""Checks a request for a job and turns it into the row to insert."""
+"""Checks requests for jobs and turns them into the rows to insert. Checks the limits of submits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import Any, cast
 
 import frappe
 from frappe import _
+from frappe.realtime import get_user_room
 
-from ..access import content, permission, visibility
+from ..access import permission, tenancy, visibility
 from ..access.standing import Standing
-from ..errors import InvalidJobError
+from ..errors import InvalidJobError, QueueFullError, RateLimitError
 from ..job import columns, dependencies, find, labels
 from ..job.job_rows import JobRow, NewJobRow
-from ..lib import canonical, clock, config, priorities, sealing, secret_values
+from ..lib import best_effort, canonical, clock, config, priorities, sealing, secret_values, sql
 from ..lib.config import JobType
 from ..lib.row_types import Columns
 from ..lib.texts import cut
+from ..line import limits
 from ..rq import redis_queue
-from ..status import JobStatus
 from ..types import declared_types, functions, handlers
 from ..types.handlers import Checked
 from ..types.parameters import Declared
-from .request import ON_DUPLICATE, Prepared, Request, checked_tags, pair_of, title_for
+from .request import KEY_LENGTH, ON_DUPLICATE, Prepared, Request, checked_tags, pair_of, title_for
 
-if TYPE_CHECKING:
-    from frappe.model.document import Document
+HOLD, WARN = "Hold", "Warn"
+FULL_RETRY_SECONDS = 10
+SECONDS_BETWEEN_WARNINGS = 60
+WARNING = "job_limit_warning"
 
-KEY_LENGTH = 140
-"""Characters of a `dedup_key`, and of a job's `key`."""
 
-
-def prepare_all(requests: Sequence[Request], user: str) -> list[Prepared]:
+def prepare_all(requests: Sequence[Request], user: str, batch: Columns | None = None) -> list[Prepared]:
     """Check everything, write nothing. Raises the errors that `submit_job` documents.
 
-    The user's permission is checked once for each type and organization.
+    The user's permission is checked once for each type and organization. `batch`: the row of the batch of these jobs.
     """
-    allowed: Allowed = {}
     prepared: list[Prepared] = []
+    standings: dict[str, Standing] = {}
+    declared: dict[tuple[str, str], Declared | None] = {}
     with config.keeping():
         for number, request in enumerate(requests, 1):
             try:
-                prepared.append(_prepare(request, user, allowed))
+                prepared.append(_prepare(request, user, standings, declared))
             except InvalidJobError as error:
                 if len(requests) == 1 or type(error) is not InvalidJobError:
                     raise
                 text = _("Job {0} ({1}): {2}")
                 raise InvalidJobError(text.format(number, cut(request.job_type), error)) from error
+    if batch:
+        for item in prepared:
+            if item.row["organization"] != batch["organization"]:
+                raise InvalidJobError(_("All jobs of a batch must be of its organization."))
+            item.row["parent_batch"] = batch["name"]
     return prepared
 
 
-Allowed = dict[tuple[str, str], tuple[Standing, Declared | None]]
-"""The findings that hold for all jobs of one type and organization."""
-
-
-def _prepare(request: Request, user: str, allowed: Allowed) -> Prepared:
-    organization = organization_text(request.organization)
-    try:
-        job_type = enabled_type(request.job_type)
-    except InvalidJobError:
-        permission.check_member(user, organization)  # only members learn of Job Types
-        raise
-    asked = job_type.name, organization
-    if asked not in allowed:
-        found = permission.check_submit(user, organization, job_type)
-        allowed[asked] = found, handlers.declared_of(job_type.handler_method)
-    standing, declared = allowed[asked]
+def _prepare(
+    request: Request,
+    user: str,
+    standings: dict[str, Standing],
+    declared: dict[tuple[str, str], Declared | None],
+) -> Prepared:
+    """Check a request. Notes the user's standing, and the parameters of a type that the user may submit there."""
+    asked = organization_text(request.organization)
+    if asked not in standings:
+        standings[asked] = permission.check_member(user, asked)
+    standing, job_type = standings[asked], enabled_type(request.job_type)  # only members learn of Job Types
+    key = job_type.name, asked
+    if key not in declared:
+        permission.check_submit(user, standing, job_type)
+        declared[key] = handlers.declared_of(job_type.handler_method)
     request = replace(request, organization=standing.organization)
-    if job_type.handler_method == functions.HANDLER and not request.is_enqueued:
+    if job_type.handler_method == functions.HANDLER and request.queue is None:
         raise InvalidJobError(_("Jobs of the type {0} come from enqueue in Python code alone.").format(job_type.name))
     _check_choice("on_duplicate", request.on_duplicate, ON_DUPLICATE)
-    parameters = handlers.check_parameters(request.parameters, declared, user)
+    parameters = handlers.check_parameters(request.parameters, declared[key], user)
     priority = request.priority or job_type.default_priority or "Normal"
     _check_choice("priority", priority, priorities.PRIORITIES)
     _check_choice("on_parent_failure", request.on_parent_failure, dependencies.POLICIES)
@@ -95,18 +102,6 @@ def how_to_name(argument: str) -> str:
     """How a call names its organization."""
     text = _("Pass {0}, or set the Default Organization in {1}.")
     return text.format(argument, _(config.SETTINGS))
-
-
-def organization_id(given: Any, user: str) -> str:
-    """The id of an organization that is given by id or name, or of the default one. Raises InvalidJobError."""
-    organization = organization_text(given)
-    return visibility.viewer(user).id_of(organization) or organization
-
-
-def check_organization(prepared: Sequence[Prepared], organization: str) -> None:
-    """Raises InvalidJobError if jobs of a batch are of another organization."""
-    if any(item.row["organization"] != organization for item in prepared):
-        raise InvalidJobError(_("All jobs of a batch must be of its organization."))
 
 
 def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
@@ -141,42 +136,54 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
 
 
 def _row(request: Request, job_type: JobType, user: str, parameters: Checked, priority: str) -> Columns:
-    now = clock.now_epoch()
-    policy, window = _deduplication(request, job_type)
     doctype, name = pair_of(request.reference)
     content = _stored_hash(job_type.name, request.organization, parameters.identity)
-    return columns.new_row(user, request.organization, now) | {
-        "reference_doctype": doctype,
-        "reference_name": name,
-        "job_tags": labels.joined(checked_tags(request.tags)),
-        "job_type": job_type.name,
-        "priority": priority,
-        "queue": _queue(job_type, priority, request.queue),
-        "on_parent_failure": request.on_parent_failure,
-        "job_key": request.key,
-        "job_title": title_for(request.title, job_type.get("job_title"), parameters.shown),
-        "sealed_input_parameters": sealing.seal(parameters.text),
-        "job_hash": content,
-        "dedup_hash": _dedup_hash(request, job_type.name, content) if policy != config.NEVER else None,
-        "dedup_until": clock.site_time(now + window) if policy == config.WITHIN_WINDOW else None,
-        "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
-        "timeout_seconds": _within("timeout", request.timeout, 1, job_type.default_timeout or config.DEFAULT_TIMEOUT),
-        "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
-    }
+    row = columns.new_row(user, request.organization, clock.now_epoch())
+    return (
+        row
+        | _deduplication(request, job_type, content)
+        | {
+            "reference_doctype": doctype,
+            "reference_name": name,
+            "job_tags": labels.joined(checked_tags(request.tags)),
+            "job_type": job_type.name,
+            "priority": priority,
+            "queue": _queue(job_type, priority, request.queue),
+            "on_parent_failure": request.on_parent_failure,
+            "job_key": request.key,
+            "job_title": title_for(request.title, job_type.get("job_title"), parameters.shown),
+            "sealed_input_parameters": sealing.seal(parameters.text),
+            "job_hash": content,
+            "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
+            "timeout_seconds": _within(
+                "timeout", request.timeout, 1, job_type.default_timeout or config.DEFAULT_TIMEOUT
+            ),
+            "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
+        }
+    )
 
 
-def _deduplication(request: Request, job_type: JobType) -> tuple[str, int]:
-    """How long equal jobs are duplicates, by the caller or else the Job Type, and the window in seconds.
+def _deduplication(request: Request, job_type: JobType, content: str) -> Columns:
+    """By what equal jobs are found and how long, by the caller or else the Job Type. Nothing if they are not.
 
     A caller who names a key wants to find duplicates, also of a type that does not look for them. Raises
-    InvalidJobError for a policy that there is not.
+    InvalidJobError for a policy that there is not, and for a key that can't be one.
     """
-    asked, window = request.deduplication, max(job_type.deduplication_window or 0, 0)
+    asked, key = request.deduplication, request.dedup_key
+    policy, window = job_type.deduplication, max(job_type.deduplication_window or 0, 0)
     if asked is not None:
         _check_choice("deduplication", asked, [*config.DEDUPLICATION])
-        return config.DEDUPLICATION[asked], window or config.DEFAULT_WINDOW
-    is_key_alone = job_type.deduplication == config.NEVER and request.dedup_key is not None
-    return config.WHILE_UNFINISHED if is_key_alone else job_type.deduplication, window
+        policy, window = config.DEDUPLICATION[asked], window or config.DEFAULT_WINDOW
+    elif policy == config.NEVER and key is not None:
+        policy = config.WHILE_UNFINISHED
+    if policy == config.NEVER:
+        return {}
+    if key is not None:
+        if len(required_text(key, "dedup_key")) > KEY_LENGTH:
+            raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(KEY_LENGTH))
+        content = _stored_hash(job_type.name, request.organization, f"key:{key}")
+    until = clock.site_time(clock.now_epoch() + window) if policy == config.WITHIN_WINDOW else None
+    return {"dedup_hash": content, "dedup_until": until}
 
 
 def _check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:
@@ -238,26 +245,62 @@ def _queue(job_type: JobType, priority: str, asked: str | None) -> str:
     return queue
 
 
-def _dedup_hash(request: Request, job_type: str, content: str) -> str:
-    """The content's hash, or that of the caller's own key for this type and organization."""
-    if request.dedup_key is None:
-        return content
-    key = required_text(request.dedup_key, "dedup_key")
-    if len(key) > KEY_LENGTH:
-        raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(KEY_LENGTH))
-    return _stored_hash(job_type, request.organization, f"key:{key}")
+# Limits ---------------------------------------------------------------------------------------------------------------
 
 
-def as_new_document(row: Mapping[str, Any]) -> Document:
-    """The document of a job that begins with the caller's transaction.
+def check_limits(new: Sequence[Prepared], user: str) -> None:
+    """Check new jobs against limits: an organization's waiting jobs, and a user's jobs of a type within a time.
 
-    Its status is Pending, whatever its row says: no worker can claim it before the commit."""
-    return as_document({**row, "status": str(JobStatus.PENDING)})
+    Jobs for which there is no place are refused or held, by the organization's policy. The waiting cap is as exact as
+    the submitter's snapshot: two transactions at once may exceed it by the jobs of the other one.
+    Raises QueueFullError, RateLimitError or InvalidJobError.
+    """
+    numbers = Counter(item.row["organization"] for item in new if item.limits.max_waiting)
+    for organization in sorted(numbers):
+        _check_waiting([item for item in new if item.row["organization"] == organization])
+    for job_type, number in sorted(Counter(item.row["job_type"] for item in new).items()):
+        _check_rate(job_type, number, user)  # last, since its counts are not undone
 
 
-def as_document(row: Mapping[str, Any]) -> Document:
-    """The Background Job document of an inserted row, without reading it back."""
-    document = frappe.get_doc({"doctype": config.JOB, **content.unsealed(row)})
-    content.keep(document, row)
-    document.set("__islocal", False)
-    return document
+def _check_waiting(jobs: Sequence[Prepared]) -> None:
+    """Check the new jobs of one organization, which has a cap."""
+    organization, limit = jobs[0].row["organization"], jobs[0].limits
+    cap = limit.max_waiting
+    room = max(0, cap - limits.count_waiting(organization, cap))
+    if len(jobs) <= room:
+        return
+    if limit.on_queue_full == HOLD:
+        for item in jobs[room:]:
+            if item.row["in_line"]:  # it would be in line now
+                item.write(columns.held())
+    elif limit.on_queue_full == WARN:
+        sql.after_any_commit(_warn_all, [(organization, cap)])
+    else:
+        text = _("Queue full: at most {0} jobs of the organization {1} may wait.")
+        raise QueueFullError(text.format(cap, tenancy.name_of(organization)), FULL_RETRY_SECONDS)
+
+
+def _check_rate(name: str, number: int, user: str) -> None:
+    job_type = config.job_type(name)
+    if not job_type or not job_type.rate_limit:
+        return
+    limit, window = job_type.rate_limit, job_type.rate_limit_window or 60
+    if number > limit:
+        raise InvalidJobError(_("At most {0} jobs of type {1} can be submitted at once.").format(limit, name))
+    if seconds := redis_queue.count_within(f"type:{name}:{user}", number, limit, window):
+        text = _("Too many jobs of type {0}: at most {1} in {2} seconds. Try again in {3} seconds.")
+        raise RateLimitError(text.format(name, limit, window, seconds), seconds)
+
+
+def _warn_all(full: Sequence[tuple[str, int]]) -> None:
+    for organization, cap in full:
+        best_effort.run(partial(_warn, organization, cap))
+
+
+def _warn(organization: str, cap: int) -> None:
+    """Warn the organization's admins, at most once a minute."""
+    if not redis_queue.first_in(f"warned:{organization}", SECONDS_BETWEEN_WARNINGS):
+        return
+    message = {"organization": organization, "organization_name": tenancy.name_of(organization), "max_waiting": cap}
+    for user in tenancy.admins_of(organization):
+        frappe.publish_realtime(WARNING, message, room=get_user_room(user))

@@ -16,11 +16,11 @@ from frappe import _
 
 from ..access import visibility
 from ..after import cancel
+from ..after.after_commit import after_commit
 from ..job import circuits, find, record
 from ..lib import best_effort, clock, config, dml, sql
 from ..lib.dml import standard_columns
 from ..status import FINISHED, NOT_RUNNING, JobStatus
-from ..submit.after_commit import after_commit
 from . import retention
 
 MEMBER = "Org Member"

@@ -8,12 +8,12 @@ from frappe.model.document import Document
 from frappe.utils import cint
 
 from dartwing_core.jobs.access import tenancy, visibility
+from dartwing_core.jobs.after.after_commit import after_commit
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.lib.texts import cut
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.rq import redis_queue
-from dartwing_core.jobs.submit.after_commit import after_commit
 
 MIN_LEASE_SECONDS = 5  # two beats of the heartbeat
 

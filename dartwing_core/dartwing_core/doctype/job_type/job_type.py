@@ -4,10 +4,10 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
+from dartwing_core.jobs.after.after_commit import after_commit
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.rq import redis_queue
-from dartwing_core.jobs.submit.after_commit import after_commit
 from dartwing_core.jobs.submit.request import check_title_template
 from dartwing_core.jobs.types import functions, handlers
 

@@ -6,9 +6,9 @@ from frappe.utils import escape_html
 
 from dartwing_core.dartwing_core.guarded_document import GuardedDocument
 from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.after.after_commit import after_commit
 from dartwing_core.jobs.lib import ids
 from dartwing_core.jobs.line import wake
-from dartwing_core.jobs.submit.after_commit import after_commit
 from dartwing_core.jobs.sweep import organization_removal
 
 MAX_WEIGHT = 100

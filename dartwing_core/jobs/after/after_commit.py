@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..errors import JobBusyError
 from ..lib import best_effort, named_locks, server_errors, sql
 from ..lib.row_types import RungJob
 from ..line import wake
+from . import batch_end
 
 
 class AfterCommit:
@@ -31,7 +32,8 @@ class AfterCommit:
         """Further actions after the commit. Each commits its own writes."""
         self._in_line: list[RungJob] = []
         self._parents: set[str] = set()
-        self._release: Callable[[Collection[str]], Any] | None = None
+        self.undoing = 0
+        """How many blocks are entered that an error undoes."""
         self._awaits_commit = False
         frappe.db.after_rollback.add(self._release_locks)
 
@@ -46,10 +48,9 @@ class AfterCommit:
         """Wake workers for these jobs in line."""
         self._in_line += jobs
 
-    def release_children_of(self, parents: Iterable[str], release: Callable[[Collection[str]], Any]) -> None:
-        """Call `release` after the commit with these jobs: others wait for them, and they may have ended meanwhile."""
-        self._parents.update(parents)
-        self._release = release
+    def release_children_of(self, parents: Iterable[str | None]) -> None:
+        """Release the jobs that wait for these, which may have ended meanwhile."""
+        self._parents.update(parent for parent in parents if parent)
 
     def add_once(self, action: Callable[[], Any]) -> None:
         """Add an action, which is called once however often it is added."""
@@ -63,8 +64,8 @@ class AfterCommit:
         best_effort.run(self._release_locks)
         if self._in_line:
             best_effort.run(partial(wake.wake_for, self._in_line))
-        if self._parents and self._release:
-            best_effort.run(partial(self._release, self._parents))
+        if self._parents:
+            best_effort.run(partial(batch_end.release_and_close, self._parents))
         for action in self.actions:
             best_effort.run(action)
 
@@ -85,15 +86,16 @@ def after_commit() -> AfterCommit:
 
 
 @contextlib.contextmanager
-def undone_on_error(savepoint: str) -> Iterator[None]:
+def undone_on_error() -> Iterator[None]:
     """Undo the writes made while entered if an error leaves it, and only these. No action follows after the commit.
 
     Workers may still be woken, and parents' children looked at: neither changes what was undone. The caller may catch
     the error and commit. Raises JobBusyError if another session kept a row locked for too long.
     """
     following = after_commit()
-    actions = [*following.actions]
+    actions, savepoint = [*following.actions], f"dartwing_core_{following.undoing}"
     frappe.db.savepoint(savepoint)
+    following.undoing += 1
     try:
         yield
     except Exception as error:
@@ -104,6 +106,8 @@ def undone_on_error(savepoint: str) -> Iterator[None]:
         if server_errors.database_code(error) == server_errors.LOCK_WAIT_TIMEOUT:
             raise busy() from error
         raise
+    finally:
+        following.undoing -= 1
 
 
 def busy() -> JobBusyError:

@@ -98,7 +98,7 @@ def _refusal(status: int, request: Request, method: str, exc_type: str) -> tuple
     user = getattr(getattr(frappe.local, "session", None), "user", None) or "Guest"
     if user == "Guest" and status in (401, 403):
         return 401, "unauthorized", _("Log in, or send a valid API key.")
-    if user != "Guest" and status == 417 and not visibility.viewer(user).is_enabled:  # of an open session
+    if user != "Guest" and status == 417 and not visibility.viewer(user).reach.is_enabled:  # of an open session
         return 401, "unauthorized", _("This user is disabled.")
     if status == 403 and request.method != method:
         return 405, "wrong_verb", _("Use {0} for this call.").format(method)

@@ -146,11 +146,6 @@ def opened_schedule(name: str, parameters: str | None) -> str | None:
 # Documents -----------------------------------------------------------------------------------------------------------
 
 
-def unsealed(row: Mapping[str, Any]) -> Columns:
-    """The columns of a row that are not sealed."""
-    return {name: value for name, value in row.items() if not name.startswith(PREFIX)}
-
-
 def keep(document: Document, columns: Mapping[str, Any]) -> None:
     """Keep the sealed ones of these columns beside a document, where no request can send any."""
     document.flags[KEPT] = {name: value for name, value in columns.items() if name.startswith(PREFIX) and value}

@@ -45,7 +45,7 @@ def _visible(doctype: str, viewer: Viewer, table: Table) -> Criterion:
         return viewer.visible(table, administered=True)
     if doctype == ORGANIZATION:
         return table.name.isin(viewer.reach.members) if viewer.reach.members else nothing
-    if doctype == MEMBER and viewer.is_enabled:
+    if doctype == MEMBER and viewer.reach.is_enabled:
         own, admins = table.user == viewer.user, viewer.reach.admins
         return own | table.organization.isin(admins) if admins else own
     return nothing
@@ -78,7 +78,7 @@ def may_see(doctype: str, row: Any, viewer: Viewer) -> bool:
         return viewer.can_see(row.get("owner_user"), row.get("organization"))
     if doctype == ORGANIZATION:
         return row.get("name") in viewer.reach.members
-    if doctype == MEMBER and viewer.is_enabled and row.get("user") == viewer.user:
+    if doctype == MEMBER and viewer.reach.is_enabled and row.get("user") == viewer.user:
         return True
     return doctype in (MEMBER, config.CIRCUIT) and viewer.administers(row.get("organization"))
 

@@ -9,7 +9,7 @@ hooks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import frappe
@@ -43,11 +43,6 @@ class Viewer:
     sees_everything: bool
     """System Managers and Administrator are not bound to organizations."""
     reach: Reach
-
-    @property
-    def is_enabled(self) -> bool:
-        """Whether the account is enabled."""
-        return self.sees_everything or self.reach.is_enabled
 
     def can_see(self, owner_user: str, organization: str) -> bool:
         """Whether a job of this owner and organization is visible."""
@@ -175,7 +170,7 @@ def _only(organization: str | None, names: list[str]) -> list[str]:
 
 def _look(user: str) -> Viewer:
     if user == "Administrator":
-        return Viewer(user, True, NO_REACH)
+        return Viewer(user, True, replace(NO_REACH, is_enabled=True))
     reach = tenancy.reach_of(user) if user != "Guest" else NO_REACH
     return Viewer(user, reach.is_enabled and "System Manager" in frappe.get_roles(user), reach)
 

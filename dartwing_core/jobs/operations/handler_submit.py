@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from ..engine import submit_job
 from ..run.context import JobContext
 from ..types import handlers
-from ..types.declaration import Options
-from ..types.handlers import Handler
+from ..types.handlers import Handler, Options
 from ..types.parameters import declared_by, parameters_of
 from . import batches
 

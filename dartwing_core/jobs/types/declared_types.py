@@ -15,7 +15,7 @@ from ..errors import InvalidJobError
 from ..lib import config, server_errors
 from ..lib.config import JobType
 from . import handlers
-from .declaration import Mark
+from .handlers import Mark
 
 if TYPE_CHECKING:
     from frappe.model.document import Document

@@ -76,7 +76,7 @@ class Endpoint:
                 raise errors.WrongVerbError(_("Use {0} for this call.").format(self.method))
             if self.method == "POST" and request.headers.get(REPEATABLE) and self.arguments is not arguments.SubmitJob:
                 raise InvalidJobError(_("{0} counts for submit_job alone.").format(REPEATABLE))
-            if not visibility.viewer().is_enabled:  # Frappe 15 accepts the API keys of disabled users
+            if not visibility.viewer().reach.is_enabled:  # Frappe 15 accepts the API keys of disabled users
                 raise frappe.AuthenticationError(_("This user is disabled."))
             _count(self.limit, 1)  # first: only then the arguments may take time
             given = arguments.read(self.arguments, sent)

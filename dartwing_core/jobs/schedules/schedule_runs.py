@@ -24,7 +24,7 @@ from ..lib.row_types import Columns
 from ..lib.sealing import SealError
 from ..submit import quota
 from ..submit.request import Prepared
-from . import recurrence, schedule_form, schedule_store
+from . import recurrence, schedule_store
 from .recurrence import Recurrence
 from .schedule_store import ScheduleRow
 
@@ -128,9 +128,9 @@ def _make(result: Result, schedule: ScheduleRow, due: float) -> None:
 def prepare(schedule: ScheduleRow, due: float | None = None) -> Prepared:
     """The job of a due time, or of a run by hand (None), checked as if its owner submitted it now.
 
-    It is no duplicate of any other job. Raises the errors of `schedule_form.check_work`.
+    It is no duplicate of any other job. Raises the errors of `schedule_store.check_work`.
     """
-    item = schedule_form.check_work(schedule)
+    item = schedule_store.check_work(schedule)
     row = item.row
     item.write(dict.fromkeys(("dedup_hash", "active_key", "dedup_until")))
     item.write(columns.place(clock.now_epoch() if due is None else due, row["priority"]))

@@ -23,7 +23,6 @@ from ..status import FINISHED, NOT_RUNNING, JobStatus
 from ..submit.after_commit import after_commit
 from . import retention
 
-MEMBER = "Org Member"
 RUNNING, COMPLETED = "Running", "Completed"
 AT_ONCE = 500
 SECONDS = 2.0
@@ -47,11 +46,6 @@ def begin(organization: str, name: str) -> None:
     dml.delete_rows(config.REMOVAL, "name", [organization])
     dml.insert_rows(config.REMOVAL, [row])
     after_commit().add_once(partial(go_on, organization))
-
-
-def is_running(organization: str) -> bool:
-    """Whether there may still be jobs of a deleted organization with this id."""
-    return bool(frappe.db.exists(config.REMOVAL, {"name": organization, "status": RUNNING}))
 
 
 def sweep() -> int:
@@ -130,7 +124,7 @@ def _forget(organization: str) -> None:
 
 def dismiss(organization: str) -> None:
     """Delete all memberships of an organization."""
-    _delete_all(MEMBER, organization)
+    _delete_all("Org Member", organization)
     visibility.forget()
 
 

@@ -13,14 +13,12 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import frappe
-from pypika.queries import QueryBuilder
 from pypika.terms import ExistsCriterion
 
 from ..job import batch_store, circuits, dependencies, job_files
 from ..lib import best_effort, clock, config, dml, sql
 from ..status import FINISHED, LIVE, JobStatus
 
-DEFAULT_DAYS = 30
 BATCH = 500
 MAX_SECONDS = 1_200.0
 """A run ends after this time. Frappe's workers give the clean-up of all logs 25 minutes."""
@@ -73,7 +71,8 @@ def clear_old_jobs(days: int) -> int:
         deleted += committed(partial(_delete_old, names, ended_before, dead_before))
     while time.monotonic() < deadline and committed(partial(_delete_batches, ended_before)) == BATCH:
         pass
-    committed(partial(_delete_circuits, ended_before))
+    closed = {"status": circuits.CLOSED, "closed_at": ("<", ended_before)}
+    committed(partial(frappe.db.delete, config.CIRCUIT, closed))
     best_effort.run(partial(job_files.delete_orphans, deadline))
     return deleted
 
@@ -141,19 +140,11 @@ def delete_documents(doctype: str, names: Sequence[str], **having: Sequence[str]
 
 
 def _delete_batches(ended_before: datetime) -> int:
-    names = empty_batches_query(ended_before).run(pluck=True)
-    delete_documents(config.BATCH, names, status=batch_store.ENDED)
-    return len(names)
-
-
-def empty_batches_query(ended_before: datetime) -> QueryBuilder:
-    """Batches that ended before this moment and have no job left."""
+    """Delete batches that ended before this moment and have no job left."""
     batch, member = frappe.qb.DocType(config.BATCH), frappe.qb.DocType(config.JOB).as_("member")
     members = frappe.qb.from_(member).select(1).where(member.parent_batch == batch.name)
     query = frappe.qb.from_(batch).select(batch.name).where(batch.status.isin(batch_store.ENDED))
-    return query.where((batch.completed_at < ended_before) & ~ExistsCriterion(members)).limit(BATCH)
-
-
-def _delete_circuits(closed_before: datetime) -> int:
-    frappe.db.delete(config.CIRCUIT, {"status": circuits.CLOSED, "closed_at": ("<", closed_before)})
-    return 0
+    query = query.where((batch.completed_at < ended_before) & ~ExistsCriterion(members)).limit(BATCH)
+    names = query.run(pluck=True)
+    delete_documents(config.BATCH, names, status=batch_store.ENDED)
+    return len(names)

@@ -19,7 +19,7 @@ class BackgroundJob(EngineDocument, SealedDocument):
     cancel_reason = sealed_field("cancel_reason")
 
     @staticmethod
-    def clear_old_logs(days: int = retention.DEFAULT_DAYS) -> None:
+    def clear_old_logs(days: int = 30) -> None:
         """Hook of Frappe's Log Settings."""
         retention.clear_old_jobs(days)
 

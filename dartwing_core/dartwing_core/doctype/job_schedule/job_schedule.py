@@ -10,7 +10,7 @@ from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument, 
 from dartwing_core.jobs.access import content
 from dartwing_core.jobs.lib import config, ids
 from dartwing_core.jobs.lib.sealing import SealError
-from dartwing_core.jobs.schedules import schedule_form
+from dartwing_core.jobs.schedules import schedule_store
 
 
 class JobSchedule(OrganizationsDocument, SealedDocument):
@@ -62,7 +62,7 @@ class JobSchedule(OrganizationsDocument, SealedDocument):
 
     def validate(self) -> None:
         """Check the fields, and fill in those that follow from others."""
-        schedule_form.check(self)
+        schedule_store.check(self)
 
 
 def on_doctype_update() -> None:

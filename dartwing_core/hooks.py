@@ -41,8 +41,8 @@ _outliving_doctypes = (
 
 _tenant_doctypes = (*_outliving_doctypes, "Organization", "Org Member", "Organization Removal")
 
-permission_query_conditions = dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk_access.conditions")
-has_permission = dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk_access.has_permission")
+permission_query_conditions = dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.visibility.conditions")
+has_permission = dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.visibility.has_permission")
 
 # Documents
 # ---------

@@ -1,4 +1,4 @@
-"""Base classes of this app's documents. Their permissions are in `dartwing_core.jobs.access.desk_access`."""
+"""Base classes of this app's documents. Their permissions are in `dartwing_core.jobs.access.visibility`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs.access import content, desk_access, visibility
+from dartwing_core.jobs.access import content, visibility
 from dartwing_core.jobs.lib.texts import cut
 
 TEXTS = frozenset({"Data", "Small Text", "Text", "Long Text", "JSON"})
@@ -27,10 +27,10 @@ class GuardedDocument(Document):
         asked = self.name
         is_request = getattr(frappe.local, "request", None) is not None
         if is_request and not isinstance(asked, str | int) and not visibility.viewer().sees_everything:
-            desk_access.throw_missing(self.doctype, _("document"))  # a filter, which would find the first of all rows
+            _throw_missing(self.doctype, _("document"))  # a filter, which would find the first of all rows
         loaded = super().load_from_db()
-        if is_request and not desk_access.may_see(self.doctype, self, visibility.viewer()):
-            desk_access.throw_missing(self.doctype, asked)
+        if is_request and not visibility.may_see(self.doctype, self, visibility.viewer()):
+            _throw_missing(self.doctype, asked)
         return loaded
 
     def notify_update(self) -> None:
@@ -114,3 +114,12 @@ class SealedDocument(Document):
 def sealed_field(name: str) -> property:
     """The property of a sealed field."""
     return property(lambda document: content.of_document(document, name))
+
+
+def _throw_missing(doctype: str, name: Any) -> None:
+    """Frappe's own error for a document that does not exist, to the letter."""
+    try:
+        error = frappe.DoesNotExistError(doctype=doctype)  # Frappe 16 makes it a 403 for users without a role
+    except TypeError:
+        error = frappe.DoesNotExistError
+    frappe.throw(_("{0} {1} not found").format(_(doctype), name), error)

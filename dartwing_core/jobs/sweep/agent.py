@@ -25,14 +25,11 @@ INTERVAL = 1.0
 """Seconds between two checks of a busy site."""
 IDLE = 3.0
 """Seconds between two checks of an idle site, or less if work is due before. Also after an error."""
-SELDOM = 30.0
-"""Seconds between two checks of a site without the app."""
 WITH_DEPENDENTS, ANYWAY = 10.0, 60.0
 """Seconds between two sweeps where nothing is due: with batches or jobs that wait for others, and without."""
 LIST_INTERVAL = 5.0
 REST = 3
 """A check is followed by a rest of so many times its length: many sites take a quarter of a processor at most."""
-LONGEST_REST = 1.0
 SOON = 0.02
 
 
@@ -82,7 +79,7 @@ class Site:
             return IDLE
         self._has_app = self._has_app or APP in frappe.get_installed_apps()
         if not self._has_app:
-            return SELDOM
+            return ANYWAY
         self._candidate = self._candidate or leader.Candidate()
         if not self._candidate.leads():
             return INTERVAL
@@ -120,7 +117,7 @@ def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: s
         if site and time.monotonic() >= site.next_look:
             began = time.monotonic()
             site.check(sites_path)
-            stop.wait(min(REST * (time.monotonic() - began), LONGEST_REST))
+            stop.wait(min(REST * (time.monotonic() - began), INTERVAL))
     for site in sites.values():
         site.resign()
 

@@ -80,18 +80,14 @@ class Recurrence:
             span *= 4
 
     def _cron_after(self, epoch: float) -> float | None:
-        wall = self._wall(epoch)
-        is_near = self._changes_near(epoch)
-        best, best_wall = None, wall
+        """Near a change of the clock, a later wall-clock time may come earlier: so further ones are looked at there."""
+        wall, is_near, found = self._wall(epoch), self._changes_near(epoch), list[float]()
         for moment in self._walk(wall - REACH if is_near else wall):
-            if best is not None and moment > best_wall + REACH:
+            found += [due for due in self._epochs(moment) if due > epoch]
+            first = min(found, default=None)
+            if first and (moment > self._wall(first) + REACH or not (is_near or self._changes_near(first))):
                 break
-            for candidate in self._epochs(moment):
-                if candidate > epoch and (best is None or candidate < best):
-                    best, best_wall = candidate, moment
-            if best is not None and not (is_near or self._changes_near(best)):
-                break
-        return best
+        return min(found, default=None)
 
     def _walk(self, start: datetime) -> Iterator[datetime]:
         walk = croniter(self.cron, start)
@@ -110,10 +106,8 @@ class Recurrence:
         return datetime.fromtimestamp(math.floor(epoch), self.zone).replace(tzinfo=None, fold=0)
 
     def _changes_near(self, epoch: float) -> bool:
-        before, after = (
-            datetime.fromtimestamp(epoch + hours * REACH.total_seconds(), self.zone).utcoffset() for hours in (-1, 1)
-        )
-        return before != after
+        around = (epoch - REACH.total_seconds(), epoch + REACH.total_seconds())
+        return len({datetime.fromtimestamp(moment, self.zone).utcoffset() for moment in around}) > 1
 
 
 def parse(schedule: Mapping[str, Any], now: float) -> Recurrence:

@@ -82,18 +82,11 @@ def _stop(job: DoubtfulRow, end: Outcome) -> bool:
     if not (has_lock or _has_waited(job)) or not _is_running(job):
         sql.rollback()
         return False
-    if job["worker"] == claim.worker_name():  # the stand-in of a busy worker stops its own process, so last
-        has_ended = _end_and_tell(job, end, by_force=True)
-        _stop_process(job)
-        return has_ended
-    _stop_process(job)
-    return _end_and_tell(job, end, by_force=True)
-
-
-def _stop_process(job: DoubtfulRow) -> None:
-    """Stop the process, best effort: RQ may be away, and a lost attempt has no process."""
+    is_own = job["worker"] == claim.worker_name()  # the stand-in of a busy worker stops its own process, so last
+    has_ended = is_own and _end_and_tell(job, end, by_force=True)
     if job["rq_job_id"]:
-        best_effort.run(partial(redis_queue.stop, job["rq_job_id"]))
+        best_effort.run(partial(redis_queue.stop, job["rq_job_id"]))  # RQ may be away
+    return has_ended if is_own else _end_and_tell(job, end, by_force=True)
 
 
 def _is_running(job: DoubtfulRow) -> bool:

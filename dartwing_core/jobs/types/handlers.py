@@ -46,10 +46,8 @@ ErrorNames = Sequence[type[BaseException] | str] | set[type[BaseException] | str
 class Options(TypedDict, total=False):
     """The options of a Job Type that `@job_handler` takes. Times are in seconds.
 
-    `title`: that of the type's jobs, with parameters in braces. `on_timeout`: a function of the context that cleans up
-    after a time limit. `on_dead_letter`: a function that hears of the type's dead letters, as by the hook
-    `background_job_events`. `retry_on`, `never_retry_on`: exception classes or their names. `former_names`: names
-    that the type had in earlier releases.
+    `on_timeout`: a function of the context that cleans up after a time limit. `on_dead_letter`: a function that hears
+    of the type's dead letters, as by the hook `background_job_events`. `job_handler` describes the others.
     """
 
     display_name: str

@@ -39,24 +39,3 @@ class BackgroundJob(EngineDocument, SealedDocument):
             dependencies.forget([self.name])
         retention.delete_history([self.name])
         job_files.delete_after_commit([self.name])
-
-
-def on_doctype_update() -> None:
-    """Indexes for the queries of `jobs/job/find`, `jobs/read/jobs` and `jobs/access/visibility`.
-
-    Few indexes hold the status: it changes twice with each job, and each such index changes with it.
-    """
-    for fields in (
-        ["status", "in_line", "waits_for", "due_epoch"],
-        ["organization", "creation"],
-        ["organization", "status", "job_type", "creation"],
-        ["owner_user", "creation"],
-        ["depends_on"],
-        ["parent_batch", "status"],
-        ["job_type", "creation"],
-        ["reference_doctype", "reference_name", "creation"],
-    ):
-        frappe.db.add_index(config.JOB, fields)
-    line = ["in_line", "queue", "organization", "job_type", "priority", "admission_rank"]
-    frappe.db.add_index(config.JOB, line, "line_index")  # a name made of the columns would be too long
-    frappe.db.add_index(config.JOB, ["creation"], "creation")  # Frappe 16 itself makes the index of this name

@@ -18,9 +18,3 @@ class JobBatch(EngineDocument, SealedDocument):
         # Not `self.status`: a retry may have just reopened the batch.
         if sql.latest(config.BATCH, self.name, "status") == batch_store.RUNNING:
             frappe.throw(_("Batch {0} is running. Cancel it before you delete it.").format(self.name))
-
-
-def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.job.batch_store`, `batches` and `retention`."""
-    for fields in (["status"], ["status", "completed_at"], ["organization", "creation"], ["owner_user", "creation"]):
-        frappe.db.add_index(config.BATCH, fields)

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import frappe
-
 from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument, SealedDocument, sealed_field
 from dartwing_core.jobs.access import content
 from dartwing_core.jobs.lib import config, ids
@@ -63,9 +61,3 @@ class JobSchedule(OrganizationsDocument, SealedDocument):
     def validate(self) -> None:
         """Check the fields, and fill in those that follow from others."""
         schedule_store.check(self)
-
-
-def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.schedules.schedule_store` and `schedules`."""
-    for fields in (["enabled", "look_at_epoch"], ["organization", "creation"], ["owner_user", "creation"]):
-        frappe.db.add_index(config.SCHEDULE, fields)

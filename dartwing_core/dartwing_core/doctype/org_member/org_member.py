@@ -24,9 +24,3 @@ class OrgMember(OrganizationsDocument):
         visibility.forget()
 
     on_trash = on_update
-
-
-def on_doctype_update() -> None:
-    """One row for each user and organization, found from either side."""
-    frappe.db.add_unique("Org Member", ["user", "organization"])
-    frappe.db.add_index("Org Member", ["organization", "status"])

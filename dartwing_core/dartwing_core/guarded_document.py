@@ -90,9 +90,8 @@ class EngineDocument(GuardedDocument):
 
     def validate(self) -> None:
         """Refuse every save."""
-        frappe.throw(
-            _("A {0} is made and changed by the job engine only.").format(_(self.doctype)), frappe.PermissionError
-        )
+        text = _("A {0} is made and changed by the job engine only.")
+        frappe.throw(text.format(_(self.doctype)), frappe.PermissionError)
 
 
 class SealedDocument(Document):

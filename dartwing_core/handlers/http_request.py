@@ -193,9 +193,8 @@ def resolve(host: str, port: int, allow_private: bool) -> list[Address]:
     """The host's addresses. Raises PermanentError unless all of them are public, OSError if there are none."""
     found: list[Any] = [address[:2] for *_kind, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     if not allow_private and not all(is_public(str(ip)) for ip, _port in found):
-        raise PermanentError(
-            _("{0} is or resolves to a private or reserved address. Job Engine Settings can allow these.").format(host)
-        )
+        text = _("{0} is or resolves to a private or reserved address. Job Engine Settings can allow these.")
+        raise PermanentError(text.format(host))
     return found
 
 

@@ -56,7 +56,7 @@ def enqueue(
         raise InvalidJobError(_("enqueue takes no on_success and on_failure. Submit a batch with callbacks instead."))
     path = functions.path_of(method)
     function = functions.resolve(path)
-    if functions.takes_secrets(function):
+    if "Secret[" in str(getattr(inspect.unwrap(function), "__annotations__", "")):
         raise InvalidJobError(_("{0} takes a Secret, which enqueue can't encrypt: use @job_handler.").format(path))
     if now or not is_async:
         return frappe.call(function, **kwargs)

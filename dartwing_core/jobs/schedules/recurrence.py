@@ -129,9 +129,8 @@ def _zone(name: Any) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except Exception:  # KeyError, ValueError, TypeError, and OSError for "Europe" alone
-        raise InvalidJobError(
-            _("There is no time zone {0}. Use a name such as Europe/Berlin.").format(cut(name))
-        ) from None
+        text = _("There is no time zone {0}. Use a name such as Europe/Berlin.")
+        raise InvalidJobError(text.format(cut(name))) from None
 
 
 def _interval(every: Any, unit: Any) -> int:

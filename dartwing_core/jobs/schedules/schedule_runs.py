@@ -1,8 +1,4 @@
-"""Makes the jobs of due schedules: exactly one for each due time, however many sweepers there are.
-
-The schedule's row is locked (`SKIP LOCKED`: one sweeper is enough). Its jobs and its next due time are written in one
-commit. A unique key on the job, of schedule and due time, stands behind that.
-"""
+"""Makes the jobs of due schedules: exactly one for each due time, however many sweepers there are (see README)."""
 
 from __future__ import annotations
 

@@ -195,11 +195,9 @@ def _saved_parameters(before: Document) -> dict[str, Any]:
 
 def _keep_state(schedule: Document) -> None:
     """Keep the engine's columns, whatever the form still shows."""
-    is_new = schedule.is_new()
-    state = None if is_new else lock_state(schedule.name)
-    for column in STATE_COLUMNS:
-        schedule.set(column, state.get(column) if state else None)
-    content.keep(schedule, state or {})
+    state = (None if schedule.is_new() else lock_state(schedule.name)) or dict.fromkeys(STATE_COLUMNS)
+    schedule.update(state)
+    content.keep(schedule, state)
 
 
 def _set_owner(schedule: Document) -> None:

@@ -123,11 +123,7 @@ def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: s
 
 
 class StandIn:
-    """Checks the site in a thread of a busy worker, while no other process leads it.
-
-    It is made where the site is connected. `begin_if_needed` is for a thread without a site, and touches neither
-    `frappe.local` nor the handler's connection.
-    """
+    """Checks the site in a thread of a busy worker, while no other process leads it. It needs a connected site."""
 
     JOIN_TIMEOUT = 1.0
 
@@ -139,7 +135,7 @@ class StandIn:
         self._asked_at = float("-inf")
 
     def begin_if_needed(self) -> None:
-        """Start the thread if no process leads the site. Asks Redis about each second."""
+        """Start the thread if no process leads the site. Asks Redis about each second. For threads without a site."""
         if self._thread or time.monotonic() - self._asked_at < INTERVAL:
             return
         self._asked_at = time.monotonic()

@@ -1,8 +1,7 @@
 """Ends attempts whose worker is lost, and those that were asked to stop and did not.
 
 The lease decides, never RQ's word alone: RQ may take a dead worker for alive, and the reverse. The job's row moves on
-first, which fences the attempt off (invariant I4). Then its connection is ended, whatever state it is in. A process
-is stopped by force before that: once the row has moved on, no sweep finds it any more.
+first, which fences the attempt off (invariant I4). Then its connection is ended, whatever state it is in.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Deletes finished jobs after some time, with their history, files and comments.
 
-Frappe's Log Settings decide after how many days (30 by default). Job Engine Settings decide for dead letters, which
-people may still want to retry. Walks the jobs from the oldest on, in committed batches. A run that breaks off goes on
-the next day.
+Frappe's Log Settings decide after how many days, Job Engine Settings for dead letters, which people may still retry.
+Walks the jobs from the oldest on, in committed batches. A run that breaks off goes on the next day.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from ..status import FINISHED, LIVE, JobStatus
 BATCH = 500
 MAX_SECONDS = 1_200.0
 """A run ends after this time. Frappe's workers give the clean-up of all logs 25 minutes."""
-HISTORY = (config.LOG, config.RUN, config.DEPENDENCY)
 REFERENCES = {
     "Comment": ("reference_doctype", "reference_name"),
     "Communication": ("reference_doctype", "reference_name"),
@@ -120,7 +118,7 @@ def delete_jobs(jobs: Mapping[str, str]) -> None:
 
 def delete_history(jobs: Sequence[str]) -> None:
     """Delete attempts, history and dependencies of these jobs."""
-    for doctype in HISTORY:
+    for doctype in (config.LOG, config.RUN, config.DEPENDENCY):
         dml.delete_rows(doctype, "background_job", jobs)
 
 

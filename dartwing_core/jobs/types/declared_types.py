@@ -91,11 +91,8 @@ def _sync_one(declared: Mark, path: str, names: Collection[str]) -> None:
         rename_doc(config.JOB_TYPE, former, name, force=True, ignore_permissions=True, show_alert=False)
     job_type = frappe.get_doc(config.JOB_TYPE, name)
     if not job_type.declared_by and job_type.handler_method != path:
-        raise InvalidJobError(
-            _("it was made by hand, with the handler {0}. Rename or delete it, or declare another name.").format(
-                job_type.handler_method
-            )
-        )
+        text = _("it was made by hand, with the handler {0}. Rename or delete it, or declare another name.")
+        raise InvalidJobError(text.format(job_type.handler_method))
     before = job_type.as_dict()
     if job_type.declared_by:
         _follow(job_type, values)

@@ -8,7 +8,6 @@ It does so by a decorator, or in the hook `background_job_functions` by patterns
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
@@ -56,12 +55,6 @@ def resolve(path: str) -> Callable[..., Any]:
         return function
     text = _("{0} is not a registered function: decorate it with @enqueueable, or name it in the hook {1} of your app.")
     raise UnknownHandlerError(text.format(path, HOOK))
-
-
-def takes_secrets(function: Callable[..., Any]) -> bool:
-    """Whether an argument of a function is annotated as a Secret."""
-    annotations = getattr(inspect.unwrap(function), "__annotations__", {})
-    return any("Secret[" in str(annotation) for annotation in annotations.values())
 
 
 def problems_of_events() -> Iterator[str]:

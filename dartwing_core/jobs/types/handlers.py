@@ -3,14 +3,6 @@
 A function is registered by the decorator `@job_handler` or by its dotted path in the hook
 `background_job_handlers` of an installed app. The hook may also name a module, which is then imported for the
 decorated functions in it. For code outside any app, site_config.json may hold a list of the same name.
-
-A class may stand in place of a function. Each call has an instance of its own, as each may be in another process:
-
-    @job_handler("send_statement", timeout=120)
-    class SendStatement:
-        def run(self, context: JobContext, customer: str) -> None: ...
-        def on_timeout(self, context: JobContext, customer: str) -> None: ...
-        def on_dead_letter(self, event: str, job_id: str, **more: str) -> None: ...
 """
 
 from __future__ import annotations
@@ -156,10 +148,7 @@ def register(
 
 
 def _function_of(handler: type) -> tuple[Callable[..., Any], dict[str, Callable[..., Any]]]:
-    """The function that stands for a class, and the options that its further methods are.
-
-    The methods are attributes of the function too, so that workers find them by their dotted paths.
-    """
+    """The function that stands for a class, and its further methods: options, and attributes with a dotted path."""
     if not callable(getattr(handler, RUN, None)):
         raise TypeError(_("{0}: a handler that is a class has a method {1}.").format(handler.__qualname__, RUN))
     function = _calling(handler, RUN, handler.__qualname__)

@@ -29,9 +29,8 @@ class BackgroundJob(EngineDocument, SealedDocument):
         if status not in FINISHED:
             frappe.throw(_("Job {0} is {1}. Cancel it before you delete it.").format(self.name, _(status)))
         if frappe.db.get_value(config.BATCH, self.parent_batch, "status") == batch_store.RUNNING:
-            frappe.throw(
-                _("Batch {0}, to which job {1} belongs, is still running.").format(self.parent_batch, self.name)
-            )
+            text = _("Batch {0}, to which job {1} belongs, is still running.")
+            frappe.throw(text.format(self.parent_batch, self.name))
         if waiting := dependencies.awaited_by(self.name, status):
             text = _("Job {0} depends on job {1} and has not finished. Cancel it first, or wait until it has finished.")
             frappe.throw(text.format(waiting, self.name))

@@ -16,6 +16,7 @@ from dartwing_core.jobs.types import declared_types, functions
 
 APP = "dartwing_core"
 ROLES = ("Dartwing User", "Dartwing Admin")
+"""Frappe makes them, since permissions of DocTypes name them."""
 INDEXES = (
     (config.JOB, "status", "in_line", "waits_for", "due_epoch"),
     (config.JOB, "organization", "creation"),
@@ -61,12 +62,8 @@ def after_install() -> None:
 
 
 def after_migrate() -> None:
-    """Hook: add missing indexes and roles, and sync the Job Types that code declares. Changes of the site stay."""
+    """Hook: add missing indexes, and sync the Job Types that code declares. Changes of the site stay."""
     _add_indexes()
-    for role in ROLES:
-        if not frappe.db.exists("Role", role):
-            values = {"doctype": "Role", "role_name": role, "desk_access": 1}
-            frappe.get_doc(values).insert(ignore_permissions=True)
     if sealing.make_key() and frappe.get_all("Background Job", limit=1):
         text = "dartwing_core: encryption_key was missing in site_config.json. What jobs hold so far needs the old one."
         click.secho(text, fg="red", err=True)

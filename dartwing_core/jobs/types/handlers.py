@@ -21,8 +21,7 @@ from ..lib.modules import find_module
 from ..lib.texts import as_sentence, describe_unknown
 from ..lib.texts import translate as _
 from . import functions
-from .functions import HANDLERS_HOOK as HOOK
-from .functions import attribute_of, find, named_in
+from .functions import HANDLERS_HOOK, attribute_of, find, named_in
 from .parameters import MARK, Declared, declared_by, further_arguments
 
 RUN = "run"
@@ -181,13 +180,13 @@ def find_declarations() -> tuple[dict[str, Mark], list[str]]:
     """
     found: dict[str, Mark] = {}
     unreadable: list[str] = []
-    for name in sorted(named_in(HOOK)):
+    for name in sorted(named_in(HANDLERS_HOOK)):
         try:
             module = find_module(name)
             named = list(vars(module).values()) if module else [attribute_of(name)]
         except Exception as error:  # an app's module may raise anything
             text = _("Hook {0}: {1} can't be imported: {2}: {3}")
-            unreadable.append(text.format(HOOK, name, type(error).__name__, error))
+            unreadable.append(text.format(HANDLERS_HOOK, name, type(error).__name__, error))
             continue
         for function in named:
             declared = mark_of(function)
@@ -203,10 +202,10 @@ def resolve(path: str) -> Handler:
     is not registered, can't be imported or does not take one context.
     """
     path = (path or "").strip()
-    function = find(path, HOOK)
-    if not (path in named_in(HOOK) or mark_of(function)):
+    function = find(path, HANDLERS_HOOK)
+    if not (path in named_in(HANDLERS_HOOK) or mark_of(function)):
         text = _("{0} is not a registered job handler: decorate it with @job_handler, or name it in the hook {1}.")
-        raise UnknownHandlerError(text.format(path, HOOK))
+        raise UnknownHandlerError(text.format(path, HANDLERS_HOOK))
     if problem := signature_problem(function):
         raise UnknownHandlerError(_("Handler {0}: {1}").format(path, problem))
     return function
@@ -224,12 +223,6 @@ def declared_of(path: str) -> Declared | None:
         first_line = str(error).partition("\n")[0]
         reason = f"{type(error).__name__}: {first_line}"
         raise UnknownHandlerError(_("Handler {0}: its parameters can't be read: {1}").format(path, reason)) from error
-
-
-def parameters_schema(path: str) -> dict[str, Any] | None:
-    """The JSON Schema of the parameters that this path's handler declares. None if it declares nothing."""
-    declared = declared_of(path)
-    return declared.schema if declared else None
 
 
 def signature_problem(function: Any) -> str | None:

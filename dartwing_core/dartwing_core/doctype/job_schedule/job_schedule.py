@@ -52,11 +52,10 @@ class JobSchedule(OrganizationsDocument, SealedDocument):
         """Name the schedule by a new id."""
         self.name = ids.new_name("SCHEDULE")
 
-    def insert(self, *arguments: Any, **named: Any) -> JobSchedule:
+    def insert(self, *arguments: Any, **named: Any) -> Any:
         """An empty organization is the default one. Frappe checks permissions and links before `before_insert`."""
         self.organization = self.organization or config.settings().default_organization
-        inserted: JobSchedule = super().insert(*arguments, **named)
-        return inserted
+        return super().insert(*arguments, **named)
 
     def validate(self) -> None:
         """Check the fields, and fill in those that follow from others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import frappe
@@ -49,13 +50,11 @@ class GuardedDocument(Document):
             if field.fieldtype in TEXTS and isinstance(value, str):
                 self.set(field.fieldname, value.translate(AS_TEXT))
 
-    def before_rename(self, old: str, new: str, merge: bool = False) -> None:
-        """Refuse every rename."""
+    def before_rename(self, *_arguments: Any, **_named: Any) -> None:
+        """Refuse every rename. Frappe's own `rename` lets its callers, also those over HTTP, skip this hook."""
         frappe.throw(_("A {0} can't be renamed.").format(_(self.doctype)), frappe.PermissionError)
 
-    def rename(self, *_arguments: Any, **_named: Any) -> None:
-        """Refuse every rename. Frappe's own method lets its callers, also those over HTTP, skip `before_rename`."""
-        self.before_rename(self.name, "")
+    rename = before_rename
 
     def validate_share(self, docshare: Document) -> None:
         """Refuse every share."""
@@ -83,15 +82,12 @@ class OrganizationsDocument(GuardedDocument):
 class EngineDocument(GuardedDocument):
     """A document that only the engine writes, by SQL. So every save of the document is refused."""
 
-    def insert(self, *arguments: Any, **named: Any) -> Document:
-        """Refuse every insert, before Frappe looks links up."""
-        self.validate()
-        return super().insert(*arguments, **named)
-
-    def validate(self) -> None:
-        """Refuse every save."""
+    def validate(self, *_arguments: Any, **_named: Any) -> None:
+        """Refuse every save, and every insert before Frappe looks links up."""
         text = _("A {0} is made and changed by the job engine only.")
         frappe.throw(text.format(_(self.doctype)), frappe.PermissionError)
+
+    insert = validate
 
 
 class SealedDocument(Document):
@@ -110,9 +106,8 @@ class SealedDocument(Document):
         return getattr(self, key, None) if is_sealed else super().get(key, *arguments, **named)
 
 
-def sealed_field(name: str) -> property:
-    """The property of a sealed field."""
-    return property(lambda document: content.of_document(document, name))
+for field in content.SEALED:
+    setattr(SealedDocument, field, property(partial(content.of_document, field=field)))
 
 
 def _throw_missing(doctype: str, name: Any) -> None:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import IO, Annotated, Any, Literal
@@ -68,7 +68,7 @@ def export_records(context: JobContext, parameters: ExportParameters) -> dict[st
     Returns `output_reference` (the file's address), `rows`, `doctype` and `file_name`. Raises PermanentError for wrong
     parameters, JobCanceledError when the job is canceled.
     """
-    records = Records.of(parameters)
+    records = Records(parameters)
     total, written = records.count(), 0
     if parameters.file_format == "xlsx" and total >= XLSX_ROWS:
         text = _("An XLSX sheet holds {0} rows; these are {1}. Use csv, filters or a limit.")
@@ -90,23 +90,11 @@ def export_records(context: JobContext, parameters: ExportParameters) -> dict[st
     return {**made, "rows": written, "doctype": records.doctype}
 
 
-@dataclass(frozen=True, slots=True)
 class Records:
     """Records of one DocType that `frappe.get_list` returns for the current user."""
 
-    doctype: str
-    fields: list[str]
-    filters: list[list[Any]] = field(default_factory=list)
-    order_by: str | None = None
-    """A sort order in SQL. Without one, records come by name."""
-    limit: int | None = None
-
-    @staticmethod
-    def of(parameters: ExportParameters) -> Records:
-        """The records that the parameters select.
-
-        Raises PermanentError for wrong ones, and without the permission to export.
-        """
+    def __init__(self, parameters: ExportParameters):
+        """Raises PermanentError for wrong parameters, and without the permission to export."""
         meta = frappe.get_meta(parameters.doctype)
         doctype = meta.name
         if meta.istable or meta.issingle or meta.get("is_virtual"):
@@ -127,8 +115,9 @@ class Records:
             raise PermanentError(_("order_by must be a field name, optionally followed by asc or desc."))
         if not can_export(doctype):
             filters.append([doctype, "owner", "=", frappe.session.user])
-        order_by = f"`tab{doctype}`.`{column}` {direction.strip() or 'asc'}" if column else None
-        return Records(doctype, list(dict.fromkeys(fields)), filters, order_by, parameters.limit)
+        self.doctype, self.filters, self.limit = doctype, filters, parameters.limit
+        self.fields = list(dict.fromkeys(fields))
+        self.order_by = f"`tab{doctype}`.`{column}` {direction.strip() or 'asc'}" if column else None
 
     def labels(self) -> list[str]:
         """Column titles in the user's language."""

@@ -106,7 +106,8 @@ class Viewer:
         organization = self.id_of(organization)
         if self.sees_everything:
             return table.organization == organization if organization else EmptyCriterion()
-        members, admins = (_only(organization, names) for names in (self.reach.members, self.reach.admins))
+        of_user = (self.reach.members, self.reach.admins)
+        members, admins = ([name for name in names if organization in (None, name)] for names in of_user)
         own = [name for name in members if name not in admins] if not administered else []
         parts = [(table.owner_user == self.user) & table.organization.isin(own)] if own else []
         if admins:
@@ -165,10 +166,6 @@ def may_edit(owner_user: str, user: str) -> bool:
     owner's permissions.
     """
     return owner_user == user or viewer(user).sees_everything
-
-
-def _only(organization: str | None, names: list[str]) -> list[str]:
-    return [name for name in names if name == organization] if organization else names
 
 
 def _look(user: str) -> Viewer:

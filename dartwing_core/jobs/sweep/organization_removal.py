@@ -102,9 +102,8 @@ def _delete_jobs(organization: str) -> int:
     found = find.of_organization(organization, FINISHED, AT_ONCE)
     rows = find.lock_finished([row["name"] for row in found])
     retention.delete_jobs(rows)
-    removal = frappe.qb.DocType(config.REMOVAL)
-    update = frappe.qb.update(removal).set(removal.removed_jobs, removal.removed_jobs + len(rows))
-    sql.run_update(update.where(removal.name == organization))
+    text = "UPDATE `tabOrganization Removal` SET removed_jobs = removed_jobs + %s WHERE name = %s"
+    sql.execute_as_of_now(text, (len(rows), organization))
     return len(rows)
 
 

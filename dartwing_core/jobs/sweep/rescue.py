@@ -27,12 +27,10 @@ LOCK_WAIT = 1  # second
 
 
 class Ended(NamedTuple):
-    """The numbers of attempts that one pass has ended."""
+    """How many attempts one pass has ended: since their worker was lost, or since they did not stop by themselves."""
 
     rescued: int
-    """Their worker was lost."""
     stopped: int
-    """They did not stop by themselves."""
 
 
 def sweep() -> Ended:

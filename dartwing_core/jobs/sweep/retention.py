@@ -89,8 +89,7 @@ def _old_jobs(after: tuple[datetime, str], before: datetime) -> Sequence[tuple[d
         ORDER BY creation, name LIMIT %(limit)s"""
     creation, name = after
     values = {"before": before, "creation": creation, "name": name, "limit": BATCH}
-    found: Sequence[tuple[datetime, str]] = frappe.db.sql(text, values)
-    return found
+    return frappe.db.sql(text, values)
 
 
 def _delete_old(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:

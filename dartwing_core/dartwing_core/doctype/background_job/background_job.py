@@ -3,7 +3,7 @@ from __future__ import annotations
 import frappe
 from frappe import _
 
-from dartwing_core.dartwing_core.guarded_document import EngineDocument, SealedDocument, sealed_field
+from dartwing_core.dartwing_core.guarded_document import EngineDocument, SealedDocument
 from dartwing_core.jobs.job import batch_store, dependencies, job_files
 from dartwing_core.jobs.lib import config, sql
 from dartwing_core.jobs.status import FINISHED, JobStatus
@@ -12,11 +12,6 @@ from dartwing_core.jobs.sweep import retention
 
 class BackgroundJob(EngineDocument, SealedDocument):
     """One unit of work; written only by the engine."""
-
-    input_parameters = sealed_field("input_parameters")
-    result = sealed_field("result")
-    output_reference = sealed_field("output_reference")
-    cancel_reason = sealed_field("cancel_reason")
 
     @staticmethod
     def clear_old_logs(days: int = 30) -> None:

@@ -3,15 +3,13 @@ from __future__ import annotations
 import frappe
 from frappe import _
 
-from dartwing_core.dartwing_core.guarded_document import EngineDocument, SealedDocument, sealed_field
+from dartwing_core.dartwing_core.guarded_document import EngineDocument, SealedDocument
 from dartwing_core.jobs.job import batch_store
 from dartwing_core.jobs.lib import config, sql
 
 
 class JobBatch(EngineDocument, SealedDocument):
     """Jobs that are watched, canceled and retried as a whole; written only by the engine."""
-
-    cancel_reason = sealed_field("cancel_reason")
 
     def on_trash(self) -> None:
         """Refuse to delete a running batch."""

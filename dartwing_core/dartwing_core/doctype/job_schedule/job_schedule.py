@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument, SealedDocument, sealed_field
+from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument, SealedDocument
 from dartwing_core.jobs.access import content
 from dartwing_core.jobs.lib import config, ids
 from dartwing_core.jobs.lib.sealing import SealError
@@ -16,7 +16,6 @@ class JobSchedule(OrganizationsDocument, SealedDocument):
 
     organization: str | None
     parameters: str | None
-    last_error = sealed_field("last_error")
 
     def load_from_db(self) -> Any:
         """Open the parameters, which people edit. In the row and in caches they are sealed."""

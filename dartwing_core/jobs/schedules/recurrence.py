@@ -22,7 +22,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
-from croniter.croniter import CroniterBadDateError
 from frappe import _
 from frappe.utils import get_system_timezone
 
@@ -37,6 +36,8 @@ FIELDS = 5
 LONGEST_CRON = 140
 """Characters that the field of a schedule holds. croniter's time grows with the square of a list's length."""
 HOUR_FIELD = 1
+DECADES = 50
+"""Years without a due time after which there is none."""
 # croniter would read such a field as another value each time.
 NOT_FIXED = re.compile(r"(?<![A-Za-z])[HhRr](?![A-Za-z])")
 REACH = timedelta(hours=3)
@@ -82,20 +83,13 @@ class Recurrence:
     def _cron_after(self, epoch: float) -> float | None:
         """Near a change of the clock, a later wall-clock time may come earlier: so further ones are looked at there."""
         wall, is_near, found = self._wall(epoch), self._changes_near(epoch), list[float]()
-        for moment in self._walk(wall - REACH if is_near else wall):
+        walk = croniter(self.cron, wall - REACH if is_near else wall, max_years_between_matches=DECADES)
+        for moment in walk.all_next(datetime):
             found += [due for due in self._epochs(moment) if due > epoch]
             first = min(found, default=None)
             if first and (moment > self._wall(first) + REACH or not (is_near or self._changes_near(first))):
                 break
         return min(found, default=None)
-
-    def _walk(self, start: datetime) -> Iterator[datetime]:
-        walk = croniter(self.cron, start)
-        try:
-            while True:
-                yield walk.get_next(datetime)
-        except (CroniterBadDateError, OverflowError):
-            return
 
     def _epochs(self, wall: datetime) -> list[float]:
         first, second = (wall.replace(tzinfo=self.zone, fold=fold).timestamp() for fold in (0, 1))

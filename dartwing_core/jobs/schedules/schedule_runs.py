@@ -21,7 +21,6 @@ from ..lib.sealing import SealError
 from ..submit import quota
 from ..submit.request import Prepared
 from . import recurrence, schedule_store
-from .recurrence import Recurrence
 from .schedule_store import ScheduleRow
 
 ON_TIME = 300
@@ -88,7 +87,10 @@ def _settle(name: str) -> Result:
 def _make_due(result: Result, schedule: ScheduleRow, now: float) -> None:
     found = recurrence.parse(schedule, now)
     result.values = schedule_store.next_columns(found.next_after(now))
-    for due in select_due_times(schedule, found, now):
+    number = schedule["catch_up_limit"] if schedule["missed_runs"] == CATCH_UP else 1
+    passed = found.last(max(1, number), schedule["next_run_epoch"], now)
+    is_missed = schedule["missed_runs"] == SKIP and passed and passed[-1] < now - ON_TIME
+    for due in () if is_missed else passed:
         try:
             _make(result, schedule, due)
         except NOT_NOW as error:
@@ -97,14 +99,6 @@ def _make_due(result: Result, schedule: ScheduleRow, now: float) -> None:
             return
         except REFUSED as error:
             _refuse(result, schedule, plain_text.of_error(error))
-
-
-def select_due_times(schedule: ScheduleRow, found: Recurrence, now: float) -> list[float]:
-    """The passed due times that get a job, by the schedule's policy."""
-    number = schedule["catch_up_limit"] if schedule["missed_runs"] == CATCH_UP else 1
-    due = found.last(max(1, number), schedule["next_run_epoch"], now)
-    is_missed = schedule["missed_runs"] == SKIP and due and due[-1] < now - ON_TIME
-    return [] if is_missed else due
 
 
 def _make(result: Result, schedule: ScheduleRow, due: float) -> None:

@@ -142,11 +142,9 @@ class StandIn:
         with contextlib.suppress(Exception):
             if self._candidate.leads():
                 self._candidate.resign()
-                self._thread = threading.Thread(target=self._run, name="job-sweeps", daemon=True)
+                arguments = (self._stop, lambda: [self._site], self._sites_path)
+                self._thread = threading.Thread(target=run, args=arguments, name="job-sweeps", daemon=True)
                 self._thread.start()
-
-    def _run(self) -> None:
-        run(self._stop, lambda: [self._site], self._sites_path)
 
     def end(self) -> None:
         """End the thread. A running sweep gets a moment to finish."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import frappe
 from pypika.terms import ExistsCriterion
@@ -58,15 +59,20 @@ def clear_old_jobs(days: int) -> int:
     """
     if days <= 0:
         raise ValueError("days must be positive")
-    now = clock.site_time()
+    now, deadline = clock.site_time(), time.monotonic() + MAX_SECONDS
     ended_before = now - timedelta(days=days)
-    dead_before = now - timedelta(days=max(days, config.settings().dead_letter_days))
-    deadline = time.monotonic() + MAX_SECONDS
+    values = {
+        "ended": tuple(str(status) for status in FINISHED - {JobStatus.DEAD_LETTER}),
+        "live": tuple(str(status) for status in LIVE),
+        "ended_before": ended_before,
+        "dead_before": now - timedelta(days=max(days, config.settings().dead_letter_days)),
+        "now": now,
+    }
     after, deleted = (datetime.min, ""), 0
     while time.monotonic() < deadline and (page := _old_jobs(after, ended_before)):
         after = page[-1]
-        names = [name for _creation, name in page]
-        deleted += committed(partial(_delete_old, names, ended_before, dead_before))
+        names = tuple(name for _creation, name in page)
+        deleted += committed(partial(_delete_old, {**values, "names": names}))
     while time.monotonic() < deadline and committed(partial(_delete_batches, ended_before)) == BATCH:
         pass
     closed = {"status": circuits.CLOSED, "closed_at": ("<", ended_before)}
@@ -92,15 +98,7 @@ def _old_jobs(after: tuple[datetime, str], before: datetime) -> Sequence[tuple[d
     return frappe.db.sql(text, values)
 
 
-def _delete_old(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:
-    values = {
-        "names": tuple(names),
-        "ended": tuple(str(status) for status in FINISHED - {JobStatus.DEAD_LETTER}),
-        "live": tuple(str(status) for status in LIVE),
-        "ended_before": ended_before,
-        "dead_before": dead_before,
-        "now": clock.site_time(),
-    }
+def _delete_old(values: Mapping[str, Any]) -> int:
     rows = frappe.db.sql(sql.as_of_now() + DELETABLE, values)
     delete_jobs(dict(rows))
     return len(rows)

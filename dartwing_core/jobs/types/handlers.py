@@ -29,8 +29,6 @@ OPTIONAL = ("on_timeout", "on_dead_letter")
 """Methods of a class that are options of its Job Type."""
 
 Handler = Callable[..., "dict[str, Any] | None"]
-
-
 ErrorNames = Sequence[type[BaseException] | str] | set[type[BaseException] | str]
 
 

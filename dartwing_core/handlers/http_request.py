@@ -121,7 +121,7 @@ def _answer(request: requests.PreparedRequest, seconds: float) -> tuple[requests
     """
     url = urlsplit(str(request.url))
     port = url.port or (443 if url.scheme == "https" else 80)
-    adapter = CheckedAdapter(resolve(str(url.hostname), port, settings().allow_private_addresses))
+    adapter = CheckedAdapter(resolve(str(url.hostname), port, settings().allow_private_addresses), seconds)
     verify, content = os.environ.get("REQUESTS_CA_BUNDLE") or True, b""
     # Not a session, which reads all of a redirect's body, and asks proxies of the environment to resolve the name.
     with closing(adapter.send(request, stream=True, timeout=seconds, verify=verify)) as response:
@@ -167,9 +167,6 @@ GLOBAL_UNICAST_V6 = ipaddress.ip_network("2000::/3")
 NOT_PUBLIC = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("168.63.129.16/32"))
 """Addresses that `ipaddress` takes for global, as parts of the first. The second is instance metadata of Azure."""
 
-Address = tuple[str, int]
-"""An IP address and a port."""
-
 
 def is_public(address: str) -> bool:
     """Whether an IP address is reachable from anywhere.
@@ -189,8 +186,8 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_PUBLIC)
 
 
-def resolve(host: str, port: int, allow_private: bool) -> list[Address]:
-    """The host's addresses. Raises PermanentError unless all of them are public, OSError if there are none."""
+def resolve(host: str, port: int, allow_private: bool) -> list[tuple[str, int]]:
+    """The host's addresses and port. Raises PermanentError unless all of them are public, OSError without any."""
     found: list[Any] = [address[:2] for *_kind, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     if not allow_private and not all(is_public(str(ip)) for ip, _port in found):
         text = _("{0} is or resolves to a private or reserved address. Job Engine Settings can allow these.")
@@ -201,29 +198,22 @@ def resolve(host: str, port: int, allow_private: bool) -> list[Address]:
 class CheckedAdapter(HTTPAdapter):
     """The adapter for one exchange. It connects to one of these addresses, whatever the host's name."""
 
-    def __init__(self, addresses: list[Address]):
-        self._addresses = addresses
+    def __init__(self, addresses: list[tuple[str, int]], seconds: float):
+        self._addresses, self._seconds = addresses, seconds
         super().__init__()
 
     def get_connection_with_tls_context(self, *arguments: Any, **named: Any) -> Any:
         """The pool for a request, whose connections go to the addresses."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **named)
-        pool.ConnectionCls = type("Checked", (_Checked, pool.ConnectionCls), {"addresses": self._addresses})
+        pool.ConnectionCls = type("Checked", (pool.ConnectionCls,), {"_new_conn": self._connect})
         return pool
 
-
-class _Checked:
-    """Part of a class of urllib3's connections."""
-
-    addresses: list[Address]
-    timeout: Any
-
-    def _new_conn(self) -> socket.socket:
-        """Connect to the first address that answers: urllib3 calls this, and then makes TLS of it."""
+    def _connect(self) -> socket.socket:
+        """Connect to the first address that answers: urllib3's connection calls this, and then makes TLS of it."""
         problem = OSError("no address")
-        for address in self.addresses:
+        for address in self._addresses:
             try:
-                return socket.create_connection(address, self.timeout)
+                return socket.create_connection(address, self._seconds)
             except OSError as error:
                 problem = error
         raise problem

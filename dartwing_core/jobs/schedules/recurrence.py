@@ -36,8 +36,6 @@ FIELDS = 5
 LONGEST_CRON = 140
 """Characters that the field of a schedule holds. croniter's time grows with the square of a list's length."""
 HOUR_FIELD = 1
-DECADES = 50
-"""Years without a due time after which there is none."""
 # croniter would read such a field as another value each time.
 NOT_FIXED = re.compile(r"(?<![A-Za-z])[HhRr](?![A-Za-z])")
 REACH = timedelta(hours=3)
@@ -83,7 +81,7 @@ class Recurrence:
     def _cron_after(self, epoch: float) -> float | None:
         """Near a change of the clock, a later wall-clock time may come earlier: so further ones are looked at there."""
         wall, is_near, found = self._wall(epoch), self._changes_near(epoch), list[float]()
-        walk = croniter(self.cron, wall - REACH if is_near else wall, max_years_between_matches=DECADES)
+        walk = croniter(self.cron, wall - REACH if is_near else wall, max_years_between_matches=50)
         for moment in walk.all_next(datetime):
             found += [due for due in self._epochs(moment) if due > epoch]
             first = min(found, default=None)

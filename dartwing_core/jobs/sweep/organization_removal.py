@@ -43,7 +43,6 @@ def begin(organization: str, name: str) -> None:
     user, now = frappe.session.user, clock.site_time()
     row = standard_columns(organization, user, now) | {"organization_name": name, "status": RUNNING}
     row |= {"removed_jobs": 0, "requested_epoch": clock.now_epoch()}
-    dml.delete_rows(config.REMOVAL, "name", [organization])
     dml.insert_rows(config.REMOVAL, [row])
     after_commit().add_once(partial(go_on, organization))
 

@@ -51,7 +51,7 @@ class JobSchedule(OrganizationsDocument, SealedDocument):
         """Name the schedule by a new id."""
         self.name = ids.new_name("SCHEDULE")
 
-    def insert(self, *arguments: Any, **named: Any) -> Any:
+    def insert(self, *arguments: Any, **named: Any) -> JobSchedule:
         """An empty organization is the default one. Frappe checks permissions and links before `before_insert`."""
         self.organization = self.organization or config.settings().default_organization
         return super().insert(*arguments, **named)

@@ -52,10 +52,7 @@ class Viewer:
         return self.administers(organization) or (owner_user == self.user and organization in self.reach.members)
 
     def can_see_job(self, job: Any) -> bool:
-        """Whether a job is visible: `can_see`, and for System Managers alone those that tell apps of events.
-
-        `job`: a row or document with its owner_user, organization and job_type.
-        """
+        """Whether a job (row or document) is visible: `can_see`, and that of `is_of_engine` for System Managers."""
         is_visible = self.can_see(job.get("owner_user"), job.get("organization"))
         return is_visible and (self.sees_everything or not is_of_engine(job))
 

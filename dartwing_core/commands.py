@@ -112,10 +112,7 @@ commands = [job_engine]
 
 # Sweeps in `bench schedule`, so that retries, delayed jobs and schedules start on time on a stock bench ---------------
 #
-# Frappe's loop ticks every 60 s (15) or 240 s (16), and not at all where the scheduler is paused or a site is dormant.
-# Its process does not fork. So a daemon thread beside the loop checks each site about every second. The command itself
-# begins the thread, when `bench` has imported all apps. The thread touches nothing of Frappe's loop: not its context,
-# connection, signals or priority.
+# `jobs/sweep/README.md` says why. The thread touches nothing of Frappe's loop: not its context, connection or signals.
 
 START_DELAY = 1.0
 """Seconds. Frappe 16 ends a second `bench schedule` of a bench earlier, so that its thread never begins."""

@@ -8,8 +8,6 @@ app_email = "developers@opensoft.one"
 app_license = "MIT"
 
 # Installation
-# ------------
-
 before_install = "dartwing_core.install.before_install"
 after_install = "dartwing_core.install.after_install"
 after_migrate = "dartwing_core.install.after_migrate"
@@ -18,8 +16,6 @@ before_uninstall = "dartwing_core.install.before_uninstall"
 after_uninstall = "dartwing_core.install.after_uninstall"
 
 # Desk
-# ----
-
 app_include_js = "dartwing_core.bundle.js"
 app_include_css = "dartwing_core.bundle.css"
 extend_bootinfo = "dartwing_core.jobs.job.labels.add_to_boot"
@@ -37,15 +33,10 @@ _outliving_doctypes = (
 )
 
 # Permissions, of this app's DocTypes alone
-# -----------------------------------------
-
 _tenant_doctypes = (*_outliving_doctypes, "Organization", "Org Member", "Organization Removal")
 
-permission_query_conditions = dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk_access.conditions")
-has_permission = dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.desk_access.has_permission")
-
-# Documents
-# ---------
+permission_query_conditions = dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.visibility.conditions")
+has_permission = dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.visibility.has_permission")
 
 # A job refers to a document of any DocType, and follows its rename after the commit.
 doc_events = {"*": {"after_rename": "dartwing_core.jobs.job.labels.note_rename"}}
@@ -53,8 +44,6 @@ doc_events = {"*": {"after_rename": "dartwing_core.jobs.job.labels.note_rename"}
 ignore_links_on_delete = [*_outliving_doctypes]
 
 # Scheduler
-# ---------
-
 scheduler_events = {
     # Not "all", which Frappe 15 runs every four minutes.
     "cron": {
@@ -66,8 +55,6 @@ scheduler_events = {
 default_log_clearing_doctypes = {"Background Job": 30}  # days
 
 # Job handlers
-# ------------
-
 background_job_handlers = [
     "dartwing_core.handlers.samples",
     "dartwing_core.handlers.export_records",
@@ -76,8 +63,6 @@ background_job_handlers = [
 ]
 
 # Requests
-# --------
-
 # REST by the names of the original app, which is no function of Frappe's. The endpoints are in api/jobs.py.
 _endpoints = """
     bulk_retry_dead_letter cancel_batch cancel_job cancel_jobs delete_dead_letter_job delete_jobs download_file

@@ -11,11 +11,36 @@ import frappe
 from dartwing_core.dartwing_core.doctype.job_engine_settings.job_engine_settings import set_default_organization
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.job import job_files
-from dartwing_core.jobs.lib import sealing
+from dartwing_core.jobs.lib import config, sealing
 from dartwing_core.jobs.types import declared_types, functions
 
 APP = "dartwing_core"
 ROLES = ("Dartwing User", "Dartwing Admin")
+"""Frappe makes them, since permissions of DocTypes name them."""
+INDEXES = (
+    (config.JOB, "status", "in_line", "waits_for", "due_epoch"),
+    (config.JOB, "organization", "creation"),
+    (config.JOB, "organization", "status", "job_type", "creation"),
+    (config.JOB, "owner_user", "creation"),
+    (config.JOB, "depends_on"),
+    (config.JOB, "parent_batch", "status"),
+    (config.JOB, "job_type", "creation"),
+    (config.JOB, "reference_doctype", "reference_name", "creation"),
+    (config.RUN, "circuit_key", "circuit_epoch", "circuit_failure"),
+    (config.DEPENDENCY, "background_job", "depends_on"),
+    (config.DEPENDENCY, "depends_on"),
+    (config.BATCH, "status"),
+    (config.BATCH, "status", "completed_at"),
+    (config.BATCH, "organization", "creation"),
+    (config.BATCH, "owner_user", "creation"),
+    (config.CIRCUIT, "status", "job_type", "organization"),
+    (config.CIRCUIT, "organization", "status"),
+    (config.SCHEDULE, "enabled", "look_at_epoch"),
+    (config.SCHEDULE, "organization", "creation"),
+    (config.SCHEDULE, "owner_user", "creation"),
+    ("Org Member", "organization", "status"),
+)
+"""DocTypes and columns of indexes. Few hold the status of a job: it changes twice with each job, and they with it."""
 
 
 def before_install() -> None:
@@ -37,15 +62,22 @@ def after_install() -> None:
 
 
 def after_migrate() -> None:
-    """Hook: insert missing roles, and sync the Job Types that code declares. Changes of the site stay."""
-    for role in ROLES:
-        if not frappe.db.exists("Role", role):
-            values = {"doctype": "Role", "role_name": role, "desk_access": 1}
-            frappe.get_doc(values).insert(ignore_permissions=True)
+    """Hook: add missing indexes, and sync the Job Types that code declares. Changes of the site stay."""
+    _add_indexes()
     if sealing.make_key() and frappe.get_all("Background Job", limit=1):
         text = "dartwing_core: encryption_key was missing in site_config.json. What jobs hold so far needs the old one."
         click.secho(text, fg="red", err=True)
     sync_types()
+
+
+def _add_indexes() -> None:
+    for doctype, *columns in INDEXES:
+        frappe.db.add_index(doctype, columns)
+    line = ["in_line", "queue", "organization", "job_type", "priority", "admission_rank"]
+    frappe.db.add_index(config.JOB, line, "line_index")  # a name made of the columns would be too long
+    frappe.db.add_index(config.JOB, ["creation"], "creation")  # Frappe 16 itself makes the index of this name
+    frappe.db.add_unique(config.CIRCUIT, ["job_type", "organization"])
+    frappe.db.add_unique("Org Member", ["user", "organization"])
 
 
 def sync_types() -> None:

@@ -98,7 +98,8 @@ def check() -> int:
 
 def _print_submit(job_type: str, handler: str, key: str) -> None:
     """Print a call of REST that submits a job of this type."""
-    properties = (handlers.parameters_schema(handler) or {}).get("properties", {})
+    declared = handlers.declared_of(handler)
+    properties = declared.schema.get("properties", {}) if declared else {}
     parameters = {
         name: schema.get("default", SAMPLES.get(schema.get("type", ""))) for name, schema in properties.items()
     }

@@ -79,7 +79,7 @@ class Endpoint:
                 raise WrongVerbError(_("Use {0} for this call.").format(self.method))
             if self.method == "POST" and request.headers.get(REPEATABLE) and self.function.__name__ != "submit_job":
                 raise errors.InvalidJobError(_("{0} counts for submit_job alone.").format(REPEATABLE))
-            if not visibility.viewer().is_enabled:  # Frappe 15 accepts the API keys of disabled users
+            if not visibility.viewer().reach.is_enabled:  # Frappe 15 accepts the API keys of disabled users
                 raise frappe.AuthenticationError(_("This user is disabled."))
             _count(self.limit, 1)  # first: only then the arguments may take time
             given = arguments.read(self.arguments, sent)
@@ -192,7 +192,7 @@ def _refusal(status: int, request: Request, method: str, exc_type: str) -> tuple
     user = getattr(getattr(frappe.local, "session", None), "user", None) or "Guest"
     if user == "Guest" and status in (401, 403):
         return 401, "unauthorized", _("Log in, or send a valid API key.")
-    if user != "Guest" and status == 417 and not visibility.viewer(user).is_enabled:  # of an open session
+    if user != "Guest" and status == 417 and not visibility.viewer(user).reach.is_enabled:  # of an open session
         return 401, "unauthorized", _("This user is disabled.")
     if status == 403 and request.method != method:
         return 405, "wrong_verb", _("Use {0} for this call.").format(method)

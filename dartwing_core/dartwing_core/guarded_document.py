@@ -1,14 +1,15 @@
-"""Base classes of this app's documents. Their permissions are in `dartwing_core.jobs.access.desk_access`."""
+"""Base classes of this app's documents. Their permissions are in `dartwing_core.jobs.access.visibility`."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import frappe
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs.access import content, desk_access, visibility
+from dartwing_core.jobs.access import content, visibility
 from dartwing_core.jobs.lib.texts import cut
 
 TEXTS = frozenset({"Data", "Small Text", "Text", "Long Text", "JSON"})
@@ -27,10 +28,10 @@ class GuardedDocument(Document):
         asked = self.name
         is_request = getattr(frappe.local, "request", None) is not None
         if is_request and not isinstance(asked, str | int) and not visibility.viewer().sees_everything:
-            desk_access.throw_missing(self.doctype, _("document"))  # a filter, which would find the first of all rows
+            _throw_missing(self.doctype, _("document"))  # a filter, which would find the first of all rows
         loaded = super().load_from_db()
-        if is_request and not desk_access.may_see(self.doctype, self, visibility.viewer()):
-            desk_access.throw_missing(self.doctype, asked)
+        if is_request and not visibility.may_see(self.doctype, self, visibility.viewer()):
+            _throw_missing(self.doctype, asked)
         return loaded
 
     def notify_update(self) -> None:
@@ -49,13 +50,11 @@ class GuardedDocument(Document):
             if field.fieldtype in TEXTS and isinstance(value, str):
                 self.set(field.fieldname, value.translate(AS_TEXT))
 
-    def before_rename(self, old: str, new: str, merge: bool = False) -> None:
-        """Refuse every rename."""
+    def before_rename(self, *_arguments: Any, **_named: Any) -> None:
+        """Refuse every rename. Frappe's own `rename` lets its callers, also those over HTTP, skip this hook."""
         frappe.throw(_("A {0} can't be renamed.").format(_(self.doctype)), frappe.PermissionError)
 
-    def rename(self, *_arguments: Any, **_named: Any) -> None:
-        """Refuse every rename. Frappe's own method lets its callers, also those over HTTP, skip `before_rename`."""
-        self.before_rename(self.name, "")
+    rename = before_rename
 
     def validate_share(self, docshare: Document) -> None:
         """Refuse every share."""
@@ -83,16 +82,12 @@ class OrganizationsDocument(GuardedDocument):
 class EngineDocument(GuardedDocument):
     """A document that only the engine writes, by SQL. So every save of the document is refused."""
 
-    def insert(self, *arguments: Any, **named: Any) -> Document:
-        """Refuse every insert, before Frappe looks links up."""
-        self.validate()
-        return super().insert(*arguments, **named)
+    def validate(self, *_arguments: Any, **_named: Any) -> None:
+        """Refuse every save, and every insert before Frappe looks links up."""
+        text = _("A {0} is made and changed by the job engine only.")
+        frappe.throw(text.format(_(self.doctype)), frappe.PermissionError)
 
-    def validate(self) -> None:
-        """Refuse every save."""
-        frappe.throw(
-            _("A {0} is made and changed by the job engine only.").format(_(self.doctype)), frappe.PermissionError
-        )
+    insert = validate
 
 
 class SealedDocument(Document):
@@ -111,6 +106,14 @@ class SealedDocument(Document):
         return getattr(self, key, None) if is_sealed else super().get(key, *arguments, **named)
 
 
-def sealed_field(name: str) -> property:
-    """The property of a sealed field."""
-    return property(lambda document: content.of_document(document, name))
+for field in content.SEALED:
+    setattr(SealedDocument, field, property(partial(content.of_document, field=field)))
+
+
+def _throw_missing(doctype: str, name: Any) -> None:
+    """Frappe's own error for a document that does not exist, to the letter."""
+    try:
+        error = frappe.DoesNotExistError(doctype=doctype)  # Frappe 16 makes it a 403 for users without a role
+    except TypeError:
+        error = frappe.DoesNotExistError
+    frappe.throw(_("{0} {1} not found").format(_(doctype), name), error)

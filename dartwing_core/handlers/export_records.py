@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import IO, Annotated, Any, Literal
@@ -21,6 +21,7 @@ from frappe.desk import reportview
 from frappe.model import get_permitted_fields
 from frappe.permissions import can_export
 from frappe.utils import get_files_path
+from frappe.utils.data import get_filter
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from pydantic import PositiveInt
@@ -67,7 +68,7 @@ def export_records(context: JobContext, parameters: ExportParameters) -> dict[st
     Returns `output_reference` (the file's address), `rows`, `doctype` and `file_name`. Raises PermanentError for wrong
     parameters, JobCanceledError when the job is canceled.
     """
-    records = Records.of(parameters)
+    records = Records(parameters)
     total, written = records.count(), 0
     if parameters.file_format == "xlsx" and total >= XLSX_ROWS:
         text = _("An XLSX sheet holds {0} rows; these are {1}. Use csv, filters or a limit.")
@@ -85,37 +86,20 @@ def export_records(context: JobContext, parameters: ExportParameters) -> dict[st
         _log_access(records, parameters.file_format)
         title = re.sub(r"[^A-Za-z0-9]+", "-", records.doctype).strip("-")
         file = context.attach(content, f"{title}-{context.job_id}-{context.attempt}.{parameters.file_format}")
-    return {
-        "output_reference": file.file_url,
-        "rows": written,
-        "doctype": records.doctype,
-        "file_name": file.name,
-    }
+    made = {"output_reference": file.file_url, "file_name": file.name}
+    return {**made, "rows": written, "doctype": records.doctype}
 
 
-@dataclass(frozen=True, slots=True)
 class Records:
     """Records of one DocType that `frappe.get_list` returns for the current user."""
 
-    doctype: str
-    fields: list[str]
-    filters: list[list[Any]] = field(default_factory=list)
-    order_by: str | None = None
-    """A sort order in SQL. Without one, records come by name."""
-    limit: int | None = None
-
-    @staticmethod
-    def of(parameters: ExportParameters) -> Records:
-        """The records that the parameters select.
-
-        Raises PermanentError for wrong ones, and without the permission to export.
-        """
+    def __init__(self, parameters: ExportParameters):
+        """Raises PermanentError for wrong parameters, and without the permission to export."""
         meta = frappe.get_meta(parameters.doctype)
         doctype = meta.name
         if meta.istable or meta.issingle or meta.get("is_virtual"):
-            raise PermanentError(
-                _("{0} is a child table, a single or a virtual DocType; it has no list to export.").format(doctype)
-            )
+            text = _("{0} is a child table, a single or a virtual DocType; it has no list to export.")
+            raise PermanentError(text.format(doctype))
         if not can_export(doctype, is_owner=True):
             raise PermanentError(_("You are not allowed to export {0}.").format(_(doctype)))
         passwords = {df.fieldname for df in meta.fields if df.fieldtype == "Password"}
@@ -131,8 +115,9 @@ class Records:
             raise PermanentError(_("order_by must be a field name, optionally followed by asc or desc."))
         if not can_export(doctype):
             filters.append([doctype, "owner", "=", frappe.session.user])
-        order_by = f"`tab{doctype}`.`{column}` {direction.strip() or 'asc'}" if column else None
-        return Records(doctype, list(dict.fromkeys(fields)), filters, order_by, parameters.limit)
+        self.doctype, self.filters, self.limit = doctype, filters, parameters.limit
+        self.fields = list(dict.fromkeys(fields))
+        self.order_by = f"`tab{doctype}`.`{column}` {direction.strip() or 'asc'}" if column else None
 
     def labels(self) -> list[str]:
         """Column titles in the user's language."""
@@ -186,18 +171,12 @@ class Records:
 
 def _conditions(doctype: str, given: dict[str, Any] | list[Any] | None) -> list[list[Any]]:
     """Filters as conditions [doctype, field, operator, value]."""
-    if isinstance(given, dict):
-        return [[doctype, name, *(value if isinstance(value, list) else ["=", value])] for name, value in given.items()]
-    found = []
-    for item in given or []:
-        parts = list(item) if isinstance(item, list) else []
-        parts = parts[1:4] if len(parts) > 3 and parts[0] == doctype else parts
-        if len(parts) != 3:
-            raise PermanentError(
-                _("Each filter must be [field, operator, value] with a field of {0} itself.").format(_(doctype))
-            )
-        found.append([doctype, *parts])
-    return found
+    items = [{name: value} for name, value in given.items()] if isinstance(given, dict) else given or []
+    found = [get_filter(doctype, item) for item in items]
+    if any(condition.doctype != doctype for condition in found):
+        text = _("Each filter must be [field, operator, value] with a field of {0} itself.")
+        raise PermanentError(text.format(_(doctype)))
+    return [[doctype, condition.fieldname, condition.operator, condition.value] for condition in found]
 
 
 def _log_access(records: Records, file_format: str) -> None:

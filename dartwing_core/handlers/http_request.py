@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+import socket
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -12,6 +14,7 @@ from urllib.parse import urlsplit
 import requests
 from frappe import _
 from pydantic import PositiveFloat
+from requests.adapters import HTTPAdapter
 
 import dartwing_core
 from dartwing_core.jobs import JobContext, PermanentError, Secret, TransientError, job_handler
@@ -21,8 +24,6 @@ from dartwing_core.jobs.lib.classification import RETRYABLE_HTTP_STATUS, parse_r
 from dartwing_core.jobs.lib.config import settings
 from dartwing_core.jobs.lib.secret_values import spellings, without
 from dartwing_core.jobs.lib.texts import cut
-
-from .safe_connection import CheckedAdapter, resolve
 
 DEFAULT_TIMEOUT = 30
 SHARE_OF_TIME = 0.9
@@ -120,7 +121,7 @@ def _answer(request: requests.PreparedRequest, seconds: float) -> tuple[requests
     """
     url = urlsplit(str(request.url))
     port = url.port or (443 if url.scheme == "https" else 80)
-    adapter = CheckedAdapter(resolve(str(url.hostname), port, settings().allow_private_addresses))
+    adapter = CheckedAdapter(resolve(str(url.hostname), port, settings().allow_private_addresses), seconds)
     verify, content = os.environ.get("REQUESTS_CA_BUNDLE") or True, b""
     # Not a session, which reads all of a redirect's body, and asks proxies of the environment to resolve the name.
     with closing(adapter.send(request, stream=True, timeout=seconds, verify=verify)) as response:
@@ -154,3 +155,65 @@ def _parsed(text: str) -> Any:
         return plain(json.loads(text))
     except (ValueError, RecursionError, InvalidJobError):  # no JSON, or none that can be stored
         return text
+
+
+# Connections ----------------------------------------------------------------------------------------------------------
+#
+# The host's name is resolved once. So a name that resolves differently the second time (DNS rebinding) gains nothing.
+# Certificate and Host header still belong to the name.
+
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+GLOBAL_UNICAST_V6 = ipaddress.ip_network("2000::/3")
+NOT_PUBLIC = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("168.63.129.16/32"))
+"""Addresses that `ipaddress` takes for global, as parts of the first. The second is instance metadata of Azure."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is reachable from anywhere.
+
+    Private, loopback, link-local, reserved and multicast addresses are not, nor a cloud's metadata service. Nor
+    are such addresses wrapped in IPv6 (mapped, NAT64, 6to4).
+    """
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if ip in NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+        if ip not in GLOBAL_UNICAST_V6:
+            return False
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in NOT_PUBLIC)
+
+
+def resolve(host: str, port: int, allow_private: bool) -> list[tuple[str, int]]:
+    """The host's addresses and port. Raises PermanentError unless all of them are public, OSError without any."""
+    found: list[Any] = [address[:2] for *_kind, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    if not allow_private and not all(is_public(str(ip)) for ip, _port in found):
+        text = _("{0} is or resolves to a private or reserved address. Job Engine Settings can allow these.")
+        raise PermanentError(text.format(host))
+    return found
+
+
+class CheckedAdapter(HTTPAdapter):
+    """The adapter for one exchange. It connects to one of these addresses, whatever the host's name."""
+
+    def __init__(self, addresses: list[tuple[str, int]], seconds: float):
+        self._addresses, self._seconds = addresses, seconds
+        super().__init__()
+
+    def get_connection_with_tls_context(self, *arguments: Any, **named: Any) -> Any:
+        """The pool for a request, whose connections go to the addresses."""
+        pool: Any = super().get_connection_with_tls_context(*arguments, **named)
+        pool.ConnectionCls = type("Checked", (pool.ConnectionCls,), {"_new_conn": self._connect})
+        return pool
+
+    def _connect(self) -> socket.socket:
+        """Connect to the first address that answers: urllib3's connection calls this, and then makes TLS of it."""
+        problem = OSError("no address")
+        for address in self._addresses:
+            try:
+                return socket.create_connection(address, self._seconds)
+            except OSError as error:
+                problem = error
+        raise problem

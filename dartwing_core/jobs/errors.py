@@ -124,8 +124,6 @@ class JobBusyError(TransientError):
 class RateLimitError(frappe.RateLimitExceededError):
     """This user submits too many jobs of this type. `retry_after` is in seconds."""
 
-    http_status_code = 429
-
     def __init__(self, message: str, retry_after: float | None = None):
         super().__init__(message)
         self.retry_after = retry_after

@@ -26,16 +26,7 @@ TRANSITIONS: dict[JobStatus | None, frozenset[JobStatus]] = {
     None: frozenset({JobStatus.PENDING}),
     JobStatus.PENDING: frozenset({JobStatus.QUEUED, JobStatus.CANCELED, JobStatus.DEAD_LETTER}),
     JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.CANCELED, JobStatus.DEAD_LETTER, JobStatus.PENDING}),
-    JobStatus.RUNNING: frozenset(
-        {
-            JobStatus.COMPLETED,
-            JobStatus.FAILED,
-            JobStatus.TIMED_OUT,
-            JobStatus.DEAD_LETTER,
-            JobStatus.CANCELED,
-            JobStatus.PENDING,
-        }
-    ),
+    JobStatus.RUNNING: frozenset(JobStatus) - {JobStatus.QUEUED, JobStatus.RUNNING},
     JobStatus.FAILED: frozenset({JobStatus.QUEUED, JobStatus.PENDING, JobStatus.DEAD_LETTER, JobStatus.CANCELED}),
     JobStatus.TIMED_OUT: frozenset({JobStatus.QUEUED, JobStatus.PENDING, JobStatus.DEAD_LETTER, JobStatus.CANCELED}),
     JobStatus.DEAD_LETTER: frozenset({JobStatus.QUEUED, JobStatus.PENDING}),

@@ -27,7 +27,7 @@ from .run.heartbeat import HeartbeatThread
 from .status import JobStatus
 from .sweep import sweeper
 from .types import functions, parameters
-from .types.declaration import mark_of
+from .types.handlers import mark_of
 
 SAVEPOINT = "dartwing_core_commit"
 

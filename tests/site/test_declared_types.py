@@ -21,8 +21,8 @@ PATH = f"{MODULE}.declared"
 @pytest.fixture(autouse=True)
 def _in_registry(site, monkeypatch) -> Iterator[None]:
     """The module is in the registry; its types are removed afterwards."""
-    named = [*(frappe.conf.get(handlers.HOOK) or []), MODULE]
-    monkeypatch.setitem(frappe.conf, handlers.HOOK, named)
+    named = [*(frappe.conf.get(handlers.HANDLERS_HOOK) or []), MODULE]
+    monkeypatch.setitem(frappe.conf, handlers.HANDLERS_HOOK, named)
     yield
     frappe.db.rollback()
     for name in frappe.get_all("Job Type", {"name": ["like", "test%declared%"]}, pluck="name"):
@@ -179,7 +179,9 @@ def test_code_that_can_not_be_imported_disables_nothing_and_keeps_no_other_from_
     # Seen failing: one app's broken module kept the types of all apps as they were.
     sync()
     code(NAME, timeout=77)
-    monkeypatch.setitem(frappe.conf, handlers.HOOK, ["tests.support.no_such_module", *frappe.conf[handlers.HOOK]])
+    monkeypatch.setitem(
+        frappe.conf, handlers.HANDLERS_HOOK, ["tests.support.no_such_module", *frappe.conf[handlers.HANDLERS_HOOK]]
+    )
     report = sync()
     assert report.unreadable[0].startswith("Hook background_job_handlers: tests.support.no_such_module can't be")
     assert (len(report.unreadable), stored().default_timeout, report.problems) == (1, 77, [])

@@ -7,7 +7,7 @@ import pytest
 
 from dartwing_core.jobs import UnknownHandlerError, job_handler
 from dartwing_core.jobs.types import handlers
-from dartwing_core.jobs.types.declaration import mark_of
+from dartwing_core.jobs.types.handlers import mark_of
 from tests.support import factory
 
 HERE = factory.HANDLERS

@@ -32,7 +32,9 @@ def end_in_time(seconds: float) -> None:
 @pytest.fixture
 def filled(site, monkeypatch, capsys) -> Iterator[str]:
     """What `fill` prints. Its work takes no time, and is removed afterwards."""
-    monkeypatch.setitem(frappe.conf, handlers.HOOK, [*frappe.conf.get(handlers.HOOK, []), shop_jobs.__name__])
+    monkeypatch.setitem(
+        frappe.conf, handlers.HANDLERS_HOOK, [*frappe.conf.get(handlers.HANDLERS_HOOK, []), shop_jobs.__name__]
+    )
     monkeypatch.setattr(shop_jobs.time, "sleep", end_in_time)
     assert living_site.fill() == 0
     run_jobs()

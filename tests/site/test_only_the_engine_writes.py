@@ -7,7 +7,7 @@ import pytest
 
 from dartwing_core.jobs import executor, submit_batch, submit_job
 from dartwing_core.jobs import job as part
-from dartwing_core.jobs.access import desk_access
+from dartwing_core.jobs.access import visibility
 from tests.support import contents, factory
 
 
@@ -18,7 +18,7 @@ def job():
     return frappe.get_doc("Background Job", made.name)
 
 
-@pytest.mark.parametrize("doctype", desk_access.ENGINE_DOCTYPES)
+@pytest.mark.parametrize("doctype", visibility.ENGINE_DOCTYPES)
 def test_nobody_inserts_by_hand(doctype):
     with pytest.raises(frappe.PermissionError, match="engine only"):
         frappe.get_doc({"doctype": doctype}).insert()
@@ -34,7 +34,7 @@ def test_not_even_administrator_changes_a_job(job, field, value):
 
 
 def test_no_role_may_create_write_or_share():
-    for doctype in desk_access.ENGINE_DOCTYPES:
+    for doctype in visibility.ENGINE_DOCTYPES:
         for permission in frappe.get_meta(doctype).permissions:
             assert not permission.create, doctype
             assert not permission.write, doctype

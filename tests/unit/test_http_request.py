@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dartwing_core.handlers.http_request import RequestParameters, prepared
-from dartwing_core.handlers.safe_connection import is_public, resolve
+from dartwing_core.handlers.http_request import RequestParameters, is_public, prepared, resolve
 from dartwing_core.jobs import JobContext, PermanentError
 from dartwing_core.jobs.lib import sealing
 

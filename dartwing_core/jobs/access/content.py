@@ -16,7 +16,7 @@ from frappe import _
 from ..lib import config, sealing
 from ..lib.row_types import Columns, Row
 from ..status import JobStatus
-from . import desk_access, visibility
+from . import visibility
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -146,11 +146,6 @@ def opened_schedule(name: str, parameters: str | None) -> str | None:
 # Documents -----------------------------------------------------------------------------------------------------------
 
 
-def unsealed(row: Mapping[str, Any]) -> Columns:
-    """The columns of a row that are not sealed."""
-    return {name: value for name, value in row.items() if not name.startswith(PREFIX)}
-
-
 def keep(document: Document, columns: Mapping[str, Any]) -> None:
     """Keep the sealed ones of these columns beside a document, where no request can send any."""
     document.flags[KEPT] = {name: value for name, value in columns.items() if name.startswith(PREFIX) and value}
@@ -182,7 +177,7 @@ def _may_see(document: Document, field: str) -> bool:
     if doctype == config.RUN:
         doctype = config.JOB
         job = document.flags[JOB] = document.flags.get(JOB) or visibility.deciding_row(document.background_job)
-    if not desk_access.may_see(doctype, job, viewer) or field == "state":
+    if not visibility.may_see(doctype, job, viewer) or field == "state":
         return False
     if field == "traceback":
         return may_see_tracebacks()

@@ -36,13 +36,11 @@ def check_submit(user: str, standing: Standing, job_type: JobType) -> None:
     if standing.state is None:
         raise InvalidJobError(_("Organization {0} not found.").format(shown))
     if standing.state != ACTIVE:
-        raise InvalidJobError(
-            _("Organization {0} is {1} and takes no new jobs.").format(shown, _(standing.state).lower())
-        )
+        text = _("Organization {0} is {1} and takes no new jobs.")
+        raise InvalidJobError(text.format(shown, _(standing.state).lower()))
     if not has_required(user, job_type.requires_permission):
-        raise frappe.PermissionError(
-            _("Jobs of type {0} need the permission {1}.").format(job_type.name, job_type.requires_permission)
-        )
+        text = _("Jobs of type {0} need the permission {1}.")
+        raise frappe.PermissionError(text.format(job_type.name, job_type.requires_permission))
 
 
 def check_owner(owner: Owner, requirement: str | None) -> None:

@@ -2,17 +2,17 @@
 
 A member sees their own jobs in their organizations. An admin of an organization sees all of its jobs, a System Manager
 sees all. Results of an organization that is not active are hidden from its members. Results of some jobs are hidden
-from all users except their owners. Lists, documents, REST and Python all use it. `desk_access` puts it into Frappe's
-hooks.
+from all users except their owners. Lists, documents, REST and Python all use it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import frappe
+from frappe.query_builder.terms import NamedParameterWrapper
 from frappe.utils.caching import request_cache
 from pypika.queries import Table
 from pypika.terms import Criterion, EmptyCriterion
@@ -21,6 +21,9 @@ from ..lib import config
 from ..lib.row_types import Row, changed
 from . import tenancy
 from .standing import NO_REACH, Reach, resolve_name
+
+if TYPE_CHECKING:
+    from frappe.model.document import Document
 
 RESULTS = ("result", "output_reference")
 """The fields with what a job has made."""
@@ -44,20 +47,12 @@ class Viewer:
     """System Managers and Administrator are not bound to organizations."""
     reach: Reach
 
-    @property
-    def is_enabled(self) -> bool:
-        """Whether the account is enabled."""
-        return self.sees_everything or self.reach.is_enabled
-
     def can_see(self, owner_user: str, organization: str) -> bool:
         """Whether a job of this owner and organization is visible."""
         return self.administers(organization) or (owner_user == self.user and organization in self.reach.members)
 
     def can_see_job(self, job: Any) -> bool:
-        """Whether a job is visible: `can_see`, and for System Managers alone those that tell apps of events.
-
-        `job`: a row or document with its owner_user, organization and job_type.
-        """
+        """Whether a job (row or document) is visible: `can_see`, and that of `is_of_engine` for System Managers."""
         is_visible = self.can_see(job.get("owner_user"), job.get("organization"))
         return is_visible and (self.sees_everything or not is_of_engine(job))
 
@@ -108,7 +103,8 @@ class Viewer:
         organization = self.id_of(organization)
         if self.sees_everything:
             return table.organization == organization if organization else EmptyCriterion()
-        members, admins = (_only(organization, names) for names in (self.reach.members, self.reach.admins))
+        of_user = (self.reach.members, self.reach.admins)
+        members, admins = ([name for name in names if organization in (None, name)] for names in of_user)
         own = [name for name in members if name not in admins] if not administered else []
         parts = [(table.owner_user == self.user) & table.organization.isin(own)] if own else []
         if admins:
@@ -169,15 +165,94 @@ def may_edit(owner_user: str, user: str) -> bool:
     return owner_user == user or viewer(user).sees_everything
 
 
-def _only(organization: str | None, names: list[str]) -> list[str]:
-    return [name for name in names if name == organization] if organization else names
-
-
 def _look(user: str) -> Viewer:
     if user == "Administrator":
-        return Viewer(user, True, NO_REACH)
+        return Viewer(user, True, replace(NO_REACH, is_enabled=True))
     reach = tenancy.reach_of(user) if user != "Guest" else NO_REACH
     return Viewer(user, reach.is_enabled and "System Manager" in frappe.get_roles(user), reach)
 
 
 _look_once = request_cache(_look)
+
+
+# Frappe's permission hooks for this app's DocTypes --------------------------------------------------------------------
+
+
+ORGANIZATION, MEMBER = "Organization", "Org Member"
+HISTORY = (config.RUN, config.LOG, config.DEPENDENCY)
+ENGINE_DOCTYPES = (config.JOB, *HISTORY, config.BATCH, config.CIRCUIT, config.REMOVAL)
+"""DocTypes that only the engine writes."""
+READING = frozenset({None, "read", "select", "print", "email", "report", "export"})
+DECIDING = ("user", "background_job", *DECIDING_FIELDS)
+"""The fields that decide who may see a row. A DocType has some of them."""
+
+
+def conditions(user: str | None = None, doctype: str = config.JOB) -> str:
+    """`permission_query_conditions`: the rows in lists, reports, searches, exports and counts."""
+    looking = viewer(user)
+    return "" if looking.sees_everything else _as_sql(_visible(doctype, looking, frappe.qb.DocType(doctype)))
+
+
+def _visible(doctype: str, looking: Viewer, table: Table) -> Criterion:
+    nothing = table.name.isnull()
+    if doctype == config.JOB:
+        return looking.can_see_condition(table)
+    if doctype in HISTORY:
+        job = frappe.qb.DocType(config.JOB)
+        return table.background_job.isin(frappe.qb.from_(job).select(job.name).where(looking.can_see_condition(job)))
+    if doctype in (config.BATCH, config.SCHEDULE):
+        return looking.visible(table)
+    if doctype == config.CIRCUIT:
+        return looking.visible(table, administered=True)
+    if doctype == ORGANIZATION:
+        return table.name.isin(looking.reach.members) if looking.reach.members else nothing
+    if doctype == MEMBER and looking.reach.is_enabled:
+        own, admins = table.user == looking.user, looking.reach.admins
+        return own | table.organization.isin(admins) if admins else own
+    return nothing
+
+
+def has_permission(doc: Document, ptype: str | None = None, user: str | None = None, debug: bool = False) -> bool:
+    """`has_permission`: of a document as it was sent, and of its row. The sender may have put other owners into it."""
+    looking = viewer(user)
+    if looking.sees_everything:
+        return True
+    rows = [doc]
+    if isinstance(doc.name, str):
+        columns = ["name", *(field for field in DECIDING if doc.meta.has_field(field))]
+        rows += frappe.db.get_values(doc.doctype, doc.name, columns, as_dict=True)
+    if ptype in READING or doc.doctype in ENGINE_DOCTYPES:
+        return all(may_see(doc.doctype, row, looking) for row in rows)
+    # Admins of the organization write, if a role lets them. An own membership would let a member become an admin.
+    return all(looking.administers(row.get("name" if doc.doctype == ORGANIZATION else "organization")) for row in rows)
+
+
+def may_see(doctype: str, row: Any, looking: Viewer) -> bool:
+    """Whether the user may see this row, or document, of a DocType."""
+    if looking.sees_everything:
+        return True
+    if doctype in HISTORY:
+        doctype, row = config.JOB, deciding_row(row.get("background_job"))
+    if doctype == config.JOB:
+        return bool(row) and looking.can_see_job(row)
+    if doctype in (config.BATCH, config.SCHEDULE):
+        return looking.can_see(row.get("owner_user"), row.get("organization"))
+    if doctype == ORGANIZATION:
+        return row.get("name") in looking.reach.members
+    if doctype == MEMBER and looking.reach.is_enabled and row.get("user") == looking.user:
+        return True
+    return doctype in (MEMBER, config.CIRCUIT) and looking.administers(row.get("organization"))
+
+
+def _as_sql(criterion: Criterion) -> str:
+    """The condition as SQL text, in parentheses: Frappe 15 joins the conditions of several apps without any."""
+    values = NamedParameterWrapper()
+    sql = criterion.get_sql(param_wrapper=values, quote_char="`", with_namespace=True)
+    return f"({sql % {name: _literal(value) for name, value in values.get_parameters().items()}})"
+
+
+def _literal(value: Any) -> str:
+    """One value as SQL. A percent sign goes as hex: Frappe 16 formats the condition once more, Frappe 15 does not."""
+    if "%" in value:
+        return f"_utf8mb4 X'{value.encode().hex()}'"
+    return frappe.db.escape(value, percent=False)

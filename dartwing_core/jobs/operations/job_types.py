@@ -105,9 +105,10 @@ def _schema_of(job_type: JobType) -> dict[str, Any] | None:
     if own:
         return own
     try:
-        return handlers.parameters_schema(job_type.handler_method)
+        declared = handlers.declared_of(job_type.handler_method)
     except UnknownHandlerError:  # its app is gone
         return None
+    return declared.schema if declared else None
 
 
 # Circuits -------------------------------------------------------------------------------------------------------------

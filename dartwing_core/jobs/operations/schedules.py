@@ -18,7 +18,7 @@ from ..job import history, record
 from ..lib import clock, config
 from ..lib.texts import cut
 from ..read import pages
-from ..schedules import recurrence, schedule_form, schedule_runs, schedule_store
+from ..schedules import recurrence, schedule_runs, schedule_store
 from ..schedules.recurrence import Recurrence
 from ..schedules.schedule_store import ScheduleRow
 from ..status import JobStatus
@@ -49,7 +49,7 @@ def get_schedule(schedule_id: str) -> dict[str, Any]:
     found, now = visible_schedule(schedule_id), clock.now_epoch()
     return {
         **_public([found])[0],
-        "parameters": handlers.shown_parameters(found["job_type"], schedule_form.parameters_of(found)),
+        "parameters": handlers.shown_parameters(found["job_type"], schedule_store.parameters_of(found)),
         "next_runs": _next_runs(recurrence.parse(found, now), now) if found["enabled"] else [],
     }
 

@@ -20,8 +20,7 @@ from ..run.context import JobContext
 from ..submit import submission
 from ..submit.request import Request
 from ..types import functions, handlers
-from ..types.declaration import Options
-from ..types.handlers import Handler
+from ..types.handlers import Handler, Options
 from ..types.parameters import declared_by, parameters_of
 from . import batches
 
@@ -171,7 +170,7 @@ def enqueue(
         raise InvalidJobError(_("enqueue takes no on_success and on_failure. Submit a batch with callbacks instead."))
     path = functions.path_of(method)
     function = functions.resolve(path)
-    if functions.takes_secrets(function):
+    if "Secret[" in str(getattr(inspect.unwrap(function), "__annotations__", "")):
         raise InvalidJobError(_("{0} takes a Secret, which enqueue can't encrypt: use @job_handler.").format(path))
     if now or not is_async:
         return frappe.call(function, **kwargs)

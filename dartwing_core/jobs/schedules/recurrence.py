@@ -22,7 +22,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
-from croniter.croniter import CroniterBadDateError
 from frappe import _
 from frappe.utils import get_system_timezone
 
@@ -80,26 +79,15 @@ class Recurrence:
             span *= 4
 
     def _cron_after(self, epoch: float) -> float | None:
-        wall = self._wall(epoch)
-        is_near = self._changes_near(epoch)
-        best, best_wall = None, wall
-        for moment in self._walk(wall - REACH if is_near else wall):
-            if best is not None and moment > best_wall + REACH:
+        """Near a change of the clock, a later wall-clock time may come earlier: so further ones are looked at there."""
+        wall, is_near, found = self._wall(epoch), self._changes_near(epoch), list[float]()
+        walk = croniter(self.cron, wall - REACH if is_near else wall, max_years_between_matches=50)
+        for moment in walk.all_next(datetime):
+            found += [due for due in self._epochs(moment) if due > epoch]
+            first = min(found, default=None)
+            if first and (moment > self._wall(first) + REACH or not (is_near or self._changes_near(first))):
                 break
-            for candidate in self._epochs(moment):
-                if candidate > epoch and (best is None or candidate < best):
-                    best, best_wall = candidate, moment
-            if best is not None and not (is_near or self._changes_near(best)):
-                break
-        return best
-
-    def _walk(self, start: datetime) -> Iterator[datetime]:
-        walk = croniter(self.cron, start)
-        try:
-            while True:
-                yield walk.get_next(datetime)
-        except (CroniterBadDateError, OverflowError):
-            return
+        return min(found, default=None)
 
     def _epochs(self, wall: datetime) -> list[float]:
         first, second = (wall.replace(tzinfo=self.zone, fold=fold).timestamp() for fold in (0, 1))
@@ -110,10 +98,8 @@ class Recurrence:
         return datetime.fromtimestamp(math.floor(epoch), self.zone).replace(tzinfo=None, fold=0)
 
     def _changes_near(self, epoch: float) -> bool:
-        before, after = (
-            datetime.fromtimestamp(epoch + hours * REACH.total_seconds(), self.zone).utcoffset() for hours in (-1, 1)
-        )
-        return before != after
+        around = (epoch - REACH.total_seconds(), epoch + REACH.total_seconds())
+        return len({datetime.fromtimestamp(moment, self.zone).utcoffset() for moment in around}) > 1
 
 
 def parse(schedule: Mapping[str, Any], now: float) -> Recurrence:
@@ -135,9 +121,8 @@ def _zone(name: Any) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except Exception:  # KeyError, ValueError, TypeError, and OSError for "Europe" alone
-        raise InvalidJobError(
-            _("There is no time zone {0}. Use a name such as Europe/Berlin.").format(cut(name))
-        ) from None
+        text = _("There is no time zone {0}. Use a name such as Europe/Berlin.")
+        raise InvalidJobError(text.format(cut(name))) from None
 
 
 def _interval(every: Any, unit: Any) -> int:

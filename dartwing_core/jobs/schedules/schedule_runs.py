@@ -1,8 +1,4 @@
-"""Makes the jobs of due schedules: exactly one for each due time, however many sweepers there are.
-
-The schedule's row is locked (`SKIP LOCKED`: one sweeper is enough). Its jobs and its next due time are written in one
-commit. A unique key on the job, of schedule and due time, stands behind that.
-"""
+"""Makes the jobs of due schedules: exactly one for each due time, however many sweepers there are (see README)."""
 
 from __future__ import annotations
 
@@ -24,8 +20,7 @@ from ..lib.row_types import Columns
 from ..lib.sealing import SealError
 from ..submit import submission
 from ..submit.request import Prepared
-from . import recurrence, schedule_form, schedule_store
-from .recurrence import Recurrence
+from . import recurrence, schedule_store
 from .schedule_store import ScheduleRow
 
 ON_TIME = 300
@@ -92,7 +87,10 @@ def _settle(name: str) -> Result:
 def _make_due(result: Result, schedule: ScheduleRow, now: float) -> None:
     found = recurrence.parse(schedule, now)
     result.values = schedule_store.next_columns(found.next_after(now))
-    for due in select_due_times(schedule, found, now):
+    number = schedule["catch_up_limit"] if schedule["missed_runs"] == CATCH_UP else 1
+    passed = found.last(max(1, number), schedule["next_run_epoch"], now)
+    is_missed = schedule["missed_runs"] == SKIP and passed and passed[-1] < now - ON_TIME
+    for due in () if is_missed else passed:
         try:
             _make(result, schedule, due)
         except NOT_NOW as error:
@@ -101,14 +99,6 @@ def _make_due(result: Result, schedule: ScheduleRow, now: float) -> None:
             return
         except REFUSED as error:
             _refuse(result, schedule, plain_text.of_error(error))
-
-
-def select_due_times(schedule: ScheduleRow, found: Recurrence, now: float) -> list[float]:
-    """The passed due times that get a job, by the schedule's policy."""
-    number = schedule["catch_up_limit"] if schedule["missed_runs"] == CATCH_UP else 1
-    due = found.last(max(1, number), schedule["next_run_epoch"], now)
-    is_missed = schedule["missed_runs"] == SKIP and due and due[-1] < now - ON_TIME
-    return [] if is_missed else due
 
 
 def _make(result: Result, schedule: ScheduleRow, due: float) -> None:
@@ -128,9 +118,9 @@ def _make(result: Result, schedule: ScheduleRow, due: float) -> None:
 def prepare(schedule: ScheduleRow, due: float | None = None) -> Prepared:
     """The job of a due time, or of a run by hand (None), checked as if its owner submitted it now.
 
-    It is no duplicate of any other job. Raises the errors of `schedule_form.check_work`.
+    It is no duplicate of any other job. Raises the errors of `schedule_store.check_work`.
     """
-    item = schedule_form.check_work(schedule)
+    item = schedule_store.check_work(schedule)
     row = item.row
     item.write(dict.fromkeys(("dedup_hash", "active_key", "dedup_until")))
     item.write(columns.place(clock.now_epoch() if due is None else due, row["priority"]))

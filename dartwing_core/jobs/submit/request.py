@@ -99,7 +99,8 @@ def as_new_document(row: Mapping[str, Any]) -> Document:
 
 def as_document(row: Mapping[str, Any]) -> Document:
     """The Background Job document of an inserted row, without reading it back."""
-    document = frappe.get_doc({"doctype": config.JOB, **content.unsealed(row)})
+    open_columns = {name: value for name, value in row.items() if not name.startswith(content.PREFIX)}
+    document = frappe.get_doc({"doctype": config.JOB, **open_columns})
     content.keep(document, row)
     document.set("__islocal", False)
     return document

@@ -25,14 +25,11 @@ INTERVAL = 1.0
 """Seconds between two checks of a busy site."""
 IDLE = 3.0
 """Seconds between two checks of an idle site, or less if work is due before. Also after an error."""
-SELDOM = 30.0
-"""Seconds between two checks of a site without the app."""
 WITH_DEPENDENTS, ANYWAY = 10.0, 60.0
 """Seconds between two sweeps where nothing is due: with batches or jobs that wait for others, and without."""
 LIST_INTERVAL = 5.0
 REST = 3
 """A check is followed by a rest of so many times its length: many sites take a quarter of a processor at most."""
-LONGEST_REST = 1.0
 SOON = 0.02
 
 
@@ -82,7 +79,7 @@ class Site:
             return IDLE
         self._has_app = self._has_app or APP in frappe.get_installed_apps()
         if not self._has_app:
-            return SELDOM
+            return ANYWAY
         self._candidate = self._candidate or leader.Candidate()
         if not self._candidate.leads():
             return INTERVAL
@@ -120,17 +117,13 @@ def run(stop: threading.Event, names: Callable[[], Iterable[str]], sites_path: s
         if site and time.monotonic() >= site.next_look:
             began = time.monotonic()
             site.check(sites_path)
-            stop.wait(min(REST * (time.monotonic() - began), LONGEST_REST))
+            stop.wait(min(REST * (time.monotonic() - began), INTERVAL))
     for site in sites.values():
         site.resign()
 
 
 class StandIn:
-    """Checks the site in a thread of a busy worker, while no other process leads it.
-
-    It is made where the site is connected. `begin_if_needed` is for a thread without a site, and touches neither
-    `frappe.local` nor the handler's connection.
-    """
+    """Checks the site in a thread of a busy worker, while no other process leads it. It needs a connected site."""
 
     JOIN_TIMEOUT = 1.0
 
@@ -142,18 +135,16 @@ class StandIn:
         self._asked_at = float("-inf")
 
     def begin_if_needed(self) -> None:
-        """Start the thread if no process leads the site. Asks Redis about each second."""
+        """Start the thread if no process leads the site. Asks Redis about each second. For threads without a site."""
         if self._thread or time.monotonic() - self._asked_at < INTERVAL:
             return
         self._asked_at = time.monotonic()
         with contextlib.suppress(Exception):
             if self._candidate.leads():
                 self._candidate.resign()
-                self._thread = threading.Thread(target=self._run, name="job-sweeps", daemon=True)
+                arguments = (self._stop, lambda: [self._site], self._sites_path)
+                self._thread = threading.Thread(target=run, args=arguments, name="job-sweeps", daemon=True)
                 self._thread.start()
-
-    def _run(self) -> None:
-        run(self._stop, lambda: [self._site], self._sites_path)
 
     def end(self) -> None:
         """End the thread. A running sweep gets a moment to finish."""

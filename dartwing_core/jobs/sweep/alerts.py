@@ -1,8 +1,7 @@
 """Tells the site's administrators when jobs pile up or get stuck: once, until it is over and happens again.
 
-Job Engine Settings have the thresholds: of jobs that have failed for good, of jobs in line in a queue, and of a running
-job's multiple of its time limit, which a healthy worker does not reach. An alert and the note that it was sent are one
-commit. So it comes once, also if the scheduler breaks off.
+Job Engine Settings have the thresholds. An alert and the note that it was sent are one commit. So it comes once, also
+if the scheduler breaks off.
 """
 
 from __future__ import annotations

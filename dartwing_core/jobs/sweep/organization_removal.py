@@ -23,7 +23,6 @@ from ..lib.dml import standard_columns
 from ..status import FINISHED, NOT_RUNNING, JobStatus
 from . import retention
 
-MEMBER = "Org Member"
 RUNNING, COMPLETED = "Running", "Completed"
 AT_ONCE = 500
 SECONDS = 2.0
@@ -44,14 +43,8 @@ def begin(organization: str, name: str) -> None:
     user, now = frappe.session.user, clock.site_time()
     row = standard_columns(organization, user, now) | {"organization_name": name, "status": RUNNING}
     row |= {"removed_jobs": 0, "requested_epoch": clock.now_epoch()}
-    dml.delete_rows(config.REMOVAL, "name", [organization])
     dml.insert_rows(config.REMOVAL, [row])
     after_commit().add_once(partial(go_on, organization))
-
-
-def is_running(organization: str) -> bool:
-    """Whether there may still be jobs of a deleted organization with this id."""
-    return bool(frappe.db.exists(config.REMOVAL, {"name": organization, "status": RUNNING}))
 
 
 def sweep() -> int:
@@ -108,9 +101,8 @@ def _delete_jobs(organization: str) -> int:
     found = find.of_organization(organization, FINISHED, AT_ONCE)
     rows = find.lock_finished([row["name"] for row in found])
     retention.delete_jobs(rows)
-    removal = frappe.qb.DocType(config.REMOVAL)
-    update = frappe.qb.update(removal).set(removal.removed_jobs, removal.removed_jobs + len(rows))
-    sql.run_update(update.where(removal.name == organization))
+    text = "UPDATE `tabOrganization Removal` SET removed_jobs = removed_jobs + %s WHERE name = %s"
+    sql.execute_as_of_now(text, (len(rows), organization))
     return len(rows)
 
 
@@ -130,7 +122,7 @@ def _forget(organization: str) -> None:
 
 def dismiss(organization: str) -> None:
     """Delete all memberships of an organization."""
-    _delete_all(MEMBER, organization)
+    _delete_all("Org Member", organization)
     visibility.forget()
 
 

@@ -1,8 +1,7 @@
 """Ends attempts whose worker is lost, and those that were asked to stop and did not.
 
 The lease decides, never RQ's word alone: RQ may take a dead worker for alive, and the reverse. The job's row moves on
-first, which fences the attempt off (invariant I4). Then its connection is ended, whatever state it is in. A process
-is stopped by force before that: once the row has moved on, no sweep finds it any more.
+first, which fences the attempt off (invariant I4). Then its connection is ended, whatever state it is in.
 """
 
 from __future__ import annotations
@@ -28,12 +27,10 @@ LOCK_WAIT = 1  # second
 
 
 class Ended(NamedTuple):
-    """The numbers of attempts that one pass has ended."""
+    """How many attempts one pass has ended: since their worker was lost, or since they did not stop by themselves."""
 
     rescued: int
-    """Their worker was lost."""
     stopped: int
-    """They did not stop by themselves."""
 
 
 def sweep() -> Ended:
@@ -82,18 +79,11 @@ def _stop(job: DoubtfulRow, end: Outcome) -> bool:
     if not (has_lock or _has_waited(job)) or not _is_running(job):
         sql.rollback()
         return False
-    if job["worker"] == claim.worker_name():  # the stand-in of a busy worker stops its own process, so last
-        has_ended = _end_and_tell(job, end, by_force=True)
-        _stop_process(job)
-        return has_ended
-    _stop_process(job)
-    return _end_and_tell(job, end, by_force=True)
-
-
-def _stop_process(job: DoubtfulRow) -> None:
-    """Stop the process, best effort: RQ may be away, and a lost attempt has no process."""
+    is_own = job["worker"] == claim.worker_name()  # the stand-in of a busy worker stops its own process, so last
+    has_ended = is_own and _end_and_tell(job, end, by_force=True)
     if job["rq_job_id"]:
-        best_effort.run(partial(redis_queue.stop, job["rq_job_id"]))
+        best_effort.run(partial(redis_queue.stop, job["rq_job_id"]))  # RQ may be away
+    return has_ended if is_own else _end_and_tell(job, end, by_force=True)
 
 
 def _is_running(job: DoubtfulRow) -> bool:

@@ -1,8 +1,7 @@
 """Deletes finished jobs after some time, with their history, files and comments.
 
-Frappe's Log Settings decide after how many days (30 by default). Job Engine Settings decide for dead letters, which
-people may still want to retry. Walks the jobs from the oldest on, in committed batches. A run that breaks off goes on
-the next day.
+Frappe's Log Settings decide after how many days, Job Engine Settings for dead letters, which people may still retry.
+Walks the jobs from the oldest on, in committed batches. A run that breaks off goes on the next day.
 """
 
 from __future__ import annotations
@@ -11,20 +10,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import frappe
-from pypika.queries import QueryBuilder
 from pypika.terms import ExistsCriterion
 
 from ..job import batch_store, circuits, dependencies, job_files
 from ..lib import best_effort, clock, config, dml, sql
 from ..status import FINISHED, LIVE, JobStatus
 
-DEFAULT_DAYS = 30
 BATCH = 500
 MAX_SECONDS = 1_200.0
 """A run ends after this time. Frappe's workers give the clean-up of all logs 25 minutes."""
-HISTORY = (config.LOG, config.RUN, config.DEPENDENCY)
 REFERENCES = {
     "Comment": ("reference_doctype", "reference_name"),
     "Communication": ("reference_doctype", "reference_name"),
@@ -62,18 +59,24 @@ def clear_old_jobs(days: int) -> int:
     """
     if days <= 0:
         raise ValueError("days must be positive")
-    now = clock.site_time()
+    now, deadline = clock.site_time(), time.monotonic() + MAX_SECONDS
     ended_before = now - timedelta(days=days)
-    dead_before = now - timedelta(days=max(days, config.settings().dead_letter_days))
-    deadline = time.monotonic() + MAX_SECONDS
+    values = {
+        "ended": tuple(str(status) for status in FINISHED - {JobStatus.DEAD_LETTER}),
+        "live": tuple(str(status) for status in LIVE),
+        "ended_before": ended_before,
+        "dead_before": now - timedelta(days=max(days, config.settings().dead_letter_days)),
+        "now": now,
+    }
     after, deleted = (datetime.min, ""), 0
     while time.monotonic() < deadline and (page := _old_jobs(after, ended_before)):
         after = page[-1]
-        names = [name for _creation, name in page]
-        deleted += committed(partial(_delete_old, names, ended_before, dead_before))
+        names = tuple(name for _creation, name in page)
+        deleted += committed(partial(_delete_old, {**values, "names": names}))
     while time.monotonic() < deadline and committed(partial(_delete_batches, ended_before)) == BATCH:
         pass
-    committed(partial(_delete_circuits, ended_before))
+    closed = {"status": circuits.CLOSED, "closed_at": ("<", ended_before)}
+    committed(partial(frappe.db.delete, config.CIRCUIT, closed))
     best_effort.run(partial(job_files.delete_orphans, deadline))
     return deleted
 
@@ -92,19 +95,10 @@ def _old_jobs(after: tuple[datetime, str], before: datetime) -> Sequence[tuple[d
         ORDER BY creation, name LIMIT %(limit)s"""
     creation, name = after
     values = {"before": before, "creation": creation, "name": name, "limit": BATCH}
-    found: Sequence[tuple[datetime, str]] = frappe.db.sql(text, values)
-    return found
+    return frappe.db.sql(text, values)
 
 
-def _delete_old(names: Sequence[str], ended_before: datetime, dead_before: datetime) -> int:
-    values = {
-        "names": tuple(names),
-        "ended": tuple(str(status) for status in FINISHED - {JobStatus.DEAD_LETTER}),
-        "live": tuple(str(status) for status in LIVE),
-        "ended_before": ended_before,
-        "dead_before": dead_before,
-        "now": clock.site_time(),
-    }
+def _delete_old(values: Mapping[str, Any]) -> int:
     rows = frappe.db.sql(sql.as_of_now() + DELETABLE, values)
     delete_jobs(dict(rows))
     return len(rows)
@@ -121,7 +115,7 @@ def delete_jobs(jobs: Mapping[str, str]) -> None:
 
 def delete_history(jobs: Sequence[str]) -> None:
     """Delete attempts, history and dependencies of these jobs."""
-    for doctype in HISTORY:
+    for doctype in (config.LOG, config.RUN, config.DEPENDENCY):
         dml.delete_rows(doctype, "background_job", jobs)
 
 
@@ -141,19 +135,11 @@ def delete_documents(doctype: str, names: Sequence[str], **having: Sequence[str]
 
 
 def _delete_batches(ended_before: datetime) -> int:
-    names = empty_batches_query(ended_before).run(pluck=True)
-    delete_documents(config.BATCH, names, status=batch_store.ENDED)
-    return len(names)
-
-
-def empty_batches_query(ended_before: datetime) -> QueryBuilder:
-    """Batches that ended before this moment and have no job left."""
+    """Delete batches that ended before this moment and have no job left."""
     batch, member = frappe.qb.DocType(config.BATCH), frappe.qb.DocType(config.JOB).as_("member")
     members = frappe.qb.from_(member).select(1).where(member.parent_batch == batch.name)
     query = frappe.qb.from_(batch).select(batch.name).where(batch.status.isin(batch_store.ENDED))
-    return query.where((batch.completed_at < ended_before) & ~ExistsCriterion(members)).limit(BATCH)
-
-
-def _delete_circuits(closed_before: datetime) -> int:
-    frappe.db.delete(config.CIRCUIT, {"status": circuits.CLOSED, "closed_at": ("<", closed_before)})
-    return 0
+    query = query.where((batch.completed_at < ended_before) & ~ExistsCriterion(members)).limit(BATCH)
+    names = query.run(pluck=True)
+    delete_documents(config.BATCH, names, status=batch_store.ENDED)
+    return len(names)

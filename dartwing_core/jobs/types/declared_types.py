@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import frappe
 from frappe import _
@@ -15,7 +14,7 @@ from ..errors import InvalidJobError
 from ..lib import config, server_errors
 from ..lib.config import JobType
 from . import handlers
-from .declaration import Mark
+from .handlers import Mark
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
@@ -24,14 +23,11 @@ IN_CODE, GONE = "In Code", "No Longer in Code"
 SAVEPOINT = "job_type_in_code"
 
 
-@dataclass
-class SyncReport:
-    """What a sync could not do."""
+class SyncReport(NamedTuple):
+    """What a sync could not do, in sentences: on code that can't be imported, and on types that stay as they are."""
 
     unreadable: list[str]
-    """Sentences on named code that can't be imported. Its types stay as they are."""
-    problems: list[str] = field(default_factory=list)
-    """Sentences, each about one type that stays as it is."""
+    problems: list[str]
 
 
 def sync_types() -> SyncReport:
@@ -42,7 +38,7 @@ def sync_types() -> SyncReport:
     imported: it may be there. A type of that name with another handler stays as it is.
     """
     found, unreadable = handlers.find_declarations()
-    report = SyncReport(unreadable)
+    report = SyncReport(unreadable, [])
     paths: dict[str, str] = {}
     for path, declared in found.items():
         name = declared.type_name
@@ -91,11 +87,8 @@ def _sync_one(declared: Mark, path: str, names: Collection[str]) -> None:
         rename_doc(config.JOB_TYPE, former, name, force=True, ignore_permissions=True, show_alert=False)
     job_type = frappe.get_doc(config.JOB_TYPE, name)
     if not job_type.declared_by and job_type.handler_method != path:
-        raise InvalidJobError(
-            _("it was made by hand, with the handler {0}. Rename or delete it, or declare another name.").format(
-                job_type.handler_method
-            )
-        )
+        text = _("it was made by hand, with the handler {0}. Rename or delete it, or declare another name.")
+        raise InvalidJobError(text.format(job_type.handler_method))
     before = job_type.as_dict()
     if job_type.declared_by:
         _follow(job_type, values)

@@ -8,7 +8,6 @@ It does so by a decorator, or in the hook `background_job_functions` by patterns
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
@@ -58,12 +57,6 @@ def resolve(path: str) -> Callable[..., Any]:
     raise UnknownHandlerError(text.format(path, HOOK))
 
 
-def takes_secrets(function: Callable[..., Any]) -> bool:
-    """Whether an argument of a function is annotated as a Secret."""
-    annotations = getattr(inspect.unwrap(function), "__annotations__", {})
-    return any("Secret[" in str(annotation) for annotation in annotations.values())
-
-
 def problems_of_events() -> Iterator[str]:
     """Sentences about the hooks of events: about what is no event, and no function. Imports what they name.
 
@@ -102,7 +95,9 @@ def find(path: str, hook: str, *, is_named: bool = False) -> Any:
     if not is_path(path):
         text = _("{0} is not a dotted path: write it like your_app.jobs.send_statement.")
         raise UnknownHandlerError(text.format(path or _("An empty name")))
-    if not (is_named or _is_importable(path)):
+    module = path.rpartition(".")[0]
+    is_named = is_named or not named_in(HANDLERS_HOOK).isdisjoint({path, module, module.rpartition(".")[0]})
+    if not is_named and path.partition(".")[0] not in frappe.get_installed_apps():
         text = _("{0} is not registered: the app {1} is not installed. Install it, or name {0} in the hook {2}.")
         raise UnknownHandlerError(text.format(path, path.partition(".")[0], hook))
     try:
@@ -110,12 +105,6 @@ def find(path: str, hook: str, *, is_named: bool = False) -> Any:
     except Exception as error:  # an app's module may raise anything
         text = _("{0} can't be found. Check its name. {1}: {2}")
         raise UnknownHandlerError(text.format(path, type(error).__name__, error)) from error
-
-
-def _is_importable(path: str) -> bool:
-    module = path.rpartition(".")[0]
-    is_named = not named_in(HANDLERS_HOOK).isdisjoint({path, module, module.rpartition(".")[0]})
-    return is_named or path.partition(".")[0] in frappe.get_installed_apps()
 
 
 def attribute_of(path: str) -> Any:

@@ -3,39 +3,117 @@
 A function is registered by the decorator `@job_handler` or by its dotted path in the hook
 `background_job_handlers` of an installed app. The hook may also name a module, which is then imported for the
 decorated functions in it. For code outside any app, site_config.json may hold a list of the same name.
-
-A class may stand in place of a function. Each call has an instance of its own, as each may be in another process:
-
-    @job_handler("send_statement", timeout=120)
-    class SendStatement:
-        def run(self, context: JobContext, customer: str) -> None: ...
-        def on_timeout(self, context: JobContext, customer: str) -> None: ...
-        def on_dead_letter(self, event: str, job_id: str, **more: str) -> None: ...
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from typing_extensions import TypedDict
 
 from ..errors import InvalidJobError, UnknownHandlerError
 from ..lib import canonical, config, sealing, secret_values
 from ..lib.modules import find_module
+from ..lib.texts import as_sentence, describe_unknown
 from ..lib.texts import translate as _
 from . import functions
-from .declaration import Mark, mark, mark_of
-from .functions import HANDLERS_HOOK as HOOK
-from .functions import attribute_of, find, named_in
-from .parameters import Declared, declared_by, further_arguments
+from .functions import HANDLERS_HOOK, attribute_of, find, named_in
+from .parameters import MARK, Declared, declared_by, further_arguments
 
 RUN = "run"
 OPTIONAL = ("on_timeout", "on_dead_letter")
 """Methods of a class that are options of its Job Type."""
 
 Handler = Callable[..., "dict[str, Any] | None"]
+ErrorNames = Sequence[type[BaseException] | str] | set[type[BaseException] | str]
+
+
+class Options(TypedDict, total=False):
+    """The options of a Job Type that `@job_handler` takes. Times are in seconds.
+
+    `on_timeout`: a function of the context that cleans up after a time limit. `on_dead_letter`: a function that hears
+    of the type's dead letters, as by the hook `background_job_events`. `job_handler` describes the others.
+    """
+
+    display_name: str
+    description: str
+    title: str
+    timeout: int
+    max_retries: int
+    retry_delays: Sequence[int]
+    retry_on: ErrorNames
+    never_retry_on: ErrorNames
+    priority: str
+    queue: str
+    deduplication: str
+    deduplication_window: int
+    rate_limit: int
+    rate_limit_window: int
+    max_concurrent: int
+    max_concurrent_per_organization: int
+    own_process: bool
+    requires_permission: str
+    results_visible_to: str
+    notify_on: str
+    on_timeout: Callable[..., Any]
+    on_dead_letter: Callable[..., Any]
+    former_names: Sequence[str]
+
+
+FIELDS = {
+    "timeout": "default_timeout",
+    "priority": "default_priority",
+    "on_timeout": "timeout_handler_method",
+    "on_dead_letter": "dead_letter_handler_method",
+    "title": "job_title",
+}
+"""Fields of Job Type that are named otherwise than the option."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What marks a function as a handler."""
+
+    type_name: str
+    """The name of the Job Type that it declares. Empty if it declares none."""
+    options: Mapping[str, Any]
+    description: str
+    parameters: type | None
+    """The type of its parameters, if the decorator names one."""
+
+    def values(self) -> dict[str, Any]:
+        """The values of the DocType's fields, without fields that the code does not name.
+
+        Raises TypeError for an option that is None, or no list where it has to be one.
+        """
+        values = {FIELDS.get(name, name): _plain(value) for name, value in self.options.items()}
+        values.pop("former_names", None)
+        if "deduplication" in values:  # also as a call says it
+            values["deduplication"] = config.DEDUPLICATION.get(values["deduplication"], values["deduplication"])
+        if "deduplication_window" in values:
+            values.setdefault("deduplication", config.policy_of_window(values["deduplication_window"]))
+        return {"description": self.description, **values}
+
+
+def mark_of(function: Any) -> Mark | None:
+    """The mark of a handler. None for anything else."""
+    found = getattr(function, MARK, None) if callable(function) else None
+    return found if isinstance(found, Mark) else None
+
+
+def _plain(value: Any) -> Any:
+    """A value as the field stores it."""
+    if isinstance(value, bool):
+        return int(value)
+    if inspect.isfunction(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, str | int):
+        return value
+    return ", ".join(one.__name__ if isinstance(one, type) else str(one) for one in value)
 
 
 def register(
@@ -49,12 +127,15 @@ def register(
     if isinstance(handler, type):
         function, methods = _function_of(handler)
         options = {**options, **methods}
-    if inspect.isfunction(function):
-        mark(function, type_name, parameters, options)
     if problem := signature_problem(function):
         raise TypeError(f"{function.__module__}.{function.__qualname__}: {problem}")
+    if unknown := sorted(options.keys() - Options.__annotations__.keys()):
+        about = describe_unknown(unknown, Options.__annotations__)
+        raise TypeError(as_sentence(_("@job_handler: option {0}").format(about)))
     if options and not type_name:
         raise TypeError(_("Name the Job Type as well: @job_handler({0}, …)").format(f'"{function.__name__}"'))
+    description = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ")
+    setattr(function, MARK, Mark(type_name or "", options, description, parameters))
     clean_up, told = options.get("on_timeout"), options.get("on_dead_letter")
     if callable(clean_up) and not mark_of(clean_up):
         register(clean_up, None, None, {})
@@ -64,10 +145,7 @@ def register(
 
 
 def _function_of(handler: type) -> tuple[Callable[..., Any], dict[str, Callable[..., Any]]]:
-    """The function that stands for a class, and the options that its further methods are.
-
-    The methods are attributes of the function too, so that workers find them by their dotted paths.
-    """
+    """The function that stands for a class, and its further methods: options, and attributes with a dotted path."""
     if not callable(getattr(handler, RUN, None)):
         raise TypeError(_("{0}: a handler that is a class has a method {1}.").format(handler.__qualname__, RUN))
     function = _calling(handler, RUN, handler.__qualname__)
@@ -100,13 +178,13 @@ def find_declarations() -> tuple[dict[str, Mark], list[str]]:
     """
     found: dict[str, Mark] = {}
     unreadable: list[str] = []
-    for name in sorted(named_in(HOOK)):
+    for name in sorted(named_in(HANDLERS_HOOK)):
         try:
             module = find_module(name)
             named = list(vars(module).values()) if module else [attribute_of(name)]
         except Exception as error:  # an app's module may raise anything
             text = _("Hook {0}: {1} can't be imported: {2}: {3}")
-            unreadable.append(text.format(HOOK, name, type(error).__name__, error))
+            unreadable.append(text.format(HANDLERS_HOOK, name, type(error).__name__, error))
             continue
         for function in named:
             declared = mark_of(function)
@@ -122,10 +200,10 @@ def resolve(path: str) -> Handler:
     is not registered, can't be imported or does not take one context.
     """
     path = (path or "").strip()
-    function = find(path, HOOK)
-    if not (path in named_in(HOOK) or mark_of(function)):
+    function = find(path, HANDLERS_HOOK)
+    if not (path in named_in(HANDLERS_HOOK) or mark_of(function)):
         text = _("{0} is not a registered job handler: decorate it with @job_handler, or name it in the hook {1}.")
-        raise UnknownHandlerError(text.format(path, HOOK))
+        raise UnknownHandlerError(text.format(path, HANDLERS_HOOK))
     if problem := signature_problem(function):
         raise UnknownHandlerError(_("Handler {0}: {1}").format(path, problem))
     return function
@@ -143,12 +221,6 @@ def declared_of(path: str) -> Declared | None:
         first_line = str(error).partition("\n")[0]
         reason = f"{type(error).__name__}: {first_line}"
         raise UnknownHandlerError(_("Handler {0}: its parameters can't be read: {1}").format(path, reason)) from error
-
-
-def parameters_schema(path: str) -> dict[str, Any] | None:
-    """The JSON Schema of the parameters that this path's handler declares. None if it declares nothing."""
-    declared = declared_of(path)
-    return declared.schema if declared else None
 
 
 def signature_problem(function: Any) -> str | None:

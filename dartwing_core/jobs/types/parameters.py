@@ -27,8 +27,9 @@ from ..lib import canonical, secret_values
 from ..lib.secret_values import MASK, Secret, spellings, without
 from ..lib.texts import cut, describe_unknown
 from ..lib.texts import translate as _
-from .declaration import mark_of
 
+MARK = "__background_job__"
+"""The attribute that makes a function a handler: what `@job_handler` says of it (`handlers.Mark`)."""
 MOST_PROBLEMS = 20
 WHOLE = "parameters"
 """The name of a handler's second argument that takes all parameters as one object, and of the whole in errors."""
@@ -46,12 +47,16 @@ class Declared:
         properties = self.schema.get("properties", {})
         self.defaults = {name: part["default"] for name, part in properties.items() if "default" in part}
         """The values of parameters that a job leaves out, as far as JSON has them."""
-        _check_secrets(self.schema)
         self.known = frozenset(properties)
         """The names of the parameters."""
         self._takes_more = bool(self.schema.setdefault("additionalProperties", False))
         self.secrets = frozenset(name for name, part in properties.items() if _is_secret(part))
         """The names of the parameters that are encrypted."""
+        if json.dumps(self.schema).count('"writeOnly": true') != len(self.secrets):
+            raise TypeError(_("a secret is a parameter itself: it can't stand in a list or in another object"))
+        for name in self.secrets:
+            if self.defaults.get(name) is not None:
+                raise TypeError(_("a secret has no default but None: {0} would show it").format(name))
 
     def check(self, parameters: Mapping[str, Any], text: str) -> Any:
         """The typed parameters. Raises InvalidJobError that names each wrong one.
@@ -176,7 +181,7 @@ def declared_by(function: Callable[..., Any]) -> Declared | None:
 
     Raises TypeError, NameError or an error of pydantic's if a type can't be used.
     """
-    further, mark = further_arguments(function), mark_of(function)
+    further, mark = further_arguments(function), getattr(function, MARK, None)
     if not further:
         of_decorator = mark.parameters if mark else None
         return Declared(of_decorator, spread=False) if of_decorator is not None else None
@@ -225,13 +230,3 @@ def _is_secret(schema: Mapping[str, Any]) -> bool:
     """Whether a property is a Secret, or either that or null."""
     choices = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
     return len(choices) == 1 and choices[0].get("writeOnly") is True
-
-
-def _check_secrets(schema: Mapping[str, Any]) -> None:
-    """Raises TypeError for a secret that is not a parameter itself, or has a default, which the schema shows."""
-    secrets = {name: part for name, part in schema.get("properties", {}).items() if _is_secret(part)}
-    if json.dumps(schema).count('"writeOnly": true') != len(secrets):
-        raise TypeError(_("a secret is a parameter itself: it can't stand in a list or in another object"))
-    for name, part in secrets.items():
-        if part.get("default") is not None:
-            raise TypeError(_("a secret has no default but None: {0} would show it").format(name))

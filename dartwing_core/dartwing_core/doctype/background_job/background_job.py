@@ -3,7 +3,7 @@ from __future__ import annotations
 import frappe
 from frappe import _
 
-from dartwing_core.dartwing_core.guarded_document import EngineDocument, SealedDocument, sealed_field
+from dartwing_core.dartwing_core.guarded_document import EngineDocument, SealedDocument
 from dartwing_core.jobs.job import batch_store, dependencies, job_files
 from dartwing_core.jobs.lib import config, sql
 from dartwing_core.jobs.status import FINISHED, JobStatus
@@ -13,13 +13,8 @@ from dartwing_core.jobs.sweep import retention
 class BackgroundJob(EngineDocument, SealedDocument):
     """One unit of work; written only by the engine."""
 
-    input_parameters = sealed_field("input_parameters")
-    result = sealed_field("result")
-    output_reference = sealed_field("output_reference")
-    cancel_reason = sealed_field("cancel_reason")
-
     @staticmethod
-    def clear_old_logs(days: int = retention.DEFAULT_DAYS) -> None:
+    def clear_old_logs(days: int = 30) -> None:
         """Hook of Frappe's Log Settings."""
         retention.clear_old_jobs(days)
 
@@ -29,9 +24,8 @@ class BackgroundJob(EngineDocument, SealedDocument):
         if status not in FINISHED:
             frappe.throw(_("Job {0} is {1}. Cancel it before you delete it.").format(self.name, _(status)))
         if frappe.db.get_value(config.BATCH, self.parent_batch, "status") == batch_store.RUNNING:
-            frappe.throw(
-                _("Batch {0}, to which job {1} belongs, is still running.").format(self.parent_batch, self.name)
-            )
+            text = _("Batch {0}, to which job {1} belongs, is still running.")
+            frappe.throw(text.format(self.parent_batch, self.name))
         if waiting := dependencies.awaited_by(self.name, status):
             text = _("Job {0} depends on job {1} and has not finished. Cancel it first, or wait until it has finished.")
             frappe.throw(text.format(waiting, self.name))
@@ -39,24 +33,3 @@ class BackgroundJob(EngineDocument, SealedDocument):
             dependencies.forget([self.name])
         retention.delete_history([self.name])
         job_files.delete_after_commit([self.name])
-
-
-def on_doctype_update() -> None:
-    """Indexes for the queries of `jobs/job/find`, `jobs/read/jobs` and `jobs/access/visibility`.
-
-    Few indexes hold the status: it changes twice with each job, and each such index changes with it.
-    """
-    for fields in (
-        ["status", "in_line", "waits_for", "due_epoch"],
-        ["organization", "creation"],
-        ["organization", "status", "job_type", "creation"],
-        ["owner_user", "creation"],
-        ["depends_on"],
-        ["parent_batch", "status"],
-        ["job_type", "creation"],
-        ["reference_doctype", "reference_name", "creation"],
-    ):
-        frappe.db.add_index(config.JOB, fields)
-    line = ["in_line", "queue", "organization", "job_type", "priority", "admission_rank"]
-    frappe.db.add_index(config.JOB, line, "line_index")  # a name made of the columns would be too long
-    frappe.db.add_index(config.JOB, ["creation"], "creation")  # Frappe 16 itself makes the index of this name

@@ -3,7 +3,7 @@ from __future__ import annotations
 import frappe
 from frappe import _
 
-from dartwing_core.dartwing_core.guarded_document import EngineDocument, SealedDocument, sealed_field
+from dartwing_core.dartwing_core.guarded_document import EngineDocument, SealedDocument
 from dartwing_core.jobs.job import batch_store
 from dartwing_core.jobs.lib import config, sql
 
@@ -11,16 +11,8 @@ from dartwing_core.jobs.lib import config, sql
 class JobBatch(EngineDocument, SealedDocument):
     """Jobs that are watched, canceled and retried as a whole; written only by the engine."""
 
-    cancel_reason = sealed_field("cancel_reason")
-
     def on_trash(self) -> None:
         """Refuse to delete a running batch."""
         # Not `self.status`: a retry may have just reopened the batch.
         if sql.latest(config.BATCH, self.name, "status") == batch_store.RUNNING:
             frappe.throw(_("Batch {0} is running. Cancel it before you delete it.").format(self.name))
-
-
-def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.job.batch_store`, `batches` and `retention`."""
-    for fields in (["status"], ["status", "completed_at"], ["organization", "creation"], ["owner_user", "creation"]):
-        frappe.db.add_index(config.BATCH, fields)

@@ -5,7 +5,6 @@ from frappe import _
 
 from dartwing_core.dartwing_core.guarded_document import EngineDocument
 from dartwing_core.jobs.job import circuits
-from dartwing_core.jobs.lib import config
 
 
 class JobCircuit(EngineDocument):
@@ -15,10 +14,3 @@ class JobCircuit(EngineDocument):
         """Refuse to delete a circuit that is not closed."""
         if self.status != circuits.CLOSED:
             frappe.throw(_("The circuit is not closed. Close it before you delete it."))
-
-
-def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.job.circuits`, `circuit_breaker` and `retention`."""
-    frappe.db.add_unique(config.CIRCUIT, ["job_type", "organization"])
-    frappe.db.add_index(config.CIRCUIT, ["status", "job_type", "organization"])
-    frappe.db.add_index(config.CIRCUIT, ["organization", "status"])

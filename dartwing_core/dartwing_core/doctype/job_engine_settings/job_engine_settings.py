@@ -32,9 +32,8 @@ class JobEngineSettings(Document):
         """Show defaults in place of empty numbers. Refuse a short lease and unknown queues."""
         for field in self.meta.fields:
             value = self.get(field.fieldname)
-            if field.fieldname == config.ZERO_IS_OFF and value not in (None, ""):
-                continue
-            if field.fieldtype == "Int" and not cint(value):  # means the default, so show it
+            is_off = field.fieldname == config.ZERO_IS_OFF and value not in (None, "")
+            if field.fieldtype == "Int" and not cint(value) and not is_off:  # means the default, so show it
                 self.set(field.fieldname, cint(field.default))
         if 0 < cint(self.lease_seconds) < MIN_LEASE_SECONDS:
             frappe.throw(_("Lost After must be at least {0} seconds.").format(MIN_LEASE_SECONDS))

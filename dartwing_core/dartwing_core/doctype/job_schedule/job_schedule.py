@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import frappe
-
-from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument, SealedDocument, sealed_field
+from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument, SealedDocument
 from dartwing_core.jobs.access import content
 from dartwing_core.jobs.lib import config, ids
 from dartwing_core.jobs.lib.sealing import SealError
-from dartwing_core.jobs.schedules import schedule_form
+from dartwing_core.jobs.schedules import schedule_store
 
 
 class JobSchedule(OrganizationsDocument, SealedDocument):
@@ -18,7 +16,6 @@ class JobSchedule(OrganizationsDocument, SealedDocument):
 
     organization: str | None
     parameters: str | None
-    last_error = sealed_field("last_error")
 
     def load_from_db(self) -> Any:
         """Open the parameters, which people edit. In the row and in caches they are sealed."""
@@ -57,15 +54,8 @@ class JobSchedule(OrganizationsDocument, SealedDocument):
     def insert(self, *arguments: Any, **named: Any) -> JobSchedule:
         """An empty organization is the default one. Frappe checks permissions and links before `before_insert`."""
         self.organization = self.organization or config.settings().default_organization
-        inserted: JobSchedule = super().insert(*arguments, **named)
-        return inserted
+        return super().insert(*arguments, **named)
 
     def validate(self) -> None:
         """Check the fields, and fill in those that follow from others."""
-        schedule_form.check(self)
-
-
-def on_doctype_update() -> None:
-    """Indexes for the queries of `dartwing_core.jobs.schedules.schedule_store` and `schedules`."""
-    for fields in (["enabled", "look_at_epoch"], ["organization", "creation"], ["owner_user", "creation"]):
-        frappe.db.add_index(config.SCHEDULE, fields)
+        schedule_store.check(self)

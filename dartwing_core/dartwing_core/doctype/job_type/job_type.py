@@ -40,10 +40,20 @@ class JobType(Document):
         """Refuse numbers, queues, handlers and schemas with which no job could run."""
         self.display_name = self.display_name or config.title_of(self.type_name)
         self._choose_deduplication()
-        self._validate_ranges()
-        self._validate_delays()
-        self._validate_error_names()
-        self._validate_queue()
+        for fieldname, (lowest, highest) in RANGES.items():
+            if not lowest <= float(self.get(fieldname) or 0) <= highest:
+                label = _(self.meta.get_label(fieldname))
+                frappe.throw(_("{0} must be between {1} and {2}.").format(label, lowest, highest))
+        try:
+            config.parse_delays(self.retry_delays)
+        except ValueError:
+            frappe.throw(_("Retry Delays must be seconds, separated by commas, such as 10, 60, 600."))
+        for name in config.parse_names(f"{self.retry_on or ''},{self.never_retry_on or ''}"):
+            if not name.isidentifier():
+                frappe.throw(_("{0} is not the name of an exception.").format(name))
+        self.queue, queues = (self.queue or "").strip(), redis_queue.queue_names()
+        if self.queue and self.queue not in queues:
+            frappe.throw(_("There is no worker queue {0}. Use one of: {1}.").format(self.queue, ", ".join(queues)))
         self._validate_handlers()
         self._validate_schema()
         self._validate_permission()
@@ -61,30 +71,6 @@ class JobType(Document):
                 self.deduplication = config.NEVER  # 0 has always meant never
             else:
                 self.deduplication_window = config.DEFAULT_WINDOW
-
-    def _validate_ranges(self) -> None:
-        for fieldname, (lowest, highest) in RANGES.items():
-            if not lowest <= float(self.get(fieldname) or 0) <= highest:
-                label = _(self.meta.get_label(fieldname))
-                frappe.throw(_("{0} must be between {1} and {2}.").format(label, lowest, highest))
-
-    def _validate_delays(self) -> None:
-        try:
-            config.parse_delays(self.retry_delays)
-        except ValueError:
-            frappe.throw(_("Retry Delays must be seconds, separated by commas, such as 10, 60, 600."))
-
-    def _validate_error_names(self) -> None:
-        for fieldname in ("retry_on", "never_retry_on"):
-            wrong = [name for name in config.parse_names(self.get(fieldname)) if not name.isidentifier()]
-            if wrong:
-                frappe.throw(_("{0} is not the name of an exception.").format(wrong[0]))
-
-    def _validate_queue(self) -> None:
-        self.queue = (self.queue or "").strip()
-        names = redis_queue.queue_names()
-        if self.queue and self.queue not in names:
-            frappe.throw(_("There is no worker queue {0}. Use one of: {1}.").format(self.queue, ", ".join(names)))
 
     def _validate_handlers(self) -> None:
         for fieldname in ("handler_method", "timeout_handler_method"):

@@ -6,15 +6,10 @@ from frappe.utils import escape_html
 
 from dartwing_core.dartwing_core.guarded_document import OrganizationsDocument
 from dartwing_core.jobs.access import tenancy, visibility
-from dartwing_core.jobs.lib import ids
 
 
 class OrgMember(OrganizationsDocument):
     """Membership of a user in an organization."""
-
-    def autoname(self) -> None:
-        """Name the membership by a new id."""
-        self.name = ids.time_ordered_id()
 
     def validate(self) -> None:
         """Refuse dates in the wrong order, and a second membership, whose error of the index names the user alone."""
@@ -29,9 +24,3 @@ class OrgMember(OrganizationsDocument):
         visibility.forget()
 
     on_trash = on_update
-
-
-def on_doctype_update() -> None:
-    """One row for each user and organization, found from either side."""
-    frappe.db.add_unique("Org Member", ["user", "organization"])
-    frappe.db.add_index("Org Member", ["organization", "status"])

@@ -25,19 +25,13 @@ class Organization(GuardedDocument):
         self.name = ids.new_name("ORG")
 
     def validate(self) -> None:
-        """Refuse a name that is taken, an id that is still being removed, and a weight out of range."""
-        self._check_name()
-        if self.is_new() and organization_removal.is_running(self.name):
-            frappe.throw(_("The data of the deleted organization {0} are still being removed.").format(self.name))
-        self.weight = self.weight or 1
-        if not 1 <= int(self.weight) <= MAX_WEIGHT:
-            frappe.throw(_("Weight must be between {0} and {1}.").format(1, MAX_WEIGHT))
-
-    def _check_name(self) -> None:
-        """Refuse the id of another organization as a name: ids and names are used alike."""
+        """Refuse the id of another organization as a name, since both are used alike, and a weight out of range."""
         self.org_name = (self.org_name or "").strip()
         if self.org_name != self.name and frappe.db.exists("Organization", self.org_name):
             frappe.throw(_("Another organization has the ID {0}.").format(frappe.bold(escape_html(self.org_name))))
+        self.weight = self.weight or 1
+        if not 1 <= int(self.weight) <= MAX_WEIGHT:
+            frappe.throw(_("Weight must be between {0} and {1}.").format(1, MAX_WEIGHT))
 
     def on_update(self) -> None:
         """Let the change count at once, and wake workers for jobs that may start now."""

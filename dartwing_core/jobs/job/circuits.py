@@ -1,9 +1,7 @@
 """All SQL on Job Circuit, and the meaning of its rows: whose jobs may not start, and which attempt is the probe.
 
 A circuit belongs to a Job Type with a circuit breaker and an organization. It has a row from the first time it opens.
-While it is open none of their jobs starts. After the cool-down one attempt may start, the probe. The claim that makes
-it Running writes it here in the same commit. It is the probe for as long as its job's row says that this attempt is
-running. So a probe that is lost, canceled or snoozed makes room for the next by itself.
+While it is open none of their jobs starts. After the cool-down one attempt may start, the probe.
 """
 
 from __future__ import annotations
@@ -20,10 +18,10 @@ from pypika.functions import Coalesce
 from pypika.queries import Table
 from pypika.terms import Criterion
 
-from ..lib import clock, config, dml, ids, sql
+from ..lib import clock, config, ids, sql
 from ..lib.config import JobType
 from ..lib.dml import insert_rows, standard_columns, update_query
-from ..lib.row_types import Columns, MovableJob, TypeAndOrganization
+from ..lib.row_types import Columns, MovableJob, TypeAndOrganization, fields_of
 from ..status import JobStatus
 from . import find
 
@@ -38,14 +36,13 @@ class CircuitRow(TypeAndOrganization):
     failures: int
     samples: int
     probe_job: str | None
-    probe_attempt: int
 
 
 OPEN, HALF_OPEN, CLOSED = "Open", "Half Open", "Closed"
 NOT_CLOSED = (OPEN, HALF_OPEN)
 LATEST = 1_000
 """At most so many attempts of the window count, the latest, or the Job Type's minimum if that is more."""
-PUBLIC_FIELDS = ("name", "job_type", "organization", "status", "opened_at", "open_until", "failures", "samples")
+PUBLIC_FIELDS = fields_of(CircuitRow)
 Pair = tuple[str, str]
 """Organization and Job Type."""
 
@@ -141,28 +138,19 @@ def tally(job: TypeAndOrganization, job_type: JobType) -> Tally:
 def open_anew(job: TypeAndOrganization, seen: Tally, until: float) -> bool:
     """Open the circuit of the job's type and organization. False if another process has."""
     now = clock.site_time()
-    values = {
-        "status": OPEN,
-        "opened_at": now,
-        **_until(until),
-        "failures": seen.failures,
-        "samples": seen.samples,
-        "probe_job": None,
-        "probe_attempt": 0,
-        "closed_at": None,
-        "closed_by": None,
-    }
+    values = {"opened_at": now, "failures": seen.failures, "samples": seen.samples, **_opened(until)}
+    values |= {"probe_job": None, "probe_attempt": 0, "closed_at": None, "closed_by": None}
     if seen.status is not None:
         return _update(_of(job) & (_table().status == CLOSED), values)
     row = standard_columns(ids.new_name("CIRCUIT"), config.ENGINE, now) | {"closed_epoch": 0}
     row |= {"job_type": job["job_type"], "organization": job["organization"], **values}
     try:
         insert_rows(config.CIRCUIT, [row])
+        return True
     except Exception as error:
-        if not frappe.db.is_duplicate_entry(error):
-            raise
-        return False
-    return True
+        if frappe.db.is_duplicate_entry(error):
+            return False
+        raise
 
 
 def claim_probe(circuit: Circuit, job: str, attempt: int) -> bool:
@@ -171,20 +159,19 @@ def claim_probe(circuit: Circuit, job: str, attempt: int) -> bool:
     if circuit.status == OPEN:
         is_unchanged = (table.status == OPEN) & (table.open_until_epoch <= clock.now_epoch())
     else:
-        is_unchanged = (table.status == HALF_OPEN) & (table.probe_job == circuit.probe_job)
-        is_unchanged &= table.probe_attempt == circuit.probe_attempt
+        is_unchanged = _is_probe(circuit.probe_job, circuit.probe_attempt)
     values: Columns = {"status": HALF_OPEN, "probe_job": job, "probe_attempt": attempt}
     return _update((table.name == circuit.name) & is_unchanged, values)
 
 
 def reopen(job: MovableJob, until: float) -> bool:
     """Open the circuit again after a failed probe: no job starts until then."""
-    return _update(_of(job) & _is_probe(job), {"status": OPEN, **_until(until)})
+    return _update(_of(job) & _is_probe(job["name"], job["attempt"]), _opened(until))
 
 
 def close(job: MovableJob) -> bool:
     """Close the circuit after a successful probe. Earlier attempts do not count any more."""
-    return _update(_of(job) & _is_probe(job), _closed(None))
+    return _update(_of(job) & _is_probe(job["name"], job["attempt"]), _closed(None))
 
 
 def close_by_hand(name: str, user: str) -> bool:
@@ -199,8 +186,8 @@ def _closed(user: str | None) -> Columns:
     return closed | {"probe_job": None, "probe_attempt": 0}
 
 
-def _until(epoch: float) -> Columns:
-    return {"open_until": clock.site_time(epoch), "open_until_epoch": epoch}
+def _opened(until: float) -> Columns:
+    return {"status": OPEN, "open_until": clock.site_time(until), "open_until_epoch": until}
 
 
 def _table() -> Table:
@@ -211,16 +198,10 @@ def _of(job: TypeAndOrganization) -> Criterion:
     return (_table().job_type == job["job_type"]) & (_table().organization == job["organization"])
 
 
-def _is_probe(job: MovableJob) -> Criterion:
-    table = _table()
-    return (table.status == HALF_OPEN) & (table.probe_job == job["name"]) & (table.probe_attempt == job["attempt"])
+def _is_probe(job: str | None, attempt: int) -> Criterion:
+    return (_table().status == HALF_OPEN) & (_table().probe_job == job) & (_table().probe_attempt == attempt)
 
 
 def _update(condition: Criterion, values: Columns) -> bool:
     query = update_query(config.CIRCUIT, {"modified": clock.site_time(), **values})
     return bool(sql.run_update(query.where(condition), find.LOCK_WAIT))
-
-
-def forget(organization: str) -> None:
-    """Delete the circuits of an organization that is deleted: another one may get its name."""
-    dml.delete_rows(config.CIRCUIT, "organization", [organization])

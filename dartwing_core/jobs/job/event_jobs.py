@@ -1,9 +1,8 @@
 """Jobs that tell other apps what has happened: inserted with the change, so they exist exactly if it is committed.
 
 The hook `background_job_events` names functions by Job Type ("*" for all) and event, `job_batch_events` by event. A Job
-Type may name one for its dead letters. Each call is a job of its own, of the Job Type `enqueued_function`. So it is as
-durable as what it tells, is retried, and keeps no request, worker or sweep waiting. It runs as Administrator, like
-functions of the scheduler: an owner may have left. Jobs of that type have no events.
+Type may name one for its dead letters. Each call is a job of its own, of the Job Type `enqueued_function`. It runs as
+Administrator, like functions of the scheduler: an owner may have left. Jobs of that type have no events.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def rows_for(jobs: Iterable[OwnedJob], from_status: JobStatus | None, to_status:
     else:
         event = _OF_STATUS.get(to_status) or (RETRIED if from_status in RETRYABLE else "")
     by_type = _declared(HOOK) if event else {}
-    if not event or not (by_type or event == DEAD_LETTER):
+    if not by_type and event != DEAD_LETTER:
         return []
     return [
         _row(path, job["organization"], job["owner_user"], event=event, job_id=job["name"], job_type=job["job_type"])
@@ -52,7 +51,6 @@ def rows_for(jobs: Iterable[OwnedJob], from_status: JobStatus | None, to_status:
 
 
 def _paths_for(job_type: str, by_type: Mapping[str, Any], event: str) -> list[str]:
-    """The functions that are to hear of an event of this Job Type's jobs."""
     if job_type == config.ENQUEUED:
         return []
     paths = [path for key in (job_type, ANY_TYPE) for path in _paths(by_type.get(key), event)]

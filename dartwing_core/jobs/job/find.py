@@ -54,29 +54,14 @@ def load(name: str, *fields: str) -> JobRow | None:
     return content.opened(row) if row else None
 
 
-def load_sealed(name: str, *fields: str) -> JobRow | None:
-    """The columns of these fields as stored, for who opens them. Without `fields` all but the sealed ones.
+def load_sealed(name: str, *fields: str, is_now: bool = False) -> JobRow | None:
+    """The columns of these fields as stored, for who opens them. "*" for all, without `fields` all but the sealed ones.
 
-    Avoids `frappe.db.get_value`: on Frappe 15 it parses column names for longer than the query takes.
+    `is_now`: as committed right now, without this transaction's writes.
     """
-    rows = _one_query(name, content.columns(fields) or light_fields()).run(as_dict=True)
-    return rows[0] if rows else None
-
-
-def load_now(name: str) -> JobRow | None:
-    """The job's light columns as committed right now, without this transaction's writes."""
-    rows = sql.rows_outside_transaction(_one_query(name, light_fields()))
-    return cast(JobRow, rows[0]) if rows else None
-
-
-def _one_query(name: str, fields: Sequence[str]) -> QueryBuilder:
-    job = frappe.qb.DocType(config.JOB)
-    return frappe.qb.from_(job).select(*fields).where(job.name == name)
-
-
-def load_whole(name: str) -> JobRow | None:
-    """All columns of the job as stored."""
-    rows = _one_query(name, ["*"]).run(as_dict=True)
+    job = frappe.qb.DocType(config.JOB)  # on Frappe 15, `get_value` parses names for longer than the query takes
+    query = frappe.qb.from_(job).select(*(content.columns(fields) or light_fields())).where(job.name == name)
+    rows: list[Any] = sql.rows_outside_transaction(query) if is_now else query.run(as_dict=True)
     return rows[0] if rows else None
 
 
@@ -200,7 +185,7 @@ def doubtful(limit: int) -> list[DoubtfulRow]:
 
 
 def _is_outside(job: Table, status: JobStatus) -> Criterion:
-    """Query builder condition: the job is in this state and has no place in line, as the index begins."""
+    """In this state, and without a place in line: the begin of an index."""
     return (job.in_line == LinePlace.OUTSIDE) & (job.status == str(status))
 
 
@@ -214,9 +199,8 @@ def to_be_stopped(field: str, value: str) -> list[str]:
 
 def of_organization(organization: str, statuses: Iterable[JobStatus], limit: int) -> list[WaitingRow]:
     """Jobs of an organization in these states."""
-    job = frappe.qb.DocType(config.JOB)
+    job, states = frappe.qb.DocType(config.JOB), sorted(str(status) for status in statuses)
     query = frappe.qb.from_(job).select(*(job[field] for field in WAITING_FIELDS))
-    states = sorted(str(status) for status in statuses)
     return query.where((job.organization == organization) & job.status.isin(states)).limit(limit).run(as_dict=True)
 
 

@@ -1,8 +1,7 @@
 """Files that jobs have made. They have no row of File.
 
 The bytes of an attempt lie in a folder of its own, `private/files/dartwing_core/<job>/<attempt>-<random>`, so that
-backups hold them. The attempt's row keeps an index of them, sealed, and nothing else leads to them: nobody can guess
-the folder. Bytes that no index names are out of reach. They go with the folder of their job.
+backups hold them. Only a sealed index on the attempt's row leads there: nobody can guess the folder.
 """
 
 from __future__ import annotations
@@ -33,10 +32,8 @@ NAME = "dartwing_core"
 """The folder below `private/files` that holds a folder for each job."""
 LONGEST_NAME = 200
 """Bytes of a file's name. The disk takes 255."""
-LONGEST_EXTENSION = 20
-"""Characters of its extension."""
+LONGEST_EXTENSION = 20  # characters
 UNFIT = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
-CHUNK_BYTES = 1024 * 1024
 ORPHANED_AFTER = 30 * 86_400.0
 """Seconds after which the folder of a missing job is deleted."""
 BATCH = 500
@@ -135,7 +132,7 @@ def _write(content: IO[bytes], path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as target:
         try:
-            shutil.copyfileobj(content, target, CHUNK_BYTES)
+            shutil.copyfileobj(content, target, 1024 * 1024)
             target.flush()
             os.fsync(target.fileno())
             return target.tell()

@@ -17,13 +17,13 @@ from pypika.terms import Criterion
 
 from ..lib import best_effort, clock, config, sql
 from ..lib.dml import update_query
+from .find import LOCK_WAIT
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
 SEPARATOR = "|"
 AT_ONCE = 500
-LOCK_WAIT = 2  # seconds: the request of the rename waits
 ESCAPED = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
 
@@ -64,8 +64,8 @@ def add_to_boot(bootinfo: Any) -> None:
     job = frappe.qb.DocType(config.JOB)
     query = frappe.qb.from_(job).select(job.reference_doctype).where(job.reference_doctype.isnotnull())
     readable = (bootinfo.get("user") or {}).get("can_read") or ()
-    names = query.groupby(job.reference_doctype).run(pluck=True)
-    bootinfo["dartwing_core_referring_doctypes"] = sorted(name for name in names if name in readable)
+    names = set(query.groupby(job.reference_doctype).run(pluck=True))
+    bootinfo["dartwing_core_referring_doctypes"] = sorted(names.intersection(readable))
 
 
 def _follow(doctype: str, old: str, new: str, renamed_at: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -84,16 +85,11 @@ def commit() -> None:
     call_all(_take_own_callbacks())
 
 
-def call_all(callbacks: list[Callable[[], Any]]) -> None:
-    """Call each, even if an earlier one raises. Raise the first error in the end."""
-    errors = []
-    for callback in callbacks:
-        try:
-            callback()
-        except BaseException as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
+def call_all(callbacks: Sequence[Callable[[], Any]]) -> None:
+    """Call each, even if an earlier one raises. Raise the last error in the end."""
+    with contextlib.ExitStack() as stack:
+        for callback in reversed(callbacks):
+            stack.callback(callback)
 
 
 def rollback() -> None:
@@ -103,29 +99,8 @@ def rollback() -> None:
     _take_own_callbacks()
 
 
-def callback_of_transaction(kind: type[T]) -> T:
-    """The one instance of `kind` that is called when Frappe commits this transaction.
-
-    It lives only in Frappe's callbacks, so no state beside them can go stale. `commit` calls only `Gathered` ones.
-    """
-    for callback in frappe.db.after_commit._functions:
-        if isinstance(callback, kind):
-            return callback
-    callback = kind()
-    frappe.db.after_commit.add(callback)
-    return callback
-
-
-class Gathered:
-    """What the current transaction has for one function, which gets all of it after the commit."""
-
-    def __init__(self, use: Callable[[list[Any]], Any]):
-        self.use = use
-        self.values: list[Any] = []
-
-    def __call__(self) -> None:
-        """The transaction is committed."""
-        self.use(self.values)
+class Gathered(functools.partial[Any]):
+    """The call of a function after the commit, with the list of all that the transaction has for it."""
 
 
 def after_any_commit(use: Callable[[list[T]], Any], values: Iterable[T]) -> None:
@@ -134,16 +109,16 @@ def after_any_commit(use: Callable[[list[T]], Any], values: Iterable[T]) -> None
     A rollback drops them with Frappe's other callbacks.
     """
     callbacks = frappe.db.after_commit
-    gathered = next((one for one in callbacks._functions if isinstance(one, Gathered) and one.use is use), None)
+    gathered = next((one for one in callbacks._functions if isinstance(one, Gathered) and one.func is use), None)
     if gathered is None:
-        gathered = Gathered(use)
+        gathered = Gathered(use, [])
         callbacks.add(gathered)
-    gathered.values.extend(values)
+    gathered.args[0].extend(values)
 
 
-def _take_own_callbacks() -> list[Callable[[], Any]]:
+def _take_own_callbacks() -> list[Gathered]:
     functions = frappe.db.after_commit._functions
-    own: list[Callable[[], Any]] = [callback for callback in functions if isinstance(callback, Gathered)]
+    own = [callback for callback in functions if isinstance(callback, Gathered)]
     for callback in own:
         functions.remove(callback)
     return own

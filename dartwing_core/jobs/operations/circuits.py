@@ -39,7 +39,7 @@ def open_query(viewer: visibility.Viewer, organization: str | None) -> QueryBuil
     """The query for the open circuits that this viewer administers, newest first."""
     circuit, job_type = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB_TYPE)
     query = frappe.qb.from_(circuit).join(job_type).on(job_type.name == circuit.job_type)
-    query = query.select(*(circuit[name] for name in (*circuits.PUBLIC_FIELDS, "probe_job")))
+    query = query.select(*(circuit[name] for name in circuits.PUBLIC_FIELDS))
     query = query.where(
         viewer.visible(circuit, organization, administered=True) & circuit.status.isin(circuits.NOT_CLOSED)
     )
@@ -68,7 +68,7 @@ def _visible(job_type: str, organization: str) -> CircuitRow:
     viewer = visibility.viewer()
     found = viewer.id_of(organization)
     if found and viewer.administers(found):
-        fields = [*circuits.PUBLIC_FIELDS, "probe_job"]
+        fields = [*circuits.PUBLIC_FIELDS]
         filters = {"job_type": job_type, "organization": found}
         row = frappe.db.get_value(config.CIRCUIT, filters, fields, as_dict=True)
     if not row:

@@ -171,7 +171,7 @@ class Duplicate:
                 raise _duplicate_error(self.job, user)
             if self.job["status"] == JobStatus.QUEUED:  # the new priority may have moved it to another queue
                 after_commit().wake_for([changed(self.request.row, {"name": self.job["name"]})])
-        row: Mapping[str, Any] | None = find.load_whole(self.job["name"])
+        row: Mapping[str, Any] | None = find.load_sealed(self.job["name"], "*")
         return as_document(visibility.viewer(user).without_hidden_result(row) if row else self.job)
 
 

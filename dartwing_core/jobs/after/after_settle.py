@@ -1,6 +1,6 @@
-"""The work after a settle, best effort: jobs and batches that waited for it go on. The sweeper repairs omissions.
+"""The work after a settle, best effort: jobs and batches that waited for it go on, circuits open and close.
 
-The ends of attempts also open and close circuits. If the worker dies in between, the next attempt makes up for it.
+The sweeper repairs omissions. For circuits, the next attempt does.
 """
 
 from __future__ import annotations
@@ -42,9 +42,6 @@ def requeue_if_due(attempt: Attempt) -> None:
     name, end = attempt.job.name, attempt.end
     if end is not None and end.due is not None and end.due <= clock.now_epoch():
         best_effort.run(lambda: wake.wake_for(sql.committed(lambda: record.enter_line([name]))))
-
-
-# Circuit breaker -----------------------------------------------------------------------------------------------------
 
 
 CHANGED = "job_circuit_changed"

@@ -1,9 +1,4 @@
-"""The end of a batch: found when a member ends, decided under the lock of the batch's row, made known by callbacks.
-
-A member's settle reads from an index whether a member is live and whether one has failed. It goes on to the batch's row
-only if that changes something. The last two members may settle at once. Each reads after its own commit, so at least
-one finds that no member is live. Only one of them gets the row.
-"""
+"""The end of a batch: found when a member ends, decided under the lock of the batch's row, made known by callbacks."""
 
 from __future__ import annotations
 

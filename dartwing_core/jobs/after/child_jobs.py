@@ -1,11 +1,7 @@
 """Releases or ends jobs that wait for other jobs (`depends_on`), when one of those ends.
 
-A waiting child is only a Pending row. It takes no worker and no RQ entry until all of its parents are over.
 `waits_for` names a parent that is not over, the youngest first. When that one ends, the child goes on to the next
 parent that is not over, or gets in line. So a settle touches only the children that wait for that very job.
-
-No wake-up is lost between two parents that end at once. After moving a child on to another parent and committing, the
-engine reads whether that parent has ended meanwhile. The sweeper finds all other omissions.
 """
 
 from __future__ import annotations

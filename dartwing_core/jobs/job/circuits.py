@@ -15,13 +15,13 @@ import frappe
 from frappe.query_builder.functions import Max, Sum
 from pypika import Case, Order
 from pypika.functions import Coalesce
-from pypika.queries import Table
 from pypika.terms import Criterion
 
 from ..lib import clock, config, ids, sql
 from ..lib.config import JobType
 from ..lib.dml import insert_rows, standard_columns, update_query
 from ..lib.row_types import Columns, MovableJob, TypeAndOrganization, fields_of
+from ..lib.tables import CIRCUIT, JOB, RUN
 from ..status import JobStatus
 from . import find
 
@@ -90,14 +90,14 @@ def of_types(job_types: Collection[str], organizations: Iterable[str] | None = N
     """The circuits of these Job Types that are not closed, in one statement. Of all organizations or only of some."""
     if not job_types:
         return {}
-    circuit, probe = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB).as_("probe")
-    running = frappe.qb.from_(probe).select(1).where(probe.name == circuit.probe_job)
-    running = running.where((probe.attempt == circuit.probe_attempt) & (probe.status == str(JobStatus.RUNNING)))
-    columns = (circuit[name] for name in Circuit.__dataclass_fields__ if name != "is_probed")
-    query = frappe.qb.from_(circuit).select(*columns, Coalesce(running, 0).as_("is_probed"))
-    query = query.where(circuit.status.isin(NOT_CLOSED) & circuit.job_type.isin(sorted(job_types)))
+    probe = JOB.as_("probe")
+    running = frappe.qb.from_(probe).select(1).where(probe.name == CIRCUIT.probe_job)
+    running = running.where((probe.attempt == CIRCUIT.probe_attempt) & (probe.status == str(JobStatus.RUNNING)))
+    columns = (CIRCUIT[name] for name in Circuit.__dataclass_fields__ if name != "is_probed")
+    query = frappe.qb.from_(CIRCUIT).select(*columns, Coalesce(running, 0).as_("is_probed"))
+    query = query.where(CIRCUIT.status.isin(NOT_CLOSED) & CIRCUIT.job_type.isin(sorted(job_types)))
     if organizations is not None:
-        query = query.where(circuit.organization.isin(sorted(organizations)))
+        query = query.where(CIRCUIT.organization.isin(sorted(organizations)))
     return {(row["organization"], row["job_type"]): Circuit(**row) for row in query.run(as_dict=True)}
 
 
@@ -119,15 +119,14 @@ def tally(job: TypeAndOrganization, job_type: JobType) -> Tally:
     """Count the attempts within the window and since the circuit was last closed. Issues one statement."""
     since = clock.now_epoch() - 60 * (job_type.circuit_breaker_window_minutes or 0)
     limit = max(LATEST, job_type.circuit_breaker_min_samples or 0)
-    run, circuit = frappe.qb.DocType(config.RUN), frappe.qb.DocType(config.CIRCUIT)
-    latest = frappe.qb.from_(run).select(run.circuit_epoch, run.circuit_failure)
-    latest = latest.where((run.circuit_key == key(job)) & (run.circuit_epoch >= since))
-    found = latest.orderby(run.circuit_epoch, order=Order.desc).limit(limit).as_("latest")
-    counts = Case().when(found.circuit_epoch > Coalesce(circuit.closed_epoch, 0), 1).else_(0)
-    is_its = (circuit.job_type == job["job_type"]) & (circuit.organization == job["organization"])
-    query = frappe.qb.from_(found).left_join(circuit).on(is_its)
+    latest = frappe.qb.from_(RUN).select(RUN.circuit_epoch, RUN.circuit_failure)
+    latest = latest.where((RUN.circuit_key == key(job)) & (RUN.circuit_epoch >= since))
+    found = latest.orderby(RUN.circuit_epoch, order=Order.desc).limit(limit).as_("latest")
+    counts = Case().when(found.circuit_epoch > Coalesce(CIRCUIT.closed_epoch, 0), 1).else_(0)
+    is_its = (CIRCUIT.job_type == job["job_type"]) & (CIRCUIT.organization == job["organization"])
+    query = frappe.qb.from_(found).left_join(CIRCUIT).on(is_its)
     query = query.select(Sum(counts), Sum(counts * found.circuit_failure))
-    query = query.select(Max(circuit.status), Max(circuit.probe_job), Max(circuit.probe_attempt))
+    query = query.select(Max(CIRCUIT.status), Max(CIRCUIT.probe_job), Max(CIRCUIT.probe_attempt))
     samples, failures, *row = query.run()[0]
     return Tally(int(samples or 0), int(failures or 0), *row)
 
@@ -141,7 +140,7 @@ def open_anew(job: TypeAndOrganization, seen: Tally, until: float) -> bool:
     values = {"opened_at": now, "failures": seen.failures, "samples": seen.samples, **_opened(until)}
     values |= {"probe_job": None, "probe_attempt": 0, "closed_at": None, "closed_by": None}
     if seen.status is not None:
-        return _update(_of(job) & (_table().status == CLOSED), values)
+        return _update(_of(job) & (CIRCUIT.status == CLOSED), values)
     row = standard_columns(ids.new_name("CIRCUIT"), config.ENGINE, now) | {"closed_epoch": 0}
     row |= {"job_type": job["job_type"], "organization": job["organization"], **values}
     try:
@@ -155,13 +154,12 @@ def open_anew(job: TypeAndOrganization, seen: Tally, until: float) -> bool:
 
 def claim_probe(circuit: Circuit, job: str, attempt: int) -> bool:
     """Make this attempt the probe, in the transaction that makes it Running. False if another one is the probe."""
-    table = _table()
     if circuit.status == OPEN:
-        is_unchanged = (table.status == OPEN) & (table.open_until_epoch <= clock.now_epoch())
+        is_unchanged = (CIRCUIT.status == OPEN) & (CIRCUIT.open_until_epoch <= clock.now_epoch())
     else:
         is_unchanged = _is_probe(circuit.probe_job, circuit.probe_attempt)
     values: Columns = {"status": HALF_OPEN, "probe_job": job, "probe_attempt": attempt}
-    return _update((table.name == circuit.name) & is_unchanged, values)
+    return _update((CIRCUIT.name == circuit.name) & is_unchanged, values)
 
 
 def reopen(job: MovableJob, until: float) -> bool:
@@ -176,8 +174,7 @@ def close(job: MovableJob) -> bool:
 
 def close_by_hand(name: str, user: str) -> bool:
     """Close an open circuit. False if it is closed. Earlier attempts do not count any more."""
-    table = _table()
-    return _update((table.name == name) & table.status.isin(NOT_CLOSED), _closed(user))
+    return _update((CIRCUIT.name == name) & CIRCUIT.status.isin(NOT_CLOSED), _closed(user))
 
 
 def _closed(user: str | None) -> Columns:
@@ -190,16 +187,12 @@ def _opened(until: float) -> Columns:
     return {"status": OPEN, "open_until": clock.site_time(until), "open_until_epoch": until}
 
 
-def _table() -> Table:
-    return frappe.qb.DocType(config.CIRCUIT)
-
-
 def _of(job: TypeAndOrganization) -> Criterion:
-    return (_table().job_type == job["job_type"]) & (_table().organization == job["organization"])
+    return (CIRCUIT.job_type == job["job_type"]) & (CIRCUIT.organization == job["organization"])
 
 
 def _is_probe(job: str | None, attempt: int) -> Criterion:
-    return (_table().status == HALF_OPEN) & (_table().probe_job == job) & (_table().probe_attempt == attempt)
+    return (CIRCUIT.status == HALF_OPEN) & (CIRCUIT.probe_job == job) & (CIRCUIT.probe_attempt == attempt)
 
 
 def _update(condition: Criterion, values: Columns) -> bool:

@@ -25,13 +25,13 @@ from urllib.parse import quote
 import frappe
 from frappe.utils import get_files_path
 
-from ..lib import best_effort, config, sealing, sql
+from ..lib import best_effort, sealing, sql
+from ..lib.tables import JOB, RUN
 
 ADDRESS = "/api/method/dartwing_core.api.jobs.download_file"
 NAME = "dartwing_core"
 """The folder below `private/files` that holds a folder for each job."""
-LONGEST_NAME = 200
-"""Bytes of a file's name. The disk takes 255."""
+LONGEST_NAME = 200  # bytes of a file's name: the disk takes 255
 LONGEST_EXTENSION = 20  # characters
 UNFIT = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 ORPHANED_AFTER = 30 * 86_400.0
@@ -69,9 +69,6 @@ def address_of(job: str, name: str) -> str:
     return f"{ADDRESS}?job_id={quote(job, safe='')}&name={quote(name, safe='')}"
 
 
-# Writing -------------------------------------------------------------------------------------------------------------
-
-
 class AttemptFiles:
     """The files that a running attempt has made."""
 
@@ -106,12 +103,11 @@ class AttemptFiles:
         del self._files[self._kept :]
         kept = {file["name"] for file in self._files}
         own = folder() / self._folder
-        with contextlib.suppress(OSError):  # most attempts have no folder
+        with contextlib.suppress(OSError):  # most attempts have no folder, and one with kept files stays
             for path in own.iterdir():
                 if path.name not in kept:
                     path.unlink()
-            if not kept:
-                own.rmdir()
+            own.rmdir()
 
 
 def free_name(name: str, taken: Container[str] = ()) -> str:
@@ -141,18 +137,11 @@ def _write(content: IO[bytes], path: Path) -> int:
             raise
 
 
-# Reading -------------------------------------------------------------------------------------------------------------
-
-
 def files_of(job: str) -> list[StoredFile]:
     """The files of all attempts of a job. Of several with one name, that of the latest attempt."""
-    run = frappe.qb.DocType(config.RUN)
-    query = frappe.qb.from_(run).select(run.sealed_files).where(run.background_job == job)
-    rows = query.where(run.sealed_files.isnotnull()).orderby(run.attempt).run(pluck=True)
+    query = frappe.qb.from_(RUN).select(RUN.sealed_files).where(RUN.background_job == job)
+    rows = query.where(RUN.sealed_files.isnotnull()).orderby(RUN.attempt).run(pluck=True)
     return list({file["name"]: file for index in rows for file in json.loads(sealing.opened(index))}.values())
-
-
-# Deleting ------------------------------------------------------------------------------------------------------------
 
 
 def delete_after_commit(jobs: Sequence[str]) -> None:
@@ -190,6 +179,5 @@ def delete_all() -> None:
 
 def _delete_missing(jobs: Sequence[str]) -> None:
     """Delete the files of those of these jobs that are gone. A rollback to a savepoint may have brought some back."""
-    job = frappe.qb.DocType(config.JOB)
-    known = set(frappe.qb.from_(job).select(job.name).where(job.name.isin(list(jobs))).run(pluck=True))
+    known = set(frappe.qb.from_(JOB).select(JOB.name).where(JOB.name.isin(list(jobs))).run(pluck=True))
     delete_now([name for name in jobs if name not in known])

@@ -88,9 +88,6 @@ def _notify(end: End, job: str, is_too_much: bool) -> None:
     events.publish_to_user(owner, "msgprint", {"message": toast, "alert": 1, "indicator": color})
 
 
-# Inbox ---------------------------------------------------------------------------------------------------------------
-
-
 def add_notice(user: str, subject: str, **values: Any) -> None:
     """Leave a notice with this subject (HTML) for a user. Does not commit."""
     kind = {"doctype": "Notification Log", "type": "Alert", "for_user": user}

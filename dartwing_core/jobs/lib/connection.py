@@ -71,10 +71,7 @@ def renew() -> None:
 
 
 class TransactionWatch:
-    """Notices if the server undoes the whole transaction while entered. Costs no statement.
-
-    A handler that catches such an error and returns would end Completed without its earlier writes.
-    """
+    """Notices if the server undoes the whole transaction while entered. Costs no statement."""
 
     def __init__(self) -> None:
         self.is_undone = False

@@ -17,9 +17,7 @@ from .server_errors import BaseTimeoutException
 
 CONFLICT_TRIES = 3
 T = TypeVar("T")
-MOST_LOCKED_NAMES = 5_000
-"""In one statement. From some 32,000 on, the server locks the whole table, in spite of FORCE INDEX
-(`optimizer_max_sel_arg_weight`)."""
+MOST_LOCKED_NAMES = 5_000  # from some 32,000 on, the server locks the table (`optimizer_max_sel_arg_weight`)
 database_epoch = CustomFunction("UNIX_TIMESTAMP")
 """Seconds since 1970 by the database's clock, which all workers and sweepers share: for leases."""
 

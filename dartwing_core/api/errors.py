@@ -17,7 +17,8 @@ from dartwing_core.jobs.errors import (
     QueueFullError,
     RateLimitError,
 )
-from dartwing_core.jobs.lib import plain_text, server_errors
+from dartwing_core.jobs.lib import server_errors
+from dartwing_core.jobs.lib.texts import error_text
 
 BUSY_SECONDS = 1
 UNREADABLE = frozenset({"JSONDecodeError", "UnicodeDecodeError", "RecursionError"})
@@ -55,7 +56,7 @@ def answer(error: Exception) -> ErrorAnswer:
     if not status:
         raise error
     frappe.db.rollback()
-    text = plain_text.of_error(error) or _("This is not allowed.")
+    text = error_text(error) or _("This is not allowed.")
     if code == "busy" and not isinstance(error, JobBusyError):
         text = _("The database is busy. Please try again.")
     details: dict[str, Any] = {"exc_type": type(error).__name__}

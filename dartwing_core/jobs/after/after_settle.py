@@ -69,13 +69,14 @@ def record_end(job: MovableJob, end: Outcome, *, is_probe: bool) -> None:
 def _record_failure(job: MovableJob, job_type: JobType) -> None:
     seen = circuits.tally(job, job_type)
     until = clock.now_epoch() + 60 * (job_type.circuit_breaker_cooldown_minutes or 0)
-    if seen.status == circuits.HALF_OPEN and (seen.probe_job, seen.probe_attempt) == (job["name"], job["attempt"]):
+    if seen.status == circuits.HALF_OPEN:
         has_opened = sql.committed(partial(circuits.reopen, job, until))
     else:
         is_enough = seen.samples >= max(1, job_type.circuit_breaker_min_samples or 0)
         must_open = is_enough and seen.failures >= (job_type.circuit_breaker_failure_threshold or 1) * seen.samples
-        is_due = must_open and seen.status not in circuits.NOT_CLOSED
-        has_opened = is_due and sql.committed(partial(circuits.open_anew, job, seen, until))
+        has_opened = (
+            must_open and seen.status != circuits.OPEN and sql.committed(partial(circuits.open_anew, job, seen, until))
+        )
     if has_opened:
         announce_change(job, circuits.OPEN, until)
 

@@ -34,15 +34,11 @@ def release_and_close(parents: Collection[str], batches: Collection[str | None] 
     close_ended({batch for batch in concerned if batch is not None})
 
 
-def close_ended(names: Collection[str]) -> int:
-    """Close the batches without a live member, and make the due callbacks. Returns how many batches changed.
-
-    Commits: only in workers, in the sweeper and after a commit.
-    """
-    if not names:
-        return 0
-    sql.commit()  # a fresh snapshot
-    return close_states(batch_store.states(sorted(names)))
+def close_ended(names: Collection[str]) -> None:
+    """Close the batches without a live member, and make the due callbacks. Commits: only after another commit."""
+    if names:
+        sql.commit()  # a fresh snapshot
+        close_states(batch_store.states(sorted(names)))
 
 
 def close_states(states: Collection[BatchState]) -> int:

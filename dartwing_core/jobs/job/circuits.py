@@ -106,13 +106,11 @@ def of_types(job_types: Collection[str], organizations: Iterable[str] | None = N
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts of a type's and organization's latest attempts, and the circuit's row. `status` is None without a row."""
+    """Counts of a type's and organization's latest attempts, and the circuit's status. None without a row."""
 
     samples: int
     failures: int
     status: str | None
-    probe_job: str | None
-    probe_attempt: int | None
 
 
 def tally(job: TypeAndOrganization, job_type: JobType) -> Tally:
@@ -125,10 +123,9 @@ def tally(job: TypeAndOrganization, job_type: JobType) -> Tally:
     counts = Case().when(found.circuit_epoch > Coalesce(CIRCUIT.closed_epoch, 0), 1).else_(0)
     is_its = (CIRCUIT.job_type == job["job_type"]) & (CIRCUIT.organization == job["organization"])
     query = frappe.qb.from_(found).left_join(CIRCUIT).on(is_its)
-    query = query.select(Sum(counts), Sum(counts * found.circuit_failure))
-    query = query.select(Max(CIRCUIT.status), Max(CIRCUIT.probe_job), Max(CIRCUIT.probe_attempt))
-    samples, failures, *row = query.run()[0]
-    return Tally(int(samples or 0), int(failures or 0), *row)
+    query = query.select(Sum(counts), Sum(counts * found.circuit_failure), Max(CIRCUIT.status))
+    samples, failures, status = query.run()[0]
+    return Tally(int(samples or 0), int(failures or 0), status)
 
 
 # Moves: each a guarded write, of which one of several at once succeeds ---------------------------------------------
@@ -163,7 +160,7 @@ def claim_probe(circuit: Circuit, job: str, attempt: int) -> bool:
 
 
 def reopen(job: MovableJob, until: float) -> bool:
-    """Open the circuit again after a failed probe: no job starts until then."""
+    """Open the circuit again after a failed probe: no job starts until then. False if this attempt is not the probe."""
     return _update(_of(job) & _is_probe(job["name"], job["attempt"]), _opened(until))
 
 

@@ -20,7 +20,6 @@ from .job_rows import NewJobRow
 
 HOOK, BATCH_HOOK = "background_job_events", "job_batch_events"
 ANY_TYPE = "*"
-TIMEOUT = 300
 SUBMITTED, RETRIED, DEAD_LETTER = "submitted", "retried", "dead_letter"
 _OF_STATUS = {
     JobStatus.RUNNING: "started",
@@ -99,7 +98,7 @@ def _row(path: str, organization: str, owner: str, **details: str) -> NewJobRow:
         "job_title": path.rpartition(".")[2],
         "priority": priority,
         "queue": queue if queue in redis_queue.queue_names() else priorities.QUEUE_OF_PRIORITY[priority],
-        "timeout_seconds": TIMEOUT,
+        "timeout_seconds": config.DEFAULT_TIMEOUT,
         "max_retries": job_type.max_retries or 0 if job_type else 0,
         "is_result_private": 1,
         "sealed_input_parameters": parameters,  # ids alone, and a change must not fail for want of the site's key

@@ -20,7 +20,7 @@ from ..lib import config, sql
 from ..lib.row_types import fields_of
 from ..lib.tables import DEPENDENCY, JOB, RUN
 from ..status import ENDED_BADLY, FINISHED, LIVE, WAITING, JobStatus, LinePlace
-from .job_rows import ConcernedRow, DoubtfulRow, JobRow, ReleasedRow, WaitingRow
+from .job_rows import ChildRow, DoubtfulRow, JobRow, WaitingRow
 
 LOCK_WAIT = 2
 """Seconds to wait for a row that another transaction has locked, in operations: that may be a web request."""
@@ -97,7 +97,7 @@ def due(status: JobStatus, epoch: float, limit: int) -> list[str]:
     return query.orderby(JOB.due_epoch).limit(limit).run(pluck=True)
 
 
-def children(parent: str, limit: int) -> list[ReleasedRow]:
+def children(parent: str, limit: int) -> list[ChildRow]:
     """Jobs that wait for `parent`, the longest due first."""
     query = frappe.qb.from_(JOB).select(*(JOB[field] for field in WAITING_FIELDS), _next_parent(parent))
     query = query.where(_is_outside(JobStatus.PENDING) & (JOB.waits_for == parent))
@@ -117,7 +117,7 @@ def _next_parent(parent: str) -> QueryBuilder:
     return query.orderby(DEPENDENCY.depends_on, order=Order.desc).limit(1).as_("next_parent")
 
 
-def other_children(parents: Sequence[str], limit: int) -> list[ConcernedRow]:
+def other_children(parents: Sequence[str], limit: int) -> list[ChildRow]:
     """Jobs that would end with one of these too, but wait for another one at the moment."""
     query = frappe.qb.from_(DEPENDENCY).join(JOB).on(JOB.name == DEPENDENCY.background_job)
     query = query.select(*(JOB[field] for field in WAITING_FIELDS), DEPENDENCY.depends_on.as_("parent"))

@@ -1,7 +1,4 @@
-"""The work after a settle, best effort: jobs and batches that waited for it go on, circuits open and close.
-
-The sweeper repairs omissions. For circuits, the next attempt does.
-"""
+"""The work after a settle, best effort: jobs and batches that waited for it go on, circuits open and close."""
 
 from __future__ import annotations
 

@@ -25,10 +25,7 @@ CALLBACK_COLUMNS = (
 
 
 def release_and_close(parents: Collection[str], batches: Collection[str | None] = ()) -> None:
-    """Release the children of those jobs that are over. Then close these batches, and those of children that ended.
-
-    Commits.
-    """
+    """Release the children of those jobs that are over. Close these batches and those of ended children. Commits."""
     released = child_jobs.release_children(parents)
     concerned = [*batches, *(child["parent_batch"] for child in released.ended)]
     close_ended({batch for batch in concerned if batch is not None})

@@ -34,10 +34,7 @@ BATCHES = 200  # read in one sweep
 
 
 def cancel(job: JobRow, reason: str | None) -> JobRow:
-    """Cancel a job as read from the database. Returns its columns as they are then.
-
-    Raises JobChangedError if the row has changed since.
-    """
+    """Cancel a job as its reader saw it. Returns its columns after that. Raises JobChangedError if it has changed."""
     status, user = JobStatus(job["status"]), frappe.session.user
     if status == JobStatus.RUNNING:
         _ask_to_stop(job, user, reason)
@@ -118,10 +115,7 @@ def drain(name: str) -> None:
 
 
 def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None) -> list[MemberRow]:
-    """Cancel the members in one state, the youngest first.
-
-    So children come before their parents: they end canceled, instead of ending with a parent.
-    """
+    """Cancel the members in one state, the youngest first: children shall end canceled, and not with a parent."""
     canceled: list[MemberRow] = []
     last = None
     while jobs := batch_store.members(name, [status], AT_ONCE, last):

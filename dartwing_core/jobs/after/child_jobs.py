@@ -47,10 +47,7 @@ class Released:
 
 
 def release_children(parents: Collection[str], limit: int = MOST) -> Released:
-    """Release or end the children of those jobs that are over, then the children of ended ones, at most `limit`.
-
-    Commits: only in workers, in the sweeper and after a commit.
-    """
+    """Release or end the children of those jobs that are over, then those of ended ones, at most `limit`. Commits."""
     released, names = Released(), set(parents)
     while names and released.number < limit:
         step = _release_over(names, limit - released.number)

@@ -43,8 +43,7 @@ NOT_CLOSED = (OPEN, HALF_OPEN)
 LATEST = 1_000
 """At most so many attempts of the window count, the latest, or the Job Type's minimum if that is more."""
 PUBLIC_FIELDS = fields_of(CircuitRow)
-Pair = tuple[str, str]
-"""Organization and Job Type."""
+Pair = tuple[str, str]  # organization and Job Type
 
 
 def has_breaker(job_type: JobType | None) -> bool:
@@ -56,9 +55,6 @@ def key(job: TypeAndOrganization) -> str:
     """A short key, one for all jobs of a type and organization."""
     pair = repr((job["job_type"], job["organization"]))
     return hashlib.sha1(pair.encode(), usedforsecurity=False).hexdigest()[:20]
-
-
-# The meaning of a row ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +95,6 @@ def of_types(job_types: Collection[str], organizations: Iterable[str] | None = N
     if organizations is not None:
         query = query.where(CIRCUIT.organization.isin(sorted(organizations)))
     return {(row["organization"], row["job_type"]): Circuit(**row) for row in query.run(as_dict=True)}
-
-
-# The ends of attempts -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Reads and locks of jobs for the engine: one by name, those that wait, run or are to be moved.
 
-Each read of many goes along an index in the order of its rows and stops at a limit. So its time depends on the rows
-that it returns, and not on the number of jobs (`test_the_sweeps_queries_use_indexes`).
+Each read of many goes along an index and stops at a limit (`tests/site/crowded`).
 """
 
 from __future__ import annotations
@@ -47,9 +46,6 @@ _OUTLOOK = f"""SELECT
 """
 
 
-# One job --------------------------------------------------------------------------------------------------------------
-
-
 def load(name: str, *fields: str) -> JobRow | None:
     """The job's fields, opened. Without `fields` all but the sealed ones. Raises SealError."""
     row = load_sealed(name, *fields)
@@ -68,22 +64,15 @@ def load_sealed(name: str, *fields: str, is_now: bool = False) -> JobRow | None:
 
 
 def light_fields() -> list[str]:
-    """All columns of Background Job but the sealed ones, which may be large.
-
-    Frappe 15 counts fields without a column among those of a DocType.
-    """
-    fields = frappe.get_meta(config.JOB).get_valid_columns()
+    """All columns of Background Job but the sealed ones, which may be large."""
+    fields = frappe.get_meta(config.JOB).get_valid_columns()  # on Frappe 15 also fields without a column
     return [field for field in fields if content.column(field) == field and not field.startswith(content.PREFIX)]
 
 
-# Many jobs ------------------------------------------------------------------------------------------------------------
-
-
 def outlook() -> tuple[float, bool]:
-    """When work is due, in seconds since 1970. 0 while jobs are in line or running, infinity for never.
+    """When work is due, in seconds since 1970 (0 while jobs are in line or running, infinity for never).
 
-    And whether there are batches that are not over, or jobs that wait for others. Issues one statement, which reads the
-    first entry of some ranges of indexes.
+    And whether there are batches that are not over, or jobs that wait for others. Issues one statement.
     """
     *due, batch, child = frappe.db.sql(_OUTLOOK)[0]
     return min((epoch for epoch in due if epoch is not None), default=float("inf")), bool(batch or child)
@@ -105,9 +94,7 @@ def children(parent: str, limit: int) -> list[ChildRow]:
 
 
 def _next_parent(parent: str) -> QueryBuilder:
-    """The next parent behind `parent` that is not over. A child waits for its youngest parents first.
-
-    The index is read only up to there. So a child passes each of its parents once."""
+    """The next parent behind `parent` that is not over. A child passes each parent once, the youngest first."""
     other = JOB.as_("other")
     has_failed = other.name.isnull() | other.status.isin(BAD_ENDS)
     is_awaited = other.status.isin([str(status) for status in LIVE]) | (MINDS_FAILURE & has_failed)
@@ -149,10 +136,7 @@ def parents(after: str, limit: int) -> list[str]:
 
 
 def doubtful(limit: int) -> list[DoubtfulRow]:
-    """Running attempts that may have to be ended, the earliest first.
-
-    They have no lease (or none yet), were asked to stop, or run long after their time limit.
-    """
+    """Running attempts without a lease (or without one yet), asked to stop, or long after their time limit."""
     of_request = ("cancel_requested", "cancel_requested_epoch", "canceled_by", "cancel_reason")
     of_run = ("lease_expires_epoch", "worker", *of_request)
     of_job = fields_of(DoubtfulRow, *of_run, "connection_id", "database_epoch")
@@ -229,10 +213,7 @@ def lock_unchanged(jobs: Sequence[Child]) -> list[Child]:
 
 
 def _lock(names: Sequence[str], condition: Any, fields: Sequence[str]) -> list[Any]:
-    """Lock those of these jobs that meet a condition, without a wait. Returns their columns.
-
-    Reads by name: a locking read of another index would lock gaps in it too.
-    """
+    """Lock those of these jobs that meet a condition, without a wait, and by name. Returns their columns."""
     if not names:
         return []
     query = frappe.qb.from_(JOB).force_index("PRIMARY").select(*(JOB[field] for field in fields))

@@ -34,8 +34,7 @@ NAME = "dartwing_core"
 LONGEST_NAME = 200  # bytes of a file's name: the disk takes 255
 LONGEST_EXTENSION = 20  # characters
 UNFIT = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
-ORPHANED_AFTER = 30 * 86_400.0
-"""Seconds after which the folder of a missing job is deleted."""
+ORPHANED_AFTER = 30 * 86_400.0  # seconds after which the folder of a missing job is deleted
 BATCH = 500
 
 
@@ -111,10 +110,7 @@ class AttemptFiles:
 
 
 def free_name(name: str, taken: Container[str] = ()) -> str:
-    """The name without slashes and control characters, cut to LONGEST_NAME bytes.
-
-    With the first number before its extension that makes it another than those `taken`.
-    """
+    """The name without slashes and control characters, cut to LONGEST_NAME bytes, with a number if it is `taken`."""
     name = UNFIT.sub("", name)
     stem, extension = os.path.splitext("file" if name in ("", ".", "..") else name)
     endings = (("" if number == 1 else f"-{number}") + extension[:LONGEST_EXTENSION] for number in count(1))
@@ -160,10 +156,9 @@ def delete_now(jobs: Sequence[str]) -> None:
 
 
 def delete_orphans(deadline: float) -> None:
-    """Delete the files of missing jobs that have got none for ORPHANED_AFTER. A process that was killed has left them.
+    """Delete the files of jobs that are missing for long. `deadline`: when to end, as `time.monotonic()`.
 
-    Not earlier: the database may be an older one for some days, restored from a backup. `deadline`: when to end, as
-    `time.monotonic()`.
+    Not earlier: the database may be an older one for some days, restored from a backup.
     """
     before = time.time() - ORPHANED_AFTER
     with os.scandir(folder()) as entries:

@@ -54,10 +54,7 @@ def note_rename(document: Document, _method: str, old: str, new: str, _is_merged
 
 
 def add_to_boot(bootinfo: Any) -> None:
-    """Hook of Frappe's, when Desk is loaded: name the DocTypes that the user may read and whose forms show jobs.
-
-    Reads the ends of an index's ranges.
-    """
+    """Hook of Frappe's, when Desk is loaded: name the DocTypes that the user may read and whose forms show jobs."""
     query = frappe.qb.from_(JOB).select(JOB.reference_doctype).where(JOB.reference_doctype.isnotnull())
     readable = (bootinfo.get("user") or {}).get("can_read") or ()
     names = set(query.groupby(JOB.reference_doctype).run(pluck=True))
@@ -65,10 +62,7 @@ def add_to_boot(bootinfo: Any) -> None:
 
 
 def _follow(doctype: str, old: str, new: str, renamed_at: datetime) -> None:
-    """Let the jobs of that time refer to the new name. Nothing happens if the rename itself was undone meanwhile.
-
-    A name that only changes its case is found again, so pages go by job.
-    """
+    """Let the jobs of that time refer to the new name. Nothing happens if the rename itself was undone meanwhile."""
     if not frappe.db.exists(doctype, new):
         return
     last = ""
@@ -77,6 +71,7 @@ def _follow(doctype: str, old: str, new: str, renamed_at: datetime) -> None:
     found = frappe.qb.from_(JOB).select(JOB.name).where(concerned & (JOB.creation <= renamed_at))
     found = found.orderby(JOB.name).limit(AT_ONCE)
     values = {"reference_doctype" if is_type else "reference_name": new}
+    # A name that only changes its case is found again, so pages go by job.
     while names := found.where(JOB.name > last).run(pluck=True):
         query = update_query(config.JOB, values).where(JOB.name.isin(names))
         best_effort.run(partial(sql.committed, partial(sql.run_update, query, LOCK_WAIT, True)))

@@ -40,26 +40,20 @@ def insert_rows(doctype: str, rows: Sequence[Mapping[str, Any]]) -> None:
     shared = [column for column in rows[0] if len(rows) >= MANY and len({row[column] for row in rows}) == 1]
     own = [column for column in rows[0] if column not in shared]
     names = ",".join(f"`{column}`" for column in own)
-    source = f"VALUES {','.join([f'({_parameters(own)})'] * len(rows))}"
+    row = ",".join(["%s"] * len(own))
+    source = f"VALUES {','.join([f'({row})'] * len(rows))}"
     if shared:
-        source = f"WITH own ({names}) AS ({source}) SELECT {names},{_parameters(shared)} FROM own"
+        source = f"WITH own ({names}) AS ({source}) SELECT {names},{','.join(['%s'] * len(shared))} FROM own"
     head = f"INSERT INTO `tab{doctype}` ({','.join(f'`{column}`' for column in own + shared)}) "
     values = [row[column] for row in rows for column in own] + [rows[0][column] for column in shared]
     frappe.db.sql(sql.as_of_now() + head + source, values)
-
-
-def _parameters(columns: Sequence[str]) -> str:
-    return ",".join(["%s"] * len(columns))
 
 
 LOCK_WAIT = 2  # seconds that a deletion waits for a row
 
 
 def delete_rows(doctype: str, column: str, values: Collection[str]) -> None:
-    """Delete the rows with one of these values in a column that has an index.
-
-    Also rows that others have committed since this transaction's snapshot.
-    """
+    """Delete the rows with one of these values in an indexed column, also those committed since the snapshot."""
     delete_named(doctype, names_of(doctype, column, values))
 
 

@@ -89,10 +89,8 @@ def sealed(parameters: Mapping[str, Any], names: Collection[str], seal: Callable
 
 
 def opened(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Stored parameters with those secrets veiled. Raises SealError if one can't be read.
-
-    A text is one of a row that is older than the declaration.
-    """
+    """Stored parameters with those secrets veiled. Raises SealError if one can't be read."""
+    # One that is a text is of a row that is older than the declaration.
     texts = {name: _opened_text(parameters.get(name)) for name in names}
     return {**parameters, **{name: Secret(text) for name, text in texts.items() if isinstance(text, str)}}
 

@@ -28,8 +28,7 @@ def run_update(query: QueryBuilder, lock_wait: int | None = None, by_name: bool 
     `lock_wait`: seconds to wait for a locked row, instead of the server's usual 50. `by_name`: find the rows only by
     name. Over another index, or the whole table, an UPDATE would wait for rows of others' open transactions.
 
-    Under MariaDB's snapshot isolation, a row changed since this transaction began would end it with error 1020 and
-    undo the handler's work. The guards in WHERE decide instead.
+    The guards in WHERE decide about a row that was changed since this transaction began, and no error 1020.
     """
     statement, parameters = query.walk()
     if by_name:  # the query builder knows no FORCE INDEX there
@@ -59,19 +58,13 @@ def as_of_now(lock_wait: int | None = None) -> str:
 
 
 def run_locking_read(query: QueryBuilder, *, as_dict: bool = False, lock_wait: int | None = None) -> Any:
-    """Run a SELECT … FOR UPDATE against the latest committed rows, also under snapshot isolation.
-
-    `lock_wait`: as for `run_update`.
-    """
+    """Run a SELECT … FOR UPDATE against the latest committed rows. `lock_wait`: as for `run_update`."""
     statement, parameters = query.walk()
     return frappe.db.sql(as_of_now(lock_wait) + statement, parameters, as_dict=as_dict)
 
 
 def latest(doctype: str, name: str, column: str) -> Any:
-    """A column as committed right now, which this transaction's snapshot may not show yet. None without the row.
-
-    Locks the row until the transaction ends.
-    """
+    """A column as committed right now, which the snapshot may not show yet. None without the row. Locks it."""
     table = frappe.qb.DocType(doctype)
     found = run_locking_read(frappe.qb.from_(table).select(table[column]).where(table.name == name).for_update())
     return found[0][0] if found else None

@@ -11,10 +11,8 @@ from typing import Any
 import frappe
 
 LONGEST_SHOWN = 100
-MOST_DESCRIBED = 20
-"""Unknown names in an error. Each is compared with all known ones."""
-TEXT_LENGTH = 2_000
-"""Characters of a reason or a description that are stored."""
+MOST_DESCRIBED = 20  # unknown names in an error: each is compared with all known ones
+TEXT_LENGTH = 2_000  # characters of a reason or a description that are stored
 LONGEST_READ = 20_000
 """Characters of an error that are read: more are never shown, and another system's answer may have any size."""
 _LINES = "address article blockquote br dd div dl dt footer h1 h2 h3 h4 h5 h6 header hr li ol p pre section table title"

@@ -45,12 +45,9 @@ class BatchState(TypedDict):
     name: str
     cancel_requested: int
     canceled_by: str | None
-    is_live: int | None
-    """Whether a member is live."""
-    has_failed: int | None
-    """Whether a member has failed for good or was canceled."""
-    awaits_failure: int
-    """Whether a callback waits for such a failure."""
+    is_live: int | None  # whether a member is live
+    has_failed: int | None  # whether a member has failed for good or was canceled
+    awaits_failure: int  # whether a callback waits for such a failure
 
 
 RUNNING, COMPLETED, FAILED, CANCELED = STATUSES = ("Running", "Completed", "Failed", "Canceled")

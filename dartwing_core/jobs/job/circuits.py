@@ -40,8 +40,7 @@ class CircuitRow(TypeAndOrganization):
 
 OPEN, HALF_OPEN, CLOSED = "Open", "Half Open", "Closed"
 NOT_CLOSED = (OPEN, HALF_OPEN)
-LATEST = 1_000
-"""At most so many attempts of the window count, the latest, or the Job Type's minimum if that is more."""
+LATEST = 1_000  # so many attempts of the window count, the latest, or the Job Type's minimum if that is more
 PUBLIC_FIELDS = fields_of(CircuitRow)
 Pair = tuple[str, str]  # organization and Job Type
 
@@ -114,8 +113,7 @@ def tally(job: TypeAndOrganization, job_type: JobType) -> Tally:
     latest = latest.where((RUN.circuit_key == key(job)) & (RUN.circuit_epoch >= since))
     found = latest.orderby(RUN.circuit_epoch, order=Order.desc).limit(limit).as_("latest")
     counts = Case().when(found.circuit_epoch > Coalesce(CIRCUIT.closed_epoch, 0), 1).else_(0)
-    is_its = (CIRCUIT.job_type == job["job_type"]) & (CIRCUIT.organization == job["organization"])
-    query = frappe.qb.from_(found).left_join(CIRCUIT).on(is_its)
+    query = frappe.qb.from_(found).left_join(CIRCUIT).on(_of(job))
     query = query.select(Sum(counts), Sum(counts * found.circuit_failure), Max(CIRCUIT.status))
     samples, failures, status = query.run()[0]
     return Tally(int(samples or 0), int(failures or 0), status)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
+import frappe
+
 from ..lib import canonical, clock, config, priorities
 from ..lib.row_types import OwnedJob
 from ..lib.texts import is_path
@@ -88,9 +90,8 @@ def _paths(by_event: Any, event: str) -> list[str]:
 
 def _row(path: str, organization: str, owner: str, **details: str) -> NewJobRow:
     """The job that calls a function. `organization` and `owner`: of what it is told about."""
-    job_type, now = config.job_type(config.ENQUEUED), clock.now_epoch()
-    priority = (job_type and job_type.default_priority) or "Normal"
-    queue = job_type.queue if job_type else None
+    job_type, now = config.job_type(config.ENQUEUED) or frappe._dict(), clock.now_epoch()
+    queue, priority = job_type.queue, job_type.default_priority or "Normal"
     arguments = {**details, "organization": organization, "owner_user": owner}
     parameters = canonical.canonical_json({"method": path, "arguments": arguments})
     own = {
@@ -99,7 +100,7 @@ def _row(path: str, organization: str, owner: str, **details: str) -> NewJobRow:
         "priority": priority,
         "queue": queue if queue in redis_queue.queue_names() else priorities.QUEUE_OF_PRIORITY[priority],
         "timeout_seconds": config.DEFAULT_TIMEOUT,
-        "max_retries": job_type.max_retries or 0 if job_type else 0,
+        "max_retries": job_type.max_retries or 0,
         "is_result_private": 1,
         "sealed_input_parameters": parameters,  # ids alone, and a change must not fail for want of the site's key
         "job_hash": canonical.hash_of(config.ENQUEUED, organization, parameters),

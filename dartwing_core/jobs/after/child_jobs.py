@@ -98,14 +98,11 @@ def _release_some(parent: str, status: str | None, limit: int) -> Released:
 
 def _end_others(failed: Mapping[str, str | None], limit: int) -> Released:
     """End jobs that depend on failed ones but wait for others. Those may take long, and the wait would be in vain."""
-    by_parent: dict[str, dict[str, WaitingRow]] = {}
-    for job in find.other_children(sorted(failed), limit):
-        by_parent.setdefault(job["parent"], {})[job["name"]] = job
-    ended: dict[str, WaitingRow] = {}
-    for parent, jobs in by_parent.items():
-        left = [job for name, job in jobs.items() if name not in ended]
-        ended |= {job["name"]: job for job in _end(left, parent, failed[parent])}
-    return Released(ended=list(ended.values()))
+    jobs = {job["name"]: job for job in find.other_children(sorted(failed), limit)}.values()  # each once
+    ended: list[WaitingRow] = []
+    for parent in sorted({job["parent"] for job in jobs}):
+        ended += _end([job for job in jobs if job["parent"] == parent], parent, failed[parent])
+    return Released(ended=ended)
 
 
 def _end(jobs: Sequence[WaitingRow], parent: str, status: str | None) -> list[WaitingRow]:

@@ -77,9 +77,8 @@ def _write(name: str) -> list[NewJobRow] | None:
     rows = {kind: _callback(batch, kind) for kind in due if batch[kind] and not batch[f"{kind}_job"]}
     values |= {f"{kind}_job": row["name"] for kind, row in rows.items()}
     batch_store.update(name, values)
-    if rows:
-        record.insert(list(rows.values()))
-    return list(rows.values())
+    record.insert([*rows.values()])
+    return [*rows.values()]
 
 
 def _end(state: BatchState) -> str:

@@ -34,8 +34,7 @@ def write(events: Sequence[Event]) -> None:
     if not events:
         return
     now = clock.site_time()
-    names = ((ids.time_ordered_id(), event) for event in events)
-    rows = [standard_columns(name, event["actor"], now) | {"timestamp": now, **event} for name, event in names]
+    rows = [standard_columns(ids.time_ordered_id(), one["actor"], now) | {"timestamp": now} | one for one in events]
     dml.insert_rows(config.LOG, rows)
 
 

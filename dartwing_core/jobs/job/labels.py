@@ -65,8 +65,7 @@ def _follow(doctype: str, old: str, new: str, renamed_at: datetime) -> None:
     """Let the jobs of that time refer to the new name. Nothing happens if the rename itself was undone meanwhile."""
     if not frappe.db.exists(doctype, new):
         return
-    last = ""
-    is_type = doctype == "DocType"
+    last, is_type = "", doctype == "DocType"
     concerned = JOB.reference_doctype == old if is_type else is_about(JOB, doctype, old)
     found = frappe.qb.from_(JOB).select(JOB.name).where(concerned & (JOB.creation <= renamed_at))
     found = found.orderby(JOB.name).limit(AT_ONCE)

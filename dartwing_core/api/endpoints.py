@@ -18,7 +18,8 @@ from werkzeug.wrappers import Request, Response
 
 from dartwing_core.jobs import errors
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.lib import config, plain_text, server_errors
+from dartwing_core.jobs.lib import config, server_errors
+from dartwing_core.jobs.lib.texts import error_text
 from dartwing_core.jobs.rq import redis_queue
 
 from . import arguments
@@ -143,7 +144,7 @@ def answer_of(error: Exception) -> ErrorAnswer:
     if not status:
         raise error
     frappe.db.rollback()
-    text = plain_text.of_error(error) or _("This is not allowed.")
+    text = error_text(error) or _("This is not allowed.")
     if code == "busy" and not isinstance(error, errors.JobBusyError):
         text = _("The database is busy. Please try again.")
     details: dict[str, Any] = {"exc_type": type(error).__name__}

@@ -21,9 +21,9 @@ from .errors import DuplicateJobError, InvalidJobError, InvalidTransitionError, 
 from .job import batch_store, columns, dependencies, find, record, runs
 from .job.job_rows import JobRow
 from .job.record import Job
-from .lib import clock, config, plain_text
+from .lib import clock, config
 from .lib.row_types import Columns
-from .lib.texts import cut, describe_unknown
+from .lib.texts import cut, describe_unknown, error_text
 from .read import visible_jobs
 from .status import RETRYABLE, WAITING, JobStatus
 from .submit import dedup, dependency_check, request, submission
@@ -267,7 +267,7 @@ def _visible(job_ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         raise InvalidJobError(_("At most {0} jobs at once.").format(MAX_JOBS))
     asked = list(dict.fromkeys(job_ids))
     visible = set(visible_jobs.visible_names(asked))
-    refused = {cut(name): plain_text.of_error(visible_jobs.not_found(name)) for name in asked if name not in visible}
+    refused = {cut(name): error_text(visible_jobs.not_found(name)) for name in asked if name not in visible}
     return [name for name in asked if name in visible], refused
 
 
@@ -282,7 +282,7 @@ def _each(names: Sequence[str], work: Callable[[str], Any], refused: dict[str, s
                     work(name)
             except REFUSALS as error:
                 del frappe.local.message_log[told:]  # the answer says it
-                refused[name] = plain_text.of_error(error) or _("This is not allowed.")
+                refused[name] = error_text(error) or _("This is not allowed.")
             else:
                 done.append(name)
     return {"done": done, "refused": refused}

@@ -162,7 +162,7 @@ def test_an_open_circuit_is_shown_and_closed_by_an_admin(visit, member, admin):
     kind = factory.job_type("plain", enable_circuit_breaker=1)
     circuits.open_anew(
         {"job_type": kind, "organization": factory.ALPHA},
-        circuits.Tally(10, 8, None, None, None),
+        circuits.Tally(10, 8, None),
         clock.now_epoch() + 600,
     )
     frappe.db.commit()
@@ -180,7 +180,7 @@ def test_an_open_circuit_is_shown_and_closed_by_an_admin(visit, member, admin):
 
 def test_admins_hear_of_circuits_wherever_they_are(visit, member, admin):
     kind = factory.job_type("plain", enable_circuit_breaker=1)
-    opened = circuits.Tally(10, 8, None, None, None)
+    opened = circuits.Tally(10, 8, None)
     circuits.open_anew({"job_type": kind, "organization": factory.ALPHA}, opened, clock.now_epoch() + 600)
     frappe.db.commit()
     page = visit(admin, "/app/note").page

@@ -35,8 +35,7 @@ class Operators(State):
         if job := self.some_job("Dead Letter", "Failed", "Timed Out"):
             try:
                 retry_job(job["name"])
-            except DuplicateJobError as refusal:
-                assert refusal.existing_job_id not in (None, job["name"]), refusal
+            except DuplicateJobError:
                 frappe.db.rollback()  # an equal job has been submitted since
             frappe.db.commit()
 

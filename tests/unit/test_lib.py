@@ -11,7 +11,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs.job.job_files import LONGEST_NAME, free_name
-from dartwing_core.jobs.lib import clock, ids, plain_text, server_errors
+from dartwing_core.jobs.lib import clock, ids, server_errors, texts
 from dartwing_core.jobs.rq.redis_queue import ANSWER_TIMEOUT, client_of
 from tests.support.database import DRIVERS
 
@@ -75,19 +75,19 @@ def test_lost_races_are_recognized_behind_frappes_wrappers(driver):
 )
 def test_tags_go_and_what_is_no_tag_stays(said, plain):
     # Seen failing with Frappe's `strip_html` in place of `plain`: "a<b and c>d" becomes "ad".
-    assert plain_text.plain(said) == plain
+    assert texts.plain(said) == plain
 
 
 def test_a_list_of_messages_is_one_on_each_line():
-    assert plain_text.of_error(frappe.ValidationError(["<b>One</b>", "two"])) == "One\ntwo"
-    assert plain_text.of_error(ValueError()) == ""
-    assert plain_text.of_error(ValueError("a", "<b>")) == "('a', '')"
+    assert texts.error_text(frappe.ValidationError(["<b>One</b>", "two"])) == "One\ntwo"
+    assert texts.error_text(ValueError()) == ""
+    assert texts.error_text(ValueError("a", "<b>")) == "('a', '')"
 
 
 @pytest.mark.parametrize("piece", ["<", "<b ", "<b a=", '<b a="', "&", "<!doctype", "<b>", "</p><p>", "<script>"])
 def test_a_text_made_to_be_slow_is_not(piece):
     began = time.monotonic()
-    plain_text.plain(piece * (1_000_000 // len(piece)))
+    texts.plain(piece * (1_000_000 // len(piece)))
     assert time.monotonic() - began < 5
 
 

@@ -77,7 +77,7 @@ def test_many_jobs_move_as_the_table_says_and_not_otherwise(database, source, ta
         text, values, _wait = database.updates[0]
         assert "name IN %(of_names)s" in text
         assert values["of_names"] == ("JOB-1", "JOB-3")
-        assert [(event.background_job, event.retry_attempt) for event in database.history] == [
+        assert [(event["background_job"], event["retry_attempt"]) for event in database.history] == [
             ("JOB-1", 7),
             ("JOB-3", 7),
         ]
@@ -117,10 +117,10 @@ def test_the_history_says_who_moved_it_when_and_how_often_it_was_tried(database)
     failed = Outcome(JobStatus.FAILED, "Failed", error="no", error_type="Transient", due=5.0, retry_count=2)
     running().end(failed, duration=1.5, worker="w")
     (event,) = database.history
-    assert (event.from_status, event.to_status, event.message, event.actor) == (
+    assert (event["from_status"], event["to_status"], event["message"], event["actor"]) == (
         *("Running", "Failed", "Failed", "Administrator"),
     )
-    assert (event.retry_attempt, event.duration, event.worker) == (2, 1.5, "w")
+    assert (event["retry_attempt"], event["duration"], event["worker"]) == (2, 1.5, "w")
     values = database.updates[0][1]
     assert values["next_retry_at"] == values["available_at"] == NOW
     assert (values["due_epoch"], values["admission_rank"], values["retry_count"]) == (5.0, 5.0 - 3_600, 2)
@@ -169,7 +169,7 @@ def test_a_start_counts_the_attempt_and_names_its_connection(database):
         "entry",
     )
     assert (job.row["attempt"], job.row["started_at"]) == (3, NOW)
-    assert [event.message for event in log] == ["Worker started execution, attempt 3"]
+    assert [event["message"] for event in log] == ["Worker started execution, attempt 3"]
     assert not database.history, "the caller writes it"
 
 
@@ -195,7 +195,10 @@ def test_a_new_job_is_created_pending_and_in_line_in_the_same_moment(database):
     new = {"sealed_input_parameters": "", "reference_doctype": None, "owner": "me"}
     rows = [row(JobStatus.QUEUED, **new), row(JobStatus.PENDING, "JOB-2", **new)]
     record.insert(rows)
-    made = [(event.background_job, event.from_status, event.to_status, event.message) for event in database.history]
+    made = [
+        (event["background_job"], event["from_status"], event["to_status"], event["message"])
+        for event in database.history
+    ]
     assert made == [
         ("JOB-1", None, "Pending", "Job created"),
         ("JOB-1", "Pending", "Queued", "Job enqueued"),

@@ -80,7 +80,11 @@ class AfterCommit:
 
 def after_commit() -> AfterCommit:
     """The actions after the commit of the current transaction."""
-    found = sql.callback_of_transaction(AfterCommit)
+    callbacks = frappe.db.after_commit
+    found = next((one for one in callbacks._functions if isinstance(one, AfterCommit)), None)
+    if found is None:
+        found = AfterCommit()
+        callbacks.add(found)
     found.await_commit()
     return found
 

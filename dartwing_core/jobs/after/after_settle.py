@@ -1,7 +1,4 @@
-"""The work after a settle, best effort: jobs and batches that waited for it go on. The sweeper repairs omissions.
-
-The ends of attempts also open and close circuits. If the worker dies in between, the next attempt makes up for it.
-"""
+"""The work after a settle, best effort: jobs and batches that waited for it go on, circuits open and close."""
 
 from __future__ import annotations
 
@@ -44,9 +41,6 @@ def requeue_if_due(attempt: Attempt) -> None:
         best_effort.run(lambda: wake.wake_for(sql.committed(lambda: record.enter_line([name]))))
 
 
-# Circuit breaker -----------------------------------------------------------------------------------------------------
-
-
 CHANGED = "job_circuit_changed"
 """Realtime event for the admins of the organization."""
 
@@ -72,13 +66,14 @@ def record_end(job: MovableJob, end: Outcome, *, is_probe: bool) -> None:
 def _record_failure(job: MovableJob, job_type: JobType) -> None:
     seen = circuits.tally(job, job_type)
     until = clock.now_epoch() + 60 * (job_type.circuit_breaker_cooldown_minutes or 0)
-    if seen.status == circuits.HALF_OPEN and (seen.probe_job, seen.probe_attempt) == (job["name"], job["attempt"]):
+    if seen.status == circuits.HALF_OPEN:
         has_opened = sql.committed(partial(circuits.reopen, job, until))
     else:
         is_enough = seen.samples >= max(1, job_type.circuit_breaker_min_samples or 0)
         must_open = is_enough and seen.failures >= (job_type.circuit_breaker_failure_threshold or 1) * seen.samples
-        is_due = must_open and seen.status not in circuits.NOT_CLOSED
-        has_opened = is_due and sql.committed(partial(circuits.open_anew, job, seen, until))
+        has_opened = (
+            must_open and seen.status != circuits.OPEN and sql.committed(partial(circuits.open_anew, job, seen, until))
+        )
     if has_opened:
         announce_change(job, circuits.OPEN, until)
 

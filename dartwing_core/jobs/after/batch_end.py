@@ -1,9 +1,4 @@
-"""The end of a batch: found when a member ends, decided under the lock of the batch's row, made known by callbacks.
-
-A member's settle reads from an index whether a member is live and whether one has failed. It goes on to the batch's row
-only if that changes something. The last two members may settle at once. Each reads after its own commit, so at least
-one finds that no member is live. Only one of them gets the row.
-"""
+"""The end of a batch: found when a member ends, decided under the lock of the batch's row, made known by callbacks."""
 
 from __future__ import annotations
 
@@ -30,24 +25,17 @@ CALLBACK_COLUMNS = (
 
 
 def release_and_close(parents: Collection[str], batches: Collection[str | None] = ()) -> None:
-    """Release the children of those jobs that are over. Then close these batches, and those of children that ended.
-
-    Commits.
-    """
+    """Release the children of those jobs that are over. Close these batches and those of ended children. Commits."""
     released = child_jobs.release_children(parents)
     concerned = [*batches, *(child["parent_batch"] for child in released.ended)]
     close_ended({batch for batch in concerned if batch is not None})
 
 
-def close_ended(names: Collection[str]) -> int:
-    """Close the batches without a live member, and make the due callbacks. Returns how many batches changed.
-
-    Commits: only in workers, in the sweeper and after a commit.
-    """
-    if not names:
-        return 0
-    sql.commit()  # a fresh snapshot
-    return close_states(batch_store.states(sorted(names)))
+def close_ended(names: Collection[str]) -> None:
+    """Close the batches without a live member, and make the due callbacks. Commits: only after another commit."""
+    if names:
+        sql.commit()  # a fresh snapshot
+        close_states(batch_store.states(sorted(names)))
 
 
 def close_states(states: Collection[BatchState]) -> int:
@@ -89,9 +77,8 @@ def _write(name: str) -> list[NewJobRow] | None:
     rows = {kind: _callback(batch, kind) for kind in due if batch[kind] and not batch[f"{kind}_job"]}
     values |= {f"{kind}_job": row["name"] for kind, row in rows.items()}
     batch_store.update(name, values)
-    if rows:
-        record.insert(list(rows.values()))
-    return list(rows.values())
+    record.insert([*rows.values()])
+    return [*rows.values()]
 
 
 def _end(state: BatchState) -> str:

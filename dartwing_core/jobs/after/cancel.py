@@ -1,9 +1,8 @@
-"""Cancels a job in each state.
+"""Cancels a job in each state, and a batch: its waiting members in committed steps, the running ones by a request.
 
-A waiting job is Canceled in the caller's transaction. A running one is asked to stop: the request is written to the row
-of its attempt, in the caller's transaction too. The settle of the attempt writes that row first. So one of the two
-waits for the other, and an accepted cancel wins. The heartbeat reads it and tells the handler. After a grace period
-`sweep.rescue` ends it by force.
+A waiting job is Canceled in the caller's transaction, and a running one is asked to stop in it. The heartbeat reads the
+request and tells the handler. After a grace period `sweep.rescue` ends it by force. A batch's request stays on its row
+until no member is live. So a sweep goes on where a cancel broke off.
 """
 
 from __future__ import annotations
@@ -15,25 +14,27 @@ import frappe
 from frappe import _
 
 from ..errors import InvalidTransitionError, JobChangedError
-from ..job import find, runs
+from ..job import batch_store, find, record, runs
 from ..job.find import LOCK_WAIT
-from ..job.job_rows import JobRow
+from ..job.job_rows import JobRow, MemberRow
 from ..job.record import Job
-from ..lib import sql
+from ..lib import best_effort, config, sql
+from ..lib.dml import in_pieces
 from ..line import wake
-from ..status import JobStatus, can_move
+from ..rq import redis_queue
+from ..status import NOT_RUNNING, JobStatus, can_move
 from . import batch_end
 from .after_commit import after_commit, busy
 
 TRIES = 5
 PAUSE = 0.02
+AT_ONCE = 500
+SEEN_BATCHES = "seen-batches"
+BATCHES = 200  # read in one sweep
 
 
 def cancel(job: JobRow, reason: str | None) -> JobRow:
-    """Cancel a job as read from the database. Returns its columns as they are then.
-
-    Raises JobChangedError if the row has changed since.
-    """
+    """Cancel a job as its reader saw it. Returns its columns after that. Raises JobChangedError if it has changed."""
     status, user = JobStatus(job["status"]), frappe.session.user
     if status == JobStatus.RUNNING:
         _ask_to_stop(job, user, reason)
@@ -59,7 +60,7 @@ def _ask_to_stop(job: JobRow, user: str, reason: str | None) -> None:
         if time.monotonic() > deadline:
             raise busy()
         time.sleep(PAUSE)
-    now = find.load_now(job["name"])
+    now = find.load_sealed(job["name"], is_now=True)
     if now and (now["status"], now["attempt"]) != (JobStatus.RUNNING, job["attempt"]):
         raise JobChangedError(job["name"])
 
@@ -81,3 +82,46 @@ def cancel_now(name: str, user: str, reason: str | None) -> None:
             batch_end.release_and_close([name], [job["parent_batch"]])
             wake.admit_held()
             return
+
+
+# Batches -------------------------------------------------------------------------------------------------------------
+
+
+def sweep_batches() -> int:
+    """Do what members' settles and cancels have missed, for the next batches. Returns how many have changed."""
+    names = batch_store.running(redis_queue.place(SEEN_BATCHES), BATCHES)
+    states = batch_store.states(names)
+    for state in states:
+        if state["cancel_requested"] and state["is_live"]:
+            best_effort.run(partial(drain, state["name"]))
+    changed = batch_end.close_states(states)
+    redis_queue.keep_place(SEEN_BATCHES, names[-1] if len(names) == BATCHES else "")
+    return changed
+
+
+def drain(name: str) -> None:
+    """End the live members of a batch whose cancel was requested. Commits."""
+    sql.commit()  # a fresh snapshot
+    request = runs.cancel_request(name, config.BATCH)
+    if not request:
+        return
+    user, reason = request["canceled_by"], request["cancel_reason"]
+    canceled = [job for status in NOT_RUNNING for job in _cancel_waiting(name, status, user, reason)]
+    for some in in_pieces(canceled, AT_ONCE):
+        best_effort.run(partial(batch_end.release_and_close, [job["name"] for job in some]))
+    for member in find.to_be_stopped("parent_batch", name):
+        best_effort.run(partial(cancel_now, member, user, reason))
+    batch_end.close_ended([name])
+
+
+def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None) -> list[MemberRow]:
+    """Cancel the members in one state, the youngest first: children shall end canceled, and not with a parent."""
+    canceled: list[MemberRow] = []
+    last = None
+    while jobs := batch_store.members(name, [status], AT_ONCE, last):
+        last = jobs[-1]["name"]
+        moved = sql.committed(partial(record.cancel_all, jobs, user, reason))
+        canceled += moved
+        if status == JobStatus.QUEUED and moved:
+            best_effort.run(wake.admit_held)
+    return canceled

@@ -1,11 +1,7 @@
 """Releases or ends jobs that wait for other jobs (`depends_on`), when one of those ends.
 
-A waiting child is only a Pending row. It takes no worker and no RQ entry until all of its parents are over.
 `waits_for` names a parent that is not over, the youngest first. When that one ends, the child goes on to the next
 parent that is not over, or gets in line. So a settle touches only the children that wait for that very job.
-
-No wake-up is lost between two parents that end at once. After moving a child on to another parent and committing, the
-engine reads whether that parent has ended meanwhile. The sweeper finds all other omissions.
 """
 
 from __future__ import annotations
@@ -51,10 +47,7 @@ class Released:
 
 
 def release_children(parents: Collection[str], limit: int = MOST) -> Released:
-    """Release or end the children of those jobs that are over, then the children of ended ones, at most `limit`.
-
-    Commits: only in workers, in the sweeper and after a commit.
-    """
+    """Release or end the children of those jobs that are over, then those of ended ones, at most `limit`. Commits."""
     released, names = Released(), set(parents)
     while names and released.number < limit:
         step = _release_over(names, limit - released.number)
@@ -105,14 +98,11 @@ def _release_some(parent: str, status: str | None, limit: int) -> Released:
 
 def _end_others(failed: Mapping[str, str | None], limit: int) -> Released:
     """End jobs that depend on failed ones but wait for others. Those may take long, and the wait would be in vain."""
-    by_parent: dict[str, dict[str, WaitingRow]] = {}
-    for job in find.other_children(sorted(failed), limit):
-        by_parent.setdefault(job["parent"], {})[job["name"]] = job
-    ended: dict[str, WaitingRow] = {}
-    for parent, jobs in by_parent.items():
-        left = [job for name, job in jobs.items() if name not in ended]
-        ended |= {job["name"]: job for job in _end(left, parent, failed[parent])}
-    return Released(ended=list(ended.values()))
+    jobs = {job["name"]: job for job in find.other_children(sorted(failed), limit)}.values()  # each once
+    ended: list[WaitingRow] = []
+    for parent in sorted({job["parent"] for job in jobs}):
+        ended += _end([job for job in jobs if job["parent"] == parent], parent, failed[parent])
+    return Released(ended=ended)
 
 
 def _end(jobs: Sequence[WaitingRow], parent: str, status: str | None) -> list[WaitingRow]:

@@ -1,7 +1,4 @@
-"""SQL on Job Batch, and on jobs as members of one.
-
-A batch's progress is read from its members' rows. The batch itself keeps nothing about them.
-"""
+"""SQL on Job Batch, and on jobs as members of one."""
 
 from __future__ import annotations
 
@@ -12,12 +9,13 @@ from typing import TypedDict
 import frappe
 from frappe.query_builder.functions import Count
 from pypika import Case, Order
-from pypika.queries import QueryBuilder, Table
+from pypika.queries import QueryBuilder
 
 from ..access import content
 from ..lib import clock, config, sql
 from ..lib.dml import update_query
 from ..lib.row_types import Columns, fields_of
+from ..lib.tables import BATCH, JOB
 from ..status import LIVE, JobStatus
 from . import find
 from .job_rows import MemberRow
@@ -47,12 +45,9 @@ class BatchState(TypedDict):
     name: str
     cancel_requested: int
     canceled_by: str | None
-    is_live: int | None
-    """Whether a member is live."""
-    has_failed: int | None
-    """Whether a member has failed for good or was canceled."""
-    awaits_failure: int
-    """Whether a callback waits for such a failure."""
+    is_live: int | None  # whether a member is live
+    has_failed: int | None  # whether a member has failed for good or was canceled
+    awaits_failure: int  # whether a callback waits for such a failure
 
 
 RUNNING, COMPLETED, FAILED, CANCELED = STATUSES = ("Running", "Completed", "Failed", "Canceled")
@@ -71,10 +66,9 @@ def update(name: str, values: Columns, status: str | None = None) -> bool:
 
     Waits at most `find.LOCK_WAIT` seconds for the row. The error is then the database's.
     """
-    batch = frappe.qb.DocType(config.BATCH)
     stored = {"modified": clock.site_time(), **content.sealed(values)}
-    query = update_query(config.BATCH, stored).where(batch.name == name)
-    query = query.where(batch.status == status) if status else query
+    query = update_query(config.BATCH, stored).where(BATCH.name == name)
+    query = query.where(BATCH.status == status) if status else query
     return bool(sql.run_update(query, find.LOCK_WAIT, by_name=True))
 
 
@@ -84,49 +78,44 @@ def reopen(name: str) -> None:
     A process that closes the batch right now has locked the row. It sees the live member, or the batch is opened again
     after it. A cancel that has not come to its end goes on, and also cancels the member. One that has is forgotten.
     """
-    batch = frappe.qb.DocType(config.BATCH)
     request = ("canceled_by", content.column("cancel_reason"))
-    kept = {field: Case().when(batch.cancel_requested == 1, batch[field]) for field in request}
+    kept = {field: Case().when(BATCH.cancel_requested == 1, BATCH[field]) for field in request}
     update(name, {"status": RUNNING, "completed_at": None, **kept})
 
 
 def lock(name: str) -> bool:
     """Lock a running batch for closing until the commit. False if it is not running or is locked already."""
-    batch = frappe.qb.DocType(config.BATCH)
-    query = frappe.qb.from_(batch).select(batch.name).where((batch.name == name) & (batch.status == RUNNING))
+    query = frappe.qb.from_(BATCH).select(BATCH.name).where((BATCH.name == name) & (BATCH.status == RUNNING))
     return bool(sql.run_locking_read(query.for_update(skip_locked=True)))
 
 
 def running(after: str, limit: int) -> list[str]:
     """Batches that have not ended, by name and behind the one named `after`."""
-    batch = frappe.qb.DocType(config.BATCH)
-    query = frappe.qb.from_(batch).select(batch.name).where((batch.status == RUNNING) & (batch.name > after))
-    return query.orderby(batch.name).limit(limit).run(pluck=True)
+    query = frappe.qb.from_(BATCH).select(BATCH.name).where((BATCH.status == RUNNING) & (BATCH.name > after))
+    return query.orderby(BATCH.name).limit(limit).run(pluck=True)
 
 
 def states(names: Sequence[str]) -> list[BatchState]:
     """The states of the running ones of these batches."""
     if not names:
         return []
-    batch = frappe.qb.DocType(config.BATCH)
-    awaits_failure = Case().when(batch.on_failure.isnotnull() & batch.on_failure_job.isnull(), 1).else_(0)
-    query = frappe.qb.from_(batch).select(batch.name, batch.cancel_requested, batch.canceled_by)
+    awaits_failure = Case().when(BATCH.on_failure.isnotnull() & BATCH.on_failure_job.isnull(), 1).else_(0)
+    query = frappe.qb.from_(BATCH).select(BATCH.name, BATCH.cancel_requested, BATCH.canceled_by)
     query = query.select(awaits_failure.as_("awaits_failure"))
-    query = query.select(_a_member(batch, LIVE).as_("is_live"), _a_member(batch, find.BAD_ENDS).as_("has_failed"))
-    return query.where(batch.name.isin(list(names)) & (batch.status == RUNNING)).run(as_dict=True)
+    query = query.select(_a_member(LIVE).as_("is_live"), _a_member(find.BAD_ENDS).as_("has_failed"))
+    return query.where(BATCH.name.isin(list(names)) & (BATCH.status == RUNNING)).run(as_dict=True)
 
 
-def _a_member(batch: Table, statuses: Iterable[str]) -> QueryBuilder:
-    member = frappe.qb.DocType(config.JOB).as_("member")
-    query = frappe.qb.from_(member).select(1).where(member.parent_batch == batch.name)
+def _a_member(statuses: Iterable[str]) -> QueryBuilder:
+    member = JOB.as_("member")
+    query = frappe.qb.from_(member).select(1).where(member.parent_batch == BATCH.name)
     return query.where(member.status.isin([str(status) for status in statuses])).limit(1)
 
 
 def counts(name: str) -> dict[str, int]:
     """How many members there are in each status."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.status, Count("*")).where(job.parent_batch == name)
-    return dict(query.groupby(job.status).run())
+    query = frappe.qb.from_(JOB).select(JOB.status, Count("*")).where(JOB.parent_batch == name)
+    return dict(query.groupby(JOB.status).run())
 
 
 def members(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> list[MemberRow]:
@@ -136,8 +125,7 @@ def members(name: str, statuses: Iterable[JobStatus], limit: int, before: str | 
 
 def members_query(name: str, statuses: Iterable[JobStatus], limit: int, before: str | None = None) -> QueryBuilder:
     """The query of `members`, whose rows are of MemberRow."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(*(job[field] for field in fields_of(MemberRow)))
-    query = query.where((job.parent_batch == name) & job.status.isin([str(status) for status in statuses]))
-    query = query.where(job.name < before) if before else query
-    return query.orderby(job.name, order=Order.desc).limit(limit)
+    query = frappe.qb.from_(JOB).select(*(JOB[field] for field in fields_of(MemberRow)))
+    query = query.where((JOB.parent_batch == name) & JOB.status.isin([str(status) for status in statuses]))
+    query = query.where(JOB.name < before) if before else query
+    return query.orderby(JOB.name, order=Order.desc).limit(limit)

@@ -24,11 +24,7 @@ def new_row(user: str, organization: str, now: float) -> Columns:
         "owner_user": user,
         "status": str(JobStatus.PENDING),
         "created_at": site_now,
-        "attempt": 0,
-        "retry_count": 0,
-        "crash_count": 0,
-        "progress": 0,
-        "is_result_private": 0,
+        **dict.fromkeys(("attempt", "retry_count", "crash_count", "progress", "is_result_private"), 0),
     }
 
 

@@ -11,6 +11,7 @@ from pypika.functions import Coalesce, Max
 from ..access import content, visibility
 from ..lib import canonical, clock, config, dml, ids
 from ..lib.dml import in_pieces, standard_columns
+from ..lib.tables import DEPENDENCY, JOB
 from ..status import LIVE, JobStatus, LinePlace
 from . import find, record
 from .job_rows import JobRow
@@ -34,9 +35,8 @@ def parents_of(name: str, depends_on: str | None) -> list[str]:
     """The ids of the jobs on which a job depends. `depends_on`: of its row."""
     if not depends_on:
         return []
-    dependency = frappe.qb.DocType(config.DEPENDENCY)
-    query = frappe.qb.from_(dependency).select(dependency.depends_on).where(dependency.background_job == name)
-    return query.orderby(dependency.depends_on).run(pluck=True) or [depends_on]
+    query = frappe.qb.from_(DEPENDENCY).select(DEPENDENCY.depends_on).where(DEPENDENCY.background_job == name)
+    return query.orderby(DEPENDENCY.depends_on).run(pluck=True) or [depends_on]
 
 
 def awaited_by(parent: str, status: str) -> str | None:
@@ -44,14 +44,13 @@ def awaited_by(parent: str, status: str) -> str | None:
 
     A job may read a completed parent's result until it has finished itself.
     """
-    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
     if status == JobStatus.COMPLETED:
-        needs_it = job.status.isin([str(live) for live in LIVE])
+        needs_it = JOB.status.isin([str(live) for live in LIVE])
     else:
-        needs_it = job.waits_for.isnotnull() & (job.status == str(JobStatus.PENDING))
-    only = frappe.qb.from_(job).select(job.name).where(needs_it & (job.depends_on == parent))
-    several = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job).select(job.name)
-    several = several.where(needs_it & (dependency.depends_on == parent))
+        needs_it = JOB.waits_for.isnotnull() & (JOB.status == str(JobStatus.PENDING))
+    only = frappe.qb.from_(JOB).select(JOB.name).where(needs_it & (JOB.depends_on == parent))
+    several = frappe.qb.from_(DEPENDENCY).join(JOB).on(JOB.name == DEPENDENCY.background_job).select(JOB.name)
+    several = several.where(needs_it & (DEPENDENCY.depends_on == parent))
     return next((name for query in (only, several) for name in query.limit(1).run(pluck=True)), None)
 
 
@@ -61,12 +60,11 @@ def forget(parents: Sequence[str]) -> None:
         return
     dml.delete_rows(config.DEPENDENCY, "depends_on", parents)
     # The jobs that ended while they waited for one of these, and the parent for which a retry of them waits next.
-    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
-    following = frappe.qb.from_(dependency).select(Max(dependency.depends_on))
-    following = following.where((dependency.background_job == job.name) & (dependency.depends_on < job.waits_for))
-    query = frappe.qb.from_(job).select(job.name, following.as_("following"))
-    query = query.where((job.in_line == LinePlace.OUTSIDE) & (job.status == str(JobStatus.DEAD_LETTER)))
-    for some in in_pieces(query.where(job.waits_for.isin(list(parents))).run(), POINT_ROWS):
+    following = frappe.qb.from_(DEPENDENCY).select(Max(DEPENDENCY.depends_on))
+    following = following.where((DEPENDENCY.background_job == JOB.name) & (DEPENDENCY.depends_on < JOB.waits_for))
+    query = frappe.qb.from_(JOB).select(JOB.name, following.as_("following"))
+    query = query.where((JOB.in_line == LinePlace.OUTSIDE) & (JOB.status == str(JobStatus.DEAD_LETTER)))
+    for some in in_pieces(query.where(JOB.waits_for.isin(list(parents))).run(), POINT_ROWS):
         record.set_parents(dict(some), [JobStatus.DEAD_LETTER])
 
 
@@ -93,15 +91,14 @@ def results(job: JobRow) -> Results:
     if not job["depends_on"]:
         return Results({}, {})
     viewer = visibility.viewer(job["owner_user"])
-    child, dependency = frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY)
-    parent = frappe.qb.DocType(config.JOB)
+    child = JOB.as_("child")
     # From the child to each parent: for an OR of both kinds the server reads all jobs.
-    query = frappe.qb.from_(child).left_join(dependency).on(dependency.background_job == child.name)
-    query = query.join(parent).on(parent.name == Coalesce(dependency.depends_on, child.depends_on))
+    query = frappe.qb.from_(child).left_join(DEPENDENCY).on(DEPENDENCY.background_job == child.name)
+    query = query.join(JOB).on(JOB.name == Coalesce(DEPENDENCY.depends_on, child.depends_on))
     fields = ("name", "job_key", "sealed_result", *visibility.DECIDING_FIELDS)
-    query = query.select(*(parent[field] for field in fields)).where(child.name == job["name"])
-    query = query.where(parent.status == str(JobStatus.COMPLETED)).where(viewer.can_see_condition(parent))
-    rows = [content.opened(row) for row in query.orderby(parent.name).run(as_dict=True) if viewer.can_see_result(row)]
+    query = query.select(*(JOB[field] for field in fields)).where(child.name == job["name"])
+    query = query.where(JOB.status == str(JobStatus.COMPLETED)).where(viewer.can_see_condition(JOB))
+    rows = [content.opened(row) for row in query.orderby(JOB.name).run(as_dict=True) if viewer.can_see_result(row)]
     keys = {row["job_key"]: row["name"] for row in rows if row["job_key"]}
     return Results({row["name"]: canonical.load(row["result"]) for row in rows}, keys)
 

@@ -1,15 +1,16 @@
 """Jobs that tell other apps what has happened: inserted with the change, so they exist exactly if it is committed.
 
 The hook `background_job_events` names functions by Job Type ("*" for all) and event, `job_batch_events` by event. A Job
-Type may name one for its dead letters. Each call is a job of its own, of the Job Type `enqueued_function`. So it is as
-durable as what it tells, is retried, and keeps no request, worker or sweep waiting. It runs as Administrator, like
-functions of the scheduler: an owner may have left. Jobs of that type have no events.
+Type may name one for its dead letters. Each call is a job of its own, of the Job Type `enqueued_function`. It runs as
+Administrator, like functions of the scheduler: an owner may have left. Jobs of that type have no events.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
+
+import frappe
 
 from ..lib import canonical, clock, config, priorities
 from ..lib.row_types import OwnedJob
@@ -21,7 +22,6 @@ from .job_rows import NewJobRow
 
 HOOK, BATCH_HOOK = "background_job_events", "job_batch_events"
 ANY_TYPE = "*"
-TIMEOUT = 300
 SUBMITTED, RETRIED, DEAD_LETTER = "submitted", "retried", "dead_letter"
 _OF_STATUS = {
     JobStatus.RUNNING: "started",
@@ -42,7 +42,7 @@ def rows_for(jobs: Iterable[OwnedJob], from_status: JobStatus | None, to_status:
     else:
         event = _OF_STATUS.get(to_status) or (RETRIED if from_status in RETRYABLE else "")
     by_type = _declared(HOOK) if event else {}
-    if not event or not (by_type or event == DEAD_LETTER):
+    if not by_type and event != DEAD_LETTER:
         return []
     return [
         _row(path, job["organization"], job["owner_user"], event=event, job_id=job["name"], job_type=job["job_type"])
@@ -52,7 +52,6 @@ def rows_for(jobs: Iterable[OwnedJob], from_status: JobStatus | None, to_status:
 
 
 def _paths_for(job_type: str, by_type: Mapping[str, Any], event: str) -> list[str]:
-    """The functions that are to hear of an event of this Job Type's jobs."""
     if job_type == config.ENQUEUED:
         return []
     paths = [path for key in (job_type, ANY_TYPE) for path in _paths(by_type.get(key), event)]
@@ -91,9 +90,8 @@ def _paths(by_event: Any, event: str) -> list[str]:
 
 def _row(path: str, organization: str, owner: str, **details: str) -> NewJobRow:
     """The job that calls a function. `organization` and `owner`: of what it is told about."""
-    job_type, now = config.job_type(config.ENQUEUED), clock.now_epoch()
-    priority = (job_type and job_type.default_priority) or "Normal"
-    queue = job_type.queue if job_type else None
+    job_type, now = config.job_type(config.ENQUEUED) or frappe._dict(), clock.now_epoch()
+    queue, priority = job_type.queue, job_type.default_priority or "Normal"
     arguments = {**details, "organization": organization, "owner_user": owner}
     parameters = canonical.canonical_json({"method": path, "arguments": arguments})
     own = {
@@ -101,8 +99,8 @@ def _row(path: str, organization: str, owner: str, **details: str) -> NewJobRow:
         "job_title": path.rpartition(".")[2],
         "priority": priority,
         "queue": queue if queue in redis_queue.queue_names() else priorities.QUEUE_OF_PRIORITY[priority],
-        "timeout_seconds": TIMEOUT,
-        "max_retries": job_type.max_retries or 0 if job_type else 0,
+        "timeout_seconds": config.DEFAULT_TIMEOUT,
+        "max_retries": job_type.max_retries or 0,
         "is_result_private": 1,
         "sealed_input_parameters": parameters,  # ids alone, and a change must not fail for want of the site's key
         "job_hash": canonical.hash_of(config.ENQUEUED, organization, parameters),

@@ -34,10 +34,7 @@ _BRIEF = {"progress_message": None, "steps": None}
 
 
 def announce(jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobStatus, values: Columns) -> None:
-    """Announce these jobs' change of status when the transaction commits.
-
-    `values`: the columns written with the change.
-    """
+    """Announce these jobs' change of status after the commit. `values`: the columns written with it."""
     told = {key: values[key] for key in _TOLD_WITH_STATUS if values.get(key)}
     message = {"from_status": str(from_status), "to_status": str(to_status), **told}
     changes = [(job, {"job_id": job["name"], **message}) for job in jobs]
@@ -114,11 +111,10 @@ def _publish(pipeline: Any, event: str, message: Mapping[str, Any], room: str, s
 
 
 def _send(steps: Sequence[Step]) -> None:
-    redis_queue.if_there(lambda: _execute(steps))
+    def execute() -> None:
+        pipeline = redis_queue.client().pipeline(transaction=False)
+        for step in steps:
+            step(pipeline)
+        pipeline.execute()
 
-
-def _execute(steps: Sequence[Step]) -> None:
-    pipeline = redis_queue.client().pipeline(transaction=False)
-    for step in steps:
-        step(pipeline)
-    pipeline.execute()
+    redis_queue.if_there(execute)

@@ -1,7 +1,6 @@
 """Reads and locks of jobs for the engine: one by name, those that wait, run or are to be moved.
 
-Each read of many goes along an index in the order of its rows and stops at a limit. So its time depends on the rows
-that it returns, and not on the number of jobs (`test_the_sweeps_queries_use_indexes`).
+Each read of many goes along an index and stops at a limit (`tests/site/crowded`).
 """
 
 from __future__ import annotations
@@ -12,19 +11,21 @@ from typing import Any, TypeVar, cast
 import frappe
 from pypika import Order
 from pypika.functions import Coalesce, NullIf
-from pypika.queries import QueryBuilder, Table
+from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
 from ..access import content
 from ..lib import config, sql
 from ..lib.row_types import fields_of
+from ..lib.tables import DEPENDENCY, JOB, RUN
 from ..status import ENDED_BADLY, FINISHED, LIVE, WAITING, JobStatus, LinePlace
-from .job_rows import ConcernedRow, DoubtfulRow, JobRow, ReleasedRow, WaitingRow
+from .job_rows import ChildRow, DoubtfulRow, JobRow, WaitingRow
 
 LOCK_WAIT = 2
 """Seconds to wait for a row that another transaction has locked, in operations: that may be a web request."""
 RUN_ANYWAY = "run"
 """`on_parent_failure` of a job that runs however its parents end."""
+MINDS_FAILURE = Coalesce(JOB.on_parent_failure, "") != RUN_ANYWAY
 BAD_ENDS = tuple(str(status) for status in ENDED_BADLY)
 OVERTIME = 60
 """Seconds after its time limit at which an attempt is ended by force. RQ's parent kills a work-horse as late."""
@@ -45,58 +46,33 @@ _OUTLOOK = f"""SELECT
 """
 
 
-# One job --------------------------------------------------------------------------------------------------------------
-
-
 def load(name: str, *fields: str) -> JobRow | None:
     """The job's fields, opened. Without `fields` all but the sealed ones. Raises SealError."""
     row = load_sealed(name, *fields)
     return content.opened(row) if row else None
 
 
-def load_sealed(name: str, *fields: str) -> JobRow | None:
-    """The columns of these fields as stored, for who opens them. Without `fields` all but the sealed ones.
+def load_sealed(name: str, *fields: str, is_now: bool = False) -> JobRow | None:
+    """The columns of these fields as stored, for who opens them. "*" for all, without `fields` all but the sealed ones.
 
-    Avoids `frappe.db.get_value`: on Frappe 15 it parses column names for longer than the query takes.
+    `is_now`: as committed right now, without this transaction's writes.
     """
-    rows = _one_query(name, content.columns(fields) or light_fields()).run(as_dict=True)
-    return rows[0] if rows else None
-
-
-def load_now(name: str) -> JobRow | None:
-    """The job's light columns as committed right now, without this transaction's writes."""
-    rows = sql.rows_outside_transaction(_one_query(name, light_fields()))
-    return cast(JobRow, rows[0]) if rows else None
-
-
-def _one_query(name: str, fields: Sequence[str]) -> QueryBuilder:
-    job = frappe.qb.DocType(config.JOB)
-    return frappe.qb.from_(job).select(*fields).where(job.name == name)
-
-
-def load_whole(name: str) -> JobRow | None:
-    """All columns of the job as stored."""
-    rows = _one_query(name, ["*"]).run(as_dict=True)
+    # Not by `get_value`: on Frappe 15 it parses names for longer than the query takes.
+    query = frappe.qb.from_(JOB).select(*(content.columns(fields) or light_fields())).where(JOB.name == name)
+    rows: list[Any] = sql.rows_outside_transaction(query) if is_now else query.run(as_dict=True)
     return rows[0] if rows else None
 
 
 def light_fields() -> list[str]:
-    """All columns of Background Job but the sealed ones, which may be large.
-
-    Frappe 15 counts fields without a column among those of a DocType.
-    """
-    fields = frappe.get_meta(config.JOB).get_valid_columns()
+    """All columns of Background Job but the sealed ones, which may be large."""
+    fields = frappe.get_meta(config.JOB).get_valid_columns()  # on Frappe 15 also fields without a column
     return [field for field in fields if content.column(field) == field and not field.startswith(content.PREFIX)]
 
 
-# Many jobs ------------------------------------------------------------------------------------------------------------
-
-
 def outlook() -> tuple[float, bool]:
-    """When work is due, in seconds since 1970. 0 while jobs are in line or running, infinity for never.
+    """When work is due, in seconds since 1970 (0 while jobs are in line or running, infinity for never).
 
-    And whether there are batches that are not over, or jobs that wait for others. Issues one statement, which reads the
-    first entry of some ranges of indexes.
+    And whether there are batches that are not over, or jobs that wait for others. Issues one statement.
     """
     *due, batch, child = frappe.db.sql(_OUTLOOK)[0]
     return min((epoch for epoch in due if epoch is not None), default=float("inf")), bool(batch or child)
@@ -104,120 +80,102 @@ def outlook() -> tuple[float, bool]:
 
 def due(status: JobStatus, epoch: float, limit: int) -> list[str]:
     """Due jobs of one waiting state that wait for no other job, the longest due first."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.name)
+    query = frappe.qb.from_(JOB).select(JOB.name)
     # By seconds: `available_at`, for people, is in the site's time zone, which may change.
-    query = query.where(_is_outside(job, status) & job.waits_for.isnull() & (job.due_epoch <= epoch))
-    return query.orderby(job.due_epoch).limit(limit).run(pluck=True)
+    query = query.where(_is_outside(status) & JOB.waits_for.isnull() & (JOB.due_epoch <= epoch))
+    return query.orderby(JOB.due_epoch).limit(limit).run(pluck=True)
 
 
-def children(parent: str, limit: int) -> list[ReleasedRow]:
+def children(parent: str, limit: int) -> list[ChildRow]:
     """Jobs that wait for `parent`, the longest due first."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(*(job[field] for field in WAITING_FIELDS), _next_parent(job, parent))
-    query = query.where(_is_outside(job, JobStatus.PENDING) & (job.waits_for == parent))
-    return query.orderby(job.due_epoch).limit(limit).run(as_dict=True)
+    query = frappe.qb.from_(JOB).select(*(JOB[field] for field in WAITING_FIELDS), _next_parent(parent))
+    query = query.where(_is_outside(JobStatus.PENDING) & (JOB.waits_for == parent))
+    return query.orderby(JOB.due_epoch).limit(limit).run(as_dict=True)
 
 
-def _next_parent(job: Table, parent: str) -> QueryBuilder:
-    """The next parent behind `parent` that is not over. A child waits for its youngest parents first.
-
-    The index is read only up to there. So a child passes each of its parents once."""
-    dependency, other = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB).as_("other")
+def _next_parent(parent: str) -> QueryBuilder:
+    """The next parent behind `parent` that is not over. A child passes each parent once, the youngest first."""
+    other = JOB.as_("other")
     has_failed = other.name.isnull() | other.status.isin(BAD_ENDS)
-    is_awaited = other.status.isin([str(status) for status in LIVE]) | (_minds_failure(job) & has_failed)
-    query = frappe.qb.from_(dependency).left_join(other).on(other.name == dependency.depends_on)
-    query = query.select(dependency.depends_on).where(dependency.background_job == job.name)
-    query = query.where((dependency.depends_on < parent) & is_awaited)
-    return query.orderby(dependency.depends_on, order=Order.desc).limit(1).as_("next_parent")
+    is_awaited = other.status.isin([str(status) for status in LIVE]) | (MINDS_FAILURE & has_failed)
+    query = frappe.qb.from_(DEPENDENCY).left_join(other).on(other.name == DEPENDENCY.depends_on)
+    query = query.select(DEPENDENCY.depends_on).where(DEPENDENCY.background_job == JOB.name)
+    query = query.where((DEPENDENCY.depends_on < parent) & is_awaited)
+    return query.orderby(DEPENDENCY.depends_on, order=Order.desc).limit(1).as_("next_parent")
 
 
-def _minds_failure(job: Table) -> Criterion:
-    return Coalesce(job.on_parent_failure, "") != RUN_ANYWAY
-
-
-def other_children(parents: Sequence[str], limit: int) -> list[ConcernedRow]:
+def other_children(parents: Sequence[str], limit: int) -> list[ChildRow]:
     """Jobs that would end with one of these too, but wait for another one at the moment."""
-    dependency, job = frappe.qb.DocType(config.DEPENDENCY), frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job)
-    query = query.select(*(job[field] for field in WAITING_FIELDS), dependency.depends_on.as_("parent"))
-    query = query.where(dependency.depends_on.isin(list(parents)) & (job.status == str(JobStatus.PENDING)))
-    query = query.where(job.waits_for.isnotnull() & (job.waits_for != dependency.depends_on))
-    return query.where(_minds_failure(job)).limit(limit).run(as_dict=True)
+    query = frappe.qb.from_(DEPENDENCY).join(JOB).on(JOB.name == DEPENDENCY.background_job)
+    query = query.select(*(JOB[field] for field in WAITING_FIELDS), DEPENDENCY.depends_on.as_("parent"))
+    query = query.where(DEPENDENCY.depends_on.isin(list(parents)) & (JOB.status == str(JobStatus.PENDING)))
+    query = query.where(JOB.waits_for.isnotnull() & (JOB.waits_for != DEPENDENCY.depends_on))
+    return query.where(MINDS_FAILURE).limit(limit).run(as_dict=True)
 
 
 def awaited(names: Sequence[str]) -> set[str]:
     """The jobs on which a waiting one depends."""
-    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
-    waits = job.waits_for.isnotnull() & (job.status == str(JobStatus.PENDING))
-    direct = frappe.qb.from_(job).select(job.waits_for).where((job.in_line == LinePlace.OUTSIDE) & waits)
-    direct = direct.where(job.waits_for.isin(list(names)))
-    several = frappe.qb.from_(dependency).join(job).on(job.name == dependency.background_job)
-    several = several.select(dependency.depends_on).where(waits & dependency.depends_on.isin(list(names)))
+    waits = JOB.waits_for.isnotnull() & (JOB.status == str(JobStatus.PENDING))
+    direct = frappe.qb.from_(JOB).select(JOB.waits_for).where((JOB.in_line == LinePlace.OUTSIDE) & waits)
+    direct = direct.where(JOB.waits_for.isin(list(names)))
+    several = frappe.qb.from_(DEPENDENCY).join(JOB).on(JOB.name == DEPENDENCY.background_job)
+    several = several.select(DEPENDENCY.depends_on).where(waits & DEPENDENCY.depends_on.isin(list(names)))
     return {name for query in (direct, several) for name in query.distinct().run(pluck=True)}
 
 
 def statuses(names: Sequence[str]) -> dict[str, str]:
     """The status of each of these jobs that exists."""
-    job = frappe.qb.DocType(config.JOB)
-    return dict(frappe.qb.from_(job).select(job.name, job.status).where(job.name.isin(list(names))).run())
+    return dict(frappe.qb.from_(JOB).select(JOB.name, JOB.status).where(JOB.name.isin(list(names))).run())
 
 
 def parents(after: str, limit: int) -> list[str]:
     """The jobs for which others wait, by name and behind the one named `after`."""
-    child = frappe.qb.DocType(config.JOB)
-    condition = _is_outside(child, JobStatus.PENDING) & (child.waits_for > after)
-    query = frappe.qb.from_(child).select(child.waits_for).where(condition).groupby(child.waits_for)
-    return query.orderby(child.waits_for).limit(limit).run(pluck=True)
+    query = frappe.qb.from_(JOB).select(JOB.waits_for).groupby(JOB.waits_for)
+    query = query.where(_is_outside(JobStatus.PENDING) & (JOB.waits_for > after))
+    return query.orderby(JOB.waits_for).limit(limit).run(pluck=True)
 
 
 def doubtful(limit: int) -> list[DoubtfulRow]:
-    """Running attempts that may have to be ended, the earliest first.
-
-    They have no lease (or none yet), were asked to stop, or run long after their time limit.
-    """
-    job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
+    """Running attempts without a lease (or without one yet), asked to stop, or long after their time limit."""
     of_request = ("cancel_requested", "cancel_requested_epoch", "canceled_by", "cancel_reason")
     of_run = ("lease_expires_epoch", "worker", *of_request)
     of_job = fields_of(DoubtfulRow, *of_run, "connection_id", "database_epoch")
     query = (
-        frappe.qb.from_(job)
-        .left_join(run)
-        .on((run.background_job == job.name) & (run.attempt == job.attempt))
-        .select(*(job[field] for field in of_job), *(run[field] for field in content.columns(of_run)))
-        .select(Coalesce(NullIf(run.connection_id, 0), job.connection_id).as_("connection_id"))
+        frappe.qb.from_(JOB)
+        .left_join(RUN)
+        .on((RUN.background_job == JOB.name) & (RUN.attempt == JOB.attempt))
+        .select(*(JOB[field] for field in of_job), *(RUN[field] for field in content.columns(of_run)))
+        .select(Coalesce(NullIf(RUN.connection_id, 0), JOB.connection_id).as_("connection_id"))
         .select(sql.database_epoch().as_("database_epoch"))
-        .where(job.status == str(JobStatus.RUNNING))
+        .where(JOB.status == str(JobStatus.RUNNING))
         .where(
-            (Coalesce(run.lease_expires_epoch, 0) < sql.database_epoch())
-            | (run.cancel_requested == 1)
-            | (job.started_epoch + job.timeout_seconds + OVERTIME < sql.database_epoch())
+            (Coalesce(RUN.lease_expires_epoch, 0) < sql.database_epoch())
+            | (RUN.cancel_requested == 1)
+            | (JOB.started_epoch + JOB.timeout_seconds + OVERTIME < sql.database_epoch())
         )
-        .orderby(job.started_at)
+        .orderby(JOB.started_at)
         .limit(limit)
     )
     return [content.shown(row) for row in query.run(as_dict=True)]
 
 
-def _is_outside(job: Table, status: JobStatus) -> Criterion:
-    """Query builder condition: the job is in this state and has no place in line, as the index begins."""
-    return (job.in_line == LinePlace.OUTSIDE) & (job.status == str(status))
+def _is_outside(status: JobStatus) -> Criterion:
+    """In this state, and without a place in line: the begin of an index."""
+    return (JOB.in_line == LinePlace.OUTSIDE) & (JOB.status == str(status))
 
 
 def to_be_stopped(field: str, value: str) -> list[str]:
     """Running jobs with this value in a column, whose attempt was not asked to stop."""
-    job, run = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.RUN)
-    query = frappe.qb.from_(job).left_join(run).on((run.background_job == job.name) & (run.attempt == job.attempt))
-    query = query.where((job[field] == value) & (job.status == str(JobStatus.RUNNING)))
-    return query.where(run.name.isnull() | (run.cancel_requested == 0)).select(job.name).run(pluck=True)
+    query = frappe.qb.from_(JOB).left_join(RUN).on((RUN.background_job == JOB.name) & (RUN.attempt == JOB.attempt))
+    query = query.where((JOB[field] == value) & (JOB.status == str(JobStatus.RUNNING)))
+    return query.where(RUN.name.isnull() | (RUN.cancel_requested == 0)).select(JOB.name).run(pluck=True)
 
 
 def of_organization(organization: str, statuses: Iterable[JobStatus], limit: int) -> list[WaitingRow]:
     """Jobs of an organization in these states."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(*(job[field] for field in WAITING_FIELDS))
     states = sorted(str(status) for status in statuses)
-    return query.where((job.organization == organization) & job.status.isin(states)).limit(limit).run(as_dict=True)
+    query = frappe.qb.from_(JOB).select(*(JOB[field] for field in WAITING_FIELDS))
+    return query.where((JOB.organization == organization) & JOB.status.isin(states)).limit(limit).run(as_dict=True)
 
 
 # Locks of jobs that are about to be moved -----------------------------------------------------------------------------
@@ -225,8 +183,7 @@ def of_organization(organization: str, statuses: Iterable[JobStatus], limit: int
 
 def is_current(name: str, attempt: int, lock_wait: int) -> bool:
     """Whether this attempt is still the running one. Locks the row until the transaction ends."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.status, job.attempt).where(job.name == name)
+    query = frappe.qb.from_(JOB).select(JOB.status, JOB.attempt).where(JOB.name == name)
     found = sql.run_locking_read(query.for_update(), lock_wait=lock_wait)
     return bool(found) and found[0] == (str(JobStatus.RUNNING), attempt)
 
@@ -235,35 +192,30 @@ def lock_waiting(
     names: Sequence[str], waited_for: str | None, place: LinePlace = LinePlace.OUTSIDE
 ) -> list[WaitingRow]:
     """Lock the jobs that still wait for `waited_for`, until the commit. Skips locked jobs."""
-    job = frappe.qb.DocType(config.JOB)
-    is_waiting = (job.in_line == place) & job.status.isin([str(status) for status in WAITING])
-    is_waiting &= job.waits_for == waited_for if waited_for else job.waits_for.isnull()
+    is_waiting = (JOB.in_line == place) & JOB.status.isin([str(status) for status in WAITING])
+    is_waiting &= JOB.waits_for == waited_for if waited_for else JOB.waits_for.isnull()
     found: dict[str, WaitingRow] = {row["name"]: row for row in _lock(names, is_waiting, WAITING_FIELDS)}
     return [found[name] for name in names if name in found]
 
 
 def lock_finished(names: Sequence[str]) -> dict[str, str]:
     """Lock the finished ones of these jobs until the commit. Skips locked ones. Returns their states by name."""
-    is_finished = frappe.qb.DocType(config.JOB).status.isin([str(status) for status in FINISHED])
+    is_finished = JOB.status.isin([str(status) for status in FINISHED])
     return {row["name"]: row["status"] for row in _lock(names, is_finished, ("name", "status"))}
 
 
 def lock_unchanged(jobs: Sequence[Child]) -> list[Child]:
     """Lock the jobs that are as the caller saw them, until the commit. Skips locked jobs."""
-    is_same = frappe.qb.DocType(config.JOB).status == jobs[0]["status"]
+    is_same = JOB.status == jobs[0]["status"]
     locked = _lock([row["name"] for row in jobs], is_same, ("name", "attempt", "waits_for"))
     free = {row["name"]: (row["attempt"], row["waits_for"]) for row in locked}
     return [row for row in jobs if free.get(row["name"]) == (row["attempt"], row.get("waits_for"))]
 
 
 def _lock(names: Sequence[str], condition: Any, fields: Sequence[str]) -> list[Any]:
-    """Lock those of these jobs that meet a condition, without a wait. Returns their columns.
-
-    Reads by name: a locking read of another index would lock gaps in it too.
-    """
+    """Lock those of these jobs that meet a condition, without a wait, and by name. Returns their columns."""
     if not names:
         return []
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).force_index("PRIMARY").select(*(job[field] for field in fields))
-    query = query.where(job.name.isin([*names]) & condition)
+    query = frappe.qb.from_(JOB).force_index("PRIMARY").select(*(JOB[field] for field in fields))
+    query = query.where(JOB.name.isin([*names]) & condition)
     return cast(list[Any], sql.run_locking_read(query.for_update(skip_locked=True), as_dict=True))

@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import frappe
 
 from ..lib import clock, config, dml, ids
 from ..lib.dml import standard_columns
-from ..lib.row_types import MovableJob
+from ..lib.row_types import Columns, MovableJob
+from ..lib.tables import LOG
 from ..status import JobStatus
 
 MESSAGE_LENGTH = 500
+Event = Columns
+"""A change of one job's status: the columns of its row but the standard ones and the time."""
 PUBLIC_FIELDS = ("from_status", "to_status", "timestamp", "actor", "message", "retry_attempt", "duration", "worker")
-
-
-class Event(NamedTuple):
-    """One status change of one job."""
-
-    background_job: str
-    organization: str
-    from_status: str | None
-    to_status: str
-    message: str
-    actor: str
-    retry_attempt: int
-    duration: float = 0
-    worker: str | None = None
 
 
 def event_of(
     job: MovableJob, from_status: JobStatus | None, to_status: JobStatus, message: str, actor: str, **more: Any
 ) -> Event:
-    """The event of a job. `more`: further fields."""
-    fields = {"retry_attempt": job["retry_count"], **more}
-    before = str(from_status) if from_status else None
-    return Event(job["name"], job["organization"], before, str(to_status), message[:MESSAGE_LENGTH], actor, **fields)
+    """The event of a job. `more`: `retry_attempt`, `duration` in seconds, `worker`."""
+    event: Event = {"background_job": job["name"], "organization": job["organization"], "actor": actor}
+    event |= {"from_status": str(from_status) if from_status else None, "to_status": str(to_status)}
+    event |= {"message": message[:MESSAGE_LENGTH], "retry_attempt": job["retry_count"], "duration": 0, "worker": None}
+    return event | more
 
 
 def write(events: Sequence[Event]) -> None:
@@ -44,15 +34,11 @@ def write(events: Sequence[Event]) -> None:
     if not events:
         return
     now = clock.site_time()
-    rows = [
-        {**standard_columns(ids.time_ordered_id(), event.actor, now), "timestamp": now, **event._asdict()}
-        for event in events
-    ]
+    rows = [standard_columns(ids.time_ordered_id(), one["actor"], now) | {"timestamp": now} | one for one in events]
     dml.insert_rows(config.LOG, rows)
 
 
 def of_job(job_id: str) -> list[dict[str, Any]]:
     """The events of a job, oldest first (names are in the order of their making)."""
-    log = frappe.qb.DocType(config.LOG)
-    query = frappe.qb.from_(log).select(*(log[field] for field in PUBLIC_FIELDS))
-    return query.where(log.background_job == job_id).orderby(log.name).run(as_dict=True)
+    query = frappe.qb.from_(LOG).select(*(LOG[field] for field in PUBLIC_FIELDS))
+    return query.where(LOG.background_job == job_id).orderby(LOG.name).run(as_dict=True)

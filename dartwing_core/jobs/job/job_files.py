@@ -1,8 +1,7 @@
 """Files that jobs have made. They have no row of File.
 
 The bytes of an attempt lie in a folder of its own, `private/files/dartwing_core/<job>/<attempt>-<random>`, so that
-backups hold them. The attempt's row keeps an index of them, sealed, and nothing else leads to them: nobody can guess
-the folder. Bytes that no index names are out of reach. They go with the folder of their job.
+backups hold them. Only a sealed index on the attempt's row leads there: nobody can guess the folder.
 """
 
 from __future__ import annotations
@@ -26,19 +25,16 @@ from urllib.parse import quote
 import frappe
 from frappe.utils import get_files_path
 
-from ..lib import best_effort, config, sealing, sql
+from ..lib import best_effort, sealing, sql
+from ..lib.tables import JOB, RUN
 
 ADDRESS = "/api/method/dartwing_core.api.jobs.download_file"
 NAME = "dartwing_core"
 """The folder below `private/files` that holds a folder for each job."""
-LONGEST_NAME = 200
-"""Bytes of a file's name. The disk takes 255."""
-LONGEST_EXTENSION = 20
-"""Characters of its extension."""
+LONGEST_NAME = 200  # bytes of a file's name: the disk takes 255
+LONGEST_EXTENSION = 20  # characters
 UNFIT = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
-CHUNK_BYTES = 1024 * 1024
-ORPHANED_AFTER = 30 * 86_400.0
-"""Seconds after which the folder of a missing job is deleted."""
+ORPHANED_AFTER = 30 * 86_400.0  # seconds after which the folder of a missing job is deleted
 BATCH = 500
 
 
@@ -70,9 +66,6 @@ def folder() -> Path:
 def address_of(job: str, name: str) -> str:
     """The address at which people read a file of a job."""
     return f"{ADDRESS}?job_id={quote(job, safe='')}&name={quote(name, safe='')}"
-
-
-# Writing -------------------------------------------------------------------------------------------------------------
 
 
 class AttemptFiles:
@@ -109,19 +102,15 @@ class AttemptFiles:
         del self._files[self._kept :]
         kept = {file["name"] for file in self._files}
         own = folder() / self._folder
-        with contextlib.suppress(OSError):  # most attempts have no folder
+        with contextlib.suppress(OSError):  # most attempts have no folder, and one with kept files stays
             for path in own.iterdir():
                 if path.name not in kept:
                     path.unlink()
-            if not kept:
-                own.rmdir()
+            own.rmdir()
 
 
 def free_name(name: str, taken: Container[str] = ()) -> str:
-    """The name without slashes and control characters, cut to LONGEST_NAME bytes.
-
-    With the first number before its extension that makes it another than those `taken`.
-    """
+    """The name without slashes and control characters, cut to LONGEST_NAME bytes, with a number if it is `taken`."""
     name = UNFIT.sub("", name)
     stem, extension = os.path.splitext("file" if name in ("", ".", "..") else name)
     endings = (("" if number == 1 else f"-{number}") + extension[:LONGEST_EXTENSION] for number in count(1))
@@ -135,7 +124,7 @@ def _write(content: IO[bytes], path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as target:
         try:
-            shutil.copyfileobj(content, target, CHUNK_BYTES)
+            shutil.copyfileobj(content, target, 1024 * 1024)
             target.flush()
             os.fsync(target.fileno())
             return target.tell()
@@ -144,18 +133,11 @@ def _write(content: IO[bytes], path: Path) -> int:
             raise
 
 
-# Reading -------------------------------------------------------------------------------------------------------------
-
-
 def files_of(job: str) -> list[StoredFile]:
     """The files of all attempts of a job. Of several with one name, that of the latest attempt."""
-    run = frappe.qb.DocType(config.RUN)
-    query = frappe.qb.from_(run).select(run.sealed_files).where(run.background_job == job)
-    rows = query.where(run.sealed_files.isnotnull()).orderby(run.attempt).run(pluck=True)
+    query = frappe.qb.from_(RUN).select(RUN.sealed_files).where(RUN.background_job == job)
+    rows = query.where(RUN.sealed_files.isnotnull()).orderby(RUN.attempt).run(pluck=True)
     return list({file["name"]: file for index in rows for file in json.loads(sealing.opened(index))}.values())
-
-
-# Deleting ------------------------------------------------------------------------------------------------------------
 
 
 def delete_after_commit(jobs: Sequence[str]) -> None:
@@ -174,10 +156,9 @@ def delete_now(jobs: Sequence[str]) -> None:
 
 
 def delete_orphans(deadline: float) -> None:
-    """Delete the files of missing jobs that have got none for ORPHANED_AFTER. A process that was killed has left them.
+    """Delete the files of jobs that are missing for long. `deadline`: when to end, as `time.monotonic()`.
 
-    Not earlier: the database may be an older one for some days, restored from a backup. `deadline`: when to end, as
-    `time.monotonic()`.
+    Not earlier: the database may be an older one for some days, restored from a backup.
     """
     before = time.time() - ORPHANED_AFTER
     with os.scandir(folder()) as entries:
@@ -193,6 +174,5 @@ def delete_all() -> None:
 
 def _delete_missing(jobs: Sequence[str]) -> None:
     """Delete the files of those of these jobs that are gone. A rollback to a savepoint may have brought some back."""
-    job = frappe.qb.DocType(config.JOB)
-    known = set(frappe.qb.from_(job).select(job.name).where(job.name.isin(list(jobs))).run(pluck=True))
+    known = set(frappe.qb.from_(JOB).select(JOB.name).where(JOB.name.isin(list(jobs))).run(pluck=True))
     delete_now([name for name in jobs if name not in known])

@@ -20,17 +20,11 @@ class WaitingRow(MovableJob):
     parent_batch: str | None
 
 
-class ReleasedRow(WaitingRow):
-    """A job that has waited for one which is over."""
-
-    next_parent: str | None
-    """The parent for which it waits next. None if there is none."""
-
-
-class ConcernedRow(WaitingRow):
-    """A job that depends on a given one, and waits for another."""
+class ChildRow(WaitingRow):
+    """A job that depends on `parent` (`find.other_children`), or waits next for `next_parent` (`find.children`)."""
 
     parent: str
+    next_parent: str | None
 
 
 class MemberRow(WaitingRow):

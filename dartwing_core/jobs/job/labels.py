@@ -1,7 +1,6 @@
 """The tags of a job in one column, and the documents that jobs are about: Desk asks for jobs only where there are some.
 
-A rename is followed after its commit, a piece at a time. Within the rename's transaction, it would keep rows of running
-jobs locked.
+A rename is followed after its commit, a piece at a time: open locks on running jobs would keep attempts from ending.
 """
 
 from __future__ import annotations
@@ -17,13 +16,14 @@ from pypika.terms import Criterion
 
 from ..lib import best_effort, clock, config, sql
 from ..lib.dml import update_query
+from ..lib.tables import JOB
+from .find import LOCK_WAIT
 
 if TYPE_CHECKING:
     from frappe.model.document import Document
 
 SEPARATOR = "|"
 AT_ONCE = 500
-LOCK_WAIT = 2  # seconds: the request of the rename waits
 ESCAPED = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
 
@@ -47,9 +47,6 @@ def is_about(job: Table, doctype: str, name: str) -> Criterion:
     return (job.reference_doctype == doctype) & (job.reference_name == name)
 
 
-# Renames -------------------------------------------------------------------------------------------------------------
-
-
 def note_rename(document: Document, _method: str, old: str, new: str, _is_merged: bool = False) -> None:
     """Hook of Frappe's, behind each rename: after its commit, jobs about the document refer to its new name."""
     follow = partial(_follow, document.doctype, old, new, clock.site_time())
@@ -57,32 +54,24 @@ def note_rename(document: Document, _method: str, old: str, new: str, _is_merged
 
 
 def add_to_boot(bootinfo: Any) -> None:
-    """Hook of Frappe's, when Desk is loaded: name the DocTypes that the user may read and whose forms show jobs.
-
-    Reads the ends of an index's ranges.
-    """
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.reference_doctype).where(job.reference_doctype.isnotnull())
+    """Hook of Frappe's, when Desk is loaded: name the DocTypes that the user may read and whose forms show jobs."""
+    query = frappe.qb.from_(JOB).select(JOB.reference_doctype).where(JOB.reference_doctype.isnotnull())
     readable = (bootinfo.get("user") or {}).get("can_read") or ()
-    names = query.groupby(job.reference_doctype).run(pluck=True)
-    bootinfo["dartwing_core_referring_doctypes"] = sorted(name for name in names if name in readable)
+    names = set(query.groupby(JOB.reference_doctype).run(pluck=True))
+    bootinfo["dartwing_core_referring_doctypes"] = sorted(names.intersection(readable))
 
 
 def _follow(doctype: str, old: str, new: str, renamed_at: datetime) -> None:
-    """Let the jobs of that time refer to the new name. Nothing happens if the rename itself was undone meanwhile.
-
-    Commits after each piece: open locks on rows of running jobs would keep their attempts from ending. A name that only
-    changes its case is found again, so pages go by job.
-    """
+    """Let the jobs of that time refer to the new name. Nothing happens if the rename itself was undone meanwhile."""
     if not frappe.db.exists(doctype, new):
         return
-    job, last = frappe.qb.DocType(config.JOB), ""
-    is_type = doctype == "DocType"
-    concerned = job.reference_doctype == old if is_type else is_about(job, doctype, old)
-    found = frappe.qb.from_(job).select(job.name).where(concerned & (job.creation <= renamed_at))
-    found = found.orderby(job.name).limit(AT_ONCE)
+    last, is_type = "", doctype == "DocType"
+    concerned = JOB.reference_doctype == old if is_type else is_about(JOB, doctype, old)
+    found = frappe.qb.from_(JOB).select(JOB.name).where(concerned & (JOB.creation <= renamed_at))
+    found = found.orderby(JOB.name).limit(AT_ONCE)
     values = {"reference_doctype" if is_type else "reference_name": new}
-    while names := found.where(job.name > last).run(pluck=True):
-        query = update_query(config.JOB, values).where(job.name.isin(names))
+    # A name that only changes its case is found again, so pages go by job.
+    while names := found.where(JOB.name > last).run(pluck=True):
+        query = update_query(config.JOB, values).where(JOB.name.isin(names))
         best_effort.run(partial(sql.committed, partial(sql.run_update, query, LOCK_WAIT, True)))
         last = names[-1]

@@ -1,8 +1,7 @@
 """Tells a job's owner how it ended: a Notification Log, and a toast with a link if the owner is in Desk.
 
-There is one notice for each end, by worker, sweeper or the end of a parent. It comes after the commit, best effort. Of
-many jobs of a type that fail within an hour, an owner hears only of the first ones. The notice leaves the error's text
-to the job, which checks who may see it.
+It comes after the commit, best effort. Of many jobs of a type that end alike within an hour, an owner hears only of the
+first ones. The notice leaves the error's text to the job, which checks who may see it.
 """
 
 from __future__ import annotations
@@ -14,15 +13,16 @@ from typing import Any, NamedTuple
 import frappe
 from frappe import _
 from frappe.translate import get_user_lang
-from frappe.utils import escape_html
+from frappe.utils import escape_html, get_url, get_url_to_form
 
 from ..access import visibility
-from ..lib import best_effort, config, links, sql
+from ..lib import best_effort, config, sql
 from ..lib.row_types import OwnedJob
 from ..rq import redis_queue
 from ..status import JobStatus
 from . import events
 
+JOB_CENTER = "/job-center"
 NEVER, ALWAYS = "Never", "Always"
 PER_HOUR = 10
 """Ends of an owner's jobs, of one type and status, that get a notice each."""
@@ -76,18 +76,16 @@ def _notify(end: End, job: str, is_too_much: bool) -> None:
     subject = text.format(escape_html(frappe.db.get_value(config.JOB, job, "job_title") or end.job_type))
     if is_too_much:
         subject += ". " + _("Further such jobs of this hour are only in the list.", lang=lang)
-    address = links.to_job(owner, job)
+    has_desk = frappe.get_cached_value("User", owner, "user_type") == "System User"  # others get 403 there
+    address = get_url_to_form(config.JOB, job) if has_desk else f"{get_url(JOB_CENTER)}#{job}"
     if frappe.db.get_value("Notification Settings", owner, "enabled") != 0:  # None: never saved
         target = {"document_type": config.JOB, "document_name": job}  # without a link: the document in Desk
-        target |= {} if links.has_desk(owner) else {"link": address}
+        target |= {} if has_desk else {"link": address}
         sql.committed(lambda: add_notice(owner, subject, **target))
     events.publish_to_user(owner, "notification", {})  # lights the bell
     toast = f'<a href="{escape_html(address)}">{subject}</a>'
     color = "green" if is_done else "red"
     events.publish_to_user(owner, "msgprint", {"message": toast, "alert": 1, "indicator": color})
-
-
-# Inbox ---------------------------------------------------------------------------------------------------------------
 
 
 def add_notice(user: str, subject: str, **values: Any) -> None:

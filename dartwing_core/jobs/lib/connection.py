@@ -13,8 +13,7 @@ from frappe import _
 from ..errors import TransientError
 from . import server_errors, sql
 
-PAUSES = (0.1, 1, 2, 4)
-"""Seconds between tries while the database is away, in sum less than a lease."""
+PAUSES = (0.1, 1, 2, 4)  # seconds between tries while the database is away, in sum less than a lease
 T = TypeVar("T")
 _LOADED = time.monotonic()  # before any reopened connection: a server that started later knows none of them
 
@@ -71,10 +70,7 @@ def renew() -> None:
 
 
 class TransactionWatch:
-    """Notices if the server undoes the whole transaction while entered. Costs no statement.
-
-    A handler that catches such an error and returns would end Completed without its earlier writes.
-    """
+    """Notices if the server undoes the whole transaction while entered. Costs no statement."""
 
     def __init__(self) -> None:
         self.is_undone = False

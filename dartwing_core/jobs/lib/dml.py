@@ -1,9 +1,4 @@
-"""INSERT, UPDATE and DELETE of rows, for all tables of the engine.
-
-Rows are deleted so that nobody waits. A DELETE over an index locks the gaps beside the rows, or the gap where there is
-no row, until the commit. There, the rows of other jobs are inserted: their attempts would lose their leases, and run
-twice.
-"""
+"""INSERT, UPDATE and DELETE of rows, for all tables of the engine. Rows are deleted by name, so that nobody waits."""
 
 from __future__ import annotations
 
@@ -17,6 +12,7 @@ from pypika.queries import QueryBuilder
 
 from . import sql
 
+T = TypeVar("T")
 STANDARD = ("name", "creation", "modified", "owner", "modified_by", "docstatus", "idx")
 """Columns that Frappe gives to every table."""
 
@@ -35,12 +31,8 @@ def update_query(doctype: str, values: Mapping[str, Any]) -> QueryBuilder:
     return query
 
 
-# Inserts -------------------------------------------------------------------------------------------------------------
-
-
 MANY = 50
-"""Rows from which on a value that all of them share is sent only once. Half the values of new jobs are shared: 2,000
-jobs take 1.4 s instead of 2.0."""
+"""Rows from which on a value that all of them share is sent only once."""
 
 
 def insert_rows(doctype: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -48,30 +40,20 @@ def insert_rows(doctype: str, rows: Sequence[Mapping[str, Any]]) -> None:
     shared = [column for column in rows[0] if len(rows) >= MANY and len({row[column] for row in rows}) == 1]
     own = [column for column in rows[0] if column not in shared]
     names = ",".join(f"`{column}`" for column in own)
-    source = f"VALUES {','.join([f'({_parameters(own)})'] * len(rows))}"
+    row = ",".join(["%s"] * len(own))
+    source = f"VALUES {','.join([f'({row})'] * len(rows))}"
     if shared:
-        source = f"WITH own ({names}) AS ({source}) SELECT {names},{_parameters(shared)} FROM own"
-    head = f"INSERT INTO `tab{doctype}` ({','.join([names, *(f'`{column}`' for column in shared)])}) "
+        source = f"WITH own ({names}) AS ({source}) SELECT {names},{','.join(['%s'] * len(shared))} FROM own"
+    head = f"INSERT INTO `tab{doctype}` ({','.join(f'`{column}`' for column in own + shared)}) "
     values = [row[column] for row in rows for column in own] + [rows[0][column] for column in shared]
     frappe.db.sql(sql.as_of_now() + head + source, values)
 
 
-def _parameters(columns: Sequence[str]) -> str:
-    return ",".join(["%s"] * len(columns))
-
-
-# Deletion ------------------------------------------------------------------------------------------------------------
-
-
-LOCK_WAIT = 2
-"""Seconds that a deletion waits for a row."""
+LOCK_WAIT = 2  # seconds that a deletion waits for a row
 
 
 def delete_rows(doctype: str, column: str, values: Collection[str]) -> None:
-    """Delete the rows with one of these values in a column that has an index.
-
-    Also rows that others have committed since this transaction's snapshot.
-    """
+    """Delete the rows with one of these values in an indexed column, also those committed since the snapshot."""
     delete_named(doctype, names_of(doctype, column, values))
 
 
@@ -108,12 +90,6 @@ def short_lock_waits() -> Iterator[None]:
         yield
     finally:
         frappe.db.sql(f"SET innodb_lock_wait_timeout = {int(before):d}")
-
-
-# Pieces --------------------------------------------------------------------------------------------------------------
-
-
-T = TypeVar("T")
 
 
 def in_pieces(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:

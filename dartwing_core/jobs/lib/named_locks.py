@@ -11,8 +11,7 @@ import frappe
 from . import server_errors
 from .dml import in_pieces
 
-AT_ONCE = 200
-"""Locks in one statement."""
+AT_ONCE = 200  # locks in one statement
 
 
 @contextlib.contextmanager

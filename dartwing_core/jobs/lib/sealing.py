@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from functools import lru_cache
 
 import frappe
 from cryptography.fernet import Fernet, InvalidToken
@@ -41,7 +40,7 @@ def opened(token: str) -> str:
 
 
 def is_sealed(text: object) -> bool:
-    """Whether a text is a token. JSON never looks like one."""
+    """Whether a value is a token. JSON never looks like one."""
     return isinstance(text, str) and text.startswith(START)
 
 
@@ -52,13 +51,8 @@ def fingerprint(text: str) -> str:
 
 def cipher() -> Fernet:
     """The cipher of this site. Its `encrypt` works in any thread. Raises SealError."""
-    return _cipher_of(_valid_key())
-
-
-@lru_cache(maxsize=16)
-def _cipher_of(key: str) -> Fernet:
     try:
-        return Fernet(key.encode())
+        return Fernet(_valid_key())
     except ValueError as error:
         raise SealError(_("{0} in the site's site_config.json is not valid.").format(KEY)) from error
 

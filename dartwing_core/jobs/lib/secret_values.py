@@ -55,9 +55,6 @@ class Secret(pydantic.Secret[T]):
         return {"type": "string", "format": "password", "writeOnly": True}
 
 
-GIVEN_AS_SECRET = (pydantic.Secret, pydantic.SecretStr)
-
-
 def _opened_text(value: Any) -> Any:
     return sealing.opened(str(value[MARK])) if is_sealed(value) else value
 
@@ -76,7 +73,7 @@ def veiled(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, A
     for name, value in parameters.items():
         if isinstance(value, Mapping) and MARK in value:
             raise InvalidJobError(_("{0}: an encrypted value can't be given. Give the secret itself.").format(name))
-        text = value.get_secret_value() if isinstance(value, GIVEN_AS_SECRET) else value
+        text = value.get_secret_value() if isinstance(value, pydantic.Secret | pydantic.SecretStr) else value
         is_secret = name in names and isinstance(text, str)
         if text == MASK or (is_secret and DOTS in text):  # MASK: perhaps of a secret that is declared no more
             raise InvalidJobError(_("{0}: these dots stand for a secret. Give the secret itself.").format(name))
@@ -92,10 +89,8 @@ def sealed(parameters: Mapping[str, Any], names: Collection[str], seal: Callable
 
 
 def opened(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Stored parameters with those secrets veiled. Raises SealError if one can't be read.
-
-    A text is one of a row that is older than the declaration.
-    """
+    """Stored parameters with those secrets veiled. Raises SealError if one can't be read."""
+    # One that is a text is of a row that is older than the declaration.
     texts = {name: _opened_text(parameters.get(name)) for name in names}
     return {**parameters, **{name: Secret(text) for name, text in texts.items() if isinstance(text, str)}}
 

@@ -1,7 +1,4 @@
-"""Errors of the database server by their numbers, and the classes of Redis's and RQ's.
-
-They say what may be tried again, and what has undone a transaction.
-"""
+"""Errors of the database server by their numbers, and the classes of Redis's and RQ's."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -16,9 +17,7 @@ from .server_errors import BaseTimeoutException
 
 CONFLICT_TRIES = 3
 T = TypeVar("T")
-MOST_LOCKED_NAMES = 5_000
-"""In one statement. From some 32,000 on, the server locks the whole table, in spite of FORCE INDEX
-(`optimizer_max_sel_arg_weight`)."""
+MOST_LOCKED_NAMES = 5_000  # from some 32,000 on, the server locks the table (`optimizer_max_sel_arg_weight`)
 database_epoch = CustomFunction("UNIX_TIMESTAMP")
 """Seconds since 1970 by the database's clock, which all workers and sweepers share: for leases."""
 
@@ -29,8 +28,7 @@ def run_update(query: QueryBuilder, lock_wait: int | None = None, by_name: bool 
     `lock_wait`: seconds to wait for a locked row, instead of the server's usual 50. `by_name`: find the rows only by
     name. Over another index, or the whole table, an UPDATE would wait for rows of others' open transactions.
 
-    Under MariaDB's snapshot isolation, a row changed since this transaction began would end it with error 1020 and
-    undo the handler's work. The guards in WHERE decide instead.
+    The guards in WHERE decide about a row that was changed since this transaction began, and no error 1020.
     """
     statement, parameters = query.walk()
     if by_name:  # the query builder knows no FORCE INDEX there
@@ -60,19 +58,13 @@ def as_of_now(lock_wait: int | None = None) -> str:
 
 
 def run_locking_read(query: QueryBuilder, *, as_dict: bool = False, lock_wait: int | None = None) -> Any:
-    """Run a SELECT … FOR UPDATE against the latest committed rows, also under snapshot isolation.
-
-    `lock_wait`: as for `run_update`.
-    """
+    """Run a SELECT … FOR UPDATE against the latest committed rows. `lock_wait`: as for `run_update`."""
     statement, parameters = query.walk()
     return frappe.db.sql(as_of_now(lock_wait) + statement, parameters, as_dict=as_dict)
 
 
 def latest(doctype: str, name: str, column: str) -> Any:
-    """A column as committed right now, which this transaction's snapshot may not show yet. None without the row.
-
-    Locks the row until the transaction ends.
-    """
+    """A column as committed right now, which the snapshot may not show yet. None without the row. Locks it."""
     table = frappe.qb.DocType(doctype)
     found = run_locking_read(frappe.qb.from_(table).select(table[column]).where(table.name == name).for_update())
     return found[0][0] if found else None
@@ -84,16 +76,11 @@ def commit() -> None:
     call_all(_take_own_callbacks())
 
 
-def call_all(callbacks: list[Callable[[], Any]]) -> None:
-    """Call each, even if an earlier one raises. Raise the first error in the end."""
-    errors = []
-    for callback in callbacks:
-        try:
-            callback()
-        except BaseException as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
+def call_all(callbacks: Sequence[Callable[[], Any]]) -> None:
+    """Call each, even if an earlier one raises. Raise the last error in the end."""
+    with contextlib.ExitStack() as stack:
+        for callback in reversed(callbacks):
+            stack.callback(callback)
 
 
 def rollback() -> None:
@@ -103,29 +90,8 @@ def rollback() -> None:
     _take_own_callbacks()
 
 
-def callback_of_transaction(kind: type[T]) -> T:
-    """The one instance of `kind` that is called when Frappe commits this transaction.
-
-    It lives only in Frappe's callbacks, so no state beside them can go stale. `commit` calls only `Gathered` ones.
-    """
-    for callback in frappe.db.after_commit._functions:
-        if isinstance(callback, kind):
-            return callback
-    callback = kind()
-    frappe.db.after_commit.add(callback)
-    return callback
-
-
-class Gathered:
-    """What the current transaction has for one function, which gets all of it after the commit."""
-
-    def __init__(self, use: Callable[[list[Any]], Any]):
-        self.use = use
-        self.values: list[Any] = []
-
-    def __call__(self) -> None:
-        """The transaction is committed."""
-        self.use(self.values)
+class Gathered(functools.partial[Any]):
+    """The call of a function after the commit, with the list of all that the transaction has for it."""
 
 
 def after_any_commit(use: Callable[[list[T]], Any], values: Iterable[T]) -> None:
@@ -134,16 +100,16 @@ def after_any_commit(use: Callable[[list[T]], Any], values: Iterable[T]) -> None
     A rollback drops them with Frappe's other callbacks.
     """
     callbacks = frappe.db.after_commit
-    gathered = next((one for one in callbacks._functions if isinstance(one, Gathered) and one.use is use), None)
+    gathered = next((one for one in callbacks._functions if isinstance(one, Gathered) and one.func is use), None)
     if gathered is None:
-        gathered = Gathered(use)
+        gathered = Gathered(use, [])
         callbacks.add(gathered)
-    gathered.values.extend(values)
+    gathered.args[0].extend(values)
 
 
-def _take_own_callbacks() -> list[Callable[[], Any]]:
+def _take_own_callbacks() -> list[Gathered]:
     functions = frappe.db.after_commit._functions
-    own: list[Callable[[], Any]] = [callback for callback in functions if isinstance(callback, Gathered)]
+    own = [callback for callback in functions if isinstance(callback, Gathered)]
     for callback in own:
         functions.remove(callback)
     return own

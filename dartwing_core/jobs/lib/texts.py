@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import html
+import re
+from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 import frappe
 
 LONGEST_SHOWN = 100
-MOST_DESCRIBED = 20
-"""Unknown names in an error. Each is compared with all known ones."""
-TEXT_LENGTH = 2_000
-"""Characters of a reason or a description that are stored."""
+MOST_DESCRIBED = 20  # unknown names in an error: each is compared with all known ones
+TEXT_LENGTH = 2_000  # characters of a reason or a description that are stored
+LONGEST_READ = 20_000
+"""Characters of an error that are read: more are never shown, and another system's answer may have any size."""
+_LINES = "address article blockquote br dd div dl dt footer h1 h2 h3 h4 h5 h6 header hr li ol p pre section table title"
+_LINES += " tr ul"
+_WORDS = "a abbr b body caption center cite code col colgroup del details em font head html i img ins kbd label link"
+_WORDS += " mark meta q s samp script small span strike strong style sub summary sup svg tbody td tfoot th thead tt u"
+_ENDS_LINE = frozenset(_LINES.split())
+_NAMES = "|".join([*_LINES.split(), *_WORDS.split()])
+_ATTRIBUTES = r"""(?:\s+[\w:.-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>]+))*"""
+_TAG = re.compile(rf"</?({_NAMES}){_ATTRIBUTES}\s*/?>|<!doctype\b[^<>]*>", re.IGNORECASE)
+_HIDDEN = re.compile(r"<(script|style)\b[^<>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_BARE_AMPERSAND = re.compile(r"&(?!(?:#\d+|#x[0-9a-f]+|[a-z][a-z0-9]*);)", re.IGNORECASE)
 
 
 def translate(text: str) -> str:
@@ -56,3 +68,33 @@ def is_path(path: str) -> bool:
 def text_for_storage(value: Any) -> str:
     """The value's text as the database accepts it. A file name may hold half a character, which no column can."""
     return str(value).encode("utf-8", "replace").decode("utf-8")
+
+
+def error_text(error: BaseException, prepare: Callable[[str], str] = str) -> str:
+    """The message of an exception as plain text. "" if it has none. Raises the errors of its `str()`.
+
+    `prepare` changes it before it is cut and its HTML is made plain.
+    """
+    said = error.args[0] if len(error.args) == 1 else None
+    if isinstance(said, list | tuple):  # `frappe.throw([…], as_list=True)`
+        return "\n".join(plain(prepare(str(item))) for item in said)
+    return plain(prepare(str(error)))
+
+
+def plain(text: str) -> str:
+    """A text that may be HTML, without its tags and with its entities replaced.
+
+    `frappe.throw` takes HTML, other exceptions say "a < b" or "<class 'int'>". Frappe's `strip_html` and HTML parsers
+    cut pieces out of those. So only certain tags of HTML count as tags.
+    """
+    text = text[:LONGEST_READ]
+    if _TAG.search(text):
+        text = _TAG.sub(_replacement, _HIDDEN.sub("", text))
+        lines = (" ".join(line.split()) for line in text.splitlines())
+        text = "\n".join(line for line in lines if line)
+    return html.unescape(_BARE_AMPERSAND.sub("&amp;", text)).strip()
+
+
+def _replacement(tag: re.Match[str]) -> str:
+    name = (tag[1] or "").lower()
+    return "\n" if name in _ENDS_LINE else " " if name in ("td", "th") else ""

@@ -18,7 +18,7 @@ from frappe.model.document import Document
 
 from .. import engine
 from ..access import visibility
-from ..after import batch_cancel, batch_end
+from ..after import batch_end, cancel
 from ..after.after_commit import after_commit, undone_on_error
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
 from ..job import batch_store, record
@@ -238,7 +238,7 @@ def cancel_batch(batch_id: str, reason: str | None = None) -> Document:
         is_running = batch_store.update(found["name"], values, status=RUNNING)
     if not is_running:
         raise InvalidTransitionError(_("Batch {0} has ended already.").format(found["name"]))
-    after_commit().actions.append(partial(batch_cancel.drain, found["name"]))
+    after_commit().actions.append(partial(cancel.drain, found["name"]))
     now = batch_store.load(found["name"]) or found  # a retry may have opened it since the transaction began
     return _document({**now, **values})
 

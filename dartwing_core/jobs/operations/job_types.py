@@ -121,7 +121,7 @@ def get_open_circuits(organization: str | None = None) -> list[dict[str, Any]]:
     """
     circuit, job_type = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB_TYPE)
     query = frappe.qb.from_(circuit).join(job_type).on(job_type.name == circuit.job_type)
-    query = query.select(*(circuit[name] for name in (*circuits.PUBLIC_FIELDS, "probe_job")))
+    query = query.select(*(circuit[name] for name in circuits.PUBLIC_FIELDS))
     query = query.where(
         visibility.viewer().visible(circuit, pages.text(organization, "organization"), administered=True)
         & circuit.status.isin(circuits.NOT_CLOSED)
@@ -142,7 +142,7 @@ def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
     found = viewer.id_of(organization)
     if found and viewer.administers(found):
         filters = {"job_type": job_type, "organization": found}
-        row = frappe.db.get_value(config.CIRCUIT, filters, [*circuits.PUBLIC_FIELDS, "probe_job"], as_dict=True)
+        row = frappe.db.get_value(config.CIRCUIT, filters, [*circuits.PUBLIC_FIELDS], as_dict=True)
     if not row:
         text = _("Jobs of type {0} of the organization {1} have no circuit that you may close.")
         raise CircuitNotFoundError(text.format(cut(job_type), cut(organization)))

@@ -61,7 +61,7 @@ def operate(job_id: Any, operation: Callable[[JobRow], T]) -> T:
     job = visible_job(job_id)
     refusal: InvalidTransitionError = JobChangedError(job["name"])
     for number in range(TRIES):
-        now = find.load_now(job["name"])
+        now = find.load_sealed(job["name"], is_now=True)
         is_newer = now is not None and now["modified"] > job["modified"]  # or this transaction itself has changed it
         if number and not is_newer:
             break

@@ -16,12 +16,12 @@ from ..errors import InvalidJobError, JobError, JobPutBackError, JobSnoozed, Job
 from ..job import circuits
 from ..job.job_rows import DoubtfulRow, JobRow
 from ..job.runs import Outcome
-from ..lib import canonical, classification, clock, config, plain_text, server_errors
+from ..lib import canonical, classification, clock, config, server_errors
 from ..lib.config import RetryPolicy
 from ..lib.row_types import Columns, TypeAndOrganization
 from ..lib.secret_values import without, without_in
 from ..lib.server_errors import BaseTimeoutException
-from ..lib.texts import text_for_storage
+from ..lib.texts import error_text, text_for_storage
 from ..status import JobStatus
 from .context import shown
 
@@ -145,7 +145,7 @@ def describe(error: BaseException, secrets: Collection[str] = ()) -> str:
         told = error
         if isinstance(error, frappe.PermissionError) and not str(error):  # Frappe keeps the reason for its answer
             told = frappe.PermissionError(frappe.flags.error_message or "")
-        said = plain_text.of_error(told, lambda text: without(text, secrets))  # before ends are cut off
+        said = error_text(told, lambda text: without(text, secrets))  # before ends are cut off
         text = without(text_for_storage(said), secrets)
     except BaseException:  # it may raise SystemExit
         text = ""

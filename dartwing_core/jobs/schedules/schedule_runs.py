@@ -15,9 +15,10 @@ from frappe.utils import escape_html
 from ..access import standing, tenancy, visibility
 from ..errors import JobBusyError, RateLimitError
 from ..job import columns, events, notices, record
-from ..lib import best_effort, clock, config, plain_text, server_errors, sql
+from ..lib import best_effort, clock, config, server_errors, sql
 from ..lib.row_types import Columns
 from ..lib.sealing import SealError
+from ..lib.texts import error_text
 from ..submit import submission
 from ..submit.request import Prepared
 from . import recurrence, schedule_store
@@ -94,11 +95,11 @@ def _make_due(result: Result, schedule: ScheduleRow, now: float) -> None:
         try:
             _make(result, schedule, due)
         except NOT_NOW as error:
-            _note_error(result, plain_text.of_error(error))
+            _note_error(result, error_text(error))
             result.values |= schedule_store.next_columns(due) | {"look_at_epoch": now + LOOK_AGAIN}
             return
         except REFUSED as error:
-            _refuse(result, schedule, plain_text.of_error(error))
+            _refuse(result, schedule, error_text(error))
 
 
 def _make(result: Result, schedule: ScheduleRow, due: float) -> None:

@@ -185,7 +185,7 @@ def take_existing(job: Prepared, user: str) -> None:
             raise _duplicate_error(existing, user)
         if existing["status"] == JobStatus.QUEUED:  # the new priority may have moved it to another queue
             after_commit().wake_for([changed(job.row, {"name": existing["name"]})])
-    row: Mapping[str, Any] | None = find.load_whole(existing["name"])
+    row: Mapping[str, Any] | None = find.load_sealed(existing["name"], "*")
     job.found = as_document(visibility.viewer(user).without_hidden_result(row) if row else existing)
 
 

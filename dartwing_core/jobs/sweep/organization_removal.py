@@ -17,7 +17,7 @@ from frappe import _
 from ..access import visibility
 from ..after import cancel
 from ..after.after_commit import after_commit
-from ..job import circuits, find, record
+from ..job import find, record
 from ..lib import best_effort, clock, config, dml, sql
 from ..lib.dml import standard_columns
 from ..status import FINISHED, NOT_RUNNING, JobStatus
@@ -116,7 +116,7 @@ def _complete(organization: str) -> None:
 
 def _forget(organization: str) -> None:
     _delete_all(config.SCHEDULE, organization)
-    circuits.forget(organization)
+    dml.delete_rows(config.CIRCUIT, "organization", [organization])  # another one may get its name
     dismiss(organization)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..after import batch_cancel, child_jobs
+from ..after import cancel, child_jobs
 from ..job import find, record
 from ..lib import best_effort, config, sql
 from ..line import limits, wake
@@ -47,7 +47,7 @@ def sweep() -> Report:
     report.rescued, report.stopped = best_effort.run(rescue.sweep) or (0, 0)
     report.removed = best_effort.run(organization_removal.sweep) or 0
     report.orphans = best_effort.run(lambda: release_children(batch)) or 0
-    report.batches = best_effort.run(batch_cancel.sweep) or 0
+    report.batches = best_effort.run(cancel.sweep_batches) or 0
     report.scheduled = best_effort.run(lambda: schedule_runs.sweep(batch)) or 0
     report.queued = len(best_effort.run(lambda: sql.committed(lambda: record.enter_due(batch))) or ())
     if not limits.pause_in_force():

@@ -16,7 +16,7 @@ from dartwing_core.jobs import (
     retry_batch,
     retry_job,
 )
-from dartwing_core.jobs.after import batch_cancel
+from dartwing_core.jobs.after import cancel
 from dartwing_core.jobs.job import batch_store
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, factory
@@ -55,7 +55,7 @@ def test_a_retry_does_not_undo_a_cancel_that_goes_on(step, monkeypatch):
     found = made(step("a", "dead", "ok"), step("b"), callbacks=())
     names = members(found)
     run(names["a"])
-    monkeypatch.setattr(batch_cancel, "drain", lambda *_arguments: None)
+    monkeypatch.setattr(cancel, "drain", lambda *_arguments: None)
     cancel_batch(found.name)
     frappe.db.commit()
     retry_job(names["a"])
@@ -75,7 +75,7 @@ def test_a_sweep_during_a_cancel_ends_no_job_with_its_parent(step, monkeypatch):
         sweeper.release_children(10)
         return found
 
-    monkeypatch.setattr(batch_cancel, "AT_ONCE", 1)
+    monkeypatch.setattr(cancel, "AT_ONCE", 1)
     monkeypatch.setattr(batch_store, "members", before_a_sweep)
     cancel_batch(found.name)
     frappe.db.commit()
@@ -85,7 +85,7 @@ def test_a_sweep_during_a_cancel_ends_no_job_with_its_parent(step, monkeypatch):
 
 def test_a_cancel_that_broke_off_goes_on_with_the_next_sweep(step, monkeypatch):
     found = made(*(step(str(n)) for n in range(5)), callbacks=())
-    monkeypatch.setattr(batch_cancel, "drain", lambda *_arguments: None)
+    monkeypatch.setattr(cancel, "drain", lambda *_arguments: None)
     cancel_batch(found.name)
     frappe.db.commit()
     assert state(found) == "Running"

@@ -15,7 +15,7 @@ from ..job.record import Job
 from ..lib import clock, connection, sql
 from ..status import JobStatus
 from . import claimed_job, limits, line_queries, queue_view
-from .claimed_job import ClaimedJob, LockedJob
+from .claimed_job import ClaimedJob
 from .turns import Choice, Line, Turns
 
 MARGIN = 30.0
@@ -165,24 +165,22 @@ class Claimer:
         return None
 
     def _start(
-        self, line: Line, job: LockedJob, log: list[history.Event], at: datetime, circuit: circuits.Circuit | None
+        self, line: Line, job: ClaimedJob, log: list[history.Event], at: datetime, circuit: circuits.Circuit | None
     ) -> ClaimedJob | None:
-        started, job_type = Job(job.row), self.view.types[line.job_type]
+        started, job.job_type, job.is_probe = Job(job.row), self.view.types[line.job_type], circuit is not None
         is_too_long = time.monotonic() + job.row["timeout_seconds"] + MARGIN > self._ends_at
-        if is_too_long or (job_type and job_type.own_process and not self.is_first):
+        if is_too_long or (job.is_alone and not self.is_first):
             self.needs_entry = job.row
             return None
         if circuit is not None and not circuits.claim_probe(circuit, job.row["name"], job.row["attempt"] + 1):
             self.view.choice.drop(line)
             return None
         started.start(self._entry_id, at, worker_name(), log)
-        self._record_turn(line)
+        job.row = started.row
         self.is_first = False
         self._had_caps = self._had_caps or bool(self.view.caps(line))
-        return ClaimedJob(started.row, job.owner, job.has_children, job_type, is_probe=circuit is not None)
-
-    def _record_turn(self, line: Line) -> None:
         start = self.view.choice.passes[line.organization]
         price = self.view.choice.charge_turn(line)
         # With the start's own commit: later, it would bring back a pass that others have gone by.
         events.add_to_pipeline(lambda pipeline: self._turns.record_turn(pipeline, line.organization, start, price))
+        return job

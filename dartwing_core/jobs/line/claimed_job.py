@@ -11,7 +11,7 @@ import frappe
 from pypika.terms import Parameter, PseudoColumn
 
 from ..access import tenancy
-from ..access.tenancy import Owner
+from ..access.standing import Standing
 from ..job.job_rows import JobRow
 from ..lib import config, sql
 from ..lib.config import JobType
@@ -26,22 +26,20 @@ FIELDS = (
 
 
 @dataclass(slots=True)
-class LockedJob:
-    """A Queued job that this transaction has locked."""
+class ClaimedJob:
+    """A job that this process has locked, and then made Running. Its owner is as they were then."""
 
     row: JobRow
-    owner: Owner
     has_children: bool
     """Whether another job depended on it then."""
-
-
-@dataclass(slots=True)
-class ClaimedJob(LockedJob):
-    """A job that is Running by a claim of this process. It is never changed."""
-
-    job_type: JobType | None
+    is_owner_enabled: bool
+    language: str | None
+    time_zone: str | None
+    seen: Standing | None
+    """The owner's standing in the organization. None if the tenancy adapter has no column for it."""
+    job_type: JobType | None = None
     """None if the type is gone."""
-    is_probe: bool
+    is_probe: bool = False
     """Whether this attempt is the probe of its circuit."""
 
     @property
@@ -59,8 +57,17 @@ class ClaimedJob(LockedJob):
         """Whether its type asks for a process of its own."""
         return bool(self.job_type and self.job_type.own_process)
 
+    def standing(self) -> Standing:
+        """The owner's standing in the organization: as read at the claim, else now."""
+        if self.seen is None:
+            organization = self.row["organization"]
+            found = tenancy.standing(self.row["owner_user"], organization)
+            is_same = found.organization in ("", organization)  # an adapter may take the id for a name of another
+            self.seen = found if is_same else Standing(None, None)
+        return self.seen
 
-def lock(name: str) -> LockedJob | None:
+
+def lock(name: str) -> ClaimedJob | None:
     """Lock a Queued job. None if it is not Queued or is locked already.
 
     Other rows are read as of the transaction's snapshot.
@@ -75,8 +82,7 @@ def lock(name: str) -> LockedJob | None:
     row = cast(JobRow, found | {"status": str(JobStatus.QUEUED), "sealed_input_parameters": parameters})
     is_enabled, language, time_zone = json.loads(account) if account else (0, None, None)
     seen = tenancy.seen_standing(standing)
-    owner = Owner(row["owner_user"], row["organization"], bool(is_enabled), language, time_zone, seen)
-    return LockedJob(row, owner, bool(first_child or another_child))
+    return ClaimedJob(row, bool(first_child or another_child), bool(is_enabled), language, time_zone, seen)
 
 
 @lru_cache

@@ -20,8 +20,8 @@ from .turns import Choice, Line, Turns
 
 SHARE = 20
 """A view is good for so many times as long as its reading took. So reading takes a twentieth of a worker's time."""
-LONGEST = 0.25
-"""Seconds for which a view is good at most. A job that comes meanwhile waits for the next view."""
+SHORTEST, LONGEST = 0.04, 0.25
+"""Seconds for which a view is good. A job that comes meanwhile waits for the next view."""
 AHEAD = 20
 """So many names of a line are read at once for each worker that claims from it."""
 
@@ -145,7 +145,7 @@ def _build_view(
     served = [line for line in free if queues is None or line.queue in queues]
     passes = turns.passes(waits, served, weights) if waits and turns else {}
     now = time.monotonic()
-    good_until = now + min(LONGEST, (now - began) * SHARE)
+    good_until = now + min(LONGEST, max(SHORTEST, (now - began) * SHARE))
     return QueueView(Choice(served, passes, weights), types, limits_of, good_until, workers)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from ..access import content, permission, standing
+from ..access import content, permission
 from ..errors import (
     InvalidJobError,
     JobCanceledError,
@@ -120,7 +120,7 @@ class Attempt:
             timeout_seconds=row["timeout_seconds"],
             attempt=row["attempt"],
             owner_user=row["owner_user"],
-            time_zone=self.job.owner.time_zone or config.time_zone(),
+            time_zone=self.job.time_zone or config.time_zone(),
             batch_id=row["parent_batch"] or row["callback_of"],
             reference=(row["reference_doctype"], row["reference_name"] or "") if row["reference_doctype"] else None,
             started=self.started,
@@ -129,19 +129,18 @@ class Attempt:
         )
 
     def _run_handler(self, is_named: bool) -> Any:
-        job, owner, job_type = self.job, self.job.owner, self.job.job_type
+        job, user, job_type = self.job, self.job.row["owner_user"], self.job.job_type
         if job_type is None:
             raise PermanentError(_("Job Type {0} does not exist any more.").format(job.row["job_type"]))
         self._heartbeat = Heartbeat(self.context, self.run, self._start, self._heartbeat_thread)
         with self._heartbeat:  # hooks of other apps may take longer than a lease
             if not is_named:
                 between.call_before_job(job)
-            state = owner.standing().limits
-            if state.is_paused or state.state in standing.STOPPED_STATES:
+            if not job.standing().limits.may_start:
                 raise JobPutBackError(_("The organization is paused or suspended."))
-            frappe.set_user(owner.user)
-            frappe.local.lang = owner.language or frappe.local.lang
-            permission.check_owner(owner, job_type.requires_permission)
+            frappe.set_user(user)
+            frappe.local.lang = job.language or frappe.local.lang
+            permission.check_owner(user, job.is_owner_enabled, job.standing(), job_type.requires_permission)
             self._parameters = content.parameters_of(job.row)
             self.context.parameters = canonical.load(self._parameters) or {}
             if job.attempt > 1:

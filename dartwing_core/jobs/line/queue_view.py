@@ -140,20 +140,16 @@ def _build_view(
     limits_of = tenancy.limits_of(sorted({line.organization for line in lines}))
     types = {name: config.job_type(name) for name in {line.job_type for line in lines}}
     waits = [line for line in lines if limits_of[line.organization].may_start and may_start(types[line.job_type])]
-    free = _under_caps(_not_stopped(waits, types), limits_of, types)
+    guarded = [name for name, job_type in types.items() if circuits.has_breaker(job_type)]
+    stopped = {pair for pair, circuit in circuits.of_types(guarded).items() if circuit.stops_jobs}
+    going = [line for line in waits if (line.organization, line.job_type) not in stopped]
+    free = _under_caps(going, limits_of, types)
     weights = {name: found.weight for name, found in limits_of.items()}
     served = [line for line in free if queues is None or line.queue in queues]
     passes = turns.passes(waits, served, weights) if waits and turns else {}
     now = time.monotonic()
     good_until = now + min(LONGEST, max(SHORTEST, (now - began) * SHARE))
     return QueueView(Choice(served, passes, weights), types, limits_of, good_until, workers)
-
-
-def _not_stopped(lines: list[Line], types: Mapping[str, JobType | None]) -> list[Line]:
-    """The lines whose jobs no circuit keeps from starting."""
-    guarded = [name for name, job_type in types.items() if circuits.has_breaker(job_type)]
-    stopped = {pair for pair, circuit in circuits.of_types(guarded).items() if circuit.stops_jobs}
-    return [line for line in lines if (line.organization, line.job_type) not in stopped]
 
 
 def may_start(job_type: JobType | None) -> bool:

@@ -22,7 +22,6 @@ from ..errors import (
 from ..job import dependencies, find, history, record, runs
 from ..job.runs import Outcome
 from ..lib import best_effort, canonical, clock, config, connection, ids, server_errors, sql
-from ..lib.config import RetryPolicy
 from ..lib.row_types import Columns
 from ..lib.secret_values import spellings, without_in
 from ..line import claim
@@ -66,7 +65,22 @@ class Attempt:
             "connection_id": self._connection_id or 0,
             "started_at": job.row["started_at"],
         }
-        self.context = self._make_context()
+        row = job.row
+        self.context = JobContext(
+            job_id=row["name"],
+            job_type=row["job_type"],
+            organization=row["organization"],
+            parameters={},
+            timeout_seconds=row["timeout_seconds"],
+            attempt=row["attempt"],
+            owner_user=row["owner_user"],
+            time_zone=job.time_zone or config.time_zone(),
+            batch_id=row["parent_batch"] or row["callback_of"],
+            reference=(row["reference_doctype"], row["reference_name"] or "") if row["reference_doctype"] else None,
+            started=started,
+            load_parent_results=partial(dependencies.results, row),
+            save_checkpoint=self._save_checkpoint,
+        )
 
     @property
     def still_beats(self) -> bool:
@@ -109,24 +123,6 @@ class Attempt:
             del failure  # its traceback holds this frame: all that the handler has had would stay in memory
 
     # The handler --------------------------------------------------------------------------------------------------
-
-    def _make_context(self) -> JobContext:
-        row = self.job.row
-        return JobContext(
-            job_id=row["name"],
-            job_type=row["job_type"],
-            organization=row["organization"],
-            parameters={},
-            timeout_seconds=row["timeout_seconds"],
-            attempt=row["attempt"],
-            owner_user=row["owner_user"],
-            time_zone=self.job.time_zone or config.time_zone(),
-            batch_id=row["parent_batch"] or row["callback_of"],
-            reference=(row["reference_doctype"], row["reference_name"] or "") if row["reference_doctype"] else None,
-            started=self.started,
-            load_parent_results=partial(dependencies.results, row),
-            save_checkpoint=self._save_checkpoint,
-        )
 
     def _run_handler(self, is_named: bool) -> Any:
         job, user, job_type = self.job, self.job.row["owner_user"], self.job.job_type
@@ -272,10 +268,9 @@ class Attempt:
         end, log = self._outcome_of(error), list[history.Event]()
         try:
             is_written = self._write(end, log)
-        except JobCanceledError:
+        except JobCanceledError as canceled:
             sql.rollback()
-            end, log = self._canceled(), []
-            is_written = self._write(end, log)
+            return self._write_failure(canceled)
         if is_written:
             history.write(log)
             sql.commit()
@@ -322,23 +317,11 @@ class Attempt:
         }
 
     def _outcome_of(self, error: BaseException) -> Outcome:
-        """The outcome of an error, even if it can't be inspected or the Job Type's rules can't be read."""
         if isinstance(error, JobCanceledError):
-            return self._canceled()
-        row = self.job.row
-        try:
-            return outcome.failure(row, error, config.retry_policy(row["job_type"]), self.context.secrets)
-        except Exception as another:
-            if server_errors.database_code(another) is not None:
-                raise
-            trace = outcome.traceback_of(another, self.context.secrets)
-            frappe.logger("dartwing_core").error(f"{self.job.name}: its error can't be classified\n{trace}")
-            return outcome.failure(row, TransientError(type(error).__name__), RetryPolicy())
-
-    def _canceled(self) -> Outcome:
-        """The outcome of an attempt that a user has canceled."""
-        request = runs.cancel_request(self.run)
-        return outcome.canceled(*(request["canceled_by"], request["cancel_reason"]) if request else (None, None))
+            request = runs.cancel_request(self.run)
+            return outcome.canceled(*(request["canceled_by"], request["cancel_reason"]) if request else (None, None))
+        policy = config.retry_policy(self.job.row["job_type"])
+        return outcome.failure(self.job.row, error, policy, self.context.secrets)
 
     def _is_committed(self) -> bool:
         """Whether this attempt has completed the job. For a transaction that may have broken off in its commit."""

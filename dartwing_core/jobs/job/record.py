@@ -137,8 +137,9 @@ def insert(rows: Sequence[NewJobRow]) -> None:
     if not rows:
         return
     told = event_jobs.rows_for(rows, None, JobStatus.PENDING)
-    _insert(rows)
-    insert_untold(told)
+    _insert([*rows, *told])
+    if told:
+        sql.after_any_commit(_ring, told)
     in_line = [row for row in rows if row["status"] == JobStatus.QUEUED]
     events.announce(in_line, JobStatus.PENDING, JobStatus.QUEUED, {})
 

@@ -20,7 +20,7 @@ from .turns import Choice, Line, Turns
 
 SHARE = 20
 """A view is good for so many times as long as its reading took. So reading takes a twentieth of a worker's time."""
-SHORTEST, LONGEST = 0.04, 0.25
+SHORTEST, LONGEST = 0.05, 0.25
 """Seconds for which a view is good. A job that comes meanwhile waits for the next view."""
 AHEAD = 20
 """So many names of a line are read at once for each worker that claims from it."""

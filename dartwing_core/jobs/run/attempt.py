@@ -25,8 +25,7 @@ from ..lib import best_effort, canonical, clock, config, connection, ids, server
 from ..lib.row_types import Columns
 from ..lib.secret_values import spellings, without_in
 from ..line import claim
-from ..line.claim import Claimer
-from ..line.claimed_job import ClaimedJob
+from ..line.claim import ClaimedJob, Claimer
 from ..status import JobStatus
 from ..types import handlers, parameters
 from . import between, outcome
@@ -52,8 +51,6 @@ class Attempt:
         """Whether another process has ended this attempt, or begun the next one."""
         self.run = ids.run_name(job.name, job.attempt)
         """Name of the attempt's row."""
-        self._heartbeat_thread = heartbeat_thread
-        self._heartbeat: Heartbeat | None = None
         self._parameters: str | None = None
         self._watch = connection.TransactionWatch()
         self._connection_id = sql.this_connection()
@@ -81,11 +78,7 @@ class Attempt:
             load_parent_results=partial(dependencies.results, row),
             save_checkpoint=self._save_checkpoint,
         )
-
-    @property
-    def still_beats(self) -> bool:
-        """Whether a heartbeat is still under way."""
-        return self._heartbeat is not None and not self._heartbeat.has_ended
+        self.heartbeat = Heartbeat(self.context, self.run, self._start, heartbeat_thread)
 
     @property
     def has_clean_connection(self) -> bool:
@@ -128,8 +121,7 @@ class Attempt:
         job, user, job_type = self.job, self.job.row["owner_user"], self.job.job_type
         if job_type is None:
             raise PermanentError(_("Job Type {0} does not exist any more.").format(job.row["job_type"]))
-        self._heartbeat = Heartbeat(self.context, self.run, self._start, self._heartbeat_thread)
-        with self._heartbeat:  # hooks of other apps may take longer than a lease
+        with self.heartbeat:  # hooks of other apps may take longer than a lease
             if not is_named:
                 between.call_before_job(job)
             if not job.standing().limits.may_start:
@@ -232,7 +224,8 @@ class Attempt:
 
     def _may_share_commit(self) -> bool:
         """Whether the commit of this success may start the next job: nothing follows that may take long or fail."""
-        return not (self.job.has_children or self._is_function or self.still_beats or between.has_callbacks())
+        is_plain = not (self.job.has_children or self._is_function or between.has_callbacks())
+        return is_plain and self.heartbeat.has_ended
 
     def _actual_error(self, error: BaseException) -> BaseException:
         """The error that ended the attempt. A handler may have replaced RQ's exception (invariant I9)."""

@@ -13,7 +13,7 @@ from typing import Any
 import frappe
 
 from ..lib import best_effort, config, sql
-from ..line.claimed_job import ClaimedJob
+from ..line.claim import ClaimedJob
 
 KEPT = frozenset(
     {

@@ -20,8 +20,7 @@ from .after import after_settle
 from .job import find
 from .lib import best_effort, clock, config, connection, ids
 from .line import wake
-from .line.claim import Claimer
-from .line.claimed_job import ClaimedJob
+from .line.claim import ClaimedJob, Claimer
 from .rq import doorbells
 from .run import between
 from .run.attempt import Attempt
@@ -133,7 +132,8 @@ class Slice:
     def _may_go_on(self, attempt: Attempt) -> bool:
         """Whether this process is to run another job after this one."""
         # The process of an attempt that was overtaken may just be stopped for that.
-        if attempt.job.is_alone or attempt.was_overtaken or attempt.still_beats or self._context.has_grown():
+        is_last = attempt.job.is_alone or attempt.was_overtaken or not attempt.heartbeat.has_ended
+        if is_last or self._context.has_grown():
             return False
         self._entry.refresh()
         seconds = min(self._seconds, SHARED_SECONDS) if self._entry.is_awaited else self._seconds

@@ -20,7 +20,7 @@ from .job import find, job_files, record
 from .job.job_rows import NewJobRow
 from .lib import clock, config, connection, sealing, secret_values, sql
 from .lib.row_types import AttemptKey
-from .line import line_queries, queue_view
+from .line import queue_view
 from .rq import doorbells
 from .run.context import JobContext
 from .run.heartbeat import HeartbeatThread
@@ -137,7 +137,7 @@ def _next(_made: Attempts) -> AttemptKey | None:
     """The job whose turn it is, after a sweep."""
     sweeper.sweep()
     line = queue_view.read_view().choice.next()
-    rows = line_queries.first_jobs(line, 1) if line else []
+    rows = queue_view.first_jobs(line, 1) if line else []
     return rows[0] if rows else None
 
 

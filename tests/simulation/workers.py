@@ -20,7 +20,7 @@ from frappe.utils.background_jobs import generate_qname
 from dartwing_core.jobs.after import after_settle
 from dartwing_core.jobs.job import circuits, find
 from dartwing_core.jobs.line import claim, wake
-from dartwing_core.jobs.line.claimed_job import ClaimedJob
+from dartwing_core.jobs.line.claim import ClaimedJob
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from tests.simulation.state import State
 from tests.support import attempts, processes, queues

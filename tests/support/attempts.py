@@ -9,7 +9,7 @@ from typing import Any
 from dartwing_core.jobs.after import after_settle
 from dartwing_core.jobs.lib import ids
 from dartwing_core.jobs.line import claim
-from dartwing_core.jobs.line.claimed_job import ClaimedJob
+from dartwing_core.jobs.line.claim import ClaimedJob
 from dartwing_core.jobs.run import attempt, between, heartbeat
 from dartwing_core.jobs.sweep import agent
 
@@ -22,7 +22,7 @@ class Begun(attempt.Attempt):
         try:
             return super().make(*given, **named)
         finally:
-            self._heartbeat_thread.end()
+            self.heartbeat._heartbeat_thread.end()
 
 
 def taken(name: str, number: int) -> ClaimedJob | None:

@@ -11,7 +11,6 @@ from ..lib.config import JobType
 from ..lib.texts import cut
 from . import tenancy, visibility
 from .standing import ACTIVE, Standing
-from .tenancy import Owner
 
 
 def check_member(user: str, organization: str) -> Standing:
@@ -43,12 +42,10 @@ def check_submit(user: str, standing: Standing, job_type: JobType) -> None:
         raise frappe.PermissionError(text.format(job_type.name, job_type.requires_permission))
 
 
-def check_owner(owner: Owner, requirement: str | None) -> None:
+def check_owner(user: str, is_enabled: bool, standing: Standing, requirement: str | None) -> None:
     """Raises PermanentError if a job may not run (any more) for its owner. `requirement`: that of its Job Type."""
-    user = owner.user
-    if not owner.is_enabled:
+    if not is_enabled:
         raise PermanentError(_("The owner of this job, {0}, is disabled or deleted.").format(user))
-    standing = owner.standing()
     if standing.state is None:
         raise PermanentError(_("Organization not found"))
     if standing.state != ACTIVE:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -116,29 +116,6 @@ def seen_standing(column: str | None) -> Standing | None:
     """The standing in that column. None if there is none."""
     state, is_paused, role = json.loads(column or "[null, null, null]")
     return Standing(state, role, Limits(state, is_paused or 0)) if state else None
-
-
-@dataclass(slots=True)
-class Owner:
-    """The owner of a job, as they were at its claim."""
-
-    user: str
-    organization: str
-    """The job's organization."""
-    is_enabled: bool
-    language: str | None
-    time_zone: str | None
-
-    seen: Standing | None = None
-    """Their standing in the organization as the claim has read it. None if the adapter has no column for it."""
-
-    def standing(self) -> Standing:
-        """Their standing in the organization: as read at the claim, else now."""
-        if self.seen is None:
-            found = standing(self.user, self.organization)
-            is_same = found.organization in ("", self.organization)  # an adapter may take the id for a name of another
-            self.seen = found if is_same else Standing(None, None)
-        return self.seen
 
 
 # The default adapter --------------------------------------------------------------------------------------------------

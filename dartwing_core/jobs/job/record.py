@@ -138,7 +138,8 @@ def insert(rows: Sequence[NewJobRow]) -> None:
         return
     told = event_jobs.rows_for(rows, None, JobStatus.PENDING)
     _insert([*rows, *told])
-    _ring_later(told)
+    if told:
+        sql.after_any_commit(_ring, told)
     in_line = [row for row in rows if row["status"] == JobStatus.QUEUED]
     events.announce(in_line, JobStatus.PENDING, JobStatus.QUEUED, {})
 
@@ -147,7 +148,7 @@ def insert_untold(rows: Sequence[NewJobRow]) -> None:
     """Insert jobs that tell of others, and wake workers for them once they are committed."""
     if rows:
         _insert(rows)
-        _ring_later(rows)
+        sql.after_any_commit(_ring, rows)
 
 
 def cancel_all(jobs: Sequence[Child], user: str, reason: str | None) -> list[Child]:
@@ -360,11 +361,6 @@ def _by_size(rows: Sequence[NewJobRow]) -> Iterator[list[NewJobRow]]:
 
 
 # What follows a change ------------------------------------------------------------------------------------------------
-
-
-def _ring_later(rows: Sequence[NewJobRow]) -> None:
-    if rows:
-        sql.after_any_commit(_ring, rows)
 
 
 def _ring(rows: Sequence[NewJobRow]) -> None:

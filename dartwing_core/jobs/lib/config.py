@@ -5,10 +5,10 @@ Also the engine's own constants: names of DocTypes, bounds.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -61,12 +61,8 @@ JobType: TypeAlias = Any
 """The document of a Job Type. A whole number of 0 or None is not set."""
 
 
-class _OfThread(threading.local):
-    kept: dict[Any, tuple[float, Any]] | None = None
-    """What was read while `keeping` is entered, and until when that is good, as `time.monotonic()`."""
-
-
-_thread = _OfThread()
+_kept_values: ContextVar[dict[Any, tuple[float, Any]] | None] = ContextVar("kept_values", default=None)
+"""What this thread has read while `keeping` is entered, and until when that is good, as `time.monotonic()`."""
 KEPT_SECONDS = 0.25
 
 
@@ -77,27 +73,26 @@ def keeping(is_kept: bool = True) -> Iterator[None]:
     For many jobs: a process empties Frappe's caches between two of them. With `is_kept=False`, while a handler runs,
     what is in force is read.
     """
-    before = _thread.kept
-    _thread.kept = None if not is_kept else {} if before is None else before
+    token = _kept_values.set((_kept_values.get() or {}) if is_kept else None)
     try:
         yield
     finally:
-        _thread.kept = before
+        _kept_values.reset(token)
 
 
 def read_anew() -> None:
     """Read it all again: what a claim sees is not older than the claim."""
-    if _thread.kept is not None:
-        _thread.kept.clear()
+    (_kept_values.get() or {}).clear()
 
 
 def _kept(key: Any, read: Callable[[], Any]) -> Any:
-    if _thread.kept is None:
+    values = _kept_values.get()
+    if values is None:
         return read()
-    good_until, value = _thread.kept.get(key, (0.0, None))
+    good_until, value = values.get(key, (0.0, None))
     if value is None or time.monotonic() > good_until:
         value = read()
-        _thread.kept[key] = time.monotonic() + KEPT_SECONDS, value
+        values[key] = time.monotonic() + KEPT_SECONDS, value
     return value
 
 

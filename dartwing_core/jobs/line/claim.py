@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
+from typing import cast
 
+import frappe
+from pypika.terms import Parameter, PseudoColumn
+
+from ..access import tenancy
+from ..access.standing import Standing
 from ..job import circuits, events, find, history
 from ..job.job_rows import JobRow
 from ..job.record import Job
-from ..lib import clock, connection, sql
+from ..lib import clock, config, connection, sql
+from ..lib.config import JobType
 from ..status import JobStatus
-from . import claimed_job, limits, line_queries, queue_view
-from .claimed_job import ClaimedJob, LockedJob
+from . import limits, queue_view
 from .turns import Choice, Line, Turns
 
 MARGIN = 30.0
@@ -24,6 +32,54 @@ MOST_WORKERS = 20
 """Workers that a process assumes at most: RQ counts killed ones for a while."""
 TRIES = 3
 """Views that are read before a process gives up: others may have claimed the jobs in line while it read."""
+FIELDS = (
+    *("name", "job_type", "organization", "owner_user", "attempt", "retry_count", "max_retries", "crash_count"),
+    *("queue", "priority", "timeout_seconds", "depends_on", "parent_batch", "callback_of", "is_result_private"),
+    *("reference_doctype", "reference_name"),
+)
+"""The columns that an attempt needs, beside its parameters."""
+
+
+@dataclass(slots=True)
+class ClaimedJob:
+    """A job that this process has locked, and then made Running. Its owner is as they were then."""
+
+    row: JobRow
+    has_children: bool
+    """Whether another job depended on it then."""
+    is_owner_enabled: bool
+    language: str | None
+    time_zone: str | None
+    seen: Standing | None
+    """The owner's standing in the organization. None if the tenancy adapter has no column for it."""
+    job_type: JobType | None = None
+    """None if the type is gone."""
+    is_probe: bool = False
+    """Whether this attempt is the probe of its circuit."""
+
+    @property
+    def name(self) -> str:
+        """The name of the job."""
+        return self.row["name"]
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt, from 1."""
+        return self.row["attempt"]
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether its type asks for a process of its own."""
+        return bool(self.job_type and self.job_type.own_process)
+
+    def standing(self) -> Standing:
+        """The owner's standing in the organization: as read at the claim, else now."""
+        if self.seen is None:
+            organization = self.row["organization"]
+            found = tenancy.standing(self.row["owner_user"], organization)
+            is_same = found.organization in ("", organization)  # an adapter may take the id for a name of another
+            self.seen = found if is_same else Standing(None, None)
+        return self.seen
 
 
 def worker_name() -> str:
@@ -96,11 +152,11 @@ class Claimer:
 
     def _claim_named(self, name: str, attempt: int) -> ClaimedJob | None:
         sql.commit()
-        job = find.load(name, "status", "attempt", "admission_rank", *line_queries.LINE)
+        job = find.load(name, "status", "attempt", "admission_rank", *queue_view.LINE)
         if not job or job["status"] != JobStatus.QUEUED or job["attempt"] != attempt - 1:
             return None  # a stale or doubled message: the row is the truth
         only = Line(job["queue"], job["organization"], job["job_type"], job["priority"], job["admission_rank"])
-        self.view = queue_view.read_view_of_job(only, line_queries.Place(name, only.rank))
+        self.view = queue_view.read_view_of_job(only, queue_view.Place(name, only.rank))
         return self.claim_from_view()
 
     def claim_from_view(self) -> ClaimedJob | None:
@@ -157,7 +213,7 @@ class Claimer:
         while candidate := self.view.first_place(line):
             if not choice.is_next(line, candidate.rank):
                 return None
-            job = claimed_job.lock(candidate.name)
+            job = _lock(candidate.name)
             self.view.skip(line, is_ours=job is not None)
             if job:
                 return self._start(line, job, log, at, circuit)
@@ -165,24 +221,64 @@ class Claimer:
         return None
 
     def _start(
-        self, line: Line, job: LockedJob, log: list[history.Event], at: datetime, circuit: circuits.Circuit | None
+        self, line: Line, job: ClaimedJob, log: list[history.Event], at: datetime, circuit: circuits.Circuit | None
     ) -> ClaimedJob | None:
-        started, job_type = Job(job.row), self.view.types[line.job_type]
+        started, job.job_type, job.is_probe = Job(job.row), self.view.types[line.job_type], circuit is not None
         is_too_long = time.monotonic() + job.row["timeout_seconds"] + MARGIN > self._ends_at
-        if is_too_long or (job_type and job_type.own_process and not self.is_first):
+        if is_too_long or (job.is_alone and not self.is_first):
             self.needs_entry = job.row
             return None
         if circuit is not None and not circuits.claim_probe(circuit, job.row["name"], job.row["attempt"] + 1):
             self.view.choice.drop(line)
             return None
         started.start(self._entry_id, at, worker_name(), log)
-        self._record_turn(line)
+        job.row = started.row
         self.is_first = False
         self._had_caps = self._had_caps or bool(self.view.caps(line))
-        return ClaimedJob(started.row, job.owner, job.has_children, job_type, is_probe=circuit is not None)
-
-    def _record_turn(self, line: Line) -> None:
         start = self.view.choice.passes[line.organization]
         price = self.view.choice.charge_turn(line)
         # With the start's own commit: later, it would bring back a pass that others have gone by.
         events.add_to_pipeline(lambda pipeline: self._turns.record_turn(pipeline, line.organization, start, price))
+        return job
+
+
+# The lock ------------------------------------------------------------------------------------------------------------
+
+
+def _lock(name: str) -> ClaimedJob | None:
+    """Lock a Queued job. None if it is not Queued or is locked already.
+
+    Other rows are read as of the transaction's snapshot.
+    """
+    standing_column, values_of_column = tenancy.standing_of_owner()
+    rows = frappe.db.sql(sql.as_of_now() + _lock_text(standing_column), {"name": name, **values_of_column})
+    if not rows:
+        return None
+    own, account, standing, parameters = rows[0]
+    *values, first_child, another_child = json.loads(own)
+    found = dict(zip(FIELDS, values, strict=True))
+    row = cast(JobRow, found | {"status": str(JobStatus.QUEUED), "sealed_input_parameters": parameters})
+    is_enabled, language, time_zone = json.loads(account) if account else (0, None, None)
+    seen = tenancy.seen_standing(standing)
+    return ClaimedJob(row, bool(first_child or another_child), bool(is_enabled), language, time_zone, seen)
+
+
+@lru_cache
+def _lock_text(standing_column: str) -> str:
+    """The statement of `lock`. Kept, since it takes longer to make than to run.
+
+    Its columns are JSON arrays and the job's parameters: the driver takes longer to read twenty columns than the server
+    to find the row.
+    """
+    job, user = frappe.qb.DocType(config.JOB), frappe.qb.DocType("User")
+    children = (frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY).as_("another"))
+    first, another = (frappe.qb.from_(c).select(c.name).where(c.depends_on == job.name).limit(1) for c in children)
+    # Not joined: this is a locking read, and must not lock accounts and organizations.
+    owner = frappe.qb.from_(user).where(user.name == job.owner_user)
+    account = owner.select(sql.array(user.enabled, user.language, user.time_zone))
+    # By name, not in the line's index: there, claimers would lock gaps in which others' jobs end up.
+    query = frappe.qb.from_(job).force_index("PRIMARY").for_update(skip_locked=True)
+    query = query.select(sql.array(*(job[field] for field in FIELDS), first, another), account)
+    query = query.select(PseudoColumn(standing_column), job.sealed_input_parameters)
+    query = query.where((job.name == Parameter("%(name)s")) & (job.status == str(JobStatus.QUEUED)))
+    return query.get_sql()

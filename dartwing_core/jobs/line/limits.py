@@ -6,7 +6,6 @@ count one after another, and are exact.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -58,9 +57,9 @@ def lock_caps(caps: Iterable[Key]) -> Iterator[bool]:
 
     All claimers lock in one order, so no two can wait for each other.
     """
-    names = sorted(hashlib.sha1(repr(key).encode(), usedforsecurity=False).hexdigest()[:16] for key in caps)
+    names = sorted(f"cap:{key}" for key in caps)
     with ExitStack() as stack:
-        yield all(stack.enter_context(named_locks.named_lock(f"cap:{name}", LOCK_WAIT)) for name in names)
+        yield all(stack.enter_context(named_locks.named_lock(name, LOCK_WAIT)) for name in names)
 
 
 def count_running() -> Counter[Key]:

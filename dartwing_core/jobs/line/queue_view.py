@@ -7,29 +7,50 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, NamedTuple
+
+import frappe
 
 from ..access import tenancy
 from ..access.standing import Limits
-from ..job import circuits
+from ..job import circuits, find, record
+from ..job.job_rows import WaitingRow
 from ..lib import config, sql
 from ..lib.config import JobType
+from ..lib.row_types import RungJob
 from ..status import LinePlace
-from . import limits, line_queries
+from . import limits
 from .limits import Key
 from .turns import Choice, Line, Turns
 
 SHARE = 20
 """A view is good for so many times as long as its reading took. So reading takes a twentieth of a worker's time."""
-LONGEST = 0.25
-"""Seconds for which a view is good at most. A job that comes meanwhile waits for the next view."""
+SHORTEST, LONGEST = 0.05, 0.25
+"""Seconds for which a view is good. A job that comes meanwhile waits for the next view."""
 AHEAD = 20
 """So many names of a line are read at once for each worker that claims from it."""
+ADMITTED_AT_ONCE = 500  # held jobs of an organization in one call
+LINE = ("queue", "organization", "job_type", "priority")
+"""The columns that the jobs of one line have in common."""
+_KEY = ", ".join(LINE)
+_HEADS = (
+    f"SELECT in_line, {_KEY}, MIN(admission_rank) AS `rank` FROM `tab{config.JOB}`"
+    f" WHERE in_line >= {LinePlace.IN_LINE:d} GROUP BY in_line, {_KEY}"
+)
+_OF_LINE = " AND ".join(f"{column} = %({column})s" for column in LINE)
+
+
+class Place(NamedTuple):
+    """The place of a job in its line."""
+
+    name: str
+    rank: float
 
 
 class ReadAhead:
     """The jobs of a line that were read ahead, in a statement for many claims."""
 
-    def __init__(self, line: Line, number: int, known: Sequence[line_queries.Place] = ()):
+    def __init__(self, line: Line, number: int, known: Sequence[Place] = ()):
         """`number`: how many jobs are read at once. `known`: the only jobs, which are not read."""
         self._line, self._number = line, number
         self._next, self._is_all = deque(known), bool(known)
@@ -43,11 +64,11 @@ class ReadAhead:
         self._line, self._is_all = line, False
         return bool(self._next) and self._next[0].rank == line.rank
 
-    def first_place(self) -> line_queries.Place | None:
+    def first_place(self) -> Place | None:
         """The place of the next job. None if there is none."""
         if not self._next and not self._is_all:
             number = len(self._passed) + self._number  # skipped jobs may still be in front
-            places = line_queries.first_places(self._line, number)
+            places = first_places(self._line, number)
             self._next.extend(place for place in places if place.name not in self._passed)
             self._is_all = len(places) < number
         return self._next[0] if self._next else None
@@ -80,7 +101,7 @@ class QueueView:
     """How many workers claim from the same lines."""
     _ahead: dict[tuple[str, str, str, str], ReadAhead] = field(default_factory=dict)
 
-    def first_place(self, line: Line) -> line_queries.Place | None:
+    def first_place(self, line: Line) -> Place | None:
         """The place of a line's next job. None if there is none."""
         ahead = self._ahead.get(line.key)
         if ahead is None:
@@ -117,16 +138,16 @@ def read_view(queues: Collection[str] | None = None, turns: Turns | None = None,
     began = time.monotonic()
     lines: list[Line] = []
     if not limits.pause_in_force():
-        heads = line_queries.heads()
-        if held := heads[LinePlace.HELD]:
-            entered = sql.committed(partial(line_queries.admit, held))
-            heads = line_queries.heads() if entered else heads
-        paused = limits.paused(line.queue for line in heads[LinePlace.IN_LINE])
-        lines = [line for line in heads[LinePlace.IN_LINE] if line.queue not in paused]
+        first = heads()
+        if held := first[LinePlace.HELD]:
+            entered = sql.committed(partial(admit, held))
+            first = heads() if entered else first
+        paused = limits.paused(line.queue for line in first[LinePlace.IN_LINE])
+        lines = [line for line in first[LinePlace.IN_LINE] if line.queue not in paused]
     return _build_view(lines, queues, began, turns, workers)
 
 
-def read_view_of_job(line: Line, only: line_queries.Place) -> QueueView:
+def read_view_of_job(line: Line, only: Place) -> QueueView:
     """Read whether this job of a line may start. Others of the line may not."""
     lines = [] if limits.pause_in_force(line.queue) else [line]
     view = _build_view(lines, None, time.monotonic())
@@ -140,20 +161,16 @@ def _build_view(
     limits_of = tenancy.limits_of(sorted({line.organization for line in lines}))
     types = {name: config.job_type(name) for name in {line.job_type for line in lines}}
     waits = [line for line in lines if limits_of[line.organization].may_start and may_start(types[line.job_type])]
-    free = _under_caps(_not_stopped(waits, types), limits_of, types)
+    guarded = [name for name, job_type in types.items() if circuits.has_breaker(job_type)]
+    stopped = {pair for pair, circuit in circuits.of_types(guarded).items() if circuit.stops_jobs}
+    going = [line for line in waits if (line.organization, line.job_type) not in stopped]
+    free = _under_caps(going, limits_of, types)
     weights = {name: found.weight for name, found in limits_of.items()}
     served = [line for line in free if queues is None or line.queue in queues]
     passes = turns.passes(waits, served, weights) if waits and turns else {}
     now = time.monotonic()
-    good_until = now + min(LONGEST, (now - began) * SHARE)
+    good_until = now + min(LONGEST, max(SHORTEST, (now - began) * SHARE))
     return QueueView(Choice(served, passes, weights), types, limits_of, good_until, workers)
-
-
-def _not_stopped(lines: list[Line], types: Mapping[str, JobType | None]) -> list[Line]:
-    """The lines whose jobs no circuit keeps from starting."""
-    guarded = [name for name, job_type in types.items() if circuits.has_breaker(job_type)]
-    stopped = {pair for pair, circuit in circuits.of_types(guarded).items() if circuit.stops_jobs}
-    return [line for line in lines if (line.organization, line.job_type) not in stopped]
 
 
 def may_start(job_type: JobType | None) -> bool:
@@ -168,3 +185,62 @@ def _under_caps(lines: list[Line], limits_of: Mapping[str, Limits], types: Mappi
         return lines
     running = limits.count_running()
     return [line for line in lines if not limits.find_reached(caps[line.key], running)]
+
+
+# The lines -----------------------------------------------------------------------------------------------------------
+
+
+def heads() -> dict[int, list[Line]]:
+    """The lines of all queues, and those of held jobs. For one queue, the server would read all of its entries."""
+    found: dict[int, list[Line]] = {LinePlace.IN_LINE: [], LinePlace.HELD: []}
+    for place, *line in frappe.db.sql(_HEADS):
+        found[place].append(Line(*line))
+    return found
+
+
+def queues() -> list[str]:
+    """The queues that have jobs in line or held jobs."""
+    # For a range, the server reads only each group's first entry. For `DISTINCT queue` it would read all entries.
+    job = frappe.qb.DocType(config.JOB)
+    query = frappe.qb.from_(job).select(job.queue).where(job.in_line >= LinePlace.IN_LINE)
+    return sorted(set(query.groupby(job.in_line, job.queue).run(pluck=True)))
+
+
+def first_places(line: Line, limit: int) -> list[Place]:
+    """The places of a line's first jobs. Reads without locks, and only the line's index."""
+    rows = _first("name, admission_rank AS `rank`", line, limit)
+    return [Place(**row) for row in rows]
+
+
+def first_jobs(line: Line, limit: int) -> list[RungJob]:
+    """The line's first jobs, with the columns for waking workers."""
+    return _first("name, attempt, queue, timeout_seconds", line, limit)
+
+
+def _first(columns: str, line: Line, limit: int, place: LinePlace = LinePlace.IN_LINE) -> list[Any]:
+    text = f"SELECT {columns} FROM `tab{config.JOB}` WHERE in_line = {place:d} AND {_OF_LINE}"
+    key = dict(zip(LINE, line.key, strict=True))
+    return frappe.db.sql(f"{text} ORDER BY admission_rank LIMIT {limit:d}", key, as_dict=True)
+
+
+# Held jobs ------------------------------------------------------------------------------------------------------------
+
+
+def admit(held: Sequence[Line]) -> list[WaitingRow]:
+    """Put jobs of these lines of held jobs in line, where their organizations' waiting caps have room again.
+
+    Returns those that got in. Does not commit.
+    """
+    room = {}
+    for name, found in tenancy.limits_of(sorted({line.organization for line in held})).items():
+        is_capped = found.max_waiting and found.on_queue_full == "Hold"
+        free = limits.count_free_places(name, found.max_waiting) if is_capped else ADMITTED_AT_ONCE
+        room[name] = min(ADMITTED_AT_ONCE, free)
+    entered: list[WaitingRow] = []
+    for line in sorted(held, key=lambda line: line.rank):
+        if (left := room[line.organization]) > 0:
+            names = [row["name"] for row in _first("name", line, left, LinePlace.HELD)]
+            rows = find.lock_waiting(names, None, LinePlace.HELD)
+            room[line.organization] -= len(rows)
+            entered += record.put_in_line(rows)
+    return entered

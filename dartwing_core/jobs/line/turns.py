@@ -131,11 +131,7 @@ class Choice:
 
     def in_order(self) -> list[Line]:
         """All lines whose jobs may start, in the order of their turns."""
-
-        def turn(line: Line) -> tuple[float, float]:
-            return self.passes[line.organization] - HEAD_START_TURNS.get(line.priority, 0.0), line.rank
-
-        return sorted(self.lines, key=turn)
+        return sorted(self.lines, key=self._turn)
 
     def is_next(self, line: Line, rank: float) -> bool:
         """Whether this line stays next of its organization, now that its first job's rank is known."""
@@ -171,7 +167,9 @@ class Choice:
         return min(self._lines[organization], key=attrgetter("rank"))
 
     def _line_up(self, organization: str) -> None:
-        first = self._first(organization)
-        turn = self.passes[organization] - HEAD_START_TURNS.get(first.priority, 0.0), first.rank, organization
-        self._turn_of[organization] = turn
+        turn = self._turn_of[organization] = self._turn(self._first(organization))
         heappush(self._turns, turn)
+
+    def _turn(self, line: Line) -> _Turn:
+        head_start = HEAD_START_TURNS.get(line.priority, 0.0)
+        return self.passes[line.organization] - head_start, line.rank, line.organization

@@ -8,7 +8,7 @@ from ..lib import sql
 from ..lib.row_types import RungJob
 from ..rq import doorbells, redis_queue
 from ..status import LinePlace
-from . import limits, line_queries, queue_view
+from . import limits, queue_view
 
 
 def wake_for(jobs: Sequence[RungJob]) -> int:
@@ -33,13 +33,13 @@ def wake_for_line() -> int:
         jobs: list[RungJob] = []
         for line in lines:
             if line.queue == queue and len(jobs) <= workers:
-                jobs += line_queries.first_jobs(line, workers + 1 - len(jobs))
+                jobs += queue_view.first_jobs(line, workers + 1 - len(jobs))
         made += doorbells.ring(jobs)
     return made
 
 
 def admit_held() -> int:
     """Put held jobs in line where others have left it, and wake workers. Returns how many jobs got in. Commits."""
-    entered = sql.committed(lambda: line_queries.admit(line_queries.heads()[LinePlace.HELD]))
+    entered = sql.committed(lambda: queue_view.admit(queue_view.heads()[LinePlace.HELD]))
     wake_for(entered)
     return len(entered)

@@ -129,7 +129,8 @@ def _ring(queue: str, job: RungJob, at_front: bool = False) -> int:
     """Make an entry in this queue. Returns the room before it: 0 if there was none."""
     client = redis_queue.client()
     entry = redis_queue.entry(queue, job, client)
-    keys = [redis_queue.list_key(queue), _workers_key(queue), Job.key_for(entry.id), Queue.redis_queues_keys]
+    workers_key = WORKERS_BY_QUEUE_KEY % redis_queue.name_in_redis(queue)
+    keys = [redis_queue.list_key(queue), workers_key, Job.key_for(entry.id), Queue.redis_queues_keys]
     fields = [part for field, value in entry.to_dict().items() for part in (field, value)]
     arguments = [entry.id, redis_queue.entry_prefix(), int(at_front), *fields]
     return int(_script()(keys=keys, args=arguments, client=client))
@@ -145,33 +146,20 @@ def accept_entry() -> Entry | None:
     pipeline = client.pipeline(transaction=False)
     worker_key = f"{Worker.redis_worker_namespace_prefix}{rq_job.worker_name}"
     pipeline.scard(WORKERS_BY_QUEUE_KEY % rq_job.origin)
-    pipeline.hmget(worker_key, ["queues", SHUTDOWN])
-    workers, (listens, shutdown) = pipeline.execute()
+    pipeline.hget(worker_key, "queues")
+    workers, listens = pipeline.execute()
     served = (listens or b"").decode().split(",")
     queue = names.get(rq_job.origin, rq_job.origin)
     queues = tuple(names[name] for name in served if name in names) or (queue,)
-    return Entry(
-        rq_job.id,
-        float(rq_job.timeout or 0),
-        worker_key,
-        queue,
-        queues,
-        workers=max(1, workers),
-        is_worker_ending=bool(shutdown),
-        asked_at=time.monotonic(),
-    )
+    return Entry(rq_job.id, float(rq_job.timeout or 0), worker_key, queue, queues, max(1, workers))
 
 
 def workers(queues: Sequence[str]) -> dict[str, int]:
     """How many workers serve each queue. Raises redis.exceptions.RedisError."""
     pipeline = redis_queue.client().pipeline(transaction=False)
     for queue in queues:
-        pipeline.scard(_workers_key(queue))
+        pipeline.scard(WORKERS_BY_QUEUE_KEY % redis_queue.name_in_redis(queue))
     return dict(zip(queues, pipeline.execute(), strict=True))
-
-
-def _workers_key(queue: str) -> str:
-    return WORKERS_BY_QUEUE_KEY % redis_queue.name_in_redis(queue)
 
 
 @lru_cache

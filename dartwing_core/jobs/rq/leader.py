@@ -40,17 +40,14 @@ class Candidate:
 
     def leads(self) -> bool:
         """Whether this is the leader, for another LEASE. It becomes the leader if there is none."""
-        who = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
-        if not self._keeps() and not self._lock.acquire(token=who):
-            return False
+        try:
+            self._lock.reacquire()
+        except LockError:
+            who = f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(4)}"
+            if not self._lock.acquire(token=who):
+                return False
         self._client.set(self._looked_at, clock.now_epoch(), ex=KEPT_SECONDS)
         return True
-
-    def _keeps(self) -> bool:
-        try:
-            return bool(self._lock.reacquire())
-        except LockError:
-            return False
 
     def resign(self) -> None:
         """Let another candidate lead at once."""

@@ -10,7 +10,7 @@ from typing import Any
 import frappe
 from frappe import _
 
-from ..access import content, permission, standing
+from ..access import content, permission
 from ..errors import (
     InvalidJobError,
     JobCanceledError,
@@ -22,12 +22,10 @@ from ..errors import (
 from ..job import dependencies, find, history, record, runs
 from ..job.runs import Outcome
 from ..lib import best_effort, canonical, clock, config, connection, ids, server_errors, sql
-from ..lib.config import RetryPolicy
 from ..lib.row_types import Columns
 from ..lib.secret_values import spellings, without_in
 from ..line import claim
-from ..line.claim import Claimer
-from ..line.claimed_job import ClaimedJob
+from ..line.claim import ClaimedJob, Claimer
 from ..status import JobStatus
 from ..types import handlers, parameters
 from . import between, outcome
@@ -53,8 +51,6 @@ class Attempt:
         """Whether another process has ended this attempt, or begun the next one."""
         self.run = ids.run_name(job.name, job.attempt)
         """Name of the attempt's row."""
-        self._heartbeat_thread = heartbeat_thread
-        self._heartbeat: Heartbeat | None = None
         self._parameters: str | None = None
         self._watch = connection.TransactionWatch()
         self._connection_id = sql.this_connection()
@@ -66,12 +62,23 @@ class Attempt:
             "connection_id": self._connection_id or 0,
             "started_at": job.row["started_at"],
         }
-        self.context = self._make_context()
-
-    @property
-    def still_beats(self) -> bool:
-        """Whether a heartbeat is still under way."""
-        return self._heartbeat is not None and not self._heartbeat.has_ended
+        row = job.row
+        self.context = JobContext(
+            job_id=row["name"],
+            job_type=row["job_type"],
+            organization=row["organization"],
+            parameters={},
+            timeout_seconds=row["timeout_seconds"],
+            attempt=row["attempt"],
+            owner_user=row["owner_user"],
+            time_zone=job.time_zone or config.time_zone(),
+            batch_id=row["parent_batch"] or row["callback_of"],
+            reference=(row["reference_doctype"], row["reference_name"] or "") if row["reference_doctype"] else None,
+            started=started,
+            load_parent_results=partial(dependencies.results, row),
+            save_checkpoint=self._save_checkpoint,
+        )
+        self.heartbeat = Heartbeat(self.context, self.run, self._start, heartbeat_thread)
 
     @property
     def has_clean_connection(self) -> bool:
@@ -110,38 +117,18 @@ class Attempt:
 
     # The handler --------------------------------------------------------------------------------------------------
 
-    def _make_context(self) -> JobContext:
-        row = self.job.row
-        return JobContext(
-            job_id=row["name"],
-            job_type=row["job_type"],
-            organization=row["organization"],
-            parameters={},
-            timeout_seconds=row["timeout_seconds"],
-            attempt=row["attempt"],
-            owner_user=row["owner_user"],
-            time_zone=self.job.owner.time_zone or config.time_zone(),
-            batch_id=row["parent_batch"] or row["callback_of"],
-            reference=(row["reference_doctype"], row["reference_name"] or "") if row["reference_doctype"] else None,
-            started=self.started,
-            load_parent_results=partial(dependencies.results, row),
-            save_checkpoint=self._save_checkpoint,
-        )
-
     def _run_handler(self, is_named: bool) -> Any:
-        job, owner, job_type = self.job, self.job.owner, self.job.job_type
+        job, user, job_type = self.job, self.job.row["owner_user"], self.job.job_type
         if job_type is None:
             raise PermanentError(_("Job Type {0} does not exist any more.").format(job.row["job_type"]))
-        self._heartbeat = Heartbeat(self.context, self.run, self._start, self._heartbeat_thread)
-        with self._heartbeat:  # hooks of other apps may take longer than a lease
+        with self.heartbeat:  # hooks of other apps may take longer than a lease
             if not is_named:
                 between.call_before_job(job)
-            state = owner.standing().limits
-            if state.is_paused or state.state in standing.STOPPED_STATES:
+            if not job.standing().limits.may_start:
                 raise JobPutBackError(_("The organization is paused or suspended."))
-            frappe.set_user(owner.user)
-            frappe.local.lang = owner.language or frappe.local.lang
-            permission.check_owner(owner, job_type.requires_permission)
+            frappe.set_user(user)
+            frappe.local.lang = job.language or frappe.local.lang
+            permission.check_owner(user, job.is_owner_enabled, job.standing(), job_type.requires_permission)
             self._parameters = content.parameters_of(job.row)
             self.context.parameters = canonical.load(self._parameters) or {}
             if job.attempt > 1:
@@ -237,7 +224,8 @@ class Attempt:
 
     def _may_share_commit(self) -> bool:
         """Whether the commit of this success may start the next job: nothing follows that may take long or fail."""
-        return not (self.job.has_children or self._is_function or self.still_beats or between.has_callbacks())
+        is_plain = not (self.job.has_children or self._is_function or between.has_callbacks())
+        return is_plain and self.heartbeat.has_ended
 
     def _actual_error(self, error: BaseException) -> BaseException:
         """The error that ended the attempt. A handler may have replaced RQ's exception (invariant I9)."""
@@ -273,10 +261,9 @@ class Attempt:
         end, log = self._outcome_of(error), list[history.Event]()
         try:
             is_written = self._write(end, log)
-        except JobCanceledError:
+        except JobCanceledError as canceled:
             sql.rollback()
-            end, log = self._canceled(), []
-            is_written = self._write(end, log)
+            return self._write_failure(canceled)
         if is_written:
             history.write(log)
             sql.commit()
@@ -323,23 +310,11 @@ class Attempt:
         }
 
     def _outcome_of(self, error: BaseException) -> Outcome:
-        """The outcome of an error, even if it can't be inspected or the Job Type's rules can't be read."""
         if isinstance(error, JobCanceledError):
-            return self._canceled()
-        row = self.job.row
-        try:
-            return outcome.failure(row, error, config.retry_policy(row["job_type"]), self.context.secrets)
-        except Exception as another:
-            if server_errors.database_code(another) is not None:
-                raise
-            trace = outcome.traceback_of(another, self.context.secrets)
-            frappe.logger("dartwing_core").error(f"{self.job.name}: its error can't be classified\n{trace}")
-            return outcome.failure(row, TransientError(type(error).__name__), RetryPolicy())
-
-    def _canceled(self) -> Outcome:
-        """The outcome of an attempt that a user has canceled."""
-        request = runs.cancel_request(self.run)
-        return outcome.canceled(*(request["canceled_by"], request["cancel_reason"]) if request else (None, None))
+            request = runs.cancel_request(self.run)
+            return outcome.canceled(*(request["canceled_by"], request["cancel_reason"]) if request else (None, None))
+        policy = config.retry_policy(self.job.row["job_type"])
+        return outcome.failure(self.job.row, error, policy, self.context.secrets)
 
     def _is_committed(self) -> bool:
         """Whether this attempt has completed the job. For a transaction that may have broken off in its commit."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
 from functools import cached_property
+from itertools import chain, repeat
 from typing import IO, Any, NoReturn
 
 import frappe
@@ -24,7 +25,6 @@ KEY_LENGTH = 32
 MAX_SNOOZE = 365 * 86_400.0
 CURRENT = "dartwing_job_context"
 """The name in frappe.local of the context of the job that runs."""
-DONE, ACTIVE, PENDING = "done", "active", "pending"
 
 
 @dataclass
@@ -33,7 +33,16 @@ class Progress:
 
     percent: float = 0.0
     message: str = ""
-    steps: list[dict[str, str]] = field(default_factory=list)
+    names: tuple[str, ...] = ()
+    """The names of the steps."""
+    done: int = 0
+    """How many of the steps are done."""
+
+    @property
+    def steps(self) -> list[dict[str, str]]:
+        """The steps with their states."""
+        states = chain(repeat("done", self.done), ["active"], repeat("pending"))
+        return [{"name": name, "state": state} for name, state in zip(self.names, states, strict=False)]
 
     def steps_json(self) -> str | None:
         """The steps as stored on the run row."""
@@ -157,19 +166,11 @@ class JobContext:
     def set_steps(self, steps: Iterable[str]) -> None:
         """Name the steps of the work; the first one is active now. Shown beside the progress."""
         names = [self._shown(step)[:MESSAGE_LENGTH] for step in steps] if isinstance(steps, Iterable) else []
-        self.progress.steps = [{"name": name, "state": PENDING} for name in names]
-        self.next_step()
+        self.progress.names, self.progress.done = tuple(names), 0
 
     def next_step(self) -> None:
         """The active step is done, the next one begins."""
-        steps = [dict(step) for step in self.progress.steps]
-        for step in steps:
-            if step["state"] == ACTIVE:
-                step["state"] = DONE
-            elif step["state"] == PENDING:
-                step["state"] = ACTIVE
-                break
-        self.progress.steps = steps
+        self.progress.done += 1
 
     def log(self, text: Any, level: str = "info") -> None:
         """Add a line to this attempt's log. `level`: debug, info, warning or error.

@@ -78,12 +78,11 @@ class HeartbeatThread:
 
     def detach(self) -> bool:
         """Stop beating for the attempt. Returns whether no beat is under way any more."""
-        if not self._lock.acquire(timeout=STOP_TIMEOUT):
-            self._current = None
-            return False
+        is_free = self._lock.acquire(timeout=STOP_TIMEOUT)
         self._current = None
-        self._lock.release()
-        return True
+        if is_free:
+            self._lock.release()
+        return is_free
 
     def end(self) -> None:
         """End the thread."""
@@ -124,7 +123,6 @@ class Heartbeat:
         self._clock = clock.site_clock()
         self._lease_seconds, self._lease_interval = config.settings().lease_seconds, beat_interval()
         self._publisher = events.ProgressPublisher(start["background_job"], context.owner_user)
-        self._began_at = time.monotonic()
         self._last_beat = 0.0
         self._seal = content.log_sealer()
         self._shown: tuple[Any, ...] = ()
@@ -159,31 +157,25 @@ class Heartbeat:
 
     def _try_beat(self) -> None:
         self._last_beat = time.monotonic()
+        thread = self._heartbeat_thread
         try:
-            if self._heartbeat_thread.connection is None:
-                self._heartbeat_thread.connection = self._heartbeat_thread.connect()
-            self._beat()
-            self._end_overdue_query()
+            thread.connection = thread.connection or thread.connect()
+            with thread.connection.cursor() as cursor:
+                self._beat(cursor)
         except Exception:
-            self._heartbeat_thread.close()  # the next beat tries again; the lease outlasts several lost ones
+            thread.close()  # the next beat tries again; the lease outlasts several lost ones
 
-    def _beat(self) -> None:
+    def _beat(self, cursor: Any) -> None:
         values = self._values()
-        with self._heartbeat_thread.connection.cursor() as cursor:
-            cursor.execute(_BEAT, values)
-            cursor.execute(_READ_STATE, values)
-            row = cursor.fetchone()
-            if row and (row[0] or row[1]):
-                # Asked to stop, or settled by another process while this worker was away.
-                self._context.cancel_requested.set()
-                self._is_settled = bool(row[1])
-
-    def _end_overdue_query(self) -> None:
-        """End a query past the time limit: a driver in C ignores RQ's exception until the server answers."""
-        if not self._is_overdue():
-            return
-        self._killed_query = True
-        with self._heartbeat_thread.connection.cursor() as cursor:
+        cursor.execute(_BEAT, values)
+        cursor.execute(_READ_STATE, values)
+        row = cursor.fetchone()
+        if row and (row[0] or row[1]):
+            # Asked to stop, or settled by another process while this worker was away.
+            self._context.cancel_requested.set()
+            self._is_settled = bool(row[1])
+        if self._is_overdue():  # a driver in C ignores RQ's exception until the server answers
+            self._killed_query = True
             cursor.execute(_KILL_QUERY, self._run)
 
     def _is_overdue(self) -> bool:

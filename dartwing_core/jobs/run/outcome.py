@@ -57,11 +57,6 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: 
     message, trace = describe(error, secrets), traceback_of(error, secrets)
     if server_errors.database_code(error) == server_errors.TABLE_CHANGED:
         return _not_to_blame(job, "Table changed by a migration", message, trace)
-    return _failed_attempt(job, error, policy, message, trace)
-
-
-def _failed_attempt(job: EndingJob, error: BaseException, policy: RetryPolicy, message: str, trace: str) -> Outcome:
-    """The outcome of an attempt that its own error has ended."""
     is_retryable = classification.classify_error(error, policy.retry_on, policy.never_retry_on)
     status = JobStatus.TIMED_OUT if is_timeout(error) else JobStatus.FAILED
     line = first_line(message)
@@ -78,7 +73,7 @@ def _failed_attempt(job: EndingJob, error: BaseException, policy: RetryPolicy, m
     if job["retry_count"] >= job["max_retries"]:
         return ended(JobStatus.DEAD_LETTER, f"{status} and no retries are left: {line}")
     number = job["retry_count"] + 1
-    due = clock.now_epoch() + next_delay(number, policy, classification.retry_after(error))
+    due = now + next_delay(number, policy, classification.retry_after(error))
     text = f"{status}, retry {number} of {job['max_retries']} at {clock.site_time(due):%Y-%m-%d %H:%M:%S}: {line}"
     return ended(status, text, due=due, retry_count=number)
 
@@ -127,14 +122,14 @@ def storable(result: Any, max_bytes: int, secrets: Collection[str] = ()) -> str 
         if secrets:  # once more as plain values: a document may hold them, too
             result = without_in(canonical.plain(without_in(result, secrets), "result"), secrets)
         text = canonical.storage_json(result, "result")
+        if len(text) <= max_bytes:
+            return text
+        note = _("The result is larger than {0} bytes. Keep it in a file, by context.attach.").format(max_bytes)
     except InvalidJobError as error:
-        return _note(without(str(error), secrets))
+        note = without(str(error), secrets)
     except Exception as error:
-        return _note(_("The result can't be stored: {0}").format(describe(error, secrets)))
-    if len(text) > max_bytes:
-        text = _("The result is larger than {0} bytes. Keep it in a file, by context.attach.")
-        return _note(text.format(max_bytes))
-    return text
+        note = _("The result can't be stored: {0}").format(describe(error, secrets))
+    return frappe.as_json({"not_stored": note}, indent=None)
 
 
 def describe(error: BaseException, secrets: Collection[str] = ()) -> str:
@@ -168,10 +163,6 @@ def without_text(error: BaseException) -> BaseException:
     if isinstance(error, SystemExit):
         return SystemExit(error.code if isinstance(error.code, int) else 1)
     return KeyboardInterrupt()
-
-
-def _note(text: str) -> str:
-    return frappe.as_json({"not_stored": text}, indent=None)
 
 
 def circuit_sample(job: TypeAndOrganization, end: Outcome) -> Columns:

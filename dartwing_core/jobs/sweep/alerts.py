@@ -19,7 +19,7 @@ from pypika.terms import Criterion
 
 from ..job import events, notices
 from ..lib import clock, config, sql
-from ..line import line_queries
+from ..line import queue_view
 from ..status import JobStatus, LinePlace
 
 RAISED = "raised_alerts"
@@ -59,7 +59,7 @@ def _alarming(raised: set[str]) -> Iterator[tuple[str, str, str]]:
         text = _("More than {0} jobs have failed for good. Retry or delete them.").format(limit)
         yield "dead letters", text, _list(status=str(JobStatus.DEAD_LETTER))
     limit = settings.alert_jobs_in_line
-    for queue in line_queries.queues():
+    for queue in queue_view.queues():
         is_in_line = (job.in_line == LinePlace.IN_LINE) & (job.queue == queue)
         if _exceeds(is_in_line, limit, f"queue {queue}" in raised):
             text = _("More than {0} jobs wait in the queue {1}. Start workers for it, or see what stops it.")

@@ -1,7 +1,7 @@
 """What a worker asks when it looks who is next reads as many rows as there are lines, however many jobs wait.
 
 Seen failing: without the index on in_line, queue, organization, job_type, priority, admission_rank; with `in_line = 1`
-and one queue in `line_queries.heads` instead of a range over all: MariaDB then reads all entries, 100 ms with
+and one queue in `queue_view.heads` instead of a range over all: MariaDB then reads all entries, 100 ms with
 100,000.
 """
 
@@ -12,7 +12,7 @@ from functools import partial
 import frappe
 import pytest
 
-from dartwing_core.jobs.line import claim, limits, line_queries
+from dartwing_core.jobs.line import claim, limits, queue_view
 from dartwing_core.jobs.line.turns import Line
 from tests.support import database, factory, population
 
@@ -36,22 +36,22 @@ def set_running(job_type: str, number: int) -> None:
 
 
 def test_the_heads_of_lines_are_read_from_group_to_group(crowd):
-    (plan,) = database.explain(line_queries.heads)
+    (plan,) = database.explain(queue_view.heads)
     assert "Using index for group-by" in plan["Extra"], plan
-    assert [len(lines) for lines in line_queries.heads().values()] == [ORGANIZATIONS * TYPES, 0]
-    assert database.rows_read(line_queries.heads) <= 5 * ORGANIZATIONS * TYPES
+    assert [len(lines) for lines in queue_view.heads().values()] == [ORGANIZATIONS * TYPES, 0]
+    assert database.rows_read(queue_view.heads) <= 5 * ORGANIZATIONS * TYPES
 
 
 def test_the_first_of_a_line_are_read_in_their_order_and_no_others(crowd):
     line = Line("default", "Test Line 7", crowd, "Normal", 0.0)
-    for read in (line_queries.first_jobs, line_queries.first_places):
+    for read in (queue_view.first_jobs, queue_view.first_places):
         (plan,) = database.explain(partial(read, line, 9))
         assert "filesort" not in (plan["Extra"] or ""), plan
         assert database.rows_read(partial(read, line, 9)) <= 12
     assert "Using index" in plan["Extra"], plan
-    places = line_queries.first_places(line, 9)
+    places = queue_view.first_places(line, 9)
     assert [place.rank for place in places] == sorted(place.rank for place in places)
-    assert [place.name for place in places] == [job["name"] for job in line_queries.first_jobs(line, 9)]
+    assert [place.name for place in places] == [job["name"] for job in queue_view.first_jobs(line, 9)]
     assert len(places) == 9
 
 

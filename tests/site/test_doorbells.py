@@ -198,3 +198,20 @@ def test_each_entry_stands_behind_one_of_another_apps(job_type):
         others_entry()
     submit_many(job_type, 4)
     assert whose() == "totototott"
+
+
+def test_entries_of_thousands_of_others_hide_none_of_ours(job_type):
+    # Seen failing with entries at the end of the list: those behind the first thousand are not counted, and each submit
+    # made one more.
+    client, key = processes.queue_client(), redis_queue.list_key(QUEUE)
+    client.rpush(key, *(f"another-site:{number}" for number in range(1_500)))
+    submit_many(job_type, 3)
+    for number in range(3):
+        submitted(job_type, late=number)
+        sweeper.sweep()
+    assert len(listed(QUEUE)) == entries() == 1
+    client.lpush(key, *(f"a-third-site:{number}" for number in range(1_500)))
+    for number in range(3):
+        submitted(job_type, later=number)
+        sweeper.sweep()
+    assert len(listed(QUEUE)) == entries() == 2, "one more near the front, which is counted"

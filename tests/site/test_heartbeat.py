@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import frappe
 import pytest
 
+from dartwing_core.jobs import executor
 from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.rq import leader, redis_queue
 from dartwing_core.jobs.run import heartbeat
@@ -83,6 +84,28 @@ def test_a_request_to_stop_is_seen(beats):
     after = run(job)
     asked.join()
     assert after["status"] == "Canceled"
+
+
+def test_a_heartbeat_that_has_seen_the_end_makes_no_row_of_a_deleted_job_anew(beats, monkeypatch):
+    # Seen failing: the next beat inserted the row, with a lease and without an outcome.
+    def outlived(context) -> None:
+        set_columns(made, connection_id=0)  # of this session, which the rescue must not end
+        lose(made)
+        assert rescue.sweep().rescued == 1
+        until(context.is_canceled, 20, "the beat that sees the end")
+        for doctype, column in (("Background Job Run", "background_job"), ("Background Job", "name")):
+            frappe.db.delete(doctype, {column: made.name})
+        frappe.db.commit()
+        beats.clear()
+        handlers.pause(3 * heartbeat.LEASE_INTERVAL)
+        seen.extend(beats)
+
+    seen: list[str] = []
+    monkeypatch.setattr(handlers, "nothing", handlers.job_handler(outlived))
+    made = submitted(factory.job_type("outlived", "nothing"))
+    executor.execute_job(made.name, 1)
+    assert seen == []
+    assert not database.value("SELECT name FROM `tabBackground Job Run` WHERE background_job = %s", made.name)
 
 
 def _ask_to_stop(job: str, connect) -> None:

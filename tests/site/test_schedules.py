@@ -99,6 +99,9 @@ def test_times_while_it_was_disabled_are_not_missed(wall, job_type):
         (every(0), "between one minute|whole number"),
         ({"job_type": "test_disabled"}, "disabled"),
         ({"parameters": "{"}, "JSON"),
+        # Half a character, which no column can hold
+        ({"parameters": '{"text": "\\ud83d"}'}, "not valid Unicode"),
+        ({"parameters": '{"text": "\ud83d"}'}, "not valid Unicode"),
         ({"job_type": "long_running_job", "parameters": '{"duration": "x"}'}, "don't fit"),
         ({"parameters": json.dumps({"x": "y" * 1_100_000})}, "at most"),
         ({"missed_runs": "Catch Up", "catch_up_limit": 101}, "Catch Up at Most"),

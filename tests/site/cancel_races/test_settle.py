@@ -12,6 +12,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import (
+    InvalidTransitionError,
     JobCanceledError,
     PermanentError,
     TransientError,
@@ -26,7 +27,7 @@ from dartwing_core.jobs.sweep import rescue
 from tests.support import attempts, database, factory
 from tests.support.jobs import lose, run, set_columns, status, submitted
 from tests.support.rows import notes
-from tests.support.sessions import Meanwhile, claimed, committed, elsewhere, look
+from tests.support.sessions import Meanwhile, claimed, committed, elsewhere, in_parallel, look
 from tests.support.settings import settings
 from tests.support.waiting import until
 
@@ -241,6 +242,26 @@ def test_a_handler_that_cancels_its_own_job_and_returns_ends_canceled(handled):
     made = submitted(handled(cancel_itself))
     assert run(made)["status"] == "Canceled"
     assert notes(made) == 0
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+def test_of_those_who_cancel_at_the_same_moment_one_does(is_running):
+    # Seen failing (two lines of history) without the status in the guard of `record.Job`.
+    job_type = factory.job_type("plain")
+    for number in range(5):
+        made = submitted(job_type, n=number)
+        taken = attempts.taken(made.name, 1) if is_running else None
+        answers = in_parallel([lambda name=made.name: committed(cancel_job, name)] * 4)
+        if taken:
+            assert {answer.status for answer in answers} == {"Running"}, "asked to stop, as often as one likes"
+            attempts.of(taken).make()
+            frappe.set_user("Administrator")
+        else:
+            refused = [answer for answer in answers if isinstance(answer, InvalidTransitionError)]
+            assert len(refused) == 3, answers
+        frappe.db.rollback()
+        ends = [event["to_status"] for event in get_job_history(made.name)["history"]]
+        assert ends.count("Canceled") == 1, ends
 
 
 def test_a_rescue_waits_for_a_cancel(handled):

@@ -9,12 +9,12 @@ from __future__ import annotations
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, get_job_status, get_open_circuits, manually_close_circuit
+from dartwing_core.jobs import cancel_job, get_job_status, get_open_circuits, manually_close_circuit, submit_job
 from dartwing_core.jobs.after import after_settle
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory, processes
-from tests.support.circuits import COOL_DOWN, breaking_type, fails, nobody_goes, opened, planned, row, state
+from tests.support.circuits import COOL_DOWN, breaking_type, change, fails, nobody_goes, opened, planned, row, state
 from tests.support.jobs import lose, status
 from tests.support.queues import listed
 from tests.support.sessions import in_parallel
@@ -123,6 +123,29 @@ def test_of_many_takers_at_once_one_succeeds(job_type, times, way):
         "SELECT attempt, retry_count FROM `tabBackground Job` WHERE job_type = %s AND status = 'Queued'", job_type
     )
     assert set(held) == {(0, 0)}, "being held costs nothing"
+
+
+def test_a_full_cap_holds_the_probe_and_uses_up_none(times):
+    # Seen failing (the probe runs beyond the cap) with the caps asked for closed circuits alone.
+    job_type = breaking_type("capped")
+    elsewhere = submit_job(job_type, factory.BETA, {"plan": ["ok"]})
+    frappe.db.commit()
+    running = attempts.begun(elsewhere.name, 1)
+    opened(job_type)
+    change(job_type, max_concurrent=1)
+    jobs = [planned(job_type, "ok") for _number in range(2)]
+    times.cool_down()
+    assert nobody_goes()
+    assert (state(job_type), statuses(jobs)) == ("Open", ["Queued"] * 2)
+    running.make()
+    frappe.set_user("Administrator")
+    probe = attempts.begun_next()
+    assert probe.job.is_probe
+    assert nobody_goes()
+    probe.make()
+    after_settle.record_end(probe.job.row, probe.end, is_probe=True)
+    assert state(job_type) == "Closed"
+    assert len(attempts.run_all()) == 1
 
 
 def test_a_probe_whose_worker_died_makes_room_for_the_next(job_type, times):

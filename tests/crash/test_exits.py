@@ -32,4 +32,4 @@ def test_a_job_that_ends_its_process_is_settled_or_rescued(fleet: Fleet):
         assert first["message"].startswith(FIRST_ENDS[what]), what
         assert get_job_status(job.name)["attempt"] == (1 if what == "SIGINT" else 2)
         assert notes(job) == 1
-    assert worker.popen.poll() is None
+    assert worker.running

@@ -7,7 +7,6 @@ guard of `record.Job` the worker that wakes late completes a job that is somebod
 from __future__ import annotations
 
 import signal
-import time
 
 import frappe
 import pytest
@@ -31,22 +30,6 @@ def attempts(job) -> list[tuple[int, str]]:
 @pytest.fixture
 def job_type() -> str:
     return factory.job_type("row", "write_row", max_retries=0)
-
-
-def test_the_job_of_a_killed_work_horse_is_done_by_the_next(fleet: Fleet, job_type):
-    fleet.hire(2)
-    job = submitted(job_type, seconds=3)
-    until(lambda: status(job) == "Running", 15, "the start")
-    fleet.horse().kill()
-    killed = time.monotonic()
-    until(lambda: (1, "Failed") in attempts(job), 15, "the rescue")
-    assert time.monotonic() - killed < 10
-    until(lambda: status(job) == "Completed", 20, "the second attempt")
-    assert notes(job) == 1
-    assert attempts(job) == [(1, "Failed"), (2, "Completed")]
-    messages = [event["message"] for event in get_job_history(job.name)["history"]]
-    assert "Worker lost, to be tried again" in messages
-    assert get_job_status(job.name)["retry_count"] == 0, "the job is not to blame"
 
 
 def test_a_job_that_kills_its_worker_each_time_is_dead_after_three(fleet: Fleet):

@@ -10,7 +10,6 @@ Seen failing: the agent's without `rescue.sweep` in the sweep; the workers' with
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import random
@@ -22,11 +21,10 @@ import frappe
 import pytest
 
 from dartwing_core import hooks
-from dartwing_core.jobs import submit_jobs
 from dartwing_core.jobs.lib import clock
 from tests.support import database, factory
 from tests.support.fleet import Fleet
-from tests.support.jobs import status, submitted
+from tests.support.jobs import status, submit_many, submitted
 from tests.support.settings import settings
 from tests.support.waiting import until
 
@@ -37,21 +35,11 @@ RUNNING = """
 """
 NEXT_ATTEMPT = "SELECT started_at FROM `tabBackground Job` WHERE name = %s AND attempt = 2"
 
-_serial = itertools.count()
-
 
 @pytest.fixture
 def no_agent(site):
     with Fleet(has_agent=False) as crew:
         yield crew
-
-
-def submit(job_type: str, number: int, **parameters) -> None:
-    submit_jobs(
-        {"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": next(_serial), **parameters}}
-        for _job in range(number)
-    )
-    frappe.db.commit()
 
 
 def job_types() -> tuple[str, str]:
@@ -93,8 +81,8 @@ def kill_in_rounds(kills: int, at_once: int, oldest: float, background_jobs: int
     victims, others = job_types()
     delays: list[float] = []
     while len(delays) < kills:
-        submit(others, background_jobs, seconds=0.15)
-        submit(victims, at_once)
+        submit_many(others, background_jobs, seconds=0.15)
+        submit_many(victims, at_once)
         delays += seconds_until_tried_again(kill_first_attempts(victims, at_once, oldest), 60)
     return sorted(delays)
 

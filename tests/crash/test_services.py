@@ -12,15 +12,14 @@ from dartwing_core.jobs import get_job_status, submit_job
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes, rows
 from tests.support.fleet import Fleet
-from tests.support.jobs import entries, submitted
+from tests.support.jobs import entries, submit_many, submitted
 from tests.support.waiting import until
 
 
 def test_flushing_redis_loses_no_job(fleet: Fleet):
     job_type = factory.job_type("row", "write_row")
     fleet.hire(2)
-    rows.submit(job_type, 100, 0.02)
-    frappe.db.commit()
+    submit_many(job_type, 100, seconds=0.02)
     until(lambda: rows.in_status(job_type) > 5, 20, "the first jobs")
     processes.queue_client().flushdb()
     until(lambda: rows.in_status(job_type) == 100, 60, "all jobs")
@@ -46,8 +45,7 @@ def test_a_redis_that_hangs_delays_a_submit_by_seconds_and_fails_none(site, monk
 def test_killed_database_connections_lose_no_job(fleet: Fleet):
     job_type = factory.job_type("row", "write_row", retry_delays="0", max_retries=10)
     fleet.hire(2)
-    rows.submit(job_type, 60, 0.02)
-    frappe.db.commit()
+    submit_many(job_type, 60, seconds=0.02)
     own = frappe.db._conn.thread_id()
 
     def kill_others() -> None:

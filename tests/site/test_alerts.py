@@ -7,11 +7,10 @@ from urllib.parse import parse_qsl, urlsplit
 import frappe
 import pytest
 
-from dartwing_core.jobs import submit_jobs
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.sweep import alerts
 from tests.support import factory
-from tests.support.jobs import set_columns, submitted
+from tests.support.jobs import set_columns, submit_many, submitted
 from tests.support.settings import settings
 
 
@@ -43,7 +42,7 @@ def told(user: str) -> list[str]:
 
 def dead(number: int) -> list:
     job_type = factory.job_type("plain")
-    jobs = [submitted(job_type, n=n) for n in range(number)]
+    jobs = submit_many(job_type, number)
     for job in jobs:
         set_columns(job, status="Dead Letter", in_line=0)
     return jobs
@@ -52,8 +51,7 @@ def dead(number: int) -> list:
 def wait_in_line(number: int) -> None:
     """Jobs of a paused type, in the queue `long`."""
     job_type = factory.job_type("plain", queue="long", is_paused=1)
-    submit_jobs([{"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n}} for n in range(number)])
-    frappe.db.commit()
+    submit_many(job_type, number)
 
 
 def test_dead_letters_over_the_threshold_are_told_once(manager):

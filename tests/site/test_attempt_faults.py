@@ -21,7 +21,7 @@ from tests.support.lifecycle import made
 from tests.support.rows import notes
 from tests.support.sessions import in_parallel
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 def own_notes() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import frappe
 import pytest
@@ -48,13 +47,6 @@ def change_behind_snapshot(job, **columns) -> None:
 def cap_waiting(number: int) -> None:
     frappe.db.set_value("Organization", factory.ALPHA, {"max_waiting": number, "on_queue_full": "Reject"})
     frappe.db.commit()
-
-
-@pytest.fixture(autouse=True)
-def no_cap(site: None) -> Iterator[None]:
-    yield
-    frappe.db.rollback()
-    cap_waiting(0)
 
 
 # A transaction believes its own snapshot only about jobs that it has written itself -----------------------------------

@@ -142,9 +142,7 @@ def test_desk_learns_which_forms_have_jobs(job_type, note):
 
 @pytest.fixture
 def titled(site) -> str:
-    name = factory.job_type("titled", "nothing", job_title="Statement for {customer}, {month}")
-    frappe.db.commit()
-    return name
+    return factory.job_type("titled", "nothing", job_title="Statement for {customer}, {month}")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +175,6 @@ def test_the_type_or_the_caller_says_the_title(alice, titled):
 
 def test_other_parameters_change_the_title_of_the_type_alone(site):
     job_type = factory.job_type("retitled", "nothing", job_title="For {customer}")
-    frappe.db.commit()
     of_type = dead(job_type, customer="Ann")
     retry_job(of_type.name, parameters={"customer": "Bea"})
     assert frappe.db.get_value("Background Job", of_type.name, "job_title") == "For Bea"

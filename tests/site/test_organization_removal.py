@@ -7,13 +7,13 @@ from pathlib import Path
 import frappe
 import pytest
 
-from dartwing_core.jobs import job, submit_batch, submit_job, submit_jobs
+from dartwing_core.jobs import job, submit_batch, submit_job
 from dartwing_core.jobs.job import find
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.sweep import organization_removal, retention, sweeper
 from tests.support import attempts, circuits, factory, files, named, schedules
 from tests.support.circuits import Times
-from tests.support.jobs import run
+from tests.support.jobs import run, submit_many
 
 NAME = "Test Doomed"
 MINUTE, HOUR = 1.1, 61
@@ -29,19 +29,6 @@ def doomed():
 @pytest.fixture
 def times(monkeypatch, no_sweeps) -> Times:
     return Times(monkeypatch)
-
-
-@pytest.fixture
-def job_type() -> str:
-    return factory.job_type("plain")
-
-
-def jobs_of(organization: str, job_type: str, number: int = 3) -> list:
-    made = submit_jobs(
-        {"job_type": job_type, "organization": organization, "parameters": {"n": n}} for n in range(number)
-    )
-    frappe.db.commit()
-    return made
 
 
 def delete(organization: str) -> None:
@@ -92,7 +79,7 @@ def test_all_that_belongs_to_it_is_ended_and_removed(doomed, alice, times, frapp
     for made in failed:
         run(made)
     plain = factory.job_type("plain")
-    parent, other = jobs_of(doomed, plain, 2)
+    parent, other = submit_many(plain, 2, doomed)
     child = submit_job(plain, doomed, {"n": 3}, depends_on=parent.name)
     submit_batch(doomed, [job(plain, {"n": 4})], on_failure=job(plain))
     frappe.db.commit()
@@ -123,7 +110,7 @@ def test_all_that_belongs_to_it_is_ended_and_removed(doomed, alice, times, frapp
 
 
 def test_what_runs_is_asked_to_stop_once_and_removed_when_it_has(doomed, job_type, times):
-    made = jobs_of(doomed, job_type, 1)[0]
+    made = submit_many(job_type, 1, doomed)[0]
     attempts.taken(made.name, 1)
     delete(doomed)
     requests = []
@@ -151,7 +138,7 @@ def test_it_goes_on_where_somebody_broke_off(doomed, job_type, times, monkeypatc
     # Broken by leaving the removal to the request that deletes the organization.
     monkeypatch.setattr(organization_removal, "AT_ONCE", 2)
     monkeypatch.setattr(organization_removal, "SECONDS", 60)
-    jobs_of(doomed, job_type, 7)
+    submit_many(job_type, 7, doomed)
     delete(doomed)
     times.pass_by(MINUTE)
     really, calls = retention.delete_jobs, []
@@ -197,7 +184,7 @@ def test_a_deletion_that_frappe_refuses_removes_nothing_whatever_becomes_of_the_
     def refuse(*_arguments):
         raise frappe.LinkExistsError
 
-    jobs_of(doomed, job_type)
+    submit_many(job_type, 3, doomed)
     schedules.made(job_type, organization=doomed, cron="0 0 1 1 *")  # it is not due in the minute that passes
     monkeypatch.setattr(frappe.get_module("frappe.model.delete_doc"), "check_if_doc_is_linked", refuse)
     with pytest.raises(frappe.LinkExistsError):

@@ -21,11 +21,12 @@ from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, contents, database, factory, files, handlers
 from tests.support.jobs import run, submitted, submitted_by
+from tests.support.sessions import as_user
 
 JOB, RUN, LOG = "Background Job", "Background Job Run", "Job Execution Log"
 
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 def become(state: str) -> None:
@@ -142,9 +143,11 @@ def test_a_dependent_runs_as_its_own_owner(alice, admin):
 def test_a_membership_that_is_not_current_opens_nothing(values):
     name = "m" + frappe.generate_hash(length=8)
     user = factory.user(name)
-    factory.member(user, factory.ALPHA, "Admin", **values)
+    factory.member(user, factory.ALPHA, "Admin", end_date="2999-01-01")
     job = submitted(factory.job_type("plain"))
     frappe.db.set_value(JOB, job.name, "owner_user", user)
+    assert as_user(user, list_jobs)["total"] == 1, "while it lasts"
+    frappe.get_doc("Org Member", {"user": user}).update(values).save()
     frappe.set_user(user)
     assert list_jobs()["total"] == 0
     assert frappe.get_list("Organization") == []

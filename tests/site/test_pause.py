@@ -17,7 +17,7 @@ from dartwing_core.jobs.read import waiting_reason
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, factory, processes
 from tests.support.jobs import messages, status, submitted
-from tests.support.queues import listed, type_of
+from tests.support.queues import listed
 from tests.support.settings import settings
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -125,7 +125,7 @@ def test_an_attempt_whose_organization_was_paused_since_the_look_goes_back_into_
 
 
 def test_other_queues_and_types_go_on(job_type):
-    other = type_of("other", queue="short")
+    other = factory.job_type("other", queue="short")
     paused = submitted(job_type, n=0)
     beside = submitted(other)
     with settings(paused_queues="default\nlong"):

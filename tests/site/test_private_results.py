@@ -18,7 +18,7 @@ from dartwing_core.jobs import (
 from dartwing_core.jobs.job import dependencies, find
 from dartwing_core.jobs.read import visible_jobs
 from dartwing_core.jobs.sweep import sweeper
-from tests.support import factory, files, schedules
+from tests.support import circuits, factory, files, schedules
 from tests.support.jobs import run, submitted_by
 from tests.support.listener import listening
 from tests.support.sessions import as_user
@@ -26,11 +26,6 @@ from tests.support.sessions import as_user
 JOB = "Background Job"
 PRIVATE = {"results_visible_to": "Owner Only"}
 pytestmark = pytest.mark.usefixtures("no_sweeps")
-
-
-@pytest.fixture
-def admin() -> str:
-    return factory.user("ada", factory.ALPHA, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
 
 
 @pytest.fixture
@@ -78,16 +73,11 @@ def test_files_are_private_before_the_job_is_completed(alice, admin):
     assert not files.is_readable(made)
 
 
-def change(job_type: str, **values: Any) -> None:
-    frappe.get_doc("Job Type", job_type).update(values).save()
-    frappe.db.commit()
-
-
 @pytest.mark.parametrize("is_deleted", [True, False])
 def test_what_was_private_when_it_was_submitted_stays_so(alice, admin, is_deleted):
     job_type = factory.job_type("note", "add_note", **PRIVATE)
     made = finished(alice, job_type)
-    change(job_type, results_visible_to="Owner and Admins")
+    circuits.change(job_type, results_visible_to="Owner and Admins")
     if is_deleted:
         frappe.delete_doc("Job Type", job_type, force=True)
         frappe.db.commit()
@@ -97,7 +87,7 @@ def test_what_was_private_when_it_was_submitted_stays_so(alice, admin, is_delete
 def test_a_type_that_becomes_private_hides_what_there_is(alice, admin):
     job_type = factory.job_type("note", "add_note")
     made = finished(alice, job_type)
-    change(job_type, **PRIVATE)
+    circuits.change(job_type, **PRIVATE)
     assert not shown(made, admin)
 
 
@@ -105,7 +95,6 @@ def test_a_child_gets_no_result_that_its_owner_may_not_see(alice, admin):
     parent = finished(alice, factory.job_type("note", "add_note", **PRIVATE))
     open_parent = finished(alice, factory.job_type("open_note", "add_note"))
     job_type = factory.job_type("plain")
-    frappe.db.commit()
     got = {}
     for user in (alice, admin):
         frappe.set_user(user)

@@ -37,9 +37,7 @@ HOUR = 3_600
 
 @pytest.fixture
 def job_type(site) -> str:
-    name = factory.job_type("plain", max_retries=2, retry_delays="3600")
-    frappe.db.commit()
-    return name
+    return factory.job_type("plain", max_retries=2, retry_delays="3600")
 
 
 def later(job_type: str, seconds: float = HOUR, **more):
@@ -186,7 +184,6 @@ def test_run_now_skips_the_wait_and_is_in_line_with_the_commit(job_type):
 
 def test_run_now_skips_the_wait_for_a_retry_and_counts_the_same_retry(job_type):
     failing = factory.job_type("failing", "raises", max_retries=2, retry_delays="3600")
-    frappe.db.commit()
     job = submitted(failing, what="connection")
     assert run(job)["status"] == "Failed"
     told = get_job_status(job.name)

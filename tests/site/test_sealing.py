@@ -16,7 +16,6 @@ import pytest
 from cryptography.fernet import Fernet
 
 from dartwing_core.jobs import (
-    cancel_job,
     executor,
     generate_job_hash,
     get_job_details,
@@ -30,7 +29,7 @@ from dartwing_core.jobs.job import event_jobs
 from dartwing_core.jobs.lib import sealing
 from dartwing_core.jobs.schedules import schedule_runs
 from tests.support import contents, factory, schedules, web_request
-from tests.support.jobs import messages, run, submitted, submitted_for
+from tests.support.jobs import run, submitted, submitted_for
 from tests.support.sessions import as_user
 
 JOB, RUN, SCHEDULE = "Background Job", "Background Job Run", "Job Schedule"
@@ -114,16 +113,6 @@ def test_a_request_reads_what_its_user_may_see_and_other_code_reads_all(job_type
         assert as_user(bob, lambda: (loaded.input_parameters, loaded.get("input_parameters"))) == (None, None)
 
 
-def test_the_reason_of_a_cancel_is_told_but_not_stored(job_type):
-    job = submitted(job_type, text="x")
-    cancel_job(job.name, reason=WORD)
-    frappe.db.commit()
-    assert messages(job)[-1].endswith(f": {WORD}")
-    assert frappe.get_doc(JOB, job.name).cancel_reason == WORD
-    log = frappe.db.sql("SELECT message FROM `tabJob Execution Log` WHERE background_job = %s", job.name)
-    assert WORD not in str((columns(JOB, job.name), log))
-
-
 def test_each_series_keeps_its_parameters(site):
     job_type = factory.job_type("fails", "fails_with")
     job = submitted(job_type, message="first")
@@ -139,24 +128,6 @@ def test_each_series_keeps_its_parameters(site):
     assert details["parameters"] == {"message": "third"}
     rows = frappe.db.sql(f"SELECT * FROM `tab{RUN}` WHERE background_job = %s", job.name, as_dict=True)
     assert not any("message" in str(row["sealed_input_parameters"]) for row in rows)
-
-
-def test_parameters_of_a_schedule_are_sealed_wherever_they_are_kept(job_type):
-    schedule = schedules.made(job_type, parameters=json.dumps({"text": WORD}))
-    assert json.loads(schedule.parameters) == {"text": WORD}
-    assert sealing.is_sealed(columns(SCHEDULE, schedule.name)["parameters"])
-    frappe.get_cached_doc(SCHEDULE, schedule.name)
-    kept = [frappe.cache.get(key) for key in frappe.cache.keys("*document_cache*") if SCHEDULE.encode() in key]
-    assert not any(WORD.encode() in (value or b"") for value in kept)
-    again = frappe.get_doc(SCHEDULE, schedule.name)
-    assert json.loads(again.parameters) == {"text": WORD}
-    again.title = "another"
-    again.save()
-    assert sealing.is_sealed(columns(SCHEDULE, schedule.name)["parameters"])
-    frappe.delete_doc(SCHEDULE, schedule.name)
-    deleted = frappe.get_all("Deleted Document", {"deleted_name": schedule.name}, ["data"])
-    assert deleted
-    assert WORD not in str(deleted)
 
 
 def test_only_the_first_line_of_an_error_is_clear(site):

@@ -29,9 +29,7 @@ def fleet(site: None) -> Iterator[Fleet]:
 
 
 def made(name: str, handler: str = "tells_process", **values: Any) -> str:
-    job_type = factory.job_type(name, f"{factory.REMAINS}.{handler}", **values)
-    frappe.db.commit()
-    return job_type
+    return factory.job_type(name, f"{factory.REMAINS}.{handler}", **values)
 
 
 def all_ended(*jobs) -> None:
@@ -53,7 +51,6 @@ def test_a_job_that_may_be_tried_again_at_once_waits_for_no_sweep(site):
     processes.queue_client().set(redis_queue.site_key(leader.LEADER), "somebody who does nothing")
     with Fleet(has_agent=False) as crew:
         planned = factory.job_type("planned", "planned", retry_delays="0", max_retries=1)
-        frappe.db.commit()
         job = submitted(planned, plan=["fail", "ok"])
         crew.hire(1)
         until(lambda: status(job) == "Completed", 10, "the second attempt")
@@ -74,8 +71,7 @@ def test_a_job_whose_limit_is_longer_than_the_entrys_runs_next(fleet: Fleet):
 
 def test_a_deaf_job_in_a_slice_is_ended_by_force_and_no_other_is_hurt(fleet: Fleet):
     # The process is stopped by the entry that it runs under, which names a job that has long ended.
-    short, slow, deaf = made("short"), made("slow"), factory.job_type("deaf", "deaf")
-    frappe.db.commit()
+    short, slow, deaf = made("short"), made("slow"), factory.job_type("deaf", "quiet")
     with settings(cancel_grace_seconds=1):
         before, job = submitted(short, n=1), submitted(deaf, seconds=60)
         fleet.hire(1)
@@ -94,7 +90,7 @@ def test_a_deaf_job_in_a_slice_is_ended_by_force_and_no_other_is_hurt(fleet: Fle
     assert before.name in database.value(ENTRY, job.name)
     assert "by force" in get_job_history(job.name)["history"][-1]["message"]
     assert [(status(each), len(starts(each))) for each in (before, beside, after)] == [("Completed", 1)] * 3
-    assert all(worker.popen.poll() is None for worker in fleet.workers)
+    assert all(worker.running for worker in fleet.workers)
 
 
 def is_alive(pid: int) -> bool:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, executor, get_job_history, submit_job
+from dartwing_core.jobs import get_job_history, submit_job
 from dartwing_core.jobs.job import find
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.rq import redis_queue
@@ -20,9 +20,7 @@ from tests.support.settings import settings
 
 @pytest.fixture
 def job_type() -> str:
-    name = factory.job_type("plain", max_retries=3)
-    frappe.db.commit()
-    return name
+    return factory.job_type("plain", max_retries=3)
 
 
 def test_due_jobs_and_retries_are_queued_and_later_ones_stay(job_type):
@@ -59,14 +57,6 @@ def test_while_redis_is_down_due_jobs_get_in_line_and_nothing_is_raised(job_type
     monkeypatch.setattr(redis_queue.availability, "away_until", 0)
     assert sweeper.sweep().rung == 1
     assert entries() == {f"{job.name[4:]}-1"}
-
-
-def test_a_canceled_job_is_not_run_by_the_entry_it_left(job_type):
-    job = submitted_with(job_type)
-    cancel_job(job.name)
-    frappe.db.commit()
-    executor.execute_job(job.name, 1)
-    assert status(job) == "Canceled"
 
 
 def test_another_time_zone_of_the_site_moves_no_due_time(job_type, monkeypatch):

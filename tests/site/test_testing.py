@@ -38,7 +38,6 @@ pytestmark = pytest.mark.usefixtures("no_sweeps")
 def step(site):
     """`step(*plan)`: a job that ends as planned."""
     job_type = factory.job_type("step", "scripted", max_retries=1)
-    frappe.db.commit()
     return lambda *plan, **more: job(job_type, {"plan": plan or ("ok",), "n": frappe.generate_hash()}, **more)
 
 
@@ -54,7 +53,6 @@ def test_however_many_jobs_are_run_one_entry_is_left_for_workers_who_find_nobody
 def test_jobs_without_end_are_noticed(site):
     # Broken by a limit on what is Queued at one time alone.
     job_type = factory.job_type("snoozing", "snoozes_for")
-    frappe.db.commit()
     submitted(job_type, seconds=0)
     with pytest.raises(RuntimeError, match="More than 20 attempts"):
         run_jobs(limit=20)
@@ -65,7 +63,6 @@ def test_jobs_without_end_are_noticed(site):
 
 def test_a_trap_holds_what_was_submitted(step, trapped_jobs):
     job_type = factory.job_type("trapped", "nothing", job_title="For {customer}")
-    frappe.db.commit()
     trapped_jobs.assert_nothing_submitted()
     made = submit_job(job_type, factory.ALPHA, {"customer": "Ann", "n": 1})
     found = trapped_jobs.assert_submitted(job_type, customer="Ann")
@@ -169,9 +166,7 @@ ROWS = "SELECT COUNT(*) FROM `tabBackground Job`"
 
 @pytest.fixture
 def job_type(site) -> str:
-    name = factory.job_type("perform", "add_note", max_retries=1, deduplication="While Unfinished")
-    frappe.db.commit()
-    return name
+    return factory.job_type("perform", "add_note", max_retries=1, deduplication="While Unfinished")
 
 
 def test_jobs_and_their_work_are_gone_with_the_transaction(job_type):
@@ -252,7 +247,6 @@ def test_jobs_that_are_held_or_due_later_are_left(job_type):
 
 def test_files_of_the_jobs_go_with_the_transaction(site):
     job_type = factory.job_type("attaching", "makes_file")
-    frappe.db.commit()
     with perform_jobs():
         made = submit_job(job_type, factory.ALPHA, {"content": "performed"})
     assert len(files.on_disk(made)) == 1

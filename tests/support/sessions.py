@@ -42,6 +42,31 @@ def in_parallel(actions: Sequence[Callable[[], T]], seconds: float = 60) -> list
     return results  # type: ignore[return-value]
 
 
+def in_rounds(rounds: int, actions: Sequence[Callable[[int], T]], seconds: float = 600) -> list[list[T]]:
+    """For each round, what the actions returned that all sessions did at the same time. A session lives for all rounds.
+
+    An action gets the number of the round. Fails with the first exception.
+    """
+    start = threading.Barrier(len(actions))
+
+    def play(act: Callable[[int], T]) -> list[T]:
+        results = []
+        try:
+            for number in range(rounds):
+                start.wait(60)
+                results.append(act(number))
+                frappe.db.rollback()
+        except BaseException:
+            start.abort()  # the others wait for nobody
+            raise
+        return results
+
+    found = in_parallel([lambda act=act: play(act) for act in actions], seconds)
+    errors = [error for error in found if isinstance(error, BaseException)]
+    assert not errors, [error for error in errors if not isinstance(error, threading.BrokenBarrierError)] or errors
+    return [list(of_round) for of_round in zip(*found, strict=True)]  # type: ignore[arg-type]
+
+
 def as_user(user: str, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
     """Call the function as this user; Administrator is logged in again afterwards."""
     frappe.set_user(user)

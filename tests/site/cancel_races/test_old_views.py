@@ -24,7 +24,7 @@ from tests.support import database, factory
 from tests.support.jobs import set_columns, status, submitted, submitted_with
 from tests.support.sessions import claimed, elsewhere, look
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 def callers_work_is_there(is_committed: bool) -> bool:

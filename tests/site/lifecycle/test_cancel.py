@@ -13,7 +13,7 @@ from tests.support import attempts, factory
 from tests.support.jobs import messages, run, set_columns, submitted, submitted_with
 from tests.support.lifecycle import made, running
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 @pytest.mark.parametrize("status", ["Pending", "Queued", "Failed", "Timed Out"])

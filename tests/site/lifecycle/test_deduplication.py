@@ -11,7 +11,7 @@ from tests.support.jobs import messages, run, set_columns
 from tests.support.lifecycle import made
 from tests.support.queues import listed
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 WHILE, WITHIN, NEVER = "While Unfinished", "Within the Window", "Never"
 

@@ -17,7 +17,7 @@ from tests.support.lifecycle import made, running
 from tests.support.sessions import in_parallel
 from tests.support.settings import settings
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 def test_an_attempt_without_a_sign_of_life_is_tried_again_and_the_third_is_the_last():

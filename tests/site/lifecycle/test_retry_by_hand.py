@@ -22,7 +22,7 @@ from tests.support.jobs import run, submitted, submitted_by
 from tests.support.lifecycle import dead, made
 from tests.support.settings import settings
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 def test_a_job_can_be_retried_with_other_parameters():

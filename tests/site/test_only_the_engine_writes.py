@@ -33,19 +33,6 @@ def test_not_even_administrator_changes_a_job(job, field, value):
         job.save(ignore_permissions=True)
 
 
-def test_a_live_job_is_not_deleted(job):
-    with pytest.raises(frappe.ValidationError, match="Cancel it before"):
-        frappe.delete_doc("Background Job", job.name)
-
-
-def test_deleting_a_finished_job_takes_its_history_along(job):
-    executor.execute_job(job.name, 1)
-    frappe.delete_doc("Background Job", job.name)
-    assert not frappe.db.exists("Background Job", job.name)
-    for doctype in ("Job Execution Log", "Background Job Run"):
-        assert not frappe.db.count(doctype, {"background_job": job.name})
-
-
 def test_a_deleted_document_keeps_nothing_of_ours(job):
     executor.execute_job(job.name, 1)
     contents.store(job.name, {"input_parameters": '{"text": "s3cret"}', "result": '"s3cret"'})

@@ -94,23 +94,23 @@ def _delete_job_types(*names: str) -> None:
             frappe.clear_document_cache("Job Type", name)
 
 
-def delete_work(of: str, *values: Any) -> None:
-    """Delete all that belongs to some organizations: those whose id is `= %s` or `LIKE …`."""
+def delete_work(organizations: str) -> None:
+    """Delete the jobs, batches, circuits and schedules of the organizations whose ids are like this, with history."""
     for doctype in ("Job Execution Log", "Background Job Run", "Background Job Dependency"):
         frappe.db.sql(
             f"DELETE h FROM `tab{doctype}` h JOIN `tabBackground Job` j ON j.name = h.background_job "
-            f"WHERE j.organization {of}",
-            values,
+            "WHERE j.organization LIKE %s",
+            organizations,
         )
     for doctype in ("Background Job", "Job Batch", "Job Circuit", "Job Schedule"):
-        frappe.db.sql(f"DELETE FROM `tab{doctype}` WHERE organization {of}", values)
+        frappe.db.sql(f"DELETE FROM `tab{doctype}` WHERE organization LIKE %s", organizations)
 
 
 def wipe() -> None:
     """Delete the jobs of test organizations with their history, and the test Job Types. Lift all limits and pauses."""
     connection.discard()
     frappe.set_user("Administrator")
-    delete_work("LIKE 'Test %'")
+    delete_work("Test %")
     frappe.db.sql("DELETE FROM `tabOrganization Removal` WHERE name LIKE 'Test %'")
     frappe.db.sql("DELETE FROM `tabNote` WHERE title LIKE 'test %'")
     names = frappe.get_all("Job Type", pluck="name")

@@ -28,7 +28,7 @@ def remove(*organizations: str) -> None:
     frappe.db.rollback()
     frappe.set_user("Administrator")
     for name in organizations:
-        factory.delete_work("= %s", name)
+        factory.delete_work(name)
         frappe.db.delete("Org Member", {"organization": name})
         frappe.db.delete("Organization", {"name": name})
         frappe.db.delete("Organization Removal", {"name": name})

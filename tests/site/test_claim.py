@@ -19,7 +19,7 @@ from tests.support import attempts, database, factory, processes
 from tests.support.circuits import change
 from tests.support.jobs import messages, set_columns, status, submit_many, submitted
 from tests.support.queues import age, listed, one
-from tests.support.sessions import in_parallel
+from tests.support.sessions import committed, in_parallel
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
@@ -184,8 +184,7 @@ def type_with(**limits: int) -> str:
 
 
 def cap_organization(number: int, name: str = factory.ALPHA) -> None:
-    frappe.db.set_value("Organization", name, "max_running", number)
-    frappe.db.commit()
+    committed(frappe.db.set_value, "Organization", name, "max_running", number)
 
 
 def running(organization: str = factory.ALPHA) -> int:
@@ -251,8 +250,7 @@ def test_a_cap_keeps_nobody_from_being_in_line_and_those_go_who_may():
 def test_a_job_that_ends_frees_its_organizations_slot_in_other_queues_too():
     cap_organization(1)
     short = submit_job(type_with(), factory.ALPHA, {"n": 1}, priority="High")
-    long = submit_job("test_capped", factory.ALPHA, {"n": 2}, priority="Low")
-    frappe.db.commit()
+    long = committed(submit_job, "test_capped", factory.ALPHA, {"n": 2}, priority="Low")
     assert short.queue != long.queue
     assert claim.Claimer().claim_next().name == short.name
     assert claim.Claimer([long.queue]).claim_next() is None

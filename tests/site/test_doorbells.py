@@ -18,7 +18,7 @@ from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.jobs import set_columns, status, submit_many, submitted, submitted_with
 from tests.support.queues import listed, serve, take_out
-from tests.support.sessions import in_parallel
+from tests.support.sessions import committed, in_parallel
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
@@ -78,8 +78,7 @@ def test_many_submitters_at_once_make_no_more_entries(job_type):
     def submit(number: int) -> None:
         frappe.set_user("Administrator")
         for n in range(5):
-            submit_job(job_type, factory.ALPHA, {"number": number, "n": n})
-            frappe.db.commit()
+            committed(submit_job, job_type, factory.ALPHA, {"number": number, "n": n})
 
     found = in_parallel([lambda number=number: submit(number) for number in range(8)])
     assert not [error for error in found if isinstance(error, BaseException)], found
@@ -167,8 +166,7 @@ def test_a_job_that_is_submitted_while_redis_is_away_is_in_line_and_rung_for_by_
 def test_an_entry_of_a_job_that_is_not_in_line_any_more_does_no_harm(job_type, end):
     job, other = submitted(job_type, n=1), submitted(job_type, n=2)
     if end == "canceled":
-        cancel_job(job.name)
-        frappe.db.commit()
+        committed(cancel_job, job.name)
     elif end == "changed by hand":
         set_columns(job, status="Canceled")
     else:

@@ -7,13 +7,14 @@ from collections.abc import Callable
 import frappe
 import pytest
 
-from dartwing_core.jobs import JobContext, executor, get_job_history, get_job_status, retry_job, submit_job
+from dartwing_core.jobs import JobContext, executor, get_job_history, get_job_status, retry_job
 from dartwing_core.jobs.access import content
 from dartwing_core.jobs.job import runs as runs_module
 from dartwing_core.jobs.run import outcome
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, handlers
 from tests.support.jobs import run, submitted, submitted_by
+from tests.support.sessions import committed
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
@@ -94,8 +95,7 @@ def test_a_manual_retry_is_a_fresh_series():
     run(job)
     sweeper.sweep()
     assert run(job, 2)["status"] == "Dead Letter"
-    retry_job(job.name)
-    frappe.db.commit()
+    committed(retry_job, job.name)
     status = run(job, 3)
     assert (status["status"], status["retry_count"], status["attempt"]) == ("Failed", 1, 3)
 
@@ -207,10 +207,7 @@ def test_a_long_output_reference_is_stored_whole_and_cut_if_it_does_not_fit(monk
 def test_it_runs_as_its_owner_and_leaves_nothing_behind(alice):
     # I8. Broken by taking `frappe.set_user` out of `Attempt._run_handler`.
     job_type = factory.job_type("who", "whoami")
-    frappe.set_user(alice)
-    job = submit_job(job_type, factory.ALPHA)
-    frappe.db.commit()
-    frappe.set_user("Administrator")
+    job = submitted_by(alice, job_type)
     result = run(job)["result"]
     assert result["user"] == alice
     assert "Dartwing User" in result["roles"]
@@ -255,8 +252,7 @@ def test_a_disabled_type_runs_the_jobs_it_has():
     # Regression 20: re-validation on each transition froze them.
     job_type = factory.job_type("plain")
     job = submitted(job_type)
-    frappe.db.set_value("Job Type", job_type, "is_enabled", 0)
-    frappe.db.commit()
+    committed(frappe.db.set_value, "Job Type", job_type, "is_enabled", 0)
     assert run(job)["status"] == "Completed"
 
 

@@ -18,6 +18,7 @@ from dartwing_core.jobs.rq import leader, redis_queue
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted, submitted_with
+from tests.support.sessions import as_user, committed
 from tests.support.settings import settings
 from tests.support.waiting import until
 
@@ -37,9 +38,7 @@ def wait_for(job, seconds: float = 30) -> dict:
     [("echo_job", {"text": "ü"}), ("sample_job", {"duration": 0.2}), ("long_running_job", {"duration": 0.1})],
 )
 def test_each_sample_type_completes(workers, alice, job_type, parameters):
-    frappe.set_user(alice)
-    job = submitted_with(job_type, parameters=parameters)
-    frappe.set_user("Administrator")
+    job = as_user(alice, submitted_with, job_type, parameters=parameters)
     status = wait_for(job)
     assert status["status"] == "Completed", status
     if job_type == "echo_job":
@@ -50,8 +49,7 @@ def test_a_job_that_is_to_run_now_starts_within_a_second(workers):
     # Seen failing (a minute later) in the engine before this one, without the pass after the commit of `run_now`.
     job = submitted_with("echo_job", parameters={"n": 1}, available_at=3_600)
     begun = time.monotonic()
-    run_now(job.name)
-    frappe.db.commit()
+    committed(run_now, job.name)
     until(lambda: database.value("SELECT attempt FROM `tabBackground Job` WHERE name = %s", job.name), 5)
     assert time.monotonic() - begun < 1
     assert wait_for(job)["status"] == "Completed"
@@ -182,8 +180,7 @@ def test_a_deaf_job_in_a_slice_is_ended_by_force_and_no_other_is_hurt(fleet: Fle
         fleet.hire(2)
         until(lambda: status(beside) == "Running", 15, "the start of another")
         after = submitted(short, n=2)
-        cancel_job(job.name, reason="enough")
-        frappe.db.commit()
+        committed(cancel_job, job.name, reason="enough")
         until(lambda: status(job) == "Canceled", 20, "the forced end")
         deaf_process = process(job)
         until(lambda: not is_alive(deaf_process), 10, "the end of its process")

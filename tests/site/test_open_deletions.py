@@ -16,7 +16,7 @@ from dartwing_core.jobs.status import JobStatus
 from dartwing_core.jobs.sweep import organization_removal
 from tests.support import database, factory, named
 from tests.support.jobs import run, set_columns, submitted
-from tests.support.sessions import Meanwhile, in_parallel
+from tests.support.sessions import Meanwhile, committed, in_parallel
 
 pytestmark = pytest.mark.usefixtures("site", "no_sweeps")
 
@@ -63,10 +63,8 @@ def test_a_row_that_somebody_keeps_locked_keeps_no_removal_waiting(frappes_jobs_
         job = submit_job("test_plain", organization)
         about = {"reference_doctype": "Background Job", "reference_name": job.name}
         comment = frappe.get_doc({"doctype": "Comment", "comment_type": "Info", "content": "x", **about}).insert()
-        frappe.delete_doc("Organization", organization)
-        frappe.db.commit()
-        frappe.db.set_value(config.REMOVAL, organization, "requested_epoch", 0)
-        frappe.db.commit()
+        committed(frappe.delete_doc, "Organization", organization)
+        committed(frappe.db.set_value, config.REMOVAL, organization, "requested_epoch", 0)
         with database.another_connection() as person, person.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute("UPDATE `tabComment` SET modified = NOW() WHERE name = %s", (comment.name,))
@@ -77,8 +75,7 @@ def test_a_row_that_somebody_keeps_locked_keeps_no_removal_waiting(frappes_jobs_
             assert time.monotonic() - began < 10
             cursor.execute("ROLLBACK")
         frappe.db.rollback()
-        frappe.db.set_value(config.REMOVAL, organization, "requested_epoch", 0)
-        frappe.db.commit()
+        committed(frappe.db.set_value, config.REMOVAL, organization, "requested_epoch", 0)
         organization_removal.sweep()
         assert not frappe.db.exists("Background Job", job.name)
         assert not frappe.db.exists("Comment", comment.name)
@@ -107,7 +104,6 @@ def test_an_open_retry_of_many_jobs_keeps_no_submit_waiting():
     failing = factory.job_type("dead", "fails_with", max_retries=0)
     found = batch(*(part(failing, {"message": "x", "n": n}) for n in range(MANY))).submit(factory.ALPHA)
     frappe.db.sql("UPDATE `tabBackground Job` SET status = 'Dead Letter', in_line = 0 WHERE job_type = %s", (failing,))
-    frappe.db.set_value("Job Batch", found.name, "status", "Failed")
-    frappe.db.commit()
+    committed(frappe.db.set_value, "Job Batch", found.name, "status", "Failed")
     assert retry_batch(found.name)["retried"] == MANY
     assert_no_submit_waits()

@@ -14,6 +14,7 @@ from dartwing_core.jobs.sweep import organization_removal, retention, sweeper
 from tests.support import attempts, circuits, factory, files, named, schedules
 from tests.support.circuits import Times
 from tests.support.jobs import run, submit_many
+from tests.support.sessions import committed
 
 NAME = "Test Doomed"
 MINUTE, HOUR = 1.1, 61
@@ -32,8 +33,7 @@ def times(monkeypatch, no_sweeps) -> Times:
 
 
 def delete(organization: str) -> None:
-    frappe.delete_doc("Organization", organization)
-    frappe.db.commit()
+    committed(frappe.delete_doc, "Organization", organization)
 
 
 def left(organization: str) -> dict[str, int]:
@@ -81,12 +81,10 @@ def test_all_that_belongs_to_it_is_ended_and_removed(doomed, alice, times, frapp
     plain = factory.job_type("plain")
     parent, other = submit_many(plain, 2, doomed)
     child = submit_job(plain, doomed, {"n": 3}, depends_on=parent.name)
-    submit_batch(doomed, [job(plain, {"n": 4})], on_failure=job(plain))
-    frappe.db.commit()
+    committed(submit_batch, doomed, [job(plain, {"n": 4})], on_failure=job(plain))
     assert run(other)["status"] == "Completed"
     file = with_file(other)
-    elsewhere = submit_job(plain, factory.ALPHA)
-    frappe.db.commit()
+    elsewhere = committed(submit_job, plain, factory.ALPHA)
     frappe.clear_messages()
     delete(doomed)
     told = " ".join(str(message) for message in frappe.get_message_log())

@@ -18,6 +18,7 @@ from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, factory, processes
 from tests.support.jobs import messages, status, submitted
 from tests.support.queues import listed
+from tests.support.sessions import committed
 from tests.support.settings import settings
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -37,8 +38,7 @@ def _save(doctype: str, name: str, field: str, value) -> None:
     frappe.db.rollback()
     document = frappe.get_doc(doctype, name)
     document.set(field, value)
-    document.save(ignore_permissions=True)
-    frappe.db.commit()
+    committed(document.save, ignore_permissions=True)
 
 
 PAUSES: dict[str, tuple[Callable, str]] = {
@@ -103,8 +103,7 @@ def test_jobs_of_a_paused_organization_keep_nobody_else_waiting(job_type, what):
     for n in range(4):
         submitted(job_type, n=n)
     with PAUSES[what][0]():
-        other = submit_job(job_type, factory.BETA)
-        frappe.db.commit()
+        other = committed(submit_job, job_type, factory.BETA)
         assert attempts.run_all() == [other.name]
 
 

@@ -21,7 +21,7 @@ from dartwing_core.jobs.sweep import sweeper
 from tests.support import circuits, factory, files, schedules
 from tests.support.jobs import run, submitted_by
 from tests.support.listener import listening
-from tests.support.sessions import as_user
+from tests.support.sessions import as_user, committed
 
 JOB = "Background Job"
 PRIVATE = {"results_visible_to": "Owner Only"}
@@ -37,8 +37,7 @@ def finished(owner: str, job_type: str, **more: Any):
     """A completed job with a result and an outcome."""
     frappe.db.commit()
     frappe.set_user(owner)
-    made = submit_job(job_type, factory.ALPHA, {"title": f"test {frappe.generate_hash()}"}, **more)
-    frappe.db.commit()
+    made = committed(submit_job, job_type, factory.ALPHA, {"title": f"test {frappe.generate_hash()}"}, **more)
     frappe.set_user("Administrator")
     assert run(made)["status"] == "Completed"
     return files.given(made)
@@ -79,8 +78,7 @@ def test_what_was_private_when_it_was_submitted_stays_so(alice, admin, is_delete
     made = finished(alice, job_type)
     circuits.change(job_type, results_visible_to="Owner and Admins")
     if is_deleted:
-        frappe.delete_doc("Job Type", job_type, force=True)
-        frappe.db.commit()
+        committed(frappe.delete_doc, "Job Type", job_type, force=True)
     assert not shown(made, admin)
 
 

@@ -18,7 +18,7 @@ from tests.support import database, factory
 from tests.support.jobs import run
 from tests.support.queues import listed
 from tests.support.schedules import Wall, due_times, every, made, state
-from tests.support.sessions import in_parallel
+from tests.support.sessions import committed, in_parallel
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
@@ -30,15 +30,13 @@ def wall(site, monkeypatch) -> Wall:
 
 def organization(**values: Any) -> None:
     """Set columns of Test Alpha."""
-    frappe.db.set_value("Organization", factory.ALPHA, values)
-    frappe.db.commit()
+    committed(frappe.db.set_value, "Organization", factory.ALPHA, values)
 
 
 @pytest.fixture(autouse=True)
 def _no_notices(site):
     yield
-    frappe.db.delete("Notification Log", {"document_type": "Job Schedule"})
-    frappe.db.commit()
+    committed(frappe.db.delete, "Notification Log", {"document_type": "Job Schedule"})
 
 
 NOW = datetime(2026, 11, 25, 15, 0, 10, tzinfo=timezone.utc).timestamp()
@@ -71,8 +69,7 @@ def test_a_due_time_makes_a_job_as_the_schedule_says(wall, job_type, alice):
 def test_equal_parameters_of_each_run_are_no_duplicates(wall):
     unique = factory.job_type("unique", deduplication_window=86_400)
     found = made(unique)
-    submit_job(unique, factory.ALPHA)
-    frappe.db.commit()
+    committed(submit_job, unique, factory.ALPHA)
     for _number in range(3):
         wall.advance(HOUR)
         sweeper.sweep()
@@ -215,15 +212,13 @@ def refused(found, reason: str, refusals: int) -> None:
 def test_a_disabled_owner_gets_no_jobs_the_reason_is_kept_and_people_are_told_once(wall, job_type, alice):
     ann = factory.user("ann", factory.ALPHA, roles=("Dartwing Admin",), org_role="Admin")
     found = made(job_type, owner_user=alice, title="<b>Report</b>")
-    frappe.db.set_value("User", alice, "enabled", 0)
-    frappe.db.commit()
+    committed(frappe.db.set_value, "User", alice, "enabled", 0)
     for number in (1, 2):
         wall.advance(HOUR)
         assert sweeper.sweep().scheduled == 0
         refused(found, f"{alice}, is disabled", number)
     assert notices(ann) == ["Schedule &lt;b&gt;Report&lt;/b&gt; could not run"], "the reason is the schedule's"
-    frappe.db.set_value("User", alice, "enabled", 1)
-    frappe.db.commit()
+    committed(frappe.db.set_value, "User", alice, "enabled", 1)
     wall.advance(HOUR)
     assert sweeper.sweep().scheduled == 1
     now = state(found)
@@ -248,8 +243,7 @@ def test_a_disabled_type_and_one_that_is_gone_get_no_jobs(wall, job_type):
     wall.advance(HOUR)
     sweeper.sweep()
     refused(found, "is disabled", 1)
-    frappe.delete_doc("Job Type", job_type)
-    frappe.db.commit()
+    committed(frappe.delete_doc, "Job Type", job_type)
     wall.advance(HOUR)
     sweeper.sweep()
     refused(found, "Unknown Job Type", 2)

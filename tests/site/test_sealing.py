@@ -30,7 +30,7 @@ from dartwing_core.jobs.lib import sealing
 from dartwing_core.jobs.schedules import schedule_runs
 from tests.support import contents, factory, schedules, web_request
 from tests.support.jobs import run, submitted, submitted_for
-from tests.support.sessions import as_user
+from tests.support.sessions import as_user, committed
 
 JOB, RUN, SCHEDULE = "Background Job", "Background Job Run", "Job Schedule"
 WORD = "hush-word"
@@ -79,8 +79,7 @@ def test_another_key_loses_nothing(job_type):
         assert sealing.KEY in details["parameters"]["not_readable"]
         assert WORD not in str(details)
     assert get_job_details(job.name)["parameters"] == {"text": WORD}
-    retry_job(job.name)
-    frappe.db.commit()
+    committed(retry_job, job.name)
     assert run(job, 2)["status"] == "Completed"
 
 
@@ -117,11 +116,9 @@ def test_each_series_keeps_its_parameters(site):
     job_type = factory.job_type("fails", "fails_with")
     job = submitted(job_type, message="first")
     run(job)
-    retry_job(job.name, parameters={"message": "second"})
-    frappe.db.commit()
+    committed(retry_job, job.name, parameters={"message": "second"})
     executor.execute_job(job.name, 2)
-    retry_job(job.name, parameters={"message": "third"})
-    frappe.db.commit()
+    committed(retry_job, job.name, parameters={"message": "third"})
     executor.execute_job(job.name, 3)
     details = get_job_details(job.name)
     assert [one["parameters"] for one in details["attempts"]] == [{"message": "first"}, {"message": "second"}, None]
@@ -159,8 +156,7 @@ def test_a_due_time_waits_for_the_sites_key(job_type):
     with site_key(Fernet.generate_key().decode()):
         schedule_runs.sweep(10)
     assert schedules.due_times(schedule) == []
-    frappe.db.set_value(SCHEDULE, schedule.name, "look_at_epoch", due)
-    frappe.db.commit()
+    committed(frappe.db.set_value, SCHEDULE, schedule.name, "look_at_epoch", due)
     schedule_runs.sweep(10)
     assert schedules.due_times(schedule) == [due]
 
@@ -171,8 +167,7 @@ def test_with_another_key_a_schedule_can_be_disabled_and_deleted(job_type):
     with site_key(Fernet.generate_key().decode()):
         loaded = frappe.get_doc(SCHEDULE, schedule.name)
         loaded.enabled = 0
-        loaded.save()
-        frappe.db.commit()
+        committed(loaded.save)
         assert frappe.db.get_value(SCHEDULE, schedule.name, "enabled") == 0
     assert json.loads(frappe.get_doc(SCHEDULE, schedule.name).parameters) == {"text": WORD}
     with site_key(Fernet.generate_key().decode()):

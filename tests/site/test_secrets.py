@@ -34,13 +34,13 @@ from dartwing_core.jobs.types.parameters import declared_by, parameters_of
 from tests.support import enqueued_functions, factory, schedules, typed_handlers
 from tests.support.jobs import run, submitted, submitted_by
 from tests.support.secret_rows import GIVEN, TOKEN, tables_with, typed
+from tests.support.sessions import committed
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 def in_dead_letter(job: Any) -> str:
-    frappe.db.set_value("Background Job", job.name, "status", "Dead Letter")
-    frappe.db.commit()
+    committed(frappe.db.set_value, "Background Job", job.name, "status", "Dead Letter")
     return job.name
 
 
@@ -112,8 +112,7 @@ def test_whoever_changes_a_parameter_gives_the_secret_anew(is_owner):
     assert run_jobs(raising=True) == {name: "Completed"}
     assert get_job_details(name)["result"]["is_right"] is True
     if is_owner:
-        retry_job(in_dead_letter(frappe.get_doc("Background Job", name)), GIVEN | {"token": "another-token"})
-        frappe.db.commit()
+        committed(retry_job, in_dead_letter(frappe.get_doc("Background Job", name)), GIVEN | {"token": "another-token"})
         assert run_jobs() == {name: "Completed"}
         assert get_job_details(name)["result"]["is_right"] is False
 
@@ -353,8 +352,7 @@ def test_rows_from_before_the_declaration_are_masked():
     given = {"url": "x", "token": TOKEN}
     schedule = schedules.made(job_type, parameters=json.dumps(given))
     job = submitted(job_type, **given)
-    frappe.db.set_value("Job Type", job_type, "handler_method", f"{factory.TYPED}.telling_delivery")
-    frappe.db.commit()
+    committed(frappe.db.set_value, "Job Type", job_type, "handler_method", f"{factory.TYPED}.telling_delivery")
     frappe.clear_document_cache("Job Type", job_type)
     assert get_job_details(job.name)["parameters"]["token"] == MASK
     assert get_schedule(schedule.name)["parameters"]["token"] == MASK

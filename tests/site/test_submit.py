@@ -11,7 +11,7 @@ from dartwing_core.jobs import DuplicateJobError, InvalidJobError, cancel_job, g
 from tests.support import database, factory
 from tests.support.jobs import run
 from tests.support.rest import count
-from tests.support.sessions import as_user
+from tests.support.sessions import as_user, committed
 from tests.support.settings import settings
 
 
@@ -113,8 +113,7 @@ def test_a_due_time_that_is_none_is_refused(job_type, when):
 
 def test_a_duplicate_is_refused_and_names_the_first():
     job_type = factory.job_type("once", deduplication_window=300)
-    first = submit_job(job_type, factory.ALPHA, {"a": 1, "b": 2})
-    frappe.db.commit()
+    first = committed(submit_job, job_type, factory.ALPHA, {"a": 1, "b": 2})
     with pytest.raises(DuplicateJobError, match=first.name) as caught:
         submit_job(job_type, factory.ALPHA, {"b": 2, "a": 1})
     assert (caught.value.existing_job_id, caught.value.status) == (first.name, "Queued")
@@ -130,8 +129,7 @@ def test_a_duplicate_is_refused_and_names_the_first():
 
 def test_a_duplicates_name_is_kept_from_those_who_may_not_see_it(alice):
     job_type = factory.job_type("once", deduplication_window=300)
-    submit_job(job_type, factory.ALPHA, {"a": 1})
-    frappe.db.commit()
+    committed(submit_job, job_type, factory.ALPHA, {"a": 1})
     frappe.set_user(alice)
     with pytest.raises(DuplicateJobError) as caught:
         submit_job(job_type, factory.ALPHA, {"a": 1})
@@ -171,8 +169,7 @@ def test_a_key_is_free_again_after_rollback_cancel_and_window():
 def test_submitting_costs_at_most_five_statements(alice):
     job_type = factory.job_type("once", deduplication_window=300)
     frappe.set_user(alice)
-    submit_job(job_type, factory.ALPHA, {"warm": True})
-    frappe.db.commit()
+    committed(submit_job, job_type, factory.ALPHA, {"warm": True})
     with database.statements() as seen:
         submit_job(job_type, factory.ALPHA, {"a": 1})
     assert len(seen) <= 5, seen

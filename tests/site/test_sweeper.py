@@ -15,6 +15,7 @@ from dartwing_core.jobs.status import JobStatus
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.jobs import entries, set_columns, status, submitted_with
+from tests.support.sessions import as_user
 from tests.support.settings import settings
 
 
@@ -90,9 +91,7 @@ def test_who_happens_to_sweep_is_not_named_in_the_history_of_others(job_type, bo
     frappe.db.sql("UPDATE `tabBackground Job` SET due_epoch = 1 WHERE name = %s", (job.name,))
     frappe.db.sql("UPDATE `tabBackground Job` SET status = 'Dead Letter' WHERE name = %s", (parent.name,))
     frappe.db.sql("commit")
-    frappe.set_user(bob)
-    sweeper.sweep()
-    frappe.set_user("Administrator")
+    as_user(bob, sweeper.sweep)
     for swept, reached in ((job, "Queued"), (child, "Dead Letter")):
         last = get_job_history(swept.name)["history"][-1]
         assert (last["to_status"], last["actor"]) == (reached, "Administrator")

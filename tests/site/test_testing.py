@@ -28,7 +28,7 @@ from tests.support.database import value
 from tests.support.handlers import whoami
 from tests.support.jobs import status, submitted
 from tests.support.registry import types_of
-from tests.support.sessions import as_user
+from tests.support.sessions import as_user, committed
 
 pytest_plugins = ["dartwing_core.jobs.testing_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -43,8 +43,7 @@ def step(site):
 
 def test_however_many_jobs_are_run_one_entry_is_left_for_workers_who_find_nobody(step, alice):
     for _number in range(5):
-        submit_job(organization=factory.ALPHA, **step())
-        frappe.db.commit()
+        committed(submit_job, organization=factory.ALPHA, **step())
     as_user(alice, run_jobs)
     assert len([key for key in processes.queue_client().keys("rq:job:*") if b"JOB-" in key]) == 1
     assert claim.Claimer().claim_next() is None
@@ -129,19 +128,16 @@ def test_the_mixin_traps_the_jobs_of_each_test(site):
 
 
 def test_an_error_of_a_handler_is_raised_with_its_traceback(step):
-    made = submit_job(organization=factory.ALPHA, **step("fail"))
-    frappe.db.commit()
+    made = committed(submit_job, organization=factory.ALPHA, **step("fail"))
     with pytest.raises(HandlerFailed, match=rf"Job {made.name}: Failed\n(.|\n)*handlers.py"):
         run_jobs(raising=True)
     assert status(made) == "Failed"
-    submit_job(organization=factory.ALPHA, **step("ok"))
-    frappe.db.commit()
+    committed(submit_job, organization=factory.ALPHA, **step("ok"))
     assert list(run_jobs(raising=True).values()) == ["Completed"]
 
 
 def test_the_next_attempt_fails_as_asked_and_its_retry_comes_in_time(step):
-    made = submit_job(organization=factory.ALPHA, **step("ok", "ok"))
-    frappe.db.commit()
+    made = committed(submit_job, organization=factory.ALPHA, **step("ok", "ok"))
     with fail_next(ConnectionError("the printer is out")):
         assert run_jobs() == {made.name: "Failed"}
     assert run_jobs() == {}, "the retry is due later"
@@ -190,8 +186,7 @@ def test_jobs_and_their_work_are_gone_with_the_transaction(job_type):
 def test_what_the_test_has_written_before_stays_and_goes_with_it(job_type):
     todo = frappe.get_doc({"doctype": "ToDo", "description": "before"}).insert()
     with perform_jobs(raising=False):
-        submit_job(job_type, factory.ALPHA, {"title": "x", "then": "fail"})
-        frappe.db.commit()
+        committed(submit_job, job_type, factory.ALPHA, {"title": "x", "then": "fail"})
         frappe.db.rollback()  # back to that commit
     assert frappe.db.exists("ToDo", todo.name)
     frappe.db.rollback()
@@ -224,8 +219,7 @@ def test_a_later_block_in_which_time_has_passed_runs_retries(job_type):
 
 def test_equal_jobs_are_duplicates_there_too(job_type):
     with perform_jobs():
-        submit_job(job_type, factory.ALPHA, {"title": "equal"})
-        frappe.db.commit()
+        committed(submit_job, job_type, factory.ALPHA, {"title": "equal"})
         with pytest.raises(DuplicateJobError):
             submit_job(job_type, factory.ALPHA, {"title": "equal"})
     with perform_jobs() as statuses:

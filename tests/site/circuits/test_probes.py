@@ -17,7 +17,7 @@ from tests.support import attempts, database, factory, processes
 from tests.support.circuits import COOL_DOWN, breaking_type, change, fails, nobody_goes, opened, planned, row, state
 from tests.support.jobs import lose, status
 from tests.support.queues import listed
-from tests.support.sessions import in_parallel
+from tests.support.sessions import committed, in_parallel
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
@@ -94,8 +94,7 @@ def test_one_that_says_nothing_lets_the_next_try_at_once(times, ending):
     running = attempts.begun_next()
     probe = running.job.name
     if ending == "canceled":
-        cancel_job(probe)
-        frappe.db.commit()
+        committed(cancel_job, probe)
     running.make()
     frappe.set_user("Administrator")
     after_settle.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
@@ -109,8 +108,7 @@ WAYS = {"by turn": lambda _job: claim.Claimer().claim_next(), "by name": lambda 
 @pytest.mark.parametrize("way", WAYS)
 def test_of_many_takers_at_once_one_succeeds(job_type, times, way):
     # All of them were in line before it opened.
-    manually_close_circuit(job_type, factory.ALPHA)
-    frappe.db.commit()
+    committed(manually_close_circuit, job_type, factory.ALPHA)
     jobs = [planned(job_type, "ok") for _number in range(TAKERS)]
     fails(job_type, 2)
     times.pass_by(COOL_DOWN)
@@ -128,8 +126,7 @@ def test_of_many_takers_at_once_one_succeeds(job_type, times, way):
 def test_a_full_cap_holds_the_probe_and_uses_up_none(times):
     # Seen failing (the probe runs beyond the cap) with the caps asked for closed circuits alone.
     job_type = breaking_type("capped")
-    elsewhere = submit_job(job_type, factory.BETA, {"plan": ["ok"]})
-    frappe.db.commit()
+    elsewhere = committed(submit_job, job_type, factory.BETA, {"plan": ["ok"]})
     running = attempts.begun(elsewhere.name, 1)
     opened(job_type)
     change(job_type, max_concurrent=1)
@@ -179,8 +176,7 @@ def test_a_circuit_closed_by_hand_stays_closed_whatever_the_probe_says(job_type,
     job = planned(job_type, "fail")
     times.cool_down()
     running = attempts.begun(job.name, 1)
-    manually_close_circuit(job_type, factory.ALPHA)
-    frappe.db.commit()
+    committed(manually_close_circuit, job_type, factory.ALPHA)
     running.make()
     after_settle.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
     assert state(job_type) == "Closed"

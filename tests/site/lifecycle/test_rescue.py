@@ -14,7 +14,7 @@ from dartwing_core.jobs.sweep import rescue, sweeper
 from tests.support import attempts, database, factory
 from tests.support.jobs import LONG_AGO, lose, lose_long_ago, messages, set_columns, submitted
 from tests.support.lifecycle import made, running
-from tests.support.sessions import in_parallel
+from tests.support.sessions import committed, in_parallel
 from tests.support.settings import settings
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -41,17 +41,14 @@ def test_an_attempt_that_holds_its_own_row_is_ended_all_the_same(asked_to_stop):
     jobs = [running(made(name)) for name in ("nothing", "stepped")]
     for job in jobs:
         if asked_to_stop:
-            cancel_job(job.name)
-            frappe.db.commit()
+            committed(cancel_job, job.name)
             long_ago = clock.now_epoch() - 60
-            frappe.db.set_value("Background Job Run", f"{job.name}-1", "cancel_requested_epoch", long_ago)
-            frappe.db.commit()
+            committed(frappe.db.set_value, "Background Job Run", f"{job.name}-1", "cancel_requested_epoch", long_ago)
         else:
             lose_long_ago(job)
     with settings(lease_seconds=5), database.another_connection() as attempt, attempt.cursor() as cursor:
         number = attempt.thread_id()
-        frappe.db.set_value("Background Job", jobs[0].name, "connection_id", number, update_modified=False)
-        frappe.db.commit()
+        committed(frappe.db.set_value, "Background Job", jobs[0].name, "connection_id", number, update_modified=False)
         cursor.execute("BEGIN")
         cursor.execute("UPDATE `tabBackground Job` SET progress = 1 WHERE name = %s", (jobs[0].name,))
         report = sweeper.sweep()
@@ -139,8 +136,7 @@ def test_a_cancel_after_the_look_for_lost_attempts_wins(has_row, limit):
     lose_long_ago(job)
     with settings(lease_seconds=5):
         [seen] = [row for row in find.doubtful(rescue.ATTEMPTS) if row["name"] == job.name]
-        cancel_job(job.name, reason="enough")
-        frappe.db.commit()
+        committed(cancel_job, job.name, reason="enough")
         assert rescue._rescue(seen)
     assert get_job_status(job.name)["status"] == "Canceled"
     assert messages(job)[-1] == "Job canceled while running: enough"

@@ -131,7 +131,7 @@ def test_an_overtaken_attempt_changes_nothing(monkeypatch):
 
 @pytest.mark.parametrize(
     ("handler", "max_retries", "status"),
-    [("nothing", 2, "Timed Out"), ("snoozes_for", 2, "Timed Out"), ("nothing", 0, "Dead Letter")],
+    [("nothing", 2, "Timed Out"), ("snoozes", 2, "Timed Out"), ("nothing", 0, "Dead Letter")],
 )
 def test_a_swallowed_time_limit_is_timed_out(monkeypatch, handler, max_retries, status):
     # I9. Broken by not asking for `remaining_seconds` in `Attempt._succeed`. Seen failing: a handler that then snoozed

@@ -150,7 +150,7 @@ def test_a_job_that_may_be_tried_again_at_once_waits_for_no_sweep(site):
     # Seen failing (in test_jobs_in_workers, now and then: Failed for a minute): another worker had just swept.
     processes.queue_client().set(redis_queue.site_key(leader.LEADER), "somebody who does nothing")
     with Fleet(has_agent=False) as crew:
-        planned = factory.job_type("planned", "planned", retry_delays="0", max_retries=1)
+        planned = factory.job_type("planned", "scripted", retry_delays="0", max_retries=1)
         job = submitted(planned, plan=["fail", "ok"])
         crew.hire(1)
         until(lambda: status(job) == "Completed", 10, "the second attempt")

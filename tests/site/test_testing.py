@@ -51,7 +51,7 @@ def test_however_many_jobs_are_run_one_entry_is_left_for_workers_who_find_nobody
 
 def test_jobs_without_end_are_noticed(site):
     # Broken by a limit on what is Queued at one time alone.
-    job_type = factory.job_type("snoozing", "snoozes_for")
+    job_type = factory.job_type("snoozing", "snoozes")
     submitted(job_type, seconds=0)
     with pytest.raises(RuntimeError, match="More than 20 attempts"):
         run_jobs(limit=20)

@@ -39,7 +39,7 @@ class Times:
         sweeper.sweep()
 
 
-def breaking_type(name: str = "breaking", handler: str = "planned", **values: Any) -> str:
+def breaking_type(name: str = "breaking", handler: str = "scripted", **values: Any) -> str:
     """A Job Type whose circuits open after SAMPLES failures and no success."""
     breaker = {
         "enable_circuit_breaker": 1,

@@ -163,10 +163,10 @@ def batches(context: JobContext) -> dict[str, Any]:
 
 @job_handler
 def snoozes(context: JobContext) -> dict[str, Any]:
-    """Asks to be run later, until its attempt number `until`."""
-    if context.attempt < context.parameters["until"]:
+    """Asks to be run later, until its attempt number `until`, if there is one."""
+    if context.attempt < context.parameters.get("until", 1_000):
         leave_note(context)
-        context.snooze(context.parameters.get("seconds", 0))
+        context.snooze(float(context.parameters.get("seconds", 0)))
     return {"attempt": context.attempt}
 
 
@@ -238,8 +238,9 @@ class Upstream:
 
 @job_handler
 def scripted(context: JobContext) -> None:
-    """Writes one Note, then ends as `plan` says for this attempt: ok, fail, dead, late, snooze."""
+    """Writes one Note, then ends after `seconds` as `plan` says for this attempt: ok, fail, dead, late, snooze."""
     leave_note(context)
+    pause(context.parameters.get("seconds", 0))
     plan = context.parameters["plan"]
     ending = plan[(context.attempt - 1) % len(plan)]
     if ending == "fail" or Upstream.is_down:
@@ -299,12 +300,6 @@ def lose_a_deadlock() -> None:
 
 
 @job_handler
-def snoozes_for(context: JobContext) -> None:
-    """Asks to be run again in `seconds`."""
-    context.snooze(float(context.parameters["seconds"]))
-
-
-@job_handler
 def keeps_state(context: JobContext) -> dict[str, Any]:
     """Leaves a checkpoint and fails, or tells what checkpoint it found."""
     if context.parameters["fail"]:
@@ -332,17 +327,6 @@ def gather(context: JobContext) -> dict[str, Any]:
 def told(context: JobContext) -> dict[str, Any]:
     """Tells what a callback gets."""
     return {"batch_id": context.batch_id, "parameters": context.parameters}
-
-
-@job_handler
-def planned(context: JobContext) -> None:
-    """Ends as `plan` says for this attempt: ok, fail or dead; after `seconds`."""
-    pause(context.parameters.get("seconds", 0))
-    ending = context.parameters["plan"][context.attempt - 1]
-    if ending == "fail":
-        raise TransientError("planned")
-    if ending == "dead":
-        raise PermanentError("planned")
 
 
 @job_handler

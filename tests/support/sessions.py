@@ -6,6 +6,7 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import frappe
@@ -61,10 +62,10 @@ def in_rounds(rounds: int, actions: Sequence[Callable[[int], T]], seconds: float
             raise
         return results
 
-    found = in_parallel([lambda act=act: play(act) for act in actions], seconds)
+    found = in_parallel([partial(play, act) for act in actions], seconds)
     errors = [error for error in found if isinstance(error, BaseException)]
     assert not errors, [error for error in errors if not isinstance(error, threading.BrokenBarrierError)] or errors
-    return [list(of_round) for of_round in zip(*found, strict=True)]  # type: ignore[arg-type]
+    return [list(of_round) for of_round in zip(*found, strict=True)]
 
 
 def as_user(user: str, function: Callable[..., T], *arguments: Any, **named: Any) -> T:

@@ -223,7 +223,6 @@ def notes() -> dict[str, int]:
 def test_a_random_history_keeps_the_invariants_and_loses_no_job(seed, steps, no_sweeps, monkeypatch):
     job_type = breaking_type(
         "scripted",
-        "scripted",
         deduplication_window=120,
         max_retries=2,
         retry_delays="5",

@@ -90,8 +90,7 @@ SILENT = ("dead", "snooze", "lost", "canceled", "canceled in line")
 # Seen failing: without `is_transient` in `outcome.circuit_sample` permanent errors count; without `circuit_key` emptied
 # again in `Attempt._write_failure` cancels do.
 @pytest.mark.parametrize("ending", [*COUNTING, *SILENT])
-def test_only_transient_failures_and_time_limits_open_it(ending):
-    job_type = breaking_type(handler="scripted")
+def test_only_transient_failures_and_time_limits_open_it(job_type, ending):
     for _number in range(SAMPLES):
         made(job_type, ending)
     assert (state(job_type) == "Open") is (ending in COUNTING)

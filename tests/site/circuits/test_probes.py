@@ -86,7 +86,7 @@ def test_one_that_fails_opens_it_for_another_cool_down(job_type, times):
 
 @pytest.mark.parametrize("ending", ["dead", "snooze", "canceled"])
 def test_one_that_says_nothing_lets_the_next_try_at_once(times, ending):
-    job_type = breaking_type(handler="scripted")
+    job_type = breaking_type()
     opened(job_type)
     for _number in range(2):
         planned(job_type, "fail" if ending == "canceled" else ending)

@@ -71,7 +71,7 @@ def moments(job_type: str) -> dict[str, tuple[str, str]]:
 def test_a_random_graph_runs_in_its_order_and_ends_as_it_should(no_sweeps):
     seed = int(os.environ.get("GRAPH_SEED") or random.randrange(10**6))
     print(f"GRAPH_SEED={seed}")
-    job_type = factory.job_type("planned", "planned", max_retries=1, retry_delays="0", notify_on="Never")
+    job_type = factory.job_type("planned", "scripted", max_retries=1, retry_delays="0", notify_on="Never")
     nodes = drawn(seed)
     parts = [
         job(

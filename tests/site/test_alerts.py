@@ -11,6 +11,7 @@ from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.sweep import alerts
 from tests.support import factory
 from tests.support.jobs import set_columns, submit_many, submitted
+from tests.support.sessions import committed
 from tests.support.settings import settings
 
 
@@ -24,15 +25,12 @@ def _nothing_was_told_before():
 def _forget() -> None:
     frappe.db.rollback()
     frappe.db.delete("Notification Log", {"document_type": "Background Job"})
-    frappe.db.set_single_value("Job Engine Settings", alerts.RAISED, None)
-    frappe.db.commit()
+    committed(frappe.db.set_single_value, "Job Engine Settings", alerts.RAISED, None)
 
 
 @pytest.fixture
 def manager() -> str:
-    name = factory.user("manager", roles=("System Manager",))
-    frappe.db.commit()
-    return name
+    return committed(factory.user, "manager", roles=("System Manager",))
 
 
 def told(user: str) -> list[str]:
@@ -111,8 +109,7 @@ def test_a_job_far_over_its_time_limit_is_told(manager):
 
 
 def test_nobody_but_system_managers_is_told(manager):
-    admin = factory.user("head", factory.ALPHA, org_role="Admin")
-    frappe.db.commit()
+    admin = committed(factory.user, "head", factory.ALPHA, org_role="Admin")
     with settings(alert_dead_letters=1):
         dead(2)
         alerts.check_alerts()

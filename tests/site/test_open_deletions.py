@@ -26,8 +26,7 @@ def submit_to_beta() -> float:
     frappe.db.sql("SET innodb_lock_wait_timeout = 3")
     began = time.monotonic()
     job = submit_job("test_plain", factory.BETA)
-    runs.write(f"{job.name}-1", {"background_job": job.name, "attempt": 1})
-    frappe.db.commit()
+    committed(runs.write, f"{job.name}-1", {"background_job": job.name, "attempt": 1})
     return time.monotonic() - began
 
 

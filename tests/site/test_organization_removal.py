@@ -126,8 +126,7 @@ def test_what_runs_is_asked_to_stop_once_and_removed_when_it_has(doomed, job_typ
     assert requests[0] == requests[1], "asked again, the grace period would begin anew"
     times.pass_by(MINUTE)
     assert sweeper.sweep().removed == 0
-    frappe.db.sql("UPDATE `tabBackground Job` SET status = 'Canceled' WHERE name = %s", made.name)
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabBackground Job` SET status = 'Canceled' WHERE name = %s", made.name)
     assert sweeper.sweep().removed == 1
     assert left(doomed) == {}
 
@@ -159,8 +158,7 @@ def test_what_somebody_submits_who_does_not_know_yet_goes_too(doomed, job_type, 
     times.pass_by(MINUTE)
     sweeper.sweep()
     late = find.load(submit_job(job_type, factory.ALPHA).name, *find.light_fields(), "input_parameters")
-    frappe.db.sql("UPDATE `tabBackground Job` SET organization = %s WHERE name = %s", (doomed, late["name"]))
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabBackground Job` SET organization = %s WHERE name = %s", (doomed, late["name"]))
     times.pass_by(HOUR)
     assert sweeper.sweep().removed == 1
     sweeper.sweep()

@@ -20,6 +20,7 @@ from dartwing_core.jobs import (
 from dartwing_core.jobs.job import job_files, runs
 from dartwing_core.jobs.read.jobs import get_live_progress
 from tests.support import attempts, contents, factory
+from tests.support.sessions import committed
 
 STATUS_FIELDS = """
 job_id job_type status progress progress_message created_at started_at completed_at retry_count next_retry_at
@@ -61,8 +62,7 @@ def test_everybody_sees_the_jobs_that_are_theirs_to_see(jobs, alice, admin):
     assert seen_by(admin) == {jobs["alice"], jobs["anna"]}
     assert seen_by(factory.user("max", roles=("System Manager",))) >= set(jobs.values())
     assert seen_by(factory.user("olga")) == set(), "without an organization"
-    frappe.db.delete("Org Member", {"user": "test_anna@example.com"})
-    frappe.db.commit()
+    committed(frappe.db.delete, "Org Member", {"user": "test_anna@example.com"})
     assert seen_by("test_anna@example.com") == set(), "own jobs of an organization that one has left"
 
 
@@ -141,8 +141,7 @@ def test_a_running_job_tells_its_steps_and_that_it_is_to_stop(alice):
     job = submit_as(alice, factory.ALPHA)[0]
     attempts.taken(job, 1)
     steps = [{"name": "Read", "state": "done"}, {"name": "Write", "state": "active"}]
-    runs.write(f"{job}-1", {"background_job": job, "attempt": 1, "steps": json.dumps(steps)})
-    frappe.db.commit()
+    committed(runs.write, f"{job}-1", {"background_job": job, "attempt": 1, "steps": json.dumps(steps)})
     frappe.set_user(alice)
     for told in (get_job_status(job), list_jobs()["jobs"][0]):
         assert (told["steps"], told["cancel_requested"], told["can_cancel"]) == (steps, False, True)
@@ -186,8 +185,7 @@ def test_how_far_running_jobs_are_is_told_to_who_may_see_them(jobs, alice, bob, 
     for name in jobs.values():
         attempts.taken(name, 1)
     said = {"background_job": jobs["alice"], "attempt": 1, "progress": 41.25, "progress_message": "Row 7"}
-    runs.write(f"{jobs['alice']}-1", said)
-    frappe.db.commit()
+    committed(runs.write, f"{jobs['alice']}-1", said)
     names = [*jobs.values(), waiting, "JOB-1K00000000000NOWHERE"]
     seen = {}
     for user in (alice, bob, admin, "Administrator"):

@@ -104,8 +104,7 @@ def test_a_time_that_has_passed_is_now_and_goes_before_nobody(job_type, given):
     with settings(is_paused=1):
         critical = submit_job(job_type, factory.ALPHA, {"n": 1}, priority="Critical")
         job = submit_job(job_type, factory.ALPHA, {"n": 2}, available_at=given)
-        reschedule_job(job.name, given)
-        frappe.db.commit()
+        committed(reschedule_job, job.name, given)
     ranks = dict(frappe.get_all("Background Job", fields=["name", "admission_rank"], as_list=True))
     assert ranks[critical.name] < ranks[job.name]
 

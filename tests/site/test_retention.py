@@ -25,8 +25,7 @@ def aged(job, days: float) -> None:
     """Let everything about the job have happened so many days earlier."""
     columns = ("creation", "modified", "created_at", "available_at", "completed_at", "dedup_until")
     moved = ", ".join(f"{column} = {column} - INTERVAL {int(days * 24)} HOUR" for column in columns)
-    frappe.db.sql(f"UPDATE `tab{JOB}` SET {moved} WHERE name = %s", (job.name,))
-    frappe.db.commit()
+    committed(frappe.db.sql, f"UPDATE `tab{JOB}` SET {moved} WHERE name = %s", (job.name,))
 
 
 def is_there(job) -> bool:
@@ -149,8 +148,7 @@ def test_a_job_of_a_running_batch_stays_and_a_batch_goes_with_its_last_job():
     retention.clear_old_jobs(30)
     assert is_there(names[0])
     run(names[1])
-    frappe.db.sql("UPDATE `tabJob Batch` SET completed_at = completed_at - INTERVAL 31 DAY")
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabJob Batch` SET completed_at = completed_at - INTERVAL 31 DAY")
     retention.clear_old_jobs(30)
     assert (is_there(names[0]), bool(frappe.db.exists("Job Batch", found.name))) == (False, True)
     aged(names[1], 31)

@@ -180,8 +180,7 @@ def test_a_background_job_of_frappes_reads_what_its_user_may_see(site, alice, mo
     job_type = factory.job_type("store", results_visible_to="Owner Only")
     job = submitted_for(alice, factory.ALPHA, job_type, kept=WORD)
     run(job)
-    contents.store(job.name, {"result": json.dumps(WORD)})
-    frappe.db.commit()
+    committed(contents.store, job.name, {"result": json.dumps(WORD)})
     monkeypatch.setattr(frappe.local, "job", frappe._dict(method="frappe.utils.print_format.print"), raising=False)
     assert WORD in as_user(alice, lambda: frappe.get_doc(JOB, job.name).result)
     assert as_user(admin, lambda: frappe.get_doc(JOB, job.name).result) is None

@@ -289,9 +289,7 @@ def test_enqueue_takes_no_secret(monkeypatch):
 
 def org_admin(name: str) -> str:
     """An admin of Test Alpha, committed."""
-    user = factory.user(name, factory.ALPHA, roles=("Dartwing Admin",), org_role="Admin")
-    frappe.db.commit()
-    return user
+    return committed(factory.user, name, factory.ALPHA, roles=("Dartwing Admin",), org_role="Admin")
 
 
 def test_a_schedule_keeps_it_encrypted_and_its_runs_get_it():

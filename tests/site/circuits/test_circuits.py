@@ -264,22 +264,19 @@ def test_an_open_circuit_is_listed_and_not_deleted(job_type):
 
 def test_closed_circuits_go_with_old_jobs_and_open_ones_stay(job_type):
     opened(job_type)
-    frappe.db.sql("UPDATE `tabJob Circuit` SET opened_at = opened_at - INTERVAL 99 DAY")
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabJob Circuit` SET opened_at = opened_at - INTERVAL 99 DAY")
     retention.clear_old_jobs(30)
     committed(manually_close_circuit, job_type, factory.ALPHA)
     retention.clear_old_jobs(30)
     assert state(job_type) == "Closed"
-    frappe.db.sql("UPDATE `tabJob Circuit` SET closed_at = closed_at - INTERVAL 31 DAY")
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabJob Circuit` SET closed_at = closed_at - INTERVAL 31 DAY")
     retention.clear_old_jobs(30)
     assert state(job_type) is None
 
 
 def test_admins_hear_of_it_and_nobody_else(job_type, alice):
     admin = factory.user("admin", factory.ALPHA, org_role="Admin")
-    other = factory.user("other_admin", factory.BETA, org_role="Admin")
-    frappe.db.commit()
+    other = committed(factory.user, "other_admin", factory.BETA, org_role="Admin")
     with listening() as heard:
         opened(job_type)
         committed(manually_close_circuit, job_type, factory.ALPHA)

@@ -92,8 +92,7 @@ def rescued_late(connection_id: int | None = None, last_beat: float | None = Non
     if last_beat:
         (now,) = database.rows("SELECT UNIX_TIMESTAMP()")[0]
         beat = {"background_job": job.name, "attempt": 1, "lease_expires_epoch": float(now) - LONG_AGO + last_beat + 5}
-        runs.write(f"{job.name}-1", beat)
-        frappe.db.commit()
+        committed(runs.write, f"{job.name}-1", beat)
     with settings(lease_seconds=5):
         assert rescue.sweep().rescued == 1
     end = next(event for event in get_job_history(job.name)["history"] if event["from_status"] == "Running")
@@ -131,8 +130,7 @@ def test_a_cancel_after_the_look_for_lost_attempts_wins(has_row, limit):
     # Seen failing: the job was tried again, after a cancel that was accepted.
     job = running(made("nothing", default_timeout=limit))
     if has_row:
-        runs.write(f"{job.name}-1", {"background_job": job.name, "attempt": 1, "lease_expires_epoch": 1})
-        frappe.db.commit()
+        committed(runs.write, f"{job.name}-1", {"background_job": job.name, "attempt": 1, "lease_expires_epoch": 1})
     lose_long_ago(job)
     with settings(lease_seconds=5):
         [seen] = [row for row in find.doubtful(rescue.ATTEMPTS) if row["name"] == job.name]
@@ -158,8 +156,7 @@ def test_two_sweeps_at_the_same_time_do_each_thing_once(monkeypatch):
     # I3. Broken by leaving the status out of the WHERE in `record._update`.
     job_type = made("nothing")
     jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=3600) for n in range(30)]
-    frappe.db.sql("UPDATE `tabBackground Job` SET due_epoch = 1 WHERE job_type = %s", (job_type,))
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabBackground Job` SET due_epoch = 1 WHERE job_type = %s", (job_type,))
     reports = in_parallel([sweeper.sweep] * 4)
     assert sum(report.queued for report in reports) == 30, reports
     for job in jobs:

@@ -53,8 +53,7 @@ def test_dead_letters_are_listed_and_retried_in_bulk_the_oldest_first_and_only_w
     mine = [dead("echo_job", n=number).name for number in range(3)]
     theirs = submit_job("echo_job", factory.BETA)
     frappe.db.set_value("Background Job", theirs.name, {"status": "Dead Letter", "attempt": 1})
-    frappe.db.sql("UPDATE `tabBackground Job` SET owner_user = %s WHERE name IN %s", (alice, mine))
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabBackground Job` SET owner_user = %s WHERE name IN %s", (alice, mine))
     frappe.set_user(alice)
     assert {job["job_id"] for job in get_dead_letter_jobs()} == set(mine)
     assert bulk_retry_dead_letter(organization=factory.BETA)["retried"] == []

@@ -99,7 +99,7 @@ def _started(commands: Sequence[list[str]], number: int, through: str = "") -> I
             started.append(Worker(command, through=through))
         until(lambda: client.scard("rq:workers") == number or _ended(started), 60, "the start of the workers")
         if gone := _ended(started):
-            raise RuntimeError(gone[0].process.log.read_text()[-2000:])
+            raise RuntimeError(gone[0].process.tail())
         yield started
     finally:
         for worker in started:
@@ -108,4 +108,4 @@ def _started(commands: Sequence[list[str]], number: int, through: str = "") -> I
 
 
 def _ended(workers: list[Worker]) -> list[Worker]:
-    return [worker for worker in workers if worker.process.popen.poll() is not None]
+    return [worker for worker in workers if not worker.process.running]

@@ -2,7 +2,6 @@
 
 A benchmark that breaks counts as missed, and the others go on. A word says what can't be done here.
 `--quick` takes small sizes, to see that everything works: its figures say nothing. `--only` takes some by name.
-`--postgres` names an empty database for `procrastinate`; without it that one is left out.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ from benchmarks import (
     history,
     latency,
     leaks,
-    procrastinate,
     rescue,
     slice_cost,
     submit,
@@ -59,7 +57,6 @@ STEPS = (
     Step(fairness.run, quick={"divisor": 10}),
     Step(leaks.run, quick={"jobs": 2_000}),
     Step(heavy.run, quick={"organizations": 10, "jobs": 50, "submits": 200}),
-    Step(procrastinate.run, quick={"rounds": 1}),
     Step(rescue.run, full={"kills": 30}, quick={"kills": 4}),
 )
 
@@ -73,15 +70,10 @@ def run_step(step: Step, arguments: dict[str, Any]) -> list[_report.Row]:
         return [_report.Row(step.name, "all of it", why=f"{type(error).__name__}: {error}"[:200], is_broken=True)]
 
 
-def run_all(steps: Sequence[Step], *, is_quick: bool, postgres: str | None) -> list[_report.Row]:
+def run_all(steps: Sequence[Step], *, is_quick: bool) -> list[_report.Row]:
     rows: list[_report.Row] = []
     for step in steps:
         arguments = step.quick if is_quick else step.full
-        if step.run is procrastinate.run:
-            if postgres is None:
-                rows.append(_report.Row(step.name, "no-ops beside procrastinate", why="no --postgres was given"))
-                continue
-            arguments = {"address": postgres, **arguments}
         began = time.monotonic()
         rows += run_step(step, arguments)
         print(f"\n— {step.name}: {time.monotonic() - began:.0f} s\n", flush=True)
@@ -114,7 +106,7 @@ def main(given: argparse.Namespace) -> int:
     steps = [step for step in STEPS if not given.only or step.name in given.only]
     _site.connect()
     facts = find_facts() | {"is_quick": given.quick}
-    rows = run_all(steps, is_quick=given.quick, postgres=given.postgres)
+    rows = run_all(steps, is_quick=given.quick)
     path = _output.path(given.json, "all.json")
     facts["machine"]["load_at_the_end"] = _facts.machine()["load"]
     save(path, facts, rows)
@@ -128,5 +120,4 @@ if __name__ == "__main__":
     parser.add_argument("--json", help="the file for the figures; by default one in the cache")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=[step.name for step in STEPS])
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
-    parser.add_argument("--postgres", metavar="ADDRESS", help="an empty database for procrastinate")
     sys.exit(main(parser.parse_args()))

@@ -13,8 +13,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import programs
-
 APP = "dartwing_core"
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("pytest", "pytest-timeout", "hypothesis", "playwright", "axe-playwright-python")
@@ -36,21 +34,15 @@ def lacks_of(environment: dict[str, str], *, desk: bool) -> list[str]:
 def lacks(site: str, sites: Path, *, desk: bool) -> Iterator[str]:
     if missing := [name for name in PACKAGES if not importlib.util.find_spec(name.replace("-", "_"))]:
         yield f"Packages: {sys.executable} -m pip install {' '.join(missing)}"
-    if programs.chromium() is None:
-        yield "A browser: apt-get install chromium"
-    if desk:
-        yield from desk_files(sites)
     import frappe
 
     frappe.init(site, sites_path=str(sites))
-    try:
-        frappe.connect()
-    except Exception as error:
-        yield f"Its database: {error}"
-        return
+    frappe.connect()
     yield from state(site, desk=desk)
     yield from rest(sites, frappe.conf.db_name)
     frappe.destroy()
+    if desk and (sites.parent / "apps" / APP).resolve() != ROOT:
+        yield f"This code as its app: apps/{APP} is not {ROOT}; after that bench build"
 
 
 def state(site: str, *, desk: bool) -> Iterator[str]:
@@ -100,17 +92,6 @@ def rest(sites: Path, database: str) -> Iterator[str]:
         return  # without it they do nothing
     if are_there:
         yield "Rest: its own workers or scheduler run, and would take the tests' jobs: stop them (bench stop)"
-
-
-def desk_files(sites: Path) -> Iterator[str]:
-    """The needs of Desk's pages and of its realtime server, beside the site."""
-    apps = sites.parent / "apps"
-    if not programs.find("node") or not (apps / "frappe" / "node_modules" / "socket.io").exists():
-        yield "Node, and Frappe's packages for it: bench setup requirements --node"
-    if (apps / APP).resolve() != ROOT:
-        yield f"This code as its app: apps/{APP} is {(apps / APP).resolve()}, not {ROOT}; after that bench build"
-    elif not (sites / "assets" / "assets.json").exists():
-        yield "Assets: bench build"
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ USAGE = """\
 ./dev clean             remove what is kept between runs
 
 Variables: DW_WORKERS=2   DW_ISOLATION=ON|OFF (innodb_snapshot_isolation)   DW_FRESH=1 (build the site anew)
-           DW_WEB=1 (run: with web application)   DW_PORT=8000 (serve, run --served)
+           DW_WEB=1 (run: with web application)   DW_PORT=8000 (serve)
            DW_TICK=60 (seconds of the scheduler)   DW_DURABLE=1 (MariaDB waits for the disk)
            DW_KEEP=1 (keep the run's folder, logs included)
 """

@@ -54,22 +54,15 @@ def python_file(path: str) -> Path:
 
 def number(name: str, default: int) -> int:
     """The whole number in this variable of the environment."""
-    text = os.environ.get(name) or str(default)
-    if not text.isascii() or not text.isdecimal():
-        raise Failed(f"{name} is a whole number, not {text!r}.")
-    return int(text)
-
-
-def flag(name: str) -> bool:
-    return os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")
+    return int(os.environ.get(name) or default)
 
 
 def options() -> dict[str, Any]:
     """The options of the site in the environment."""
     return {
-        "isolation": flag("DW_ISOLATION"),
-        "fresh": flag("DW_FRESH"),
-        "durable": flag("DW_DURABLE"),
+        "isolation": os.environ.get("DW_ISOLATION") == "ON",
+        "fresh": os.environ.get("DW_FRESH") == "1",
+        "durable": os.environ.get("DW_DURABLE") == "1",
         "tick": number("DW_TICK", 60),
     }
 

@@ -155,21 +155,15 @@ def _signal_group(pid: int, signum: int) -> None:
 
 
 def processes_of(run_folder: Path | str) -> list[int]:
-    """The processes that carry the mark of this run folder in their environment, ourselves left out.
-
-    redis-server writes its title over its environment, so one that a test has started is known by where it runs. (Not
-    so other processes: somebody's shell may stand in our folder to read the logs.)
-    """
+    """The processes that carry the mark of this run folder in their environment, ourselves left out."""
     mark = f"{RUN_DIR}={run_folder}".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             variables = (entry / "environ").read_bytes().split(b"\0")
-            name = (entry / "comm").read_text()
-            place = os.readlink(entry / "cwd") if name.startswith(("redis", "valkey")) else ""
         except OSError:  # gone in the meantime, or somebody else's
             continue
-        if (mark in variables or place.startswith(f"{run_folder}/redis")) and int(entry.name) != os.getpid():
+        if mark in variables and int(entry.name) != os.getpid():
             found.append(int(entry.name))
     return found
 

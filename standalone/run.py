@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import served
 from .launcher import Stage, running, say
-from .options import Parser, flag, foreground, number, options, own_code
+from .options import Parser, foreground, number, options, own_code
 from .processes import Failed
 from .serving import check_own_code
 
@@ -18,14 +18,14 @@ def run(arguments: list[str]) -> int:
     """Run the file to its end. Returns its status."""
     asked = _read(arguments)
     if asked.served:
-        stage = served.find(number("DW_PORT", 0))
+        stage = served.find()
         say(f"In the served site, {stage.url}")
         status = in_site(stage, asked.script)
         if status < 0 and not served.is_up(stage.folder):
             raise Failed("The served site has ended, and the file with it.")
         return status
     own = own_code(asked)
-    with running(workers=number("DW_WORKERS", 2), web=flag("DW_WEB"), **own, **options()) as stage:
+    with running(workers=number("DW_WORKERS", 2), web=os.environ.get("DW_WEB") == "1", **own, **options()) as stage:
         if own:
             check_own_code(stage)
         return in_site(stage, asked.script)

@@ -27,18 +27,12 @@ def announce(stage: Stage) -> Path:
     return new.replace(file)
 
 
-def find(port: int = 0) -> Stage:
-    """Return the site that is served from this checkout: the only one, or the one at this port."""
+def find() -> Stage:
+    """Return the site that is served from this checkout; of several the latest."""
     stages = list(_stages())
-    found = [stage for stage in stages if not port or (stage.url or "").endswith(f":{port}")]
-    if len(found) == 1:
-        return found[0]
-    urls = " and ".join(sorted(str(stage.url) for stage in stages))
-    if not urls:
+    if not stages:
         raise Failed(f"No site is served from {ROOT}. {HOW}")
-    if port:
-        raise Failed(f"No site is served at port {port} (DW_PORT), but at {urls}.")
-    raise Failed(f"Several sites are served: {urls}. Choose one by its port: DW_PORT=… ./dev run --served FILE")
+    return stages[-1]
 
 
 def is_up(folder: Path) -> bool:
@@ -52,9 +46,9 @@ def is_up(folder: Path) -> bool:
 
 
 def _stages() -> Iterator[Stage]:
-    """The sites that are served from this checkout. Files of runs that have ended are removed."""
+    """The sites that are served from this checkout, the latest last. Files of runs that have ended are removed."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith(OURS) and name != "CI"}
-    for file in cache.root().glob("served-*.json"):
+    for file in sorted(cache.root().glob("served-*.json"), key=os.path.getmtime):
         about = json.loads(file.read_text())
         if not is_up(Path(about["environment"]["DW_RUN_DIR"])):
             file.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ def serve(arguments: list[str]) -> NoReturn:
     if not own and not asked.empty:
         own = {"handlers": [SHOP]}
     watched = [path for path in (asked.handlers, asked.app) if path]
-    port = serve_port(asked.port)
+    port = asked.port or free_port(PORT)
     with running(workers=number("DW_WORKERS", 2), web=True, port=port, **own, **options()) as stage:
         if not asked.empty:
             _fill(stage, with_jobs=not watched)
@@ -53,19 +53,9 @@ def read(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--empty", action="store_true")
     parser.take_own_code()
     asked = parser.parse_args(arguments)
-    if not 0 <= asked.port <= 65535:
-        raise Failed(f"{asked.port} is no port: 1 to 65535.")
     if asked.port and free_port(asked.port) != asked.port:
         raise Failed(f"Port {asked.port} is taken: name another one with --port.")
     return asked
-
-
-def serve_port(asked: int) -> int:
-    """The port asked for; or 8000, or a free one where that is taken."""
-    port = asked or free_port(PORT)
-    if port not in (asked, PORT):
-        say(f"Port {PORT} is taken; this takes {port}.")
-    return port
 
 
 def _fill(stage: Stage, *, with_jobs: bool) -> None:

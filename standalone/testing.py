@@ -86,7 +86,7 @@ def test(arguments: list[str]) -> int:
 def of_own_code(own: dict[str, Any], arguments: list[str]) -> int:
     """Run the tests of another app, in a site where it is installed, or those beside a file of handlers."""
     folder = own.get("app") or own["path"]
-    given = any((Path.cwd() / argument.split("::")[0]).exists() for argument in arguments if argument[:1] != "-")
+    given, _folder = are_given(arguments)
     pytest = ["-m", "pytest", "-p", "standalone.pytest_plugin", f"--rootdir={folder}", *arguments]
     with running(workers=0, scheduler=False, **own, **options()) as stage:
         check_own_code(stage)

@@ -11,11 +11,11 @@ from typing import Any
 import frappe
 import pytest
 
-from dartwing_core.jobs import submit_jobs
 from dartwing_core.jobs.lib import clock
-from tests.support import database, factory
+from tests.support import database
 from tests.support.circuits import breaking_type
 from tests.support.fleet import Fleet
+from tests.support.jobs import submit_many
 from tests.support.waiting import until
 from tests.support.watch import Watch
 
@@ -45,13 +45,9 @@ class ProbeWatch(Watch):
         return sum(started_at is not None and started_at > self._seen_at for _opened_at, started_at in rows)
 
 
-def fail(job_type: str, numbers: range) -> None:
-    """Let the upstream be down for these jobs, the first time each of them runs."""
-    submit_jobs(
-        {"job_type": job_type, "organization": factory.ALPHA, "parameters": {"plan": ["fail", *OK], "n": number}}
-        for number in numbers
-    )
-    frappe.db.commit()
+def fail(job_type: str) -> None:
+    """Let the upstream be down for DOWN jobs, the first time each of them runs."""
+    submit_many(job_type, DOWN, plan=["fail", *OK])
     until(lambda: state(job_type) == "Open", 60, "the circuit to open")
 
 
@@ -87,12 +83,8 @@ def test_killed_workers_leave_one_probe_at_a_time_and_no_circuit_half_open(fleet
 
     with ProbeWatch(job_type) as watch:
         for turn in range(rounds):
-            fail(job_type, range(turn * DOWN, (turn + 1) * DOWN))
-            parameters = ({"plan": OK, "n": n, "seconds": 0.5} for n in range(number))
-            submit_jobs(
-                {"job_type": job_type, "organization": factory.ALPHA, "parameters": each} for each in parameters
-            )
-            frappe.db.commit()
+            fail(job_type)
+            submit_many(job_type, number, plan=OK, seconds=0.5)
             cool(job_type)
             until(lambda turn=turn: are_done(turn), size(240, 300), "all jobs")
     assert watch.looks > 100

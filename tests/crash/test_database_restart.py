@@ -11,10 +11,10 @@ import signal
 import frappe
 import pytest
 
-from dartwing_core.jobs import submit_job
+from dartwing_core.jobs import submit_job, submit_jobs
 from tests.support import database, factory, mariadb, rows
 from tests.support.fleet import Fleet
-from tests.support.jobs import status
+from tests.support.jobs import status, submit_many
 from tests.support.waiting import until
 
 pytestmark = [
@@ -29,10 +29,9 @@ JOBS = 60
 def test_a_restart_of_the_database_loses_no_job_and_doubles_none(fleet: Fleet, how):
     job_type = factory.job_type("row", "write_row", retry_delays="0", max_retries=3)
     fleet.hire(2)
-    rows.submit(job_type, JOBS, 0.1)
-    frappe.db.commit()
+    submit_many(job_type, JOBS, seconds=0.1)
     until(lambda: rows.in_status(job_type) >= 5, 30, "the first jobs")
-    rows.submit(job_type, 5, first=JOBS)  # of a transaction that the restart undoes
+    submit_jobs([{"job_type": job_type, "organization": factory.ALPHA}] * 5)  # of a transaction that the restart undoes
     mariadb.stop(how)
     with pytest.raises(database.DRIVER_ERRORS):
         frappe.db.commit()

@@ -13,7 +13,7 @@ from dartwing_core.install import after_migrate
 from dartwing_core.jobs import get_job_history, get_job_status, retry_job
 from tests.support import database, factory, rows
 from tests.support.fleet import Fleet
-from tests.support.jobs import status, submitted
+from tests.support.jobs import status, submit_many, submitted
 from tests.support.waiting import until
 
 ATTEMPTS = "SELECT SUM(attempt) FROM `tabBackground Job` WHERE job_type = %s"
@@ -25,16 +25,11 @@ def job_type() -> str:
     return factory.job_type("row", "write_row", max_retries=0)
 
 
-def submit(job_type: str, number: int, seconds: float = 0.05, first: int = 0) -> None:
-    rows.submit(job_type, number, seconds, first)
-    frappe.db.commit()
-
-
 @pytest.mark.timeout(900)
 def test_workers_told_to_end_finish_their_job_and_take_no_other(fleet: Fleet, job_type, size):
     # RQ waits for the work-horse of a worker that is told once; nothing of the engine may get in its way.
     number, warnings = size(160, 600), size(4, 30)
-    submit(job_type, number)
+    submit_many(job_type, number, seconds=0.05)
     given = 0
     last = 0
 
@@ -43,7 +38,7 @@ def test_workers_told_to_end_finish_their_job_and_take_no_other(fleet: Fleet, jo
         fleet.hire(2)
         done = rows.in_status(job_type)
         if given < warnings and number - done < 40:  # a loaded machine warns more slowly than it works
-            submit(job_type, 40, first=number)
+            submit_many(job_type, 40, seconds=0.05)
             number += 40
         if given < warnings and done >= last + 6 and fleet.horses():
             fleet.workers[given % 2].signal((signal.SIGTERM, signal.SIGINT)[given % 2])
@@ -59,7 +54,7 @@ def test_workers_told_to_end_finish_their_job_and_take_no_other(fleet: Fleet, jo
 def test_a_worker_told_twice_or_with_its_work_horse_costs_an_attempt_and_no_job(fleet: Fleet):
     # Seen failing (stuck in Running) without `rescue.sweep` in the sweep.
     job_type = factory.job_type("hanging", f"{factory.FAULTS}.first_hangs", max_retries=0)
-    submit(job_type, 2, seconds=60)
+    submit_many(job_type, 2, seconds=60)
     fleet.hire(2)
     cold, grouped = fleet.workers
     until(lambda: rows.in_status(job_type, "Running") == 2, 15, "two attempts")
@@ -71,7 +66,7 @@ def test_a_worker_told_twice_or_with_its_work_horse_costs_an_attempt_and_no_job(
     again = time.monotonic() + 1.2  # within a second RQ takes the second signal for an echo of the first
     until(lambda: time.monotonic() > again, 5, "a second")
     cold.signal(signal.SIGTERM)
-    until(lambda: all(worker.popen.poll() is not None for worker in (cold, grouped)), 15, "the end of both workers")
+    until(lambda: all(not worker.running for worker in (cold, grouped)), 15, "the end of both workers")
     fleet.hire(2)
     until(lambda: rows.in_status(job_type) == 2, 30, "both jobs")
     assert database.value(ATTEMPTS, job_type) == 4
@@ -83,7 +78,7 @@ def test_a_migration_under_load_loses_no_job(fleet: Fleet, job_type, size):
     # Seen failing (jobs in Dead Letter, for they have no retries) without `TABLE_CHANGED` in `outcome.failure`.
     number = size(400, 800)
     fleet.hire(2)
-    submit(job_type, number)
+    submit_many(job_type, number, seconds=0.05)
     until(lambda: rows.in_status(job_type) >= 5, 30, "the first jobs")
     sync_for("dartwing_core", force=True)
     after_migrate()

@@ -7,7 +7,6 @@ guard of `record.Job` the worker that wakes late completes a job that is somebod
 from __future__ import annotations
 
 import signal
-import time
 
 import frappe
 import pytest
@@ -31,22 +30,6 @@ def attempts(job) -> list[tuple[int, str]]:
 @pytest.fixture
 def job_type() -> str:
     return factory.job_type("row", "write_row", max_retries=0)
-
-
-def test_the_job_of_a_killed_work_horse_is_done_by_the_next(fleet: Fleet, job_type):
-    fleet.hire(2)
-    job = submitted(job_type, seconds=3)
-    until(lambda: status(job) == "Running", 15, "the start")
-    fleet.horse().kill()
-    killed = time.monotonic()
-    until(lambda: (1, "Failed") in attempts(job), 15, "the rescue")
-    assert time.monotonic() - killed < 10
-    until(lambda: status(job) == "Completed", 20, "the second attempt")
-    assert notes(job) == 1
-    assert attempts(job) == [(1, "Failed"), (2, "Completed")]
-    messages = [event["message"] for event in get_job_history(job.name)["history"]]
-    assert "Worker lost, to be tried again" in messages
-    assert get_job_status(job.name)["retry_count"] == 0, "the job is not to blame"
 
 
 def test_a_job_that_kills_its_worker_each_time_is_dead_after_three(fleet: Fleet):
@@ -75,3 +58,29 @@ def test_a_worker_that_wakes_after_its_rescue_changes_nothing(fleet: Fleet, job_
     assert get_job_history(job.name) == before
     assert notes(job) == 1
     assert attempts(job) == [(1, "Failed"), (2, "Completed")]
+
+
+# What the first attempt comes to: settled by the executor, ended by the rescue, or not disturbed at all.
+FIRST_ENDS = {
+    "exit": "Failed, retry 1 of 1",
+    "keyboard": "Failed, retry 1 of 1",
+    "os_exit": "Worker lost, to be tried again",
+    "SIGTERM": "Worker lost, to be tried again",
+    "SIGINT": "Job completed successfully",  # a work-horse is deaf to it: Ctrl-C is for its worker to hear
+}
+
+
+def test_a_job_that_ends_its_process_is_settled_or_rescued(fleet: Fleet):
+    # Seen failing: "exit" and "keyboard" are lost, not Failed, without `except BaseException` in `Attempt.make`;
+    # "os_exit" and "SIGTERM" stay Running without `rescue.sweep` in the sweep.
+    job_type = factory.job_type("ending", f"{factory.FAULTS}.ends_its_process", max_retries=1, retry_delays="0")
+    fleet.hire(1)
+    (worker,) = fleet.workers
+    jobs = {what: submitted(job_type, what=what) for what in FIRST_ENDS}
+    for what, job in jobs.items():
+        until(lambda job=job: status(job) == "Completed", 30, what)
+        first = get_job_history(job.name)["history"][3]
+        assert first["message"].startswith(FIRST_ENDS[what]), what
+        assert get_job_status(job.name)["attempt"] == (1 if what == "SIGINT" else 2)
+        assert notes(job) == 1
+    assert worker.running

@@ -8,12 +8,11 @@ from __future__ import annotations
 import random
 import time
 
-import frappe
 import pytest
 
-from dartwing_core.jobs import submit_jobs
 from tests.support import database, factory, rows
 from tests.support.fleet import Fleet
+from tests.support.jobs import submit_many
 from tests.support.waiting import until
 from tests.support.watch import Watch
 
@@ -30,24 +29,15 @@ LOST = (
 
 
 class Jobs:
-    """More and more jobs of some types, in turn; each takes `seconds` of its own."""
+    """More and more jobs of some types; each takes `seconds` of its own."""
 
     def __init__(self, *job_types: str, seconds: float = 0.02):
         self.job_types, self.seconds, self.number = job_types, seconds, 0
 
-    def submit(self, more: int) -> list:
-        numbers = range(self.number, self.number + more)
-        jobs = submit_jobs(
-            {
-                "job_type": self.job_types[n % len(self.job_types)],
-                "organization": factory.ALPHA,
-                "parameters": {"seconds": self.seconds, "n": n},
-            }
-            for n in numbers
-        )
-        frappe.db.commit()
+    def submit(self, more: int) -> None:
+        for job_type in self.job_types:
+            submit_many(job_type, more // len(self.job_types), seconds=self.seconds)
         self.number += more
-        return jobs
 
     def done(self) -> int:
         return sum(rows.in_status(job_type) for job_type in self.job_types)

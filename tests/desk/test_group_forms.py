@@ -10,6 +10,7 @@ from dartwing_core.jobs import submit_batch
 from tests.support import browser as browsers
 from tests.support import factory, named, schedules
 from tests.support.jobs import run, submitted_by, submitted_for
+from tests.support.sessions import as_user
 from tests.support.waiting import until
 
 from .pages import button, confirm, dialog, figure, newest, row, view
@@ -86,9 +87,7 @@ def test_people_see_the_name_of_an_organization_and_not_its_id(visit, member, ma
 
 def test_a_schedule_shows_its_next_runs_and_is_run_once(visit, admin):
     kind = factory.job_type("plain")
-    frappe.set_user(admin)
-    schedule = schedules.made(kind)
-    frappe.set_user("Administrator")
+    schedule = as_user(admin, schedules.made, kind)
     page = visit(admin, f"/app/job-schedule/{schedule.name}").page
     place = view(page)
     expect(place.locator(".dw-next li")).to_have_count(5)

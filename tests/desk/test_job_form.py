@@ -9,11 +9,12 @@ import time
 import frappe
 import pytest
 
-from dartwing_core.jobs import get_job_status, retry_job, submit_batch, submit_job
+from dartwing_core.jobs import get_job_status, retry_job, submit_batch
 from dartwing_core.jobs.job import runs
 from tests.support import attempts, contents, factory
 from tests.support import browser as browsers
-from tests.support.jobs import run, set_columns, submitted_by
+from tests.support.jobs import run, set_columns, submitted_by, submitted_with
+from tests.support.sessions import as_user, committed
 from tests.support.waiting import until
 
 from .pages import ROWS, arrive, button, calls_of, confirm, dialog, form, view
@@ -152,8 +153,7 @@ def test_what_is_refused_shows_the_job_as_it_is(visit, member):
     page = visit(member, form(job)).page
     button(view(page), "Retry").click()
     page.evaluate("() => frappe.realtime.off('job_status_changed')")  # an event is lost
-    retry_job(job.name)
-    frappe.db.commit()
+    committed(retry_job, job.name)
     confirm(page)
     expect(dialog(page)).to_contain_text("Not done")
     expect(pill(view(page))).to_have_text("Queued")
@@ -162,10 +162,7 @@ def test_what_is_refused_shows_the_job_as_it_is(visit, member):
 
 def test_a_job_for_later_is_rescheduled_and_run_now(visit, member):
     kind = factory.job_type("plain")
-    frappe.set_user(member)
-    job = submit_job(kind, factory.ALPHA, available_at=3_600)
-    frappe.db.commit()
-    frappe.set_user("Administrator")
+    job = as_user(member, submitted_with, kind, available_at=3_600)
     page = visit(member, form(job)).page
     place = view(page)
     expect(place.locator(".dw-line")).to_contain_text("in 60 min")
@@ -246,8 +243,7 @@ def test_a_form_that_was_left_asks_and_listens_no_more(visit, member):
     retried = dead_letter(member)
     page.evaluate("(name) => frappe.set_route('Form', 'Background Job', name)", retried.name)
     expect(pill(view(page))).to_have_text("Dead Letter")
-    retry_job(retried.name)
-    frappe.db.commit()
+    committed(retry_job, retried.name)
     expect(pill(view(page))).to_have_text("Queued", timeout=5_000)
 
 
@@ -278,8 +274,7 @@ def test_texts_of_the_engine_are_shown_as_text_wherever_frappe_shows_them(visit,
     jobs = [
         {"job_type": factory.job_type("note", "add_note"), "parameters": {"title": "test x", "then": "fail_for_good"}}
     ]
-    batch = submit_batch(factory.ALPHA, jobs)
-    frappe.db.commit()
+    batch = committed(submit_batch, factory.ALPHA, jobs)
     job = frappe.get_doc("Background Job", {"parent_batch": batch.name})
     run(job)
     texts = {

@@ -48,7 +48,6 @@ def test_the_list_opens_with_one_request_of_ours(visit, member):
 
 def test_the_numbers_are_those_of_what_one_may_see(visit, member, bob):
     attempts.taken(submitted_by(member, factory.job_type("plain"), n=1).name, 1)
-    frappe.db.commit()
     dead_letter(member)
     hidden = submitted_for(bob, factory.BETA, factory.job_type("other"), n=2)
     page = visit(member, LIST).page

@@ -41,7 +41,6 @@ SCHEMA = {
 
 def test_a_job_is_run_with_a_dialog_made_of_the_schema(visit, work, member):
     kind = factory.job_type("note", "add_note", parameters_schema=json.dumps(SCHEMA), display_name="Make a note")
-    frappe.db.commit()
     page = visit(member, f"/app/job-type/{kind}").page
     button(view(page), "Run").click()
     shown = dialog(page)
@@ -78,7 +77,6 @@ ODD_SCHEMA = {
 def test_values_and_texts_of_a_schema_stay_what_they_are(visit, member):
     # Seen failing: 0 was left out, numbers to choose from came as text; titles, choices and the schema were HTML.
     kind = factory.job_type("plain", parameters_schema=json.dumps(ODD_SCHEMA))
-    frappe.db.commit()
     page = visit(member, f"/app/job-type/{kind}").page
     button(view(page), "Run").click()
     choose_organization(page)
@@ -99,7 +97,6 @@ def test_values_and_texts_of_a_schema_stay_what_they_are(visit, member):
 def test_a_double_click_submits_once(visit, member):
     # Seen failing: two jobs.
     kind = factory.job_type("plain")
-    frappe.db.commit()
     page = visit(member, f"/app/job-type/{kind}").page
     button(view(page), "Run").click()
     choose_organization(page)
@@ -114,7 +111,6 @@ def test_a_double_click_submits_once(visit, member):
 
 def test_a_type_without_a_schema_takes_json(visit, member):
     kind = factory.job_type("plain")
-    frappe.db.commit()
     page = visit(member, f"/app/job-type/{kind}").page
     button(view(page), "Run").click()
     choose_organization(page)
@@ -146,7 +142,6 @@ def test_a_types_form_shows_how_its_jobs_fare_with_one_request(visit, member):
 
 def test_a_type_is_paused_and_resumed_by_who_may_change_it(visit, member, manager):
     kind = factory.job_type("plain")
-    frappe.db.commit()
     page = visit(member, f"/app/job-type/{kind}").page
     expect(button(view(page), "Run")).to_be_visible()
     expect(button(view(page), "Pause")).to_have_count(0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import frappe
-
 from tests.support import browser as browsers
 from tests.support import factory
 from tests.support.jobs import run, submitted_by
@@ -15,7 +13,6 @@ expect = browsers.sync_api.expect
 
 def test_another_form_starts_a_job_and_shows_its_bar_in_three_lines(visit, work, member):
     kind = factory.job_type("slow", "slow")
-    frappe.db.commit()
     page = visit(member, "/app/todo").page
     page.evaluate(
         """([job_type, organization]) => {

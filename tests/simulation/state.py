@@ -108,11 +108,6 @@ class State(ABC):
         if frappe.db.exists("Job Type", self.job_type):
             self.set_type(is_paused=0, max_concurrent=0)
 
-    def running(self) -> list[dict]:
-        """The jobs that run, as the rows say."""
-        fields = ["name", "organization", "job_type"]
-        return frappe.get_all("Background Job", {"job_type": self.job_type, "status": "Running"}, fields)
-
     def set_state(self, organization: str, state: str) -> None:
         frappe.db.set_value("Organization", organization, "status", state)
         frappe.db.commit()

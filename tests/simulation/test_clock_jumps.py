@@ -35,8 +35,7 @@ class Wall:
 
 
 @pytest.fixture
-def wall(site, monkeypatch) -> Iterator[Wall]:
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+def wall(no_sweeps, monkeypatch) -> Iterator[Wall]:
     yield Wall(monkeypatch)
     frappe.db.sql("SET timestamp = DEFAULT")
 

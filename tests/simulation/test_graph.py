@@ -68,11 +68,10 @@ def moments(job_type: str) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.timeout(300)
-def test_a_random_graph_runs_in_its_order_and_ends_as_it_should(monkeypatch):
+def test_a_random_graph_runs_in_its_order_and_ends_as_it_should(no_sweeps):
     seed = int(os.environ.get("GRAPH_SEED") or random.randrange(10**6))
     print(f"GRAPH_SEED={seed}")
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
-    job_type = factory.job_type("planned", "planned", max_retries=1, retry_delays="0", notify_on="Never")
+    job_type = factory.job_type("planned", "scripted", max_retries=1, retry_delays="0", notify_on="Never")
     nodes = drawn(seed)
     parts = [
         job(

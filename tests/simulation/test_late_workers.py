@@ -6,34 +6,28 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import frappe
 import pytest
 
-from dartwing_core.jobs import JobBusyError, cancel_job, executor, get_job_history, submit_job
+from dartwing_core.jobs import JobBusyError, cancel_job, executor, get_job_history
 from dartwing_core.jobs.job import find
 from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.sweep import rescue, sweeper
 from tests.support import attempts, factory
-from tests.support.jobs import lose, status
+from tests.support.jobs import lose, status, submit_many, submitted
 from tests.support.rows import notes
-from tests.support.sessions import in_parallel
+from tests.support.sessions import in_rounds
 
 pytestmark = pytest.mark.timeout(3600)
 
 
 @pytest.fixture
-def job_type(site, monkeypatch) -> str:
+def job_type(no_sweeps, monkeypatch) -> str:
     monkeypatch.setattr(sql, "kill_connection", lambda *_arguments: None)  # all jobs are claimed on the test's own
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     return factory.job_type("row", "write_row", max_retries=0)
-
-
-def submitted(job_type: str, number: int):
-    job = submit_job(job_type, factory.ALPHA, {"n": number})
-    frappe.db.commit()
-    return job
 
 
 def ends(job) -> tuple[str, ...]:
@@ -47,7 +41,7 @@ def test_a_worker_that_wakes_after_its_rescue_settles_nothing(job_type, size):
     # Seen failing (Completed twice, or two Notes) without the attempt in the guard of `record.Job`.
     dice = random.Random(3)
     for number in range(size(20, 1000)):
-        job = submitted(job_type, number)
+        job = submitted(job_type, n=number)
         late = attempts.taken(job.name, 1)
         lose(job)
         sweeper.sweep()
@@ -67,19 +61,14 @@ def test_a_worker_that_wakes_after_its_rescue_settles_nothing(job_type, size):
             assert (ends(job), notes(job)) == (("Failed", "Completed"), 1)
 
 
-def in_rounds(jobs: list, *actors: Callable[[Any], Any]) -> list[tuple[str, ...]]:
+def endings_of(jobs: list, *actors: Callable[[Any], Any]) -> list[tuple[str, ...]]:
     """For each job, let all actors loose on it at almost the same moment, each in a session of its own; its ends."""
-    start, dice = threading.Barrier(len(actors)), random.Random(13)
 
-    def play(act: Callable[[Any], Any]) -> None:
-        for job in jobs:
-            frappe.db.rollback()
-            start.wait(60)
-            threading.Event().wait(dice.random() * 0.005)
-            act(job)
+    def play(act: Callable[[Any], Any], number: int) -> None:
+        threading.Event().wait(random.random() * 0.005)
+        act(jobs[number])
 
-    results = in_parallel([lambda act=act: play(act) for act in actors], seconds=60 + len(jobs))
-    assert results == [None] * len(actors)
+    in_rounds(len(jobs), [partial(play, act) for act in actors])
     endings = [ends(job) for job in jobs]
     print({ending: endings.count(ending) for ending in set(endings)})
     for job, ending in zip(jobs, endings, strict=True):
@@ -89,7 +78,7 @@ def in_rounds(jobs: list, *actors: Callable[[Any], Any]) -> list[tuple[str, ...]
 
 def test_a_rescue_against_a_late_settle_leaves_one_end(job_type, size):
     # Seen failing (Failed after Completed, or the reverse) without the status in the guard of `record.Job`.
-    jobs = [submitted(job_type, number) for number in range(size(100, 500))]
+    jobs = submit_many(job_type, size(100, 500))
     claimed = {job.name: attempts.taken(job.name, 1) for job in jobs}
     for job in jobs:
         lose(job)
@@ -103,13 +92,13 @@ def test_a_rescue_against_a_late_settle_leaves_one_end(job_type, size):
             if row["name"] == job.name:
                 rescue._rescue(row)
 
-    endings = in_rounds(jobs, lambda job: attempts.of(claimed[job.name]).make(), rescue_it)
+    endings = endings_of(jobs, lambda job: attempts.of(claimed[job.name]).make(), rescue_it)
     assert set(endings) <= {("Completed",), ("Failed",)}
 
 
 def test_a_cancel_against_a_completion_leaves_one_end(job_type, size):
     # Seen failing (Canceled after Completed) without the status in the guard of `record.Job`.
-    jobs = [submitted(job_type, number) for number in range(size(200, 1000))]
+    jobs = submit_many(job_type, size(200, 1000))
 
     took = [0.01]
 
@@ -126,5 +115,5 @@ def test_a_cancel_against_a_completion_leaves_one_end(job_type, size):
         except (frappe.ValidationError, JobBusyError):
             frappe.db.rollback()  # it has finished, or began and ends in this very moment
 
-    endings = in_rounds(jobs, run, cancel)
+    endings = endings_of(jobs, run, cancel)
     assert set(endings) == {("Completed",), ("Canceled",)}

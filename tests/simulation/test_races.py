@@ -18,11 +18,11 @@ from dartwing_core.jobs import (
     retry_job,
     submit_job,
 )
-from dartwing_core.jobs.sweep import sweeper
 from dartwing_core.jobs.types import parameters
 from tests.support import attempts, database, factory
+from tests.support.jobs import submit_many
 from tests.support.rows import notes
-from tests.support.sessions import in_parallel
+from tests.support.sessions import in_parallel, in_rounds
 
 
 def rows(job_type: str) -> int:
@@ -36,32 +36,30 @@ def test_of_many_submitters_of_one_key_exactly_one_wins(first_ends, size):
     # Without the named lock in front of the INSERT, all but one lose their whole transaction to a deadlock
     # when the first rolls back.
     job_type = factory.job_type("once", deduplication_window=300)
-    submitters = size(16, 64)
-    for number in range(size(25, 100)):
-        order = itertools.count()
+    submitters, rounds = size(16, 64), size(25, 100)
+    order = [itertools.count() for _round in range(rounds)]
 
-        def submit(number: int = number, order: itertools.count = order) -> str:
-            note = frappe.get_doc({"doctype": "Note", "title": f"test race {frappe.generate_hash()}", "public": 1})
-            note.insert(ignore_permissions=True)
-            try:
-                job = submit_job(job_type, factory.ALPHA, {"n": number})
-            except DuplicateJobError as error:
-                frappe.db.commit()
-                assert frappe.db.exists("Note", note.name), "the caller's other work is kept"
-                return f"duplicate of {error.existing_job_id}"
-            if first_ends == "rollback" and next(order) == 0:
-                frappe.db.rollback()
-                return "rolled back"
+    def submit(number: int) -> str:
+        note = frappe.get_doc({"doctype": "Note", "title": f"test race {frappe.generate_hash()}", "public": 1})
+        note.insert(ignore_permissions=True)
+        try:
+            job = submit_job(job_type, factory.ALPHA, {"n": number})
+        except DuplicateJobError as error:
             frappe.db.commit()
-            return job.name
+            assert frappe.db.exists("Note", note.name), "the caller's other work is kept"
+            return f"duplicate of {error.existing_job_id}"
+        if first_ends == "rollback" and next(order[number]) == 0:
+            frappe.db.rollback()
+            return "rolled back"
+        frappe.db.commit()
+        return job.name
 
-        results = in_parallel([submit] * submitters)
-        assert not [result for result in results if isinstance(result, BaseException)], results
+    for results in in_rounds(rounds, [submit] * submitters):
         winners = [result for result in results if result.startswith("JOB-")]
         assert len(winners) == 1, results
         expected = submitters - 1 - (first_ends == "rollback")
         assert results.count(f"duplicate of {winners[0]}") == expected, results
-        assert rows(job_type) == number + 1
+    assert rows(job_type) == rounds
 
 
 def test_rollbacks_and_savepoint_rollbacks_leave_no_row_and_nothing_to_run(size):
@@ -80,9 +78,8 @@ def test_rollbacks_and_savepoint_rollbacks_leave_no_row_and_nothing_to_run(size)
 
 
 @pytest.mark.timeout(3600)
-def test_parents_that_settle_at_once_let_their_child_go_once(size, monkeypatch):
+def test_parents_that_settle_at_once_let_their_child_go_once(size, no_sweeps, monkeypatch):
     # Seen failing when `child_jobs.release_children` does not look again at whom a child waits for next.
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     job_type = factory.job_type("plain")
     number = 4
     for turn in range(size(25, 200)):
@@ -109,10 +106,9 @@ def test_parents_that_settle_at_once_let_their_child_go_once(size, monkeypatch):
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("against", ["settle", "retry"])
-def test_a_batch_ends_once_whoever_ends_it(against, size, monkeypatch):
+def test_a_batch_ends_once_whoever_ends_it(against, size, no_sweeps):
     # Its last members settle at once; or one does while a failed one is retried, which has to keep it open.
     # Seen failing without `batch_store.lock`: callbacks twice.
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     job_type, told = factory.job_type("scripted", "scripted", max_retries=0), factory.job_type("told", "told")
     for turn in range(size(10, 200)):
         parts = [job(job_type, {"plan": ["dead", "ok"] if n == 0 else ["ok"], "n": f"{turn} {n}"}) for n in range(3)]
@@ -151,12 +147,10 @@ def retried(name: str) -> None:
 
 @pytest.mark.timeout(3600)
 def test_one_message_delivered_to_many_runs_once(size):
-    job_type = factory.job_type("row", "write_row")
-    for number in range(size(25, 200)):
-        job = submit_job(job_type, factory.ALPHA, {"n": number, "seconds": 0.01})
-        frappe.db.commit()
-        results = in_parallel([lambda job=job: executor.execute_job(job.name, 1)] * 8)
-        assert not [result for result in results if result is not None], results
-        assert notes(job) == 1
-        starts = [event for event in get_job_history(job.name)["history"] if event["to_status"] == "Running"]
+    job_type, number = factory.job_type("row", "write_row"), size(25, 200)
+    jobs = submit_many(job_type, number, seconds=0.01)
+    in_rounds(number, [lambda turn: executor.execute_job(jobs[turn].name, 1)] * 8)
+    for made in jobs:
+        assert notes(made) == 1
+        starts = [event for event in get_job_history(made.name)["history"] if event["to_status"] == "Running"]
         assert len(starts) == 1

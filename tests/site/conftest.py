@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import frappe
@@ -24,14 +23,6 @@ def admin(site) -> str:
     user = factory.user("ada", factory.ALPHA, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
     frappe.db.commit()
     return user
-
-
-@pytest.fixture
-def no_sweep_in_between(site, monkeypatch) -> None:
-    """Nobody sweeps between two jobs."""
-    from dartwing_core.jobs.sweep import sweeper
-
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
 
 
 @pytest.fixture
@@ -58,13 +49,9 @@ def fresh_limits(site: None) -> None:
 
 
 @pytest.fixture
-def published(site: None) -> Iterator[str]:
-    """The path of a file that the site publishes."""
-    path = Path(frappe.get_site_path("public", "files", "of-a-test.txt"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("for all")
-    yield "files/of-a-test.txt"
-    path.unlink()
+def client(web: str, alice: str, fresh_limits: None) -> http.Client:
+    """REST as Alice calls it."""
+    return http.Client(web).with_token(alice)
 
 
 @pytest.fixture

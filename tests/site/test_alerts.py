@@ -7,11 +7,11 @@ from urllib.parse import parse_qsl, urlsplit
 import frappe
 import pytest
 
-from dartwing_core.jobs import submit_jobs
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.sweep import alerts
 from tests.support import factory
-from tests.support.jobs import set_columns, submitted
+from tests.support.jobs import set_columns, submit_many, submitted
+from tests.support.sessions import committed
 from tests.support.settings import settings
 
 
@@ -25,15 +25,12 @@ def _nothing_was_told_before():
 def _forget() -> None:
     frappe.db.rollback()
     frappe.db.delete("Notification Log", {"document_type": "Background Job"})
-    frappe.db.set_single_value("Job Engine Settings", alerts.RAISED, None)
-    frappe.db.commit()
+    committed(frappe.db.set_single_value, "Job Engine Settings", alerts.RAISED, None)
 
 
 @pytest.fixture
 def manager() -> str:
-    name = factory.user("manager", roles=("System Manager",))
-    frappe.db.commit()
-    return name
+    return committed(factory.user, "manager", roles=("System Manager",))
 
 
 def told(user: str) -> list[str]:
@@ -43,7 +40,7 @@ def told(user: str) -> list[str]:
 
 def dead(number: int) -> list:
     job_type = factory.job_type("plain")
-    jobs = [submitted(job_type, n=n) for n in range(number)]
+    jobs = submit_many(job_type, number)
     for job in jobs:
         set_columns(job, status="Dead Letter", in_line=0)
     return jobs
@@ -52,8 +49,7 @@ def dead(number: int) -> list:
 def wait_in_line(number: int) -> None:
     """Jobs of a paused type, in the queue `long`."""
     job_type = factory.job_type("plain", queue="long", is_paused=1)
-    submit_jobs([{"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n}} for n in range(number)])
-    frappe.db.commit()
+    submit_many(job_type, number)
 
 
 def test_dead_letters_over_the_threshold_are_told_once(manager):
@@ -113,8 +109,7 @@ def test_a_job_far_over_its_time_limit_is_told(manager):
 
 
 def test_nobody_but_system_managers_is_told(manager):
-    admin = factory.user("head", factory.ALPHA, org_role="Admin")
-    frappe.db.commit()
+    admin = committed(factory.user, "head", factory.ALPHA, org_role="Admin")
     with settings(alert_dead_letters=1):
         dead(2)
         alerts.check_alerts()

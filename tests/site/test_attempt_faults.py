@@ -21,7 +21,7 @@ from tests.support.lifecycle import made
 from tests.support.rows import notes
 from tests.support.sessions import in_parallel
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 def own_notes() -> int:
@@ -83,10 +83,10 @@ def test_the_first_checkpoints_of_two_jobs_do_not_deadlock(monkeypatch):
 
 
 def test_a_snooze_is_a_year_at_most_and_a_number():
-    after = run(submitted(factory.job_type("snooze", "snoozes_for"), seconds="inf"))
+    after = run(submitted(factory.job_type("snooze", "snoozes"), seconds="inf"))
     assert after["status"] == "Pending"
     assert "3.1536e+07 s" in get_job_history(after["job_id"])["history"][-1]["message"]
-    assert run(submitted(factory.job_type("snooze", "snoozes_for"), seconds="nan"))["status"] != "Pending"
+    assert run(submitted(factory.job_type("snooze", "snoozes"), seconds="nan"))["status"] != "Pending"
 
 
 def once(monkeypatch, owner, name: str, error: BaseException, *, after: bool = False) -> None:

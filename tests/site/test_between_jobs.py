@@ -202,7 +202,7 @@ class Alarm:
 
 
 def test_a_time_limit_at_any_line_of_the_engine_loses_and_doubles_nothing(site, shared, monkeypatch, size):
-    kind = factory.job_type("writes", f"{factory.FAULTS}.writes_a_note", max_retries=0, default_timeout=200)
+    kind = factory.job_type("writes", "write_row", max_retries=0, default_timeout=200)
     line, step, wrong = 4, size(23, 1), []  # the first lines pass before any limit is over
     while True:
         alarm = Alarm(line)

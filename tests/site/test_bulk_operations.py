@@ -20,7 +20,7 @@ from dartwing_core.jobs.operations import dead_letters
 from dartwing_core.jobs.submit import dedup
 from tests.support import database, factory
 from tests.support.jobs import run, status, submitted_by, submitted_for
-from tests.support.sessions import as_user, claimed, elsewhere
+from tests.support.sessions import as_user, claimed, committed, elsewhere
 
 NOWHERE = "JOB-1K00000000000NOWHERE"
 DEADLOCK = database.DRIVERS[0].OperationalError(1213, "Deadlock found")
@@ -142,8 +142,7 @@ def test_contents_are_locked_before_rows(alice):
     frappe.set_user(alice)
     jobs = [{"job_type": kind, "parameters": {"title": f"test {n}", "then": "fail_for_good"}} for n in range(2)]
     jobs[0]["deduplication"] = "never"
-    batch = submit_batch(factory.ALPHA, jobs)
-    frappe.db.commit()
+    batch = committed(submit_batch, factory.ALPHA, jobs)
     names = frappe.get_all("Background Job", {"parent_batch": batch.name}, ["name", "dedup_hash"])
     for job in names:
         run(job)

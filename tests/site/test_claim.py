@@ -11,24 +11,17 @@ import frappe
 import pytest
 import redis
 
-from dartwing_core.jobs import submit_job, submit_jobs
+from dartwing_core.jobs import submit_job
 from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.line import claim, queue_view
 from dartwing_core.jobs.rq import redis_queue
 from tests.support import attempts, database, factory, processes
 from tests.support.circuits import change
-from tests.support.jobs import messages, set_columns, status, submitted
-from tests.support.queues import age, listed, one, type_of
-from tests.support.sessions import in_parallel
+from tests.support.jobs import messages, set_columns, status, submit_many, submitted
+from tests.support.queues import age, listed, one
+from tests.support.sessions import committed, in_parallel
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
-
-
-def submit_many(job_type: str, number: int, organization: str = factory.ALPHA, **more) -> list[str]:
-    request = {"job_type": job_type, "organization": organization, **more}
-    jobs = submit_jobs({**request, "parameters": {"n": n}} for n in range(number))
-    frappe.db.commit()
-    return [job.name for job in jobs]
 
 
 def claim_all(claimer: claim.Claimer, most: int = 1_000) -> list[str]:
@@ -78,7 +71,7 @@ def test_who_is_gone_for_a_moment_has_had_its_turns_all_the_same(job_type):
 
 def test_turns_of_one_queue_are_not_held_against_an_organization_in_another():
     # Seen failing (no turn of four): what workers of `short` did for it counted for those of `long`.
-    urgent, slow = type_of("first"), type_of("second", queue="long")
+    urgent, slow = factory.job_type("first"), factory.job_type("second", queue="long")
     submit_many(urgent, 8, priority="High")
     claim_all(claim.Claimer(["short"]))
     submit_many(urgent, 1, priority="High")
@@ -98,7 +91,7 @@ def test_priority_is_a_head_start_and_then_the_due_time_counts(job_type):
 
 
 def test_a_worker_takes_from_the_queues_that_it_serves_alone():
-    job_type, other = type_of("first"), type_of("second", queue="long")
+    job_type, other = factory.job_type("first"), factory.job_type("second", queue="long")
     urgent, slow = one(job_type, "High"), one(other, "Critical")
     assert claim_all(claim.Claimer(["long"])) == [slow.name]
     assert claim_all(claim.Claimer(["default"])) == []
@@ -117,10 +110,10 @@ def test_a_job_that_somebody_holds_is_passed_by_at_once(job_type):
 
 def test_many_takers_at_once_take_each_job_once(job_type):
     # Seen failing with a locking read along the line's index: claimers lock gaps in which others' jobs end up (1213).
-    names = submit_many(job_type, 100) + submit_many(job_type, 100, factory.BETA)
+    jobs = submit_many(job_type, 100) + submit_many(job_type, 100, factory.BETA)
     taken = in_parallel([lambda: claim_all(claim.Claimer())] * 6)
     assert not [found for found in taken if isinstance(found, BaseException)], taken
-    assert sorted(name for found in taken for name in found) == sorted(names)
+    assert sorted(name for found in taken for name in found) == sorted(job.name for job in jobs)
     assert database.value("SELECT MAX(attempt) FROM `tabBackground Job` WHERE job_type = %s", job_type) == 1
 
 
@@ -186,28 +179,12 @@ CAP, TAKERS = 3, 16
 RUNNING = "SELECT COUNT(*) FROM `tabBackground Job` WHERE status = 'Running' AND organization = %s"
 
 
-@pytest.fixture(autouse=True)
-def _no_limits_are_left(site: None):
-    yield
-    for organization in (factory.ALPHA, factory.BETA):
-        frappe.db.set_value("Organization", organization, "max_running", 0)
-    frappe.db.commit()
-
-
 def type_with(**limits: int) -> str:
     return factory.job_type("capped", **limits)
 
 
 def cap_organization(number: int, name: str = factory.ALPHA) -> None:
-    frappe.db.set_value("Organization", name, "max_running", number)
-    frappe.db.commit()
-
-
-def queued(job_type: str, number: int, organization: str = factory.ALPHA) -> list:
-    """So many jobs, in line by one commit."""
-    jobs = [submit_job(job_type, organization, {"n": n}) for n in range(number)]
-    frappe.db.commit()
-    return jobs
+    committed(frappe.db.set_value, "Organization", name, "max_running", number)
 
 
 def running(organization: str = factory.ALPHA) -> int:
@@ -228,7 +205,7 @@ def take_all(jobs: list, way: str = "by turn") -> list:
 @pytest.mark.parametrize("of", ["organization", "type", "both"])
 def test_of_many_takers_at_once_as_many_succeed_as_may_run(of, way):
     job_type = type_with()
-    jobs = queued(job_type, TAKERS)
+    jobs = submit_many(job_type, TAKERS)
     if of == "organization":
         cap_organization(CAP)
     else:
@@ -241,7 +218,7 @@ def test_of_many_takers_at_once_as_many_succeed_as_may_run(of, way):
 
 def test_a_cap_of_a_type_in_each_organization_counts_them_apart():
     job_type = type_with()
-    jobs = queued(job_type, 8) + queued(job_type, 8, factory.BETA)
+    jobs = submit_many(job_type, 8) + submit_many(job_type, 8, factory.BETA)
     change(job_type, max_concurrent_per_organization=2)
     take_all(jobs)
     assert (running(), running(factory.BETA)) == (2, 2)
@@ -250,7 +227,7 @@ def test_a_cap_of_a_type_in_each_organization_counts_them_apart():
 def test_a_look_that_was_made_before_the_cap_was_full_takes_nobody_beyond_it():
     # Others have started jobs since.
     job_type = type_with(max_concurrent=2)
-    jobs = queued(job_type, 4)
+    jobs = submit_many(job_type, 4)
     claimer = claim.Claimer()
     claimer.view = queue_view.read_view()
     claimer.view.good_until = float("inf")
@@ -273,8 +250,7 @@ def test_a_cap_keeps_nobody_from_being_in_line_and_those_go_who_may():
 def test_a_job_that_ends_frees_its_organizations_slot_in_other_queues_too():
     cap_organization(1)
     short = submit_job(type_with(), factory.ALPHA, {"n": 1}, priority="High")
-    long = submit_job("test_capped", factory.ALPHA, {"n": 2}, priority="Low")
-    frappe.db.commit()
+    long = committed(submit_job, "test_capped", factory.ALPHA, {"n": 2}, priority="Low")
     assert short.queue != long.queue
     assert claim.Claimer().claim_next().name == short.name
     assert claim.Claimer([long.queue]).claim_next() is None
@@ -285,12 +261,12 @@ def test_a_job_that_ends_frees_its_organizations_slot_in_other_queues_too():
 def test_who_was_stopped_by_a_cap_has_saved_up_no_turns():
     # Broken by keeping the pass of the organization that could not go: Alpha had twenty turns in a row.
     capped, free = type_with(max_concurrent_per_organization=1), factory.job_type("plain")
-    first, second = queued(capped, 2)
+    first, second = submit_many(capped, 2)
     assert attempts.taken(first.name, 1)
-    queued(free, 60, factory.BETA)
+    submit_many(free, 60, factory.BETA)
     order = [run_next() for _number in range(20)]
     assert (set(order), status(second)) == ({factory.BETA}, "Queued")
-    queued(free, 20)
+    submit_many(free, 20)
     order = [run_next() for _number in range(20)]
     assert 9 <= order.count(factory.ALPHA) <= 11, order
 
@@ -299,12 +275,8 @@ def test_who_was_stopped_by_a_cap_has_saved_up_no_turns():
 def test_organizations_take_turns_under_a_cap_of_a_type(priority):
     # Seen failing with a pass that is lost to such a cap (all of Alpha first), High also with queues by the alphabet.
     job_type = type_with(max_concurrent=1)
-    queued(job_type, 20)
-    submit_jobs(
-        {"job_type": job_type, "organization": factory.BETA, "parameters": {"n": n}, "priority": priority}
-        for n in range(3)
-    )
-    frappe.db.commit()
+    submit_many(job_type, 20)
+    submit_many(job_type, 3, factory.BETA, priority=priority)
     order = [run_next() for _number in range(8)]
     assert order.count(factory.BETA) == 3, order
 

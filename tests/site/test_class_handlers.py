@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import frappe
 import pytest
 
 from dartwing_core.jobs import InvalidJobError, JobContext, UnknownHandlerError, get_job_status
@@ -14,6 +13,7 @@ from tests.support import factory
 from tests.support import handler_classes as own
 from tests.support.handler_classes import SendStatement
 from tests.support.registry import types_of
+from tests.support.sessions import committed
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
@@ -29,8 +29,7 @@ def _types(site, monkeypatch) -> Iterator[None]:
 
 
 def ended(**parameters) -> tuple[str, dict]:
-    job = SendStatement.submit(factory.ALPHA, **parameters)
-    frappe.db.commit()
+    job = committed(SendStatement.submit, factory.ALPHA, **parameters)
     run_jobs()
     return job.name, get_job_status(job.name)
 

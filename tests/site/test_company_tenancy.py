@@ -13,7 +13,7 @@ from dartwing_core.jobs import InvalidJobError, list_jobs, submit_job
 from dartwing_core.jobs.access import tenancy
 from tests.support import factory, schedules, tenancy_hook
 from tests.support.jobs import run, status
-from tests.support.sessions import as_user
+from tests.support.sessions import as_user, committed
 from tests.support.settings import settings
 from tests.support.tenancy_hook import COMPANY
 
@@ -38,8 +38,7 @@ def example(site, tmp_path) -> Iterator[ModuleType]:
     for doctype in ("Background Job", "Job Schedule"):
         frappe.db.delete(doctype, {"organization": ["in", [NORTH, SOUTH]]})
     frappe.db.delete(COMPANY, {"name": ["like", "test %"]})
-    frappe.db.delete("Property Setter", {"field_name": ["in", ["organization", "default_organization"]]})
-    frappe.db.commit()
+    committed(frappe.db.delete, "Property Setter", {"field_name": ["in", ["organization", "default_organization"]]})
     frappe.clear_cache()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import frappe
 import pytest
@@ -13,7 +12,7 @@ from dartwing_core.jobs.errors import JobBusyError, QueueFullError
 from dartwing_core.jobs.job import dependencies, history
 from dartwing_core.jobs.lib import server_errors
 from tests.support import contents, database, factory
-from tests.support.sessions import as_user
+from tests.support.sessions import as_user, committed
 
 
 @pytest.fixture
@@ -46,15 +45,7 @@ def change_behind_snapshot(job, **columns) -> None:
 
 
 def cap_waiting(number: int) -> None:
-    frappe.db.set_value("Organization", factory.ALPHA, {"max_waiting": number, "on_queue_full": "Reject"})
-    frappe.db.commit()
-
-
-@pytest.fixture(autouse=True)
-def no_cap(site: None) -> Iterator[None]:
-    yield
-    frappe.db.rollback()
-    cap_waiting(0)
+    committed(frappe.db.set_value, "Organization", factory.ALPHA, {"max_waiting": number, "on_queue_full": "Reject"})
 
 
 # A transaction believes its own snapshot only about jobs that it has written itself -----------------------------------

@@ -15,7 +15,7 @@ from tests.support import contents, factory, processes
 from tests.support.enqueued_functions import NAME, by_pattern
 from tests.support.jobs import run, status, submitted_for
 from tests.support.schedules import made as schedule
-from tests.support.sessions import as_user
+from tests.support.sessions import as_user, committed
 from tests.support.settings import settings
 
 
@@ -85,8 +85,7 @@ def test_its_state_counts_for_all(default, clerk):
     made = submitted(clerk)
     run(made)
     contents.store(made.name, {"output_reference": "REPORT-1"})
-    frappe.db.set_value("Organization", default, "status", "Suspended")
-    frappe.db.commit()
+    committed(frappe.db.set_value, "Organization", default, "status", "Suspended")
     assert as_user(clerk, get_job_details, made.name)["result_is_hidden"]
     with pytest.raises(InvalidJobError, match="takes no new jobs"):
         submitted(clerk)

@@ -16,6 +16,7 @@ from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.jobs import entries, set_columns, status, submitted, submitted_with
 from tests.support.parents import child_of, end_badly, parents_of
+from tests.support.sessions import committed
 
 
 @pytest.fixture
@@ -145,8 +146,7 @@ def test_a_retried_child_waits_for_all_its_parents_again(job_type):
     child_jobs.release_children([parents[0].name])
     assert status(child) == "Dead Letter"
     retry_job(parents[0].name)
-    retry_job(child.name)
-    frappe.db.commit()
+    committed(retry_job, child.name)
     for parent in parents:
         assert status(child) == "Pending"
         sweeper.sweep()
@@ -232,8 +232,7 @@ def test_a_child_retried_in_vain_ends_again_at_once(job_type):
     for _time in range(2):
         end_badly(parents[1], "Canceled") if status(parents[1]) != "Canceled" else None
         assert status(child) == "Dead Letter"
-        retry_job(child.name)
-        frappe.db.commit()
+        committed(retry_job, child.name)
     assert status(child) == "Dead Letter"
 
 

@@ -11,25 +11,18 @@ from frappe.utils.background_jobs import generate_qname
 from rq import Queue
 from rq.job import Job
 
-from dartwing_core.jobs import cancel_job, executor, get_job_history, submit_job, submit_jobs
+from dartwing_core.jobs import cancel_job, executor, get_job_history, submit_job
 from dartwing_core.jobs.line import claim, wake
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
-from tests.support.jobs import set_columns, status, submitted, submitted_with
-from tests.support.queues import listed, serve, take_out, type_of
-from tests.support.sessions import in_parallel
+from tests.support.jobs import set_columns, status, submit_many, submitted, submitted_with
+from tests.support.queues import listed, serve, take_out
+from tests.support.sessions import committed, in_parallel
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 QUEUE = "default"
-
-
-def submit_many(job_type: str, number: int, organization: str = factory.ALPHA) -> list[str]:
-    request = {"job_type": job_type, "organization": organization}
-    jobs = submit_jobs({**request, "parameters": {"n": n}} for n in range(number))
-    frappe.db.commit()
-    return [job.name for job in jobs]
 
 
 def entries() -> int:
@@ -73,7 +66,7 @@ def test_there_are_as_many_entries_as_workers_and_one_more(job_type, serving):
 def test_each_queue_has_entries_of_its_own(job_type):
     serve("one", "short", QUEUE)
     serve("two", QUEUE)
-    other = type_of("other", queue="short")
+    other = factory.job_type("other", queue="short")
     submit_many(job_type, 5)
     submit_many(other, 5)
     assert (len(listed(QUEUE)), len(listed("short"))) == (3, 2)
@@ -85,8 +78,7 @@ def test_many_submitters_at_once_make_no_more_entries(job_type):
     def submit(number: int) -> None:
         frappe.set_user("Administrator")
         for n in range(5):
-            submit_job(job_type, factory.ALPHA, {"number": number, "n": n})
-            frappe.db.commit()
+            committed(submit_job, job_type, factory.ALPHA, {"number": number, "n": n})
 
     found = in_parallel([lambda number=number: submit(number) for number in range(8)])
     assert not [error for error in found if isinstance(error, BaseException)], found
@@ -110,7 +102,7 @@ def test_an_entry_that_is_answered_makes_room_for_another(job_type, monkeypatch)
 
 def test_an_entry_names_a_job_and_carries_its_time_limit(job_type):
     # What Desk's list of RQ jobs shows, and what RQ ends a process by.
-    job = submitted_with(type_of("slow", default_timeout=77), parameters={"n": 1})
+    job = submitted_with(factory.job_type("slow", default_timeout=77), parameters={"n": 1})
     entry = entry_of(job)
     assert entry.timeout == 77
     assert entry.description == f"{job.name}, attempt 1"
@@ -130,7 +122,7 @@ def test_who_waits_for_a_time_or_a_job_rings_for_nobody(job_type):
 
 def test_who_is_under_a_full_cap_has_no_entry_made_by_the_sweep(job_type):
     # An entry that finds nobody to take would be made again by each sweep.
-    capped = type_of("capped", max_concurrent=1)
+    capped = factory.job_type("capped", max_concurrent=1)
     running, waits = submitted(capped, n=1), submitted(capped, n=2)
     assert claim.Claimer().claim_next().name == running.name
     processes.queue_client().flushdb()
@@ -174,8 +166,7 @@ def test_a_job_that_is_submitted_while_redis_is_away_is_in_line_and_rung_for_by_
 def test_an_entry_of_a_job_that_is_not_in_line_any_more_does_no_harm(job_type, end):
     job, other = submitted(job_type, n=1), submitted(job_type, n=2)
     if end == "canceled":
-        cancel_job(job.name)
-        frappe.db.commit()
+        committed(cancel_job, job.name)
     elif end == "changed by hand":
         set_columns(job, status="Canceled")
     else:
@@ -198,3 +189,20 @@ def test_each_entry_stands_behind_one_of_another_apps(job_type):
         others_entry()
     submit_many(job_type, 4)
     assert whose() == "totototott"
+
+
+def test_entries_of_thousands_of_others_hide_none_of_ours(job_type):
+    # Seen failing with entries at the end of the list: those behind the first thousand are not counted, and each submit
+    # made one more.
+    client, key = processes.queue_client(), redis_queue.list_key(QUEUE)
+    client.rpush(key, *(f"another-site:{number}" for number in range(1_500)))
+    submit_many(job_type, 3)
+    for number in range(3):
+        submitted(job_type, late=number)
+        sweeper.sweep()
+    assert len(listed(QUEUE)) == entries() == 1
+    client.lpush(key, *(f"a-third-site:{number}" for number in range(1_500)))
+    for number in range(3):
+        submitted(job_type, later=number)
+        sweeper.sweep()
+    assert len(listed(QUEUE)) == entries() == 2, "one more near the front, which is counted"

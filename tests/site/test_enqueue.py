@@ -19,7 +19,7 @@ from dartwing_core.jobs.types import functions
 from tests.support import enqueued_functions, factory
 from tests.support.enqueued_functions import NAME, by_pattern, not_registered, refuse, send
 from tests.support.jobs import run
-from tests.support.sessions import as_user
+from tests.support.sessions import as_user, committed
 
 TYPE = "enqueued_function"
 
@@ -123,8 +123,7 @@ def test_a_pattern_registers_nothing_that_its_module_has_imported(monkeypatch):
 
 
 def test_the_organization_is_named_where_there_are_several(alice):
-    factory.member(alice, factory.BETA)
-    frappe.db.commit()
+    committed(factory.member, alice, factory.BETA)
     with pytest.raises(InvalidJobError, match="Which organization"):
         as_user(alice, lambda: enqueue(send, customer="Ann"))
     job = as_user(alice, lambda: enqueue(send, customer="Ann", job_organization=factory.BETA))

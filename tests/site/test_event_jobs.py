@@ -27,7 +27,7 @@ from dartwing_core.jobs.testing import run_jobs, time_passed
 from dartwing_core.jobs.types import functions
 from tests.support import contents, database, factory
 from tests.support.jobs import run, set_columns, status, submitted, submitted_by
-from tests.support.sessions import as_user
+from tests.support.sessions import as_user, committed
 
 HEARD: list[tuple[str, str, dict[str, str]]] = []
 """Events in their order, each with the user as whom the function ran, and what it got."""
@@ -92,8 +92,7 @@ def test_failures_retries_and_dead_letters_are_told(alice, heard):
     assert names() == ["failed", "started", "submitted"]
     with time_passed(7200):
         assert names() == sorted(["submitted", "started", "failed", "retried", "started", "dead_letter"])
-    retry_job(job.name)
-    frappe.db.commit()
+    committed(retry_job, job.name)
     assert names().count("retried") == 2
 
 
@@ -101,13 +100,8 @@ def test_what_becomes_of_a_job_is_told_though_its_owner_is_gone(heard):
     # Seen failing as jobs of the owner: each ended as a dead letter itself, and nobody heard of the lost one.
     user = factory.user("leaves_jobs", factory.ALPHA)
     submitted_by(user, factory.job_type("plain"))
-    frappe.db.set_value("User", user, "enabled", 0)
-    frappe.db.commit()
-    try:
-        assert names().count("dead_letter") == 1
-    finally:
-        frappe.db.set_value("User", user, "enabled", 1)
-        frappe.db.commit()
+    committed(frappe.db.set_value, "User", user, "enabled", 0)
+    assert names().count("dead_letter") == 1
 
 
 def test_only_system_managers_see_and_change_such_jobs(alice, admin, heard):
@@ -136,8 +130,7 @@ def test_jobs_that_end_with_a_parent_are_told_each(alice, heard):
     for number in range(3):
         submit_job(kind, factory.ALPHA, {"n": number + 1}, depends_on=parent.name)
     frappe.db.commit()
-    cancel_job(parent.name)
-    frappe.db.commit()
+    committed(cancel_job, parent.name)
     frappe.set_user("Administrator")
     assert (names().count("canceled"), names().count("dead_letter")) == (1, 3)
 
@@ -163,8 +156,7 @@ def test_what_is_undone_is_not_told(heard):
     frappe.db.savepoint("test_events")
     cancel_job(job.name)
     frappe.db.rollback(save_point="test_events")
-    cancel_job(job.name)
-    frappe.db.commit()
+    committed(cancel_job, job.name)
     assert names() == ["canceled", "submitted"]
 
 

@@ -7,15 +7,16 @@ from collections.abc import Callable
 import frappe
 import pytest
 
-from dartwing_core.jobs import executor, get_job_history, get_job_status, retry_job, submit_job
+from dartwing_core.jobs import JobContext, executor, get_job_history, get_job_status, retry_job
 from dartwing_core.jobs.access import content
 from dartwing_core.jobs.job import runs as runs_module
 from dartwing_core.jobs.run import outcome
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, handlers
 from tests.support.jobs import run, submitted, submitted_by
+from tests.support.sessions import committed
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 def runs(job) -> list[dict]:
@@ -94,8 +95,7 @@ def test_a_manual_retry_is_a_fresh_series():
     run(job)
     sweeper.sweep()
     assert run(job, 2)["status"] == "Dead Letter"
-    retry_job(job.name)
-    frappe.db.commit()
+    committed(retry_job, job.name)
     status = run(job, 3)
     assert (status["status"], status["retry_count"], status["attempt"]) == ("Failed", 1, 3)
 
@@ -129,29 +129,18 @@ def test_an_overtaken_attempt_changes_nothing(monkeypatch):
     assert runs(job) == []
 
 
-def test_a_swallowed_time_limit_is_timed_out():
-    # I9. Broken by not asking for `remaining_seconds` in `Attempt._succeed`.
-    job = submitted(factory.job_type("slow", "nothing", default_timeout=1))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dartwing_core.jobs.run.context.JobContext.remaining_seconds", lambda self: 0.0)
-        status = run(job)
-    assert (status["status"], status["error_type"]) == ("Timed Out", "Transient")
-    assert "time limit" in status["error_message"]
-
-
-def test_a_snooze_behind_the_time_limit_is_timed_out(monkeypatch):
-    # I9. Seen failing (Pending): a handler that always does so was run for ever, at no cost of a retry.
-    job = submitted(factory.job_type("slow", "snoozes_for", default_timeout=1), seconds=0)
-    monkeypatch.setattr("dartwing_core.jobs.run.context.JobContext.remaining_seconds", lambda self: 0.0)
-    status = run(job)
-    assert (status["status"], status["retry_count"]) == ("Timed Out", 1)
-
-
-def test_the_last_attempt_that_runs_out_of_time_is_timed_out_and_its_job_dead(monkeypatch):
-    # Seen failing: the attempt said "Dead Letter".
-    job = submitted(factory.job_type("slow", "nothing", max_retries=0))
-    monkeypatch.setattr("dartwing_core.jobs.run.context.JobContext.remaining_seconds", lambda self: 0.0)
-    assert run(job)["status"] == "Dead Letter"
+@pytest.mark.parametrize(
+    ("handler", "max_retries", "status"),
+    [("nothing", 2, "Timed Out"), ("snoozes", 2, "Timed Out"), ("nothing", 0, "Dead Letter")],
+)
+def test_a_swallowed_time_limit_is_timed_out(monkeypatch, handler, max_retries, status):
+    # I9. Broken by not asking for `remaining_seconds` in `Attempt._succeed`. Seen failing: a handler that then snoozed
+    # was run for ever, at no cost of a retry; and the last attempt said "Dead Letter".
+    job = submitted(factory.job_type("slow", handler, max_retries=max_retries), seconds=0)
+    monkeypatch.setattr(JobContext, "remaining_seconds", lambda self: 0.0)
+    after = run(job)
+    assert (after["status"], after["error_type"], after["retry_count"]) == (status, "Transient", bool(max_retries))
+    assert "time limit" in after["error_message"]
     assert [row.outcome for row in runs(job)] == ["Timed Out"]
 
 
@@ -218,10 +207,7 @@ def test_a_long_output_reference_is_stored_whole_and_cut_if_it_does_not_fit(monk
 def test_it_runs_as_its_owner_and_leaves_nothing_behind(alice):
     # I8. Broken by taking `frappe.set_user` out of `Attempt._run_handler`.
     job_type = factory.job_type("who", "whoami")
-    frappe.set_user(alice)
-    job = submit_job(job_type, factory.ALPHA)
-    frappe.db.commit()
-    frappe.set_user("Administrator")
+    job = submitted_by(alice, job_type)
     result = run(job)["result"]
     assert result["user"] == alice
     assert "Dartwing User" in result["roles"]
@@ -257,11 +243,7 @@ def test_an_owner_who_may_not_any_more_gets_no_run(words):
     STANDINGS[words](user, job_type)
     frappe.db.commit()
     frappe.clear_document_cache("Job Type", job_type)
-    try:
-        status = run(job)
-    finally:
-        frappe.db.set_value("User", user, "enabled", 1)
-        frappe.db.commit()
+    status = run(job)
     assert (status["status"], status["error_type"]) == ("Dead Letter", "Permanent")
     assert words in status["error_message"]
 
@@ -270,8 +252,7 @@ def test_a_disabled_type_runs_the_jobs_it_has():
     # Regression 20: re-validation on each transition froze them.
     job_type = factory.job_type("plain")
     job = submitted(job_type)
-    frappe.db.set_value("Job Type", job_type, "is_enabled", 0)
-    frappe.db.commit()
+    committed(frappe.db.set_value, "Job Type", job_type, "is_enabled", 0)
     assert run(job)["status"] == "Completed"
 
 
@@ -290,6 +271,6 @@ def test_a_type_may_retry_what_is_permanent_and_the_reverse():
 def test_the_clean_up_after_a_time_limit_is_best_effort(cleanup, rows, monkeypatch):
     path = f"{factory.HANDLERS}.{cleanup}"
     job = submitted(factory.job_type("cleans", "nothing", timeout_handler_method=path, max_retries=0), what="key")
-    monkeypatch.setattr("dartwing_core.jobs.run.context.JobContext.remaining_seconds", lambda self: 0.0)
+    monkeypatch.setattr(JobContext, "remaining_seconds", lambda self: 0.0)
     assert run(job)["status"] == "Dead Letter"
     assert database.value("SELECT COUNT(*) FROM tabNote WHERE title = %s", f"test {job.name}") == rows

@@ -10,11 +10,11 @@ import pytest
 from frappe.utils.background_jobs import generate_qname
 from rq import Queue
 
-from dartwing_core.jobs import executor, submit_job, submit_jobs
+from dartwing_core.jobs import executor, submit_job
 from dartwing_core.jobs.line import queue_view, wake
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
-from tests.support.jobs import status
+from tests.support.jobs import status, submit_many
 from tests.support.settings import settings
 from tests.support.waiting import until
 
@@ -40,28 +40,9 @@ def job_type(site: None) -> str:
 
 
 @pytest.fixture
-def heavy_beta(site: None) -> Iterator[None]:
-    """Test Beta counts for three."""
-    frappe.db.set_value("Organization", factory.BETA, "weight", 3)
-    frappe.db.commit()
-    yield
-    frappe.db.set_value("Organization", factory.BETA, "weight", 1)
-    frappe.db.commit()
-
-
-@pytest.fixture
 def fleet(site: None) -> Iterator[Fleet]:
     with Fleet(has_agent=False) as crew:
         yield crew
-
-
-def submit_many(
-    job_type: str, organization: str, number: int, priority: str = "Normal", seconds: float = SECONDS
-) -> list:
-    request = {"job_type": job_type, "organization": organization, "priority": priority}
-    jobs = submit_jobs({**request, "parameters": {"seconds": seconds, "n": n, "of": priority}} for n in range(number))
-    frappe.db.commit()
-    return jobs
 
 
 def delay(job) -> float | None:
@@ -80,7 +61,7 @@ def one_more(job_type: str, n: int, **arguments):
 @pytest.mark.timeout(600)
 def test_one_job_starts_next_though_another_organization_has_thousands_in_line(workers, job_type, size):
     number = size(800, 2_000)
-    submit_many(job_type, factory.ALPHA, number)
+    submit_many(job_type, number, seconds=SECONDS)
     until(lambda: database.value(DONE, factory.ALPHA) > 5, 60, "the first ones")
     found = [one_more(job_type, n) for n in range(size(20, 40))]
     delays = sorted(float(delay(job) or 0) for job, _others in found)
@@ -96,7 +77,7 @@ def test_one_job_starts_next_though_another_organization_has_thousands_in_line(w
 @pytest.mark.timeout(600)
 def test_behind_longer_jobs_of_another_organization_one_waits_for_one_of_each_worker(workers, job_type):
     # Longer than a look is good: no worker acts on one that is older than the job.
-    submit_many(job_type, factory.ALPHA, 40, seconds=2 * queue_view.LONGEST)
+    submit_many(job_type, 40, seconds=2 * queue_view.LONGEST)
     until(lambda: database.value(DONE, factory.ALPHA) > 2, 30, "the first ones")
     before = [one_more(job_type, n)[1] for n in range(5)]
     assert database.value(DONE, factory.ALPHA) < 40, "others were in line all the time"
@@ -104,10 +85,11 @@ def test_behind_longer_jobs_of_another_organization_one_waits_for_one_of_each_wo
 
 
 @pytest.mark.timeout(600)
-def test_weights_share_out_the_workers(workers, job_type, heavy_beta):
+def test_weights_share_out_the_workers(workers, job_type):
+    frappe.db.set_value("Organization", factory.BETA, "weight", 3)
     with settings(is_paused=1):
         for organization in (factory.ALPHA, factory.BETA):
-            submit_many(job_type, organization, 150)
+            submit_many(job_type, 150, organization, seconds=SECONDS)
     wake.wake_for_line()
     until(lambda: database.value(DONE, factory.BETA) >= 60, 120, "sixty of Beta's jobs")
     alpha, beta = database.value(DONE, factory.ALPHA), database.value(DONE, factory.BETA)
@@ -118,7 +100,7 @@ def test_weights_share_out_the_workers(workers, job_type, heavy_beta):
 @pytest.mark.timeout(600)
 def test_a_normal_job_starts_soon_though_another_organization_floods_the_first_queue(workers, job_type):
     # Both workers serve `short` before `default`, and an urgent job is two turns ahead.
-    submit_many(job_type, factory.ALPHA, 300, "High")
+    submit_many(job_type, 300, priority="High", seconds=SECONDS)
     until(lambda: database.value(DONE, factory.ALPHA) > 5, 60, "the first ones")
     for n, (priority, turns) in enumerate({"Normal": 2, "Low": 4}.items()):
         job, others = one_more(job_type, n, priority=priority)
@@ -135,7 +117,7 @@ def test_jobs_and_entries_of_other_apps_take_turns(fleet, job_type):
     queue = Queue(generate_qname("default"), connection=client)
     for _number in range(theirs):
         queue.enqueue("tests.support.remains.another_apps_job", key, seconds)
-    jobs = submit_many(job_type, factory.ALPHA, 40, seconds=piece)
+    jobs = submit_many(job_type, 40, seconds=piece)
     fleet.hire(1)
     until(lambda: client.llen(key) == theirs and all(status(job) == "Completed" for job in jobs), 60, "all of both")
     moments = sorted(float(moment) for moment in client.lrange(key, 0, -1))

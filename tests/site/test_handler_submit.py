@@ -15,6 +15,7 @@ from tests.support import contents, factory
 from tests.support import submitting_handlers as own
 from tests.support.jobs import run
 from tests.support.registry import types_of
+from tests.support.sessions import committed
 from tests.support.typed_handlers import Line, Payment, Statement
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -69,8 +70,7 @@ def test_the_organization_may_be_named():
 def test_a_callback_gets_its_batch_if_its_handler_takes_it():
     # Seen failing: "batch_id is unknown", which nobody had written.
     def callback(part):
-        made = submit_batch(factory.ALPHA, [], on_success=part)
-        frappe.db.commit()
+        made = committed(submit_batch, factory.ALPHA, [], on_success=part)
         name = frappe.db.get_value("Background Job", {"callback_of": made.name})
         return contents.parameters(name), made.name
 
@@ -100,7 +100,6 @@ def test_options_are_those_of_submit_job():
 
 def test_jobs_of_handlers_make_a_batch():
     parts = chain(own.dated.job("C", JANUARY), own.untyped.with_options(priority="High").job(text="a"))
-    batch = submit_batch(factory.ALPHA, [parts])
-    frappe.db.commit()
+    batch = committed(submit_batch, factory.ALPHA, [parts])
     jobs = frappe.get_all("Background Job", {"parent_batch": batch.name}, ["job_type", "priority"], order_by="name")
     assert [(job.job_type, job.priority) for job in jobs] == [("test_dated", "Normal"), ("test_untyped", "High")]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -266,11 +265,3 @@ def test_the_web_server_sends_the_bytes_if_it_has_asked_for_that(web, delivered,
     refused = download(Client(web).with_token(bob), delivered, "Übersicht.csv", **asked)
     assert refused.status_code == 404
     assert "X-Accel-Redirect" not in refused.headers
-
-
-@pytest.fixture(autouse=True)
-def restored(site) -> Iterator[None]:
-    yield
-    frappe.db.rollback()
-    frappe.db.set_value("Organization", factory.ALPHA, "status", "Active")
-    frappe.db.commit()

@@ -17,12 +17,6 @@ from tests.support.jobs import run, submitted_by, submitted_for
 pytestmark = pytest.mark.usefixtures("fresh_limits", "no_sweeps")
 
 
-@pytest.fixture
-def client(web, alice) -> Client:
-    frappe.db.commit()
-    return Client(web).with_token(alice)
-
-
 def waiting(user: str, **values):
     return submitted_by(user, factory.job_type("plain"), **values)
 
@@ -60,7 +54,6 @@ def test_nobody_waits_longer_than_allowed(alice, monkeypatch):
 def test_a_third_call_of_a_user_is_refused_and_others_wait_all_the_same(web, client, alice, bob):
     # Broken by waiting without a place: a user then holds all web processes.
     job, other = waiting(alice), submitted_for(bob, factory.BETA, factory.job_type("other"))
-    frappe.db.commit()
     answers: list[int] = []
 
     def ask() -> None:

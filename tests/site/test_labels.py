@@ -21,7 +21,7 @@ from tests.support import factory
 from tests.support.database import another_connection, statements
 from tests.support.jobs import run, submitted_by, submitted_with
 from tests.support.lifecycle import dead
-from tests.support.sessions import as_user
+from tests.support.sessions import as_user, committed
 
 
 @pytest.fixture
@@ -103,8 +103,7 @@ def test_what_is_no_tag_is_refused(job_type, tags):
 def test_bulk_and_batches_take_them_too(job_type, note):
     request = {"job_type": job_type, "organization": factory.ALPHA, "reference": ["ToDo", note.name], "tags": ["bulk"]}
     submit_jobs([request])
-    submit_batch(factory.ALPHA, [{key: request[key] for key in ("job_type", "reference", "tags")}])
-    frappe.db.commit()
+    committed(submit_batch, factory.ALPHA, [{key: request[key] for key in ("job_type", "reference", "tags")}])
     assert len(about(note, tag="bulk")) == 2
 
 
@@ -122,8 +121,7 @@ def test_a_renamed_document_keeps_its_jobs_and_waits_for_no_other_job(job_type):
         frappe.rename_doc("Role", old, new, force=True)
         frappe.db.commit()
     assert (about(("Role", new)), about(("Role", old))) == ([job.name], [])
-    frappe.delete_doc("Role", new)
-    frappe.db.commit()
+    committed(frappe.delete_doc, "Role", new)
     assert about(("Role", new)) == [job.name], "a job outlives what it is about"
 
 
@@ -142,9 +140,7 @@ def test_desk_learns_which_forms_have_jobs(job_type, note):
 
 @pytest.fixture
 def titled(site) -> str:
-    name = factory.job_type("titled", "nothing", job_title="Statement for {customer}, {month}")
-    frappe.db.commit()
-    return name
+    return factory.job_type("titled", "nothing", job_title="Statement for {customer}, {month}")
 
 
 @pytest.mark.parametrize(
@@ -168,8 +164,7 @@ def test_a_title_is_a_line_of_text(given, template, parameters, title):
 def test_the_type_or_the_caller_says_the_title(alice, titled):
     job = submitted_by(alice, titled, customer="Ann", month=1)
     assert job.job_title == "Statement for Ann, 1"
-    own = submit_job(titled, factory.ALPHA, {"customer": "Bea"}, title="Hers")
-    frappe.db.commit()
+    own = committed(submit_job, titled, factory.ALPHA, {"customer": "Bea"}, title="Hers")
     assert get_job_status(own.name)["title"] == "Hers"
     assert get_job_status(job.name)["title"] == "Statement for Ann, 1"
     assert {one["title"] for one in list_jobs(job_type=titled)["jobs"]} >= {"Hers", "Statement for Ann, 1"}
@@ -177,7 +172,6 @@ def test_the_type_or_the_caller_says_the_title(alice, titled):
 
 def test_other_parameters_change_the_title_of_the_type_alone(site):
     job_type = factory.job_type("retitled", "nothing", job_title="For {customer}")
-    frappe.db.commit()
     of_type = dead(job_type, customer="Ann")
     retry_job(of_type.name, parameters={"customer": "Bea"})
     assert frappe.db.get_value("Background Job", of_type.name, "job_title") == "For Bea"
@@ -188,8 +182,7 @@ def test_other_parameters_change_the_title_of_the_type_alone(site):
 
 def test_members_and_callbacks_of_a_batch_have_titles(titled):
     member = {"job_type": titled, "parameters": {"customer": "Ann", "month": 2}}
-    made = submit_batch(factory.ALPHA, [member], on_complete={"job_type": titled, "title": "All sent"})
-    frappe.db.commit()
+    made = committed(submit_batch, factory.ALPHA, [member], on_complete={"job_type": titled, "title": "All sent"})
     (job,) = frappe.get_all("Background Job", {"parent_batch": made.name}, ["name", "job_title"])
     assert job.job_title == "Statement for Ann, 2"
     run(frappe.get_doc("Background Job", job.name))

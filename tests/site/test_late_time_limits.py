@@ -16,7 +16,7 @@ from tests.support.handlers import pause
 from tests.support.jobs import run, submitted
 
 # pytest-timeout's usual alarm is the one that RQ takes for itself.
-pytestmark = [pytest.mark.timeout(60, method="thread"), pytest.mark.usefixtures("no_sweep_in_between")]
+pytestmark = [pytest.mark.timeout(60, method="thread"), pytest.mark.usefixtures("no_sweeps")]
 
 
 def late_job(**parameters):

@@ -15,6 +15,7 @@ from dartwing_core.jobs.status import JobStatus
 from dartwing_core.jobs.testing import run_jobs
 from dartwing_core.jobs.types import handlers
 from standalone import shop_jobs
+from tests.support import named
 from tests.support.http import Client
 
 if os.environ.get("DW_MODE") != "standalone":
@@ -39,22 +40,13 @@ def filled(site, monkeypatch, capsys) -> Iterator[str]:
     assert living_site.fill() == 0
     run_jobs()
     yield capsys.readouterr().out
-    frappe.db.rollback()
-    frappe.set_user("Administrator")
-    names = {person.organization for person in living_site.PEOPLE}
-    theirs = {"organization": ["in", frappe.get_all("Organization", {"org_name": ["in", names]}, pluck="name")]}
-    names_of_jobs = frappe.get_all("Background Job", theirs, pluck="name")
-    job_files.delete_now(names_of_jobs)
-    jobs = {"background_job": ["in", names_of_jobs]}
-    for doctype in ("Job Execution Log", "Background Job Run", "Background Job Dependency"):
-        frappe.db.delete(doctype, jobs)
-    for doctype in ("Background Job", "Job Batch", "Job Schedule", "Org Member"):
-        frappe.db.delete(doctype, theirs)
-    frappe.db.delete("Organization", {"org_name": ["in", names]})
-    users = [person.user for person in living_site.PEOPLE]
+    organizations = {"org_name": ["in", [person.organization for person in living_site.PEOPLE]]}
+    names = frappe.get_all("Organization", organizations, pluck="name")
+    job_files.delete_now(frappe.get_all("Background Job", {"organization": ["in", names]}, pluck="name"))
+    named.remove(*names)
     types = frappe.get_all("Job Type", {"name": ["like", "shop_%"]}, pluck="name")
-    for doctype, names in (("User", users), ("Job Type", types)):
-        for name in names:
+    for doctype, made in (("User", [person.user for person in living_site.PEOPLE]), ("Job Type", types)):
+        for name in made:
             frappe.delete_doc(doctype, name, force=True, ignore_missing=True)
     frappe.db.commit()
 

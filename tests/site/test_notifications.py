@@ -10,6 +10,7 @@ from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
 from tests.support.jobs import lose, run, submitted_by, submitted_with
 from tests.support.listener import listening
+from tests.support.sessions import as_user, committed
 
 
 @pytest.fixture(autouse=True)
@@ -105,11 +106,8 @@ def test_a_notice_does_not_name_whose_request_has_swept(alice, bob):
     frappe.set_user(alice)
     parent = submitted_with(made("nothing"), available_at=3600)
     child = submitted_with(parent.job_type, depends_on=parent.name)
-    frappe.db.set_value("Background Job", parent.name, "status", "Dead Letter")
-    frappe.db.commit()
-    frappe.set_user(bob)
-    sweeper.sweep()
-    frappe.set_user("Administrator")
+    committed(frappe.db.set_value, "Background Job", parent.name, "status", "Dead Letter")
+    as_user(bob, sweeper.sweep)
     frappe.db.rollback()
     filters, fields = {"for_user": alice, "document_name": child.name}, ["owner", "modified_by"]
     (notice,) = frappe.get_all("Notification Log", filters, fields)
@@ -139,8 +137,7 @@ def test_one_who_is_no_member_any_more_is_not_told():
     # Broken by leaving `visibility.can_see` out of `notices._notify_alike`.
     leaver = factory.user("leaver", factory.ALPHA)
     job = submitted_by(leaver, made(), title="test note")
-    frappe.db.delete("Org Member", {"user": leaver})
-    frappe.db.commit()
+    committed(frappe.db.delete, "Org Member", {"user": leaver})
     assert run(job)["status"] == "Dead Letter"
     assert told(leaver) == []
 

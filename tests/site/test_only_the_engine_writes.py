@@ -33,36 +33,6 @@ def test_not_even_administrator_changes_a_job(job, field, value):
         job.save(ignore_permissions=True)
 
 
-def test_no_role_may_create_write_or_share():
-    for doctype in visibility.ENGINE_DOCTYPES:
-        for permission in frappe.get_meta(doctype).permissions:
-            assert not permission.create, doctype
-            assert not permission.write, doctype
-            assert not permission.share, doctype
-
-
-def test_a_job_is_not_renamed_or_shared(job):
-    with pytest.raises(frappe.PermissionError):
-        frappe.rename_doc("Background Job", job.name, "other")
-    with pytest.raises(frappe.PermissionError):
-        job.rename("other", validate_rename=False)
-    with pytest.raises(frappe.PermissionError):
-        frappe.share.add("Background Job", job.name, "Guest")
-
-
-def test_a_live_job_is_not_deleted(job):
-    with pytest.raises(frappe.ValidationError, match="Cancel it before"):
-        frappe.delete_doc("Background Job", job.name)
-
-
-def test_deleting_a_finished_job_takes_its_history_along(job):
-    executor.execute_job(job.name, 1)
-    frappe.delete_doc("Background Job", job.name)
-    assert not frappe.db.exists("Background Job", job.name)
-    for doctype in ("Job Execution Log", "Background Job Run"):
-        assert not frappe.db.count(doctype, {"background_job": job.name})
-
-
 def test_a_deleted_document_keeps_nothing_of_ours(job):
     executor.execute_job(job.name, 1)
     contents.store(job.name, {"input_parameters": '{"text": "s3cret"}', "result": '"s3cret"'})

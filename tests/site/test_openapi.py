@@ -12,9 +12,8 @@ from hypothesis import HealthCheck, settings
 import dartwing_core.api.jobs  # noqa: F401 - registers the endpoints
 from dartwing_core.api import openapi
 from dartwing_core.api.endpoints import ENDPOINTS
-from tests.support import http
 from tests.support import settings as engine_settings
-from tests.support.http import API, Client
+from tests.support.http import API
 
 try:
     import schemathesis
@@ -23,12 +22,6 @@ except ImportError:  # a bench may not have it
 
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "openapi.json"
 WITHOUT_LIMIT = {f"{name}_limit": 100_000 for name in ("submit", "status", "list", "cancel", "metrics")}
-
-
-@pytest.fixture
-def client(web, alice) -> Client:
-    http.forget_limits()
-    return Client(web).with_token(alice)
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from dartwing_core.jobs.operations import batches, dead_letters
 from dartwing_core.jobs.read import figures
 from tests.support import circuits, factory, named, schedules
 from tests.support.jobs import run
+from tests.support.sessions import committed
 
 ACME, OTHER = "Test Acme", "Test Other"
 OTHER_SPELLINGS = (ACME.upper(), ACME.lower(), f"{ACME} ", f" {ACME}", "Test Acmé", f"{ACME}\u200b")
@@ -88,12 +89,10 @@ def test_everything_that_takes_an_organization_takes_its_name(acme, other, anna)
     made = submit_batch(ACME, [batches.job(job_type, {"plan": ["dead"], "n": 1})])
     plans = ["ok", *["fail"] * circuits.SAMPLES]
     ended = [submit_job(job_type, ACME, {"plan": [plan], "n": n}) for n, plan in enumerate(plans)]
-    submit_job(job_type, OTHER, {"plan": ["ok"]})
-    frappe.db.commit()
+    committed(submit_job, job_type, OTHER, {"plan": ["ok"]})
     for job in ended:
         run(job)
-    frappe.db.sql("UPDATE `tabBackground Job` SET status = 'Dead Letter' WHERE parent_batch = %s", made.name)
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabBackground Job` SET status = 'Dead Letter' WHERE parent_batch = %s", made.name)
     assert schedule.organization == acme
     frappe.set_user(anna)
     for ask in (
@@ -138,8 +137,7 @@ def test_members_and_schedules_are_made_by_name(acme, anna, alice, job_type):
 
 def test_another_organization_of_an_old_name_inherits_nothing(job_type):
     # Seen failing while the name was the id: the second one's members saw the first one's jobs.
-    user = factory.user("heir")
-    frappe.db.commit()
+    user = committed(factory.user, "heir")
     with named.organization(ACME) as first:
         factory.member(user, first, "Admin")
         job = submit_job(job_type, ACME, {"secret": 1})

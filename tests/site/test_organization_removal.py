@@ -7,13 +7,14 @@ from pathlib import Path
 import frappe
 import pytest
 
-from dartwing_core.jobs import job, submit_batch, submit_job, submit_jobs
+from dartwing_core.jobs import job, submit_batch, submit_job
 from dartwing_core.jobs.job import find
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.sweep import organization_removal, retention, sweeper
 from tests.support import attempts, circuits, factory, files, named, schedules
 from tests.support.circuits import Times
-from tests.support.jobs import run
+from tests.support.jobs import run, submit_many
+from tests.support.sessions import committed
 
 NAME = "Test Doomed"
 MINUTE, HOUR = 1.1, 61
@@ -31,22 +32,8 @@ def times(monkeypatch, no_sweeps) -> Times:
     return Times(monkeypatch)
 
 
-@pytest.fixture
-def job_type() -> str:
-    return factory.job_type("plain")
-
-
-def jobs_of(organization: str, job_type: str, number: int = 3) -> list:
-    made = submit_jobs(
-        {"job_type": job_type, "organization": organization, "parameters": {"n": n}} for n in range(number)
-    )
-    frappe.db.commit()
-    return made
-
-
 def delete(organization: str) -> None:
-    frappe.delete_doc("Organization", organization)
-    frappe.db.commit()
+    committed(frappe.delete_doc, "Organization", organization)
 
 
 def left(organization: str) -> dict[str, int]:
@@ -92,14 +79,12 @@ def test_all_that_belongs_to_it_is_ended_and_removed(doomed, alice, times, frapp
     for made in failed:
         run(made)
     plain = factory.job_type("plain")
-    parent, other = jobs_of(doomed, plain, 2)
+    parent, other = submit_many(plain, 2, doomed)
     child = submit_job(plain, doomed, {"n": 3}, depends_on=parent.name)
-    submit_batch(doomed, [job(plain, {"n": 4})], on_failure=job(plain))
-    frappe.db.commit()
+    committed(submit_batch, doomed, [job(plain, {"n": 4})], on_failure=job(plain))
     assert run(other)["status"] == "Completed"
     file = with_file(other)
-    elsewhere = submit_job(plain, factory.ALPHA)
-    frappe.db.commit()
+    elsewhere = committed(submit_job, plain, factory.ALPHA)
     frappe.clear_messages()
     delete(doomed)
     told = " ".join(str(message) for message in frappe.get_message_log())
@@ -123,7 +108,7 @@ def test_all_that_belongs_to_it_is_ended_and_removed(doomed, alice, times, frapp
 
 
 def test_what_runs_is_asked_to_stop_once_and_removed_when_it_has(doomed, job_type, times):
-    made = jobs_of(doomed, job_type, 1)[0]
+    made = submit_many(job_type, 1, doomed)[0]
     attempts.taken(made.name, 1)
     delete(doomed)
     requests = []
@@ -141,8 +126,7 @@ def test_what_runs_is_asked_to_stop_once_and_removed_when_it_has(doomed, job_typ
     assert requests[0] == requests[1], "asked again, the grace period would begin anew"
     times.pass_by(MINUTE)
     assert sweeper.sweep().removed == 0
-    frappe.db.sql("UPDATE `tabBackground Job` SET status = 'Canceled' WHERE name = %s", made.name)
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabBackground Job` SET status = 'Canceled' WHERE name = %s", made.name)
     assert sweeper.sweep().removed == 1
     assert left(doomed) == {}
 
@@ -151,7 +135,7 @@ def test_it_goes_on_where_somebody_broke_off(doomed, job_type, times, monkeypatc
     # Broken by leaving the removal to the request that deletes the organization.
     monkeypatch.setattr(organization_removal, "AT_ONCE", 2)
     monkeypatch.setattr(organization_removal, "SECONDS", 60)
-    jobs_of(doomed, job_type, 7)
+    submit_many(job_type, 7, doomed)
     delete(doomed)
     times.pass_by(MINUTE)
     really, calls = retention.delete_jobs, []
@@ -174,8 +158,7 @@ def test_what_somebody_submits_who_does_not_know_yet_goes_too(doomed, job_type, 
     times.pass_by(MINUTE)
     sweeper.sweep()
     late = find.load(submit_job(job_type, factory.ALPHA).name, *find.light_fields(), "input_parameters")
-    frappe.db.sql("UPDATE `tabBackground Job` SET organization = %s WHERE name = %s", (doomed, late["name"]))
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabBackground Job` SET organization = %s WHERE name = %s", (doomed, late["name"]))
     times.pass_by(HOUR)
     assert sweeper.sweep().removed == 1
     sweeper.sweep()
@@ -197,7 +180,7 @@ def test_a_deletion_that_frappe_refuses_removes_nothing_whatever_becomes_of_the_
     def refuse(*_arguments):
         raise frappe.LinkExistsError
 
-    jobs_of(doomed, job_type)
+    submit_many(job_type, 3, doomed)
     schedules.made(job_type, organization=doomed, cron="0 0 1 1 *")  # it is not due in the minute that passes
     monkeypatch.setattr(frappe.get_module("frappe.model.delete_doc"), "check_if_doc_is_linked", refuse)
     with pytest.raises(frappe.LinkExistsError):

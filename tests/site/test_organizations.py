@@ -20,20 +20,20 @@ from dartwing_core.jobs import (
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, contents, database, factory, files, handlers
-from tests.support.jobs import run, submitted, submitted_by
+from tests.support.jobs import run, submitted, submitted_by, submitted_with
+from tests.support.sessions import as_user, committed
 
 JOB, RUN, LOG = "Background Job", "Background Job Run", "Job Execution Log"
 
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 def become(state: str) -> None:
     frappe.set_user("Administrator")
     document = frappe.get_doc("Organization", factory.ALPHA)
     document.status = state
-    document.save()
-    frappe.db.commit()
+    committed(document.save)
 
 
 def test_results_are_hidden_while_the_organization_is_suspended(alice, admin):
@@ -83,8 +83,7 @@ def test_stopped_jobs_run_when_the_organization_is_active_again(alice):
     become("Suspended")
     assert run(job)["status"] == "Queued"
     become("Active")
-    frappe.db.set_value(JOB, job.name, {"available_at": "2020-01-01", "due_epoch": 0})
-    frappe.db.commit()
+    committed(frappe.db.set_value, JOB, job.name, {"available_at": "2020-01-01", "due_epoch": 0})
     sweeper.sweep()
     assert run(job)["status"] == "Completed"
 
@@ -109,12 +108,8 @@ def test_jobs_of_a_dissolved_organization_fail_for_good(alice):
 
 def test_a_job_that_an_admin_retries_runs_as_its_owner(alice, admin):
     job = submitted_by(alice, factory.job_type("who", "whoami"))
-    frappe.db.set_value(JOB, job.name, {"status": "Dead Letter", "attempt": 1})
-    frappe.db.commit()
-    frappe.set_user(admin)
-    retry_job(job.name)
-    frappe.db.commit()
-    frappe.set_user("Administrator")
+    committed(frappe.db.set_value, JOB, job.name, {"status": "Dead Letter", "attempt": 1})
+    as_user(admin, committed, retry_job, job.name)
     assert run(job, 2)["result"]["user"] == alice
     assert get_job_history(job.name)["history"][-3]["actor"] == admin
 
@@ -122,10 +117,7 @@ def test_a_job_that_an_admin_retries_runs_as_its_owner(alice, admin):
 def test_a_dependent_runs_as_its_own_owner(alice, admin):
     job_type = factory.job_type("who", "whoami")
     parent = submitted_by(alice, job_type)
-    frappe.set_user(admin)
-    child = submit_job(job_type, factory.ALPHA, depends_on=parent.name)
-    frappe.db.commit()
-    frappe.set_user("Administrator")
+    child = as_user(admin, submitted_with, job_type, depends_on=parent.name)
     assert run(parent)["result"]["user"] == alice
     assert run(child)["result"]["user"] == admin
 
@@ -142,9 +134,11 @@ def test_a_dependent_runs_as_its_own_owner(alice, admin):
 def test_a_membership_that_is_not_current_opens_nothing(values):
     name = "m" + frappe.generate_hash(length=8)
     user = factory.user(name)
-    factory.member(user, factory.ALPHA, "Admin", **values)
+    factory.member(user, factory.ALPHA, "Admin", end_date="2999-01-01")
     job = submitted(factory.job_type("plain"))
     frappe.db.set_value(JOB, job.name, "owner_user", user)
+    assert as_user(user, list_jobs)["total"] == 1, "while it lasts"
+    frappe.get_doc("Org Member", {"user": user}).update(values).save()
     frappe.set_user(user)
     assert list_jobs()["total"] == 0
     assert frappe.get_list("Organization") == []
@@ -185,5 +179,4 @@ def test_a_change_of_members_counts_in_the_same_request(alice):
     finally:
         del frappe.local.request
         frappe.db.rollback()
-        frappe.db.delete("Org Member", {"user": alice, "organization": factory.BETA})
-        frappe.db.commit()
+        committed(frappe.db.delete, "Org Member", {"user": alice, "organization": factory.BETA})

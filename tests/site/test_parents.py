@@ -19,6 +19,7 @@ from dartwing_core.jobs.job import dependencies as job_parents
 from tests.support import factory
 from tests.support.jobs import set_columns, status, submitted, submitted_with
 from tests.support.parents import child_of, end_badly, parents_of, request_of
+from tests.support.sessions import as_user, committed
 
 
 @pytest.fixture
@@ -76,8 +77,7 @@ def test_an_equal_job_that_exists_already_is_waited_for(job_type):
     once = factory.job_type("once", "scripted", deduplication_window=300)
     existing = submitted(once, plan=["ok"])
     twin = {**request_of(once), "on_duplicate": "return", "key": "twin"}
-    same, child = submit_jobs([twin, request_of(job_type, depends_on="twin")])
-    frappe.db.commit()
+    same, child = committed(submit_jobs, [twin, request_of(job_type, depends_on="twin")])
     assert (same.name, status(child)) == (existing.name, "Pending")
     executor.execute_job(existing.name, 1)
     assert status(child) == "Queued"
@@ -126,11 +126,8 @@ def test_results_that_the_owner_may_not_see_any_more_are_left_out(job_type, alic
     frappe.db.set_value("Org Member", {"user": alice, "organization": factory.ALPHA}, "role", "Admin")
     parent = submitted(returns, value=7)
     executor.execute_job(parent.name, 1)
-    frappe.set_user(alice)
-    child = submitted_with(gather, parameters={"keys": []}, depends_on=parent.name)
-    frappe.set_user("Administrator")
-    frappe.db.set_value("Org Member", {"user": alice, "organization": factory.ALPHA}, "role", "Member")
-    frappe.db.commit()
+    child = as_user(alice, submitted_with, gather, parameters={"keys": []}, depends_on=parent.name)
+    committed(frappe.db.set_value, "Org Member", {"user": alice, "organization": factory.ALPHA}, "role", "Member")
     assert results_of(child)["results"] == {}
 
 
@@ -167,10 +164,8 @@ def test_a_retried_child_does_not_miss_a_completed_parent_that_was_deleted(job_t
     end_badly(parents[2], "Dead Letter")
     assert status(child) == "Dead Letter"
     frappe.delete_doc("Background Job", parents[0].name)
-    retry_job(parents[2].name)
-    frappe.db.commit()
-    retry_job(child.name)
-    frappe.db.commit()
+    committed(retry_job, parents[2].name)
+    committed(retry_job, child.name)
     executor.execute_job(parents[2].name, 2)
     assert status(child) == "Queued"
 

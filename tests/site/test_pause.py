@@ -17,7 +17,8 @@ from dartwing_core.jobs.read import waiting_reason
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, factory, processes
 from tests.support.jobs import messages, status, submitted
-from tests.support.queues import listed, type_of
+from tests.support.queues import listed
+from tests.support.sessions import committed
 from tests.support.settings import settings
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -37,8 +38,7 @@ def _save(doctype: str, name: str, field: str, value) -> None:
     frappe.db.rollback()
     document = frappe.get_doc(doctype, name)
     document.set(field, value)
-    document.save(ignore_permissions=True)
-    frappe.db.commit()
+    committed(document.save, ignore_permissions=True)
 
 
 PAUSES: dict[str, tuple[Callable, str]] = {
@@ -103,8 +103,7 @@ def test_jobs_of_a_paused_organization_keep_nobody_else_waiting(job_type, what):
     for n in range(4):
         submitted(job_type, n=n)
     with PAUSES[what][0]():
-        other = submit_job(job_type, factory.BETA)
-        frappe.db.commit()
+        other = committed(submit_job, job_type, factory.BETA)
         assert attempts.run_all() == [other.name]
 
 
@@ -125,7 +124,7 @@ def test_an_attempt_whose_organization_was_paused_since_the_look_goes_back_into_
 
 
 def test_other_queues_and_types_go_on(job_type):
-    other = type_of("other", queue="short")
+    other = factory.job_type("other", queue="short")
     paused = submitted(job_type, n=0)
     beside = submitted(other)
     with settings(paused_queues="default\nlong"):

@@ -8,6 +8,7 @@ import pytest
 from dartwing_core.jobs import submit_batch
 from tests.support import contents, factory
 from tests.support.jobs import run
+from tests.support.sessions import committed
 
 HACK = "<img src=x onerror='window.hacked=1'>"  # in quotes, it is JSON too
 TEXTS = {
@@ -21,16 +22,14 @@ TEXTS = {
 @pytest.fixture
 def printed():
     """What a print of each shows of its texts, all of which are markup."""
-    batch = submit_batch(factory.ALPHA, [{"job_type": factory.job_type("note", "add_note")}])
-    frappe.db.commit()
+    batch = committed(submit_batch, factory.ALPHA, [{"job_type": factory.job_type("note", "add_note")}])
     job = frappe.get_doc("Background Job", {"parent_batch": batch.name})
     run(job)
 
     def html(doctype: str) -> str:
         filters = {"Background Job": {"name": job.name}, "Job Batch": {"name": batch.name}}
         name = frappe.db.get_value(doctype, filters.get(doctype, {"background_job": job.name}))
-        contents.store(name, {field: f'"{field} {HACK}"' for field in TEXTS[doctype]}, doctype)
-        frappe.db.commit()
+        committed(contents.store, name, {field: f'"{field} {HACK}"' for field in TEXTS[doctype]}, doctype)
         doc = frappe.get_doc(doctype, name)
         doc.run_method("before_print", frappe._dict())  # as Frappe does, whose print formats a bench alone has
         return "\n".join(str(doc.get_formatted(field) or "") for field in TEXTS[doctype])

@@ -18,19 +18,14 @@ from dartwing_core.jobs import (
 from dartwing_core.jobs.job import dependencies, find
 from dartwing_core.jobs.read import visible_jobs
 from dartwing_core.jobs.sweep import sweeper
-from tests.support import factory, files, schedules
+from tests.support import circuits, factory, files, schedules
 from tests.support.jobs import run, submitted_by
 from tests.support.listener import listening
-from tests.support.sessions import as_user
+from tests.support.sessions import as_user, committed
 
 JOB = "Background Job"
 PRIVATE = {"results_visible_to": "Owner Only"}
 pytestmark = pytest.mark.usefixtures("no_sweeps")
-
-
-@pytest.fixture
-def admin() -> str:
-    return factory.user("ada", factory.ALPHA, org_role="Admin", roles=("Dartwing User", "Dartwing Admin"))
 
 
 @pytest.fixture
@@ -42,8 +37,7 @@ def finished(owner: str, job_type: str, **more: Any):
     """A completed job with a result and an outcome."""
     frappe.db.commit()
     frappe.set_user(owner)
-    made = submit_job(job_type, factory.ALPHA, {"title": f"test {frappe.generate_hash()}"}, **more)
-    frappe.db.commit()
+    made = committed(submit_job, job_type, factory.ALPHA, {"title": f"test {frappe.generate_hash()}"}, **more)
     frappe.set_user("Administrator")
     assert run(made)["status"] == "Completed"
     return files.given(made)
@@ -78,26 +72,20 @@ def test_files_are_private_before_the_job_is_completed(alice, admin):
     assert not files.is_readable(made)
 
 
-def change(job_type: str, **values: Any) -> None:
-    frappe.get_doc("Job Type", job_type).update(values).save()
-    frappe.db.commit()
-
-
 @pytest.mark.parametrize("is_deleted", [True, False])
 def test_what_was_private_when_it_was_submitted_stays_so(alice, admin, is_deleted):
     job_type = factory.job_type("note", "add_note", **PRIVATE)
     made = finished(alice, job_type)
-    change(job_type, results_visible_to="Owner and Admins")
+    circuits.change(job_type, results_visible_to="Owner and Admins")
     if is_deleted:
-        frappe.delete_doc("Job Type", job_type, force=True)
-        frappe.db.commit()
+        committed(frappe.delete_doc, "Job Type", job_type, force=True)
     assert not shown(made, admin)
 
 
 def test_a_type_that_becomes_private_hides_what_there_is(alice, admin):
     job_type = factory.job_type("note", "add_note")
     made = finished(alice, job_type)
-    change(job_type, **PRIVATE)
+    circuits.change(job_type, **PRIVATE)
     assert not shown(made, admin)
 
 
@@ -105,7 +93,6 @@ def test_a_child_gets_no_result_that_its_owner_may_not_see(alice, admin):
     parent = finished(alice, factory.job_type("note", "add_note", **PRIVATE))
     open_parent = finished(alice, factory.job_type("open_note", "add_note"))
     job_type = factory.job_type("plain")
-    frappe.db.commit()
     got = {}
     for user in (alice, admin):
         frappe.set_user(user)

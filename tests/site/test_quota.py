@@ -13,7 +13,7 @@ from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.submit import submission
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory
-from tests.support.jobs import run, status, submitted
+from tests.support.jobs import run, status, submit_many, submitted
 from tests.support.rest import count
 from tests.support.sessions import in_parallel
 from tests.support.waiting import until
@@ -23,8 +23,6 @@ from tests.support.waiting import until
 def _no_limits(no_sweeps):
     """None is left behind."""
     frappe.cache.delete_keys("dartwing_core:limit:")
-    yield
-    cap(0, "Reject")
 
 
 def cap(number: int, policy: str) -> None:
@@ -77,8 +75,7 @@ def test_what_is_beyond_the_cap_is_held_until_there_is_room(job_type):
 def test_held_jobs_keep_no_idle_worker_waiting(job_type):
     # Those who were taken are not in line any more, long before they end.
     cap(3, "Hold")
-    submit_jobs({"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n}} for n in range(12))
-    frappe.db.commit()
+    submit_many(job_type, 12)
     assert in_line() == 3
     assert all(claim.Claimer().claim_next() for _worker in range(8))
     assert in_line() <= 3
@@ -115,9 +112,7 @@ def test_a_warning_goes_to_the_admins_once_a_minute(job_type, alice, monkeypatch
 
 
 def limited(limit: int = 3, window: int = 60, **values) -> str:
-    name = factory.job_type("limited", rate_limit=limit, rate_limit_window=window, **values)
-    frappe.db.commit()
-    return name
+    return factory.job_type("limited", rate_limit=limit, rate_limit_window=window, **values)
 
 
 def test_a_user_may_submit_so_many_of_a_type_in_a_window(alice):

@@ -27,7 +27,7 @@ from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory
 from tests.support.jobs import reason, run, set_columns, status, submitted, submitted_by, submitted_with
 from tests.support.queues import column, listed
-from tests.support.sessions import in_parallel
+from tests.support.sessions import committed, in_parallel
 from tests.support.settings import settings
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -37,19 +37,11 @@ HOUR = 3_600
 
 @pytest.fixture
 def job_type(site) -> str:
-    name = factory.job_type("plain", max_retries=2, retry_delays="3600")
-    frappe.db.commit()
-    return name
+    return factory.job_type("plain", max_retries=2, retry_delays="3600")
 
 
 def later(job_type: str, seconds: float = HOUR, **more):
     return submitted_with(job_type, available_at=seconds, **more)
-
-
-def committed(job_id: str, operation, *arguments):
-    document = operation(job_id, *arguments)
-    frappe.db.commit()
-    return document
 
 
 def due(job) -> float:
@@ -67,7 +59,7 @@ def test_a_pending_job_gets_another_time_and_its_history_says_from_when_to_when_
     job = submitted_by(alice, job_type)
     set_columns(job, status="Pending", in_line=0, **columns.due(1_800_000_000, "Normal"))
     frappe.set_user(alice)
-    document = committed(job.name, reschedule_job, datetime(2027, 6, 1, 12, tzinfo=timezone.utc))
+    document = committed(reschedule_job, job.name, datetime(2027, 6, 1, 12, tzinfo=timezone.utc))
     assert (document.status, due(job)) == ("Pending", datetime(2027, 6, 1, 12, tzinfo=timezone.utc).timestamp())
     entry = last_entry(job)
     assert entry["actor"] == alice
@@ -78,10 +70,10 @@ def test_a_pending_job_gets_another_time_and_its_history_says_from_when_to_when_
 
 def test_an_earlier_time_starts_it_then_and_a_later_one_not_before(job_type):
     job = later(job_type)
-    committed(job.name, reschedule_job, -1)
+    committed(reschedule_job, job.name, -1)
     assert status(job) == "Queued", "its time has come"
     other = later(job_type, 1)
-    committed(other.name, reschedule_job, HOUR)
+    committed(reschedule_job, other.name, HOUR)
     set_columns(other, due_epoch=clock.now_epoch() + 60, available_at=clock.site_time(clock.now_epoch() + 60))
     sweeper.sweep()
     assert status(other) == "Pending"
@@ -102,7 +94,7 @@ def test_a_time_without_a_zone_is_the_sites(job_type, monkeypatch, given, expect
     monkeypatch.setattr(clock, "site_zone", lambda: ZoneInfo("Europe/Berlin"))
     job = later(job_type)
     monkeypatch.setattr(clock, "now_epoch", lambda: datetime(2025, 12, 1, tzinfo=timezone.utc).timestamp())
-    committed(job.name, reschedule_job, given)
+    committed(reschedule_job, job.name, given)
     assert due(job) == datetime.fromisoformat(expected).timestamp()
 
 
@@ -112,8 +104,7 @@ def test_a_time_that_has_passed_is_now_and_goes_before_nobody(job_type, given):
     with settings(is_paused=1):
         critical = submit_job(job_type, factory.ALPHA, {"n": 1}, priority="Critical")
         job = submit_job(job_type, factory.ALPHA, {"n": 2}, available_at=given)
-        reschedule_job(job.name, given)
-        frappe.db.commit()
+        committed(reschedule_job, job.name, given)
     ranks = dict(frappe.get_all("Background Job", fields=["name", "admission_rank"], as_list=True))
     assert ranks[critical.name] < ranks[job.name]
 
@@ -141,7 +132,7 @@ def test_only_a_job_that_waits_is_rescheduled_or_run_now(job_type, state):
 def test_a_snoozed_job_is_rescheduled_and_a_retry_in_line_is_not(job_type):
     job = later(job_type)
     set_columns(job, attempt=1)
-    assert committed(job.name, reschedule_job, HOUR).status == "Pending"
+    assert committed(reschedule_job, job.name, HOUR).status == "Pending"
     set_columns(job, status="Queued")
     with pytest.raises(InvalidTransitionError, match="only a job that has not begun"):
         reschedule_job(job.name, 60)
@@ -149,22 +140,22 @@ def test_a_snoozed_job_is_rescheduled_and_a_retry_in_line_is_not(job_type):
 
 def test_a_job_that_is_in_line_leaves_it_until_its_time(job_type):
     job = submitted(job_type)
-    assert committed(job.name, reschedule_job, HOUR).status == "Pending"
+    assert committed(reschedule_job, job.name, HOUR).status == "Pending"
     assert (status(job), column(job, "in_line"), column(job, "queued_at")) == ("Pending", 0, None)
     assert claim.Claimer().claim_next() is None
     entry = last_entry(job)
     assert (entry["from_status"], entry["to_status"]) == ("Queued", "Pending")
     assert entry["message"].startswith("Rescheduled from ")
-    committed(job.name, reschedule_job, -1)
+    committed(reschedule_job, job.name, -1)
     assert (status(job), claim.Claimer().claim_next().name) == ("Queued", job.name)
 
 
 def test_a_job_that_is_due_at_once_stays_in_line_and_is_left_as_it_is(job_type):
     job = submitted(job_type)
-    assert committed(job.name, reschedule_job, -1).status == "Queued"
+    assert committed(reschedule_job, job.name, -1).status == "Queued"
     assert (status(job), column(job, "in_line")) == ("Queued", LinePlace.IN_LINE)
     before, history = due(job), len(get_job_history(job.name)["history"])
-    assert committed(job.name, run_now).status == "Queued"
+    assert committed(run_now, job.name).status == "Queued"
     assert (due(job), len(get_job_history(job.name)["history"])) == (before, history)
     assert claim.Claimer().claim_next().name == job.name
 
@@ -177,7 +168,7 @@ def test_run_now_skips_the_wait_and_is_in_line_with_the_commit(job_type):
     run_now(job.name)
     frappe.db.rollback()
     assert (status(job), listed(job.queue)) == ("Pending", [])
-    assert committed(job.name, run_now).status == "Queued"
+    assert committed(run_now, job.name).status == "Queued"
     assert status(job) == "Queued"
     assert listed(job.queue) == [job.name], "and workers look"
     assert any("To be run now instead of at" in event["message"] for event in get_job_history(job.name)["history"])
@@ -186,12 +177,11 @@ def test_run_now_skips_the_wait_and_is_in_line_with_the_commit(job_type):
 
 def test_run_now_skips_the_wait_for_a_retry_and_counts_the_same_retry(job_type):
     failing = factory.job_type("failing", "raises", max_retries=2, retry_delays="3600")
-    frappe.db.commit()
     job = submitted(failing, what="connection")
     assert run(job)["status"] == "Failed"
     told = get_job_status(job.name)
     assert (told["can_run_now"], told["can_reschedule"]) == (True, False)
-    committed(job.name, run_now)
+    committed(run_now, job.name)
     told = get_job_status(job.name)
     assert (told["status"], told["retry_count"]) == ("Queued", 1)
     assert run(job, 2)["retry_count"] == 2
@@ -200,7 +190,7 @@ def test_run_now_skips_the_wait_for_a_retry_and_counts_the_same_retry(job_type):
 def test_a_paused_job_is_due_and_still_held_and_the_reason_says_so(job_type):
     job = later(job_type)
     with settings(is_paused=1):
-        committed(job.name, run_now)
+        committed(run_now, job.name)
         assert (status(job), reason(job)) == ("Queued", "All jobs are paused.")
         assert claim.Claimer().claim_next() is None
     assert claim.Claimer().claim_next().name == job.name
@@ -209,9 +199,9 @@ def test_a_paused_job_is_due_and_still_held_and_the_reason_says_so(job_type):
 def test_a_child_that_is_due_still_waits_for_its_parent(job_type):
     parent = later(job_type)
     child = later(job_type, depends_on=parent.name)
-    committed(child.name, run_now)
+    committed(run_now, child.name)
     assert status(child) == "Pending"
-    committed(parent.name, run_now)
+    committed(run_now, parent.name)
     run(parent)
     assert status(child) == "Queued"
 
@@ -226,7 +216,7 @@ def test_a_job_put_off_between_the_choice_of_a_sweep_and_its_update_does_not_get
 
     def put_off_first(names):
         monkeypatch.setattr(record, "enter_line", enter_line)
-        in_parallel([lambda: committed(job.name, reschedule_job, 24 * HOUR)])
+        in_parallel([lambda: committed(reschedule_job, job.name, 24 * HOUR)])
         return enter_line(names)
 
     monkeypatch.setattr(record, "enter_line", put_off_first)
@@ -239,7 +229,7 @@ def test_a_job_put_off_between_a_look_and_the_take_is_not_taken(job_type):
     claimer = claim.Claimer()
     claimer.view = claim.queue_view.read_view()
     claimer.view.first_place(claimer.view.choice.next())
-    in_parallel([lambda: committed(job.name, reschedule_job, HOUR)])
+    in_parallel([lambda: committed(reschedule_job, job.name, HOUR)])
     assert claimer.claim_from_view().name == other.name
     assert status(job) == "Pending"
 
@@ -276,7 +266,7 @@ def test_a_job_that_was_taken_or_canceled_since_it_was_seen_is_not_touched(job_t
 
 def test_two_who_run_it_now_start_it_once(job_type):
     job = later(job_type)
-    in_parallel([lambda: committed(job.name, run_now)] * 4)
+    in_parallel([lambda: committed(run_now, job.name)] * 4)
     frappe.db.rollback()
     queued = [event for event in get_job_history(job.name)["history"] if event["to_status"] == "Queued"]
     assert (status(job), len(queued)) == ("Queued", 1)
@@ -284,7 +274,7 @@ def test_two_who_run_it_now_start_it_once(job_type):
 
 def test_the_transaction_that_submits_a_job_may_put_it_off_or_bring_it_forward(job_type):
     job = submit_job(job_type, factory.ALPHA, {"n": 1})
-    committed(job.name, reschedule_job, HOUR)
+    committed(reschedule_job, job.name, HOUR)
     other = submit_job(job_type, factory.ALPHA, {"n": 2}, available_at=HOUR)
-    committed(other.name, run_now)
+    committed(run_now, other.name)
     assert (status(job), status(other)) == ("Pending", "Queued")

@@ -20,11 +20,6 @@ from tests.support.rest import count, submit
 pytestmark = pytest.mark.usefixtures("fresh_limits")
 
 
-@pytest.fixture
-def client(web, alice) -> Client:
-    return Client(web).with_token(alice)
-
-
 # Errors
 
 
@@ -75,7 +70,6 @@ def test_a_request_without_a_valid_key_is_401(client):
 
 def test_the_open_session_of_a_disabled_user_is_401(web):
     leaver = factory.user("leaver", factory.ALPHA)
-    frappe.db.set_value("User", leaver, "enabled", 1)
     http.set_password(leaver, "a long way home 17")
     browser = Client(web).log_in(leaver, "a long way home 17")
     assert browser.get("list_jobs").status_code == 200

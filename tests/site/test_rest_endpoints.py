@@ -1,4 +1,4 @@
-"""The REST endpoints over HTTP (regressions 6, 12, 47), and what clients send again."""
+"""The REST endpoints over HTTP (regression 6), and what clients send again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import frappe
 import pytest
 
-from dartwing_core.jobs import submit_job
 from tests.support import factory, http
 from tests.support.http import Client
 from tests.support.rest import count, submit
@@ -18,23 +17,9 @@ OLD = "/api/method/dartwing.dartwing_core.api.jobs.get_job_status"
 
 
 @pytest.fixture
-def client(web, alice) -> Client:
-    return Client(web).with_token(alice)
-
-
-@pytest.fixture
 def browser(web, alice) -> Client:
     http.set_password(alice, PASSWORD)
     return Client(web).log_in(alice, PASSWORD)
-
-
-@pytest.fixture
-def foreign(bob) -> str:
-    frappe.set_user(bob)
-    job = submit_job("echo_job", factory.BETA, {"secret": 1})
-    frappe.db.commit()
-    frappe.set_user("Administrator")
-    return job.name
 
 
 def made(client: Client, **more) -> dict:
@@ -88,35 +73,11 @@ def test_guests_get_nothing(web):
         assert "Traceback" not in answer.text
 
 
-@pytest.mark.parametrize("call", ["get_job_status", "get_job_history"])
-def test_foreign_and_missing_jobs_are_the_same_404(client, foreign, call):
-    answers = [client.get(call, job_id=job_id) for job_id in (foreign, "JOB-NOWHERE")]
-    assert [answer.status_code for answer in answers] == [404, 404]
-    assert len({answer.text.replace(foreign, "X").replace("JOB-NOWHERE", "X") for answer in answers}) == 1
-    assert client.get("list_jobs").json()["message"]["jobs"] == []
-
-
 def test_a_running_job_is_not_said_to_be_canceled(client):
     job_id = made(client)["job_id"]
     end(job_id, "Running")
     canceled = client.post("cancel_job", job_id=job_id).json()["message"]
     assert (canceled["status"], canceled["message"]) == ("Running", "The job is being canceled.")
-
-
-def test_dead_letters_are_listed_retried_and_not_deleted_by_users(client):
-    job_id = made(client)["job_id"]
-    end(job_id, "Dead Letter")
-    listed = client.get("get_dead_letter_jobs").json()["message"]["jobs"]
-    assert [job["job_id"] for job in listed] == [job_id]
-    assert client.post("delete_dead_letter_job", job_id=job_id).status_code == 403
-    assert client.post("bulk_retry_dead_letter").json()["message"] == {"retried": [job_id], "skipped": {}}
-
-
-def test_a_job_is_rescheduled_to_now(client):
-    # Seen failing: 0 seconds counted as missing.
-    job_id = made(client, available_at=3600)["job_id"]
-    assert client.post("reschedule_job", job_id=job_id, available_at=0).status_code == 200
-    assert client.post("reschedule_job", job_id=job_id, available_at="").status_code == 400
 
 
 # Sent again ----------------------------------------------------------------------------------------------------------

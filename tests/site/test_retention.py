@@ -15,6 +15,7 @@ from tests.support import database, factory, files
 from tests.support.database import another_connection
 from tests.support.jobs import run, status, submitted, submitted_with
 from tests.support.lifecycle import made
+from tests.support.sessions import committed
 from tests.support.settings import settings
 
 JOB = "Background Job"
@@ -24,8 +25,7 @@ def aged(job, days: float) -> None:
     """Let everything about the job have happened so many days earlier."""
     columns = ("creation", "modified", "created_at", "available_at", "completed_at", "dedup_until")
     moved = ", ".join(f"{column} = {column} - INTERVAL {int(days * 24)} HOUR" for column in columns)
-    frappe.db.sql(f"UPDATE `tab{JOB}` SET {moved} WHERE name = %s", (job.name,))
-    frappe.db.commit()
+    committed(frappe.db.sql, f"UPDATE `tab{JOB}` SET {moved} WHERE name = %s", (job.name,))
 
 
 def is_there(job) -> bool:
@@ -37,8 +37,7 @@ def ended(how: str):
     if how in ("Canceled", "Pending"):
         job = submitted_with(made("nothing"), available_at=400 * 86_400)
         if how == "Canceled":
-            cancel_job(job.name)
-            frappe.db.commit()
+            committed(cancel_job, job.name)
         return job
     job = submitted(made("nothing"), how=how) if how == "Completed" else submitted(made("fails_with"), message="no")
     run(job)
@@ -115,8 +114,7 @@ def test_a_parent_stays_until_its_children_have_finished(number):
     aged(parent, 31)
     retention.clear_old_jobs(30)
     assert is_there(parent)
-    cancel_job(child.name)
-    frappe.db.commit()
+    committed(cancel_job, child.name)
     retention.clear_old_jobs(30)
     assert not is_there(parent)
 
@@ -127,18 +125,15 @@ def test_a_child_that_ended_with_a_parent_runs_if_that_completed_and_is_gone(num
     parents = [submitted_with(made("nothing"), parameters={"n": n}, available_at=3600) for n in range(number)]
     child = submitted_with(made("nothing"), parameters={"child": 1}, depends_on=[parent.name for parent in parents])
     last = parents[-1]
-    frappe.db.set_value(JOB, last.name, "status", "Dead Letter")
-    frappe.db.commit()
+    committed(frappe.db.set_value, JOB, last.name, "status", "Dead Letter")
     child_jobs.release_children([last.name])
     assert status(child) == "Dead Letter"
-    retry_job(last.name)
-    frappe.db.commit()
+    committed(retry_job, last.name)
     run(last)
     aged(last, 31)
     retention.clear_old_jobs(30)
     assert not is_there(last)
-    retry_job(child.name)
-    frappe.db.commit()
+    committed(retry_job, child.name)
     assert status(child) == ("Pending" if number == 2 else "Queued")
     if number == 2:
         assert frappe.db.get_value(JOB, child.name, "waits_for") == parents[0].name
@@ -153,8 +148,7 @@ def test_a_job_of_a_running_batch_stays_and_a_batch_goes_with_its_last_job():
     retention.clear_old_jobs(30)
     assert is_there(names[0])
     run(names[1])
-    frappe.db.sql("UPDATE `tabJob Batch` SET completed_at = completed_at - INTERVAL 31 DAY")
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabJob Batch` SET completed_at = completed_at - INTERVAL 31 DAY")
     retention.clear_old_jobs(30)
     assert (is_there(names[0]), bool(frappe.db.exists("Job Batch", found.name))) == (False, True)
     aged(names[1], 31)
@@ -205,8 +199,7 @@ def test_log_settings_say_how_long():
     finally:
         log_settings = frappe.get_doc("Log Settings")
         log_settings.register_doctype(JOB, 30)
-        log_settings.save()
-        frappe.db.commit()
+        committed(log_settings.save)
 
 
 def test_no_days_at_all_are_refused():

@@ -24,6 +24,7 @@ from dartwing_core.jobs.sweep import sweeper
 from tests.support import factory
 from tests.support.jobs import run
 from tests.support.schedules import Wall, document, every, made, state
+from tests.support.sessions import committed
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
@@ -69,22 +70,19 @@ def test_an_interval_counts_from_when_its_timing_was_saved(wall, job_type):
     wall.advance(600)
     for changes, due in (({"title": "Another", "every": "90"}, NOW + 90 * 60), ({"every": 30}, NOW + 600 + 30 * 60)):
         found.update(changes)
-        found.save()
-        frappe.db.commit()
+        committed(found.save)
         assert state(found).next_run_epoch == due
 
 
 def test_times_while_it_was_disabled_are_not_missed(wall, job_type):
     found = made(job_type, missed_runs="Catch Up")
     found.enabled = 0
-    found.save()
-    frappe.db.commit()
+    committed(found.save)
     assert state(found).next_run is None
     wall.advance(10 * 3_600)
     assert sweeper.sweep().scheduled == 0
     found.enabled = 1
-    found.save()
-    frappe.db.commit()
+    committed(found.save)
     assert state(found).next_run_epoch == NOW + 10 * 3_600 - NOW % 3_600 + 3_600
     assert sweeper.sweep().scheduled == 0
 
@@ -99,6 +97,9 @@ def test_times_while_it_was_disabled_are_not_missed(wall, job_type):
         (every(0), "between one minute|whole number"),
         ({"job_type": "test_disabled"}, "disabled"),
         ({"parameters": "{"}, "JSON"),
+        # Half a character, which no column can hold
+        ({"parameters": '{"text": "\\ud83d"}'}, "not valid Unicode"),
+        ({"parameters": '{"text": "\ud83d"}'}, "not valid Unicode"),
         ({"job_type": "long_running_job", "parameters": '{"duration": "x"}'}, "don't fit"),
         ({"parameters": json.dumps({"x": "y" * 1_100_000})}, "at most"),
         ({"missed_runs": "Catch Up", "catch_up_limit": 101}, "Catch Up at Most"),
@@ -125,8 +126,7 @@ def test_a_type_that_is_disabled_later_does_not_keep_anybody_from_disabling_the_
         found.save()
     found.reload()
     found.enabled = "0"  # as forms send it
-    found.save()
-    frappe.db.commit()
+    committed(found.save)
     assert state(found).enabled == 0
 
 
@@ -194,8 +194,7 @@ def test_its_organization_stays_and_what_the_engine_knows_is_not_written_by_hand
     before = state(found)
     known = {"next_run_epoch": 1, "look_at_epoch": 1, "next_run": "2020-01-01", "last_job": "JOB-X", "refusals": 9}
     found.update(known)
-    found.save()
-    frappe.db.commit()
+    committed(found.save)
     after = state(found)
     assert {field: after[field] for field in known} == {field: before[field] for field in known}
 
@@ -205,8 +204,7 @@ def test_a_form_that_was_opened_before_a_run_can_still_be_saved(wall, job_type):
     wall.advance(3_600)
     assert sweeper.sweep().scheduled == 1
     found.title = "Edited meanwhile"
-    found.save()
-    frappe.db.commit()
+    committed(found.save)
     assert state(found).last_job
     assert state(found).next_run_epoch > wall.epoch, "the run is not made again"
 
@@ -219,8 +217,7 @@ def test_a_renamed_job_type_is_followed_and_a_deleted_schedule_leaves_its_jobs(w
     assert sweeper.sweep().scheduled == 1
     job = state(found).last_job
     assert get_job_status(job)["job_type"] == "test_renamed"
-    frappe.delete_doc("Job Schedule", found.name)
-    frappe.db.commit()
+    committed(frappe.delete_doc, "Job Schedule", found.name)
     assert get_job_status(job)["schedule"] == found.name
     wall.advance(3_600)
     assert sweeper.sweep().scheduled == 0

@@ -11,9 +11,9 @@ import pytest
 from dartwing_core.jobs import executor
 from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.rq import doorbells, redis_queue
-from tests.support import database, processes
+from tests.support import database, factory, processes
 from tests.support.jobs import submitted
-from tests.support.queues import listed, type_of
+from tests.support.queues import listed
 from tests.support.settings import settings
 from tests.support.slices import ENTRY, WORKER, run_slice, statuses
 
@@ -40,7 +40,7 @@ def test_the_turn_decides_and_not_the_entry_and_without_a_slice_it_rings_for_the
 
 
 def test_a_slice_that_is_over_ends_and_rings_for_the_next(site):
-    job_type = type_of("quiet", "quiet")
+    job_type = factory.job_type("quiet", "quiet")
     jobs = [submitted(job_type, n=n, seconds=1.1) for n in range(3)]
     with settings(slice_seconds=1):
         run_slice(jobs[0])
@@ -58,7 +58,7 @@ def test_a_worker_that_is_asked_to_end_takes_no_other_job(job_type):
 
 
 def test_a_job_with_a_process_of_its_own_follows_no_other_and_gets_an_entry_in_front(job_type):
-    alone = type_of("alone", own_process=1)
+    alone = factory.job_type("alone", own_process=1)
     first, second, third = submitted(job_type, n=1), submitted(alone, n=2), submitted(job_type, n=3)
     run_slice(first)
     assert statuses([first, second, third]) == ["Completed", "Queued", "Queued"]
@@ -72,7 +72,7 @@ NAME_OF = "SELECT name FROM `tabBackground Job` WHERE name = %s"
 
 def test_a_job_that_needs_an_entry_of_its_own_is_free_when_it_is_rung_for(job_type, monkeypatch):
     # Seen failing: the process that could not run it kept its row locked, and the worker that was rung found no job.
-    first, second = submitted(job_type, n=1), submitted(type_of("alone", own_process=1), n=2)
+    first, second = submitted(job_type, n=1), submitted(factory.job_type("alone", own_process=1), n=2)
     ring_first, free = doorbells.ring_first, []
     monkeypatch.setattr(queue_view, "LONGEST", 0)  # each claim reads the line anew, in a transaction of its own
 
@@ -88,7 +88,7 @@ def test_a_job_that_needs_an_entry_of_its_own_is_free_when_it_is_rung_for(job_ty
 
 
 def test_a_job_whose_time_limit_does_not_fit_gets_an_entry_of_its_own_in_front(job_type):
-    long = type_of("long", default_timeout=9_000)
+    long = factory.job_type("long", default_timeout=9_000)
     first, second = submitted(job_type, n=1), submitted(long, n=2)
     run_slice(first, timeout=300)
     assert statuses([first, second]) == ["Completed", "Queued"]
@@ -99,7 +99,7 @@ def test_a_job_whose_time_limit_does_not_fit_gets_an_entry_of_its_own_in_front(j
 
 
 def test_a_time_limit_ends_its_job_alone(job_type):
-    slow = type_of("slow", "quiet", default_timeout=1, max_retries=0)
+    slow = factory.job_type("slow", "quiet", default_timeout=1, max_retries=0)
     jobs = [submitted(job_type, n=1), submitted(slow, seconds=30), submitted(job_type, n=3)]
     run_slice(jobs[0])
     assert statuses(jobs) == ["Completed", "Dead Letter", "Completed"]

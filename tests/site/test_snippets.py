@@ -16,7 +16,7 @@ from dartwing_core.jobs.testing import run_jobs
 from tests.support import factory, http
 from tests.support.snippets import DOCUMENTS, texts
 
-COMPANIES = {"Harbor Books": "Test Harbor Books", "Acme": "Test Acme"}
+COMPANIES = {"Harbor Books": "Test Harbor Books", "Acme": "Test Page Acme"}
 """What the pages call organizations, the first as in the try-out site, and their ids here."""
 MODULE = "your_app.jobs"
 SUBMIT = re.compile(r"^(\S.*)?\b(submit|submit_jobs?|enqueue)\(", re.MULTILINE)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import frappe
 import pytest
 
-from dartwing_core.jobs import cancel_job, executor, get_job_history, submit_job
+from dartwing_core.jobs import get_job_history, submit_job
 from dartwing_core.jobs.job import find
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.rq import redis_queue
@@ -15,14 +15,13 @@ from dartwing_core.jobs.status import JobStatus
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.jobs import entries, set_columns, status, submitted_with
+from tests.support.sessions import as_user
 from tests.support.settings import settings
 
 
 @pytest.fixture
 def job_type() -> str:
-    name = factory.job_type("plain", max_retries=3)
-    frappe.db.commit()
-    return name
+    return factory.job_type("plain", max_retries=3)
 
 
 def test_due_jobs_and_retries_are_queued_and_later_ones_stay(job_type):
@@ -61,14 +60,6 @@ def test_while_redis_is_down_due_jobs_get_in_line_and_nothing_is_raised(job_type
     assert entries() == {f"{job.name[4:]}-1"}
 
 
-def test_a_canceled_job_is_not_run_by_the_entry_it_left(job_type):
-    job = submitted_with(job_type)
-    cancel_job(job.name)
-    frappe.db.commit()
-    executor.execute_job(job.name, 1)
-    assert status(job) == "Canceled"
-
-
 def test_another_time_zone_of_the_site_moves_no_due_time(job_type, monkeypatch):
     # Seen failing: by the site's clock, a job came ten hours late on a site that went from Kolkata to New York.
     monkeypatch.setattr(clock, "site_zone", lambda: ZoneInfo("Asia/Kolkata"))
@@ -100,9 +91,7 @@ def test_who_happens_to_sweep_is_not_named_in_the_history_of_others(job_type, bo
     frappe.db.sql("UPDATE `tabBackground Job` SET due_epoch = 1 WHERE name = %s", (job.name,))
     frappe.db.sql("UPDATE `tabBackground Job` SET status = 'Dead Letter' WHERE name = %s", (parent.name,))
     frappe.db.sql("commit")
-    frappe.set_user(bob)
-    sweeper.sweep()
-    frappe.set_user("Administrator")
+    as_user(bob, sweeper.sweep)
     for swept, reached in ((job, "Queued"), (child, "Dead Letter")):
         last = get_job_history(swept.name)["history"][-1]
         assert (last["to_status"], last["actor"]) == (reached, "Administrator")

@@ -28,7 +28,7 @@ from tests.support.database import value
 from tests.support.handlers import whoami
 from tests.support.jobs import status, submitted
 from tests.support.registry import types_of
-from tests.support.sessions import as_user
+from tests.support.sessions import as_user, committed
 
 pytest_plugins = ["dartwing_core.jobs.testing_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -38,14 +38,12 @@ pytestmark = pytest.mark.usefixtures("no_sweeps")
 def step(site):
     """`step(*plan)`: a job that ends as planned."""
     job_type = factory.job_type("step", "scripted", max_retries=1)
-    frappe.db.commit()
     return lambda *plan, **more: job(job_type, {"plan": plan or ("ok",), "n": frappe.generate_hash()}, **more)
 
 
 def test_however_many_jobs_are_run_one_entry_is_left_for_workers_who_find_nobody(step, alice):
     for _number in range(5):
-        submit_job(organization=factory.ALPHA, **step())
-        frappe.db.commit()
+        committed(submit_job, organization=factory.ALPHA, **step())
     as_user(alice, run_jobs)
     assert len([key for key in processes.queue_client().keys("rq:job:*") if b"JOB-" in key]) == 1
     assert claim.Claimer().claim_next() is None
@@ -53,8 +51,7 @@ def test_however_many_jobs_are_run_one_entry_is_left_for_workers_who_find_nobody
 
 def test_jobs_without_end_are_noticed(site):
     # Broken by a limit on what is Queued at one time alone.
-    job_type = factory.job_type("snoozing", "snoozes_for")
-    frappe.db.commit()
+    job_type = factory.job_type("snoozing", "snoozes")
     submitted(job_type, seconds=0)
     with pytest.raises(RuntimeError, match="More than 20 attempts"):
         run_jobs(limit=20)
@@ -65,7 +62,6 @@ def test_jobs_without_end_are_noticed(site):
 
 def test_a_trap_holds_what_was_submitted(step, trapped_jobs):
     job_type = factory.job_type("trapped", "nothing", job_title="For {customer}")
-    frappe.db.commit()
     trapped_jobs.assert_nothing_submitted()
     made = submit_job(job_type, factory.ALPHA, {"customer": "Ann", "n": 1})
     found = trapped_jobs.assert_submitted(job_type, customer="Ann")
@@ -132,19 +128,16 @@ def test_the_mixin_traps_the_jobs_of_each_test(site):
 
 
 def test_an_error_of_a_handler_is_raised_with_its_traceback(step):
-    made = submit_job(organization=factory.ALPHA, **step("fail"))
-    frappe.db.commit()
+    made = committed(submit_job, organization=factory.ALPHA, **step("fail"))
     with pytest.raises(HandlerFailed, match=rf"Job {made.name}: Failed\n(.|\n)*handlers.py"):
         run_jobs(raising=True)
     assert status(made) == "Failed"
-    submit_job(organization=factory.ALPHA, **step("ok"))
-    frappe.db.commit()
+    committed(submit_job, organization=factory.ALPHA, **step("ok"))
     assert list(run_jobs(raising=True).values()) == ["Completed"]
 
 
 def test_the_next_attempt_fails_as_asked_and_its_retry_comes_in_time(step):
-    made = submit_job(organization=factory.ALPHA, **step("ok", "ok"))
-    frappe.db.commit()
+    made = committed(submit_job, organization=factory.ALPHA, **step("ok", "ok"))
     with fail_next(ConnectionError("the printer is out")):
         assert run_jobs() == {made.name: "Failed"}
     assert run_jobs() == {}, "the retry is due later"
@@ -169,9 +162,7 @@ ROWS = "SELECT COUNT(*) FROM `tabBackground Job`"
 
 @pytest.fixture
 def job_type(site) -> str:
-    name = factory.job_type("perform", "add_note", max_retries=1, deduplication="While Unfinished")
-    frappe.db.commit()
-    return name
+    return factory.job_type("perform", "add_note", max_retries=1, deduplication="While Unfinished")
 
 
 def test_jobs_and_their_work_are_gone_with_the_transaction(job_type):
@@ -195,8 +186,7 @@ def test_jobs_and_their_work_are_gone_with_the_transaction(job_type):
 def test_what_the_test_has_written_before_stays_and_goes_with_it(job_type):
     todo = frappe.get_doc({"doctype": "ToDo", "description": "before"}).insert()
     with perform_jobs(raising=False):
-        submit_job(job_type, factory.ALPHA, {"title": "x", "then": "fail"})
-        frappe.db.commit()
+        committed(submit_job, job_type, factory.ALPHA, {"title": "x", "then": "fail"})
         frappe.db.rollback()  # back to that commit
     assert frappe.db.exists("ToDo", todo.name)
     frappe.db.rollback()
@@ -229,8 +219,7 @@ def test_a_later_block_in_which_time_has_passed_runs_retries(job_type):
 
 def test_equal_jobs_are_duplicates_there_too(job_type):
     with perform_jobs():
-        submit_job(job_type, factory.ALPHA, {"title": "equal"})
-        frappe.db.commit()
+        committed(submit_job, job_type, factory.ALPHA, {"title": "equal"})
         with pytest.raises(DuplicateJobError):
             submit_job(job_type, factory.ALPHA, {"title": "equal"})
     with perform_jobs() as statuses:
@@ -252,7 +241,6 @@ def test_jobs_that_are_held_or_due_later_are_left(job_type):
 
 def test_files_of_the_jobs_go_with_the_transaction(site):
     job_type = factory.job_type("attaching", "makes_file")
-    frappe.db.commit()
     with perform_jobs():
         made = submit_job(job_type, factory.ALPHA, {"content": "performed"})
     assert len(files.on_disk(made)) == 1

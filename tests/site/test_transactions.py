@@ -119,14 +119,6 @@ def test_many_jobs_at_once_are_one_insert(job_type):
     assert (entries(), database.value(QUEUED, job_type)) == (1, 50)
 
 
-def test_many_jobs_are_all_or_none(job_type):
-    job = {"job_type": job_type, "organization": factory.ALPHA}
-    with pytest.raises(frappe.ValidationError, match="priority must be one of"):
-        submit_jobs([job, {**job, "priority": "Urgent"}])
-    frappe.db.commit()
-    assert (entries(), count()) == (0, 0)
-
-
 def test_an_error_of_the_dispatch_never_reaches_the_caller(job_type, no_sweeps, monkeypatch):
     def broken(*_arguments):
         raise frappe.QueryDeadlockError("after the commit")
@@ -166,7 +158,6 @@ def test_a_job_submitted_by_a_later_before_commit_callback_is_queued_too(job_typ
 
 def test_the_locks_of_a_transaction_end_with_it():
     job_type = factory.job_type("once", deduplication_window=300)
-    frappe.db.commit()
     for end in (frappe.db.rollback, frappe.db.commit):
         name = named_locks.lock_name(submit_job(job_type, factory.ALPHA).dedup_hash)
         assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 0

@@ -32,17 +32,12 @@ def somebody_sweeps(no_sweeps) -> None:
 
 
 @pytest.fixture
-def plain() -> str:
-    return factory.job_type("plain")
-
-
-@pytest.fixture
-def in_line(plain):
+def in_line(job_type):
     """A function that makes a job that awaits its turn, in a queue that somebody serves."""
     serve("one", "default")
 
     def make(state: int = LinePlace.IN_LINE):
-        job = submitted(plain)
+        job = submitted(job_type)
         if state == LinePlace.HELD:
             set_columns(job, status="Pending", in_line=state)
         return job
@@ -50,26 +45,20 @@ def in_line(plain):
     return make
 
 
-@pytest.fixture
-def limited():
-    """A function that sets columns of Test Alpha; they are reset at the end."""
-
-    def change(**values):
-        frappe.db.set_value("Organization", factory.ALPHA, values)
-        frappe.db.commit()
-
-    yield change
-    change(max_running=0, max_waiting=0, on_queue_full="Reject")
+def limit(**values) -> None:
+    """Set columns of Test Alpha."""
+    frappe.db.set_value("Organization", factory.ALPHA, values)
+    frappe.db.commit()
 
 
-def test_a_child_names_its_parent(plain):
-    parent = submitted(plain)
-    child = submitted_with(plain, depends_on=parent.name)
+def test_a_child_names_its_parent(job_type):
+    parent = submitted(job_type)
+    child = submitted_with(job_type, depends_on=parent.name)
     assert reason(child) == f"Waits for {parent.name}."
 
 
-def test_a_later_job_says_when_it_starts(plain):
-    job = submitted_with(plain, available_at=timedelta(minutes=3))
+def test_a_later_job_says_when_it_starts(job_type):
+    job = submitted_with(job_type, available_at=timedelta(minutes=3))
     at = clock.site_time(job.due_epoch)
     assert re.fullmatch(rf"Starts at (\S+ )?{at:%H:%M} \(in 3 min\)\.", reason(job))
 
@@ -97,14 +86,14 @@ def test_times_are_those_of_the_users_zone(site, alice):
         frappe.db.commit()
 
 
-def test_an_organization_over_its_waiting_limit_is_named(in_line, limited):
-    limited(max_waiting=20, on_queue_full="Hold")
+def test_an_organization_over_its_waiting_limit_is_named(in_line):
+    limit(max_waiting=20, on_queue_full="Hold")
     assert reason(in_line(LinePlace.HELD)) == "Held: the organization is over its limit of 20 waiting jobs."
 
 
-def test_caps_are_named_with_the_turn(in_line, limited):
+def test_caps_are_named_with_the_turn(in_line):
     factory.job_type("plain", max_concurrent=7, max_concurrent_per_organization=2)
-    limited(max_running=3)
+    limit(max_running=3)
     assert reason(in_line()) == (
         "Waits for its turn. The organization's limit of running jobs is 3. "
         "The limit of running jobs of this type is 7. The organization's limit of running jobs of this type is 2."
@@ -112,8 +101,8 @@ def test_caps_are_named_with_the_turn(in_line, limited):
 
 
 @pytest.fixture
-def overdue(plain):
-    job = submitted_with(plain, available_at=timedelta(minutes=3))
+def overdue(job_type):
+    job = submitted_with(job_type, available_at=timedelta(minutes=3))
     set_columns(job, due_epoch=clock.now_epoch() - 1)
     return job
 
@@ -134,22 +123,22 @@ def test_where_nobody_sweeps_the_words_say_so(overdue):
     assert reason(overdue) == "No worker serves the queue default at the moment."
 
 
-def test_a_queued_job_says_whether_anybody_serves_its_queue(plain):
-    job = submitted(plain)
+def test_a_queued_job_says_whether_anybody_serves_its_queue(job_type):
+    job = submitted(job_type)
     assert reason(job) == "No worker serves the queue default at the moment."
     serve("one", "default")
     assert reason(job) == "Waits for a free worker."
 
 
-def test_without_redis_there_are_words_too(plain, overdue, monkeypatch):
-    job = submitted(plain, n=2)
+def test_without_redis_there_are_words_too(job_type, overdue, monkeypatch):
+    job = submitted(job_type, n=2)
     monkeypatch.setattr(redis_queue, "if_there", lambda _ask: None)
     assert reason(job) == "Waits for a free worker."
     assert reason(overdue) == "Due. The queue can't be reached at the moment."
 
 
-def test_jobs_that_wait_for_nothing_have_no_reason(plain):
-    job = submitted(plain)
+def test_jobs_that_wait_for_nothing_have_no_reason(job_type):
+    job = submitted(job_type)
     attempts.taken(job.name, 1)
     assert reason(job) is None
     for status in ("Completed", "Canceled", "Dead Letter"):

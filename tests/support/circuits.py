@@ -39,7 +39,7 @@ class Times:
         sweeper.sweep()
 
 
-def breaking_type(name: str = "breaking", handler: str = "planned", **values: Any) -> str:
+def breaking_type(name: str = "breaking", **values: Any) -> str:
     """A Job Type whose circuits open after SAMPLES failures and no success."""
     breaker = {
         "enable_circuit_breaker": 1,
@@ -48,7 +48,7 @@ def breaking_type(name: str = "breaking", handler: str = "planned", **values: An
         "circuit_breaker_window_minutes": 30,
         "circuit_breaker_cooldown_minutes": COOL_DOWN,
     }
-    return factory.job_type(name, handler, **{"max_retries": 3, "retry_delays": "100000", **breaker, **values})
+    return factory.job_type(name, "scripted", **{"max_retries": 3, "retry_delays": "100000", **breaker, **values})
 
 
 def change(job_type: str, **values: Any) -> None:

@@ -94,25 +94,30 @@ def _delete_job_types(*names: str) -> None:
             frappe.clear_document_cache("Job Type", name)
 
 
-def wipe() -> None:
-    """Delete the jobs of test organizations with their history, and the test Job Types."""
-    connection.discard()
-    frappe.set_user("Administrator")
+def delete_work(organizations: str) -> None:
+    """Delete the jobs, batches, circuits and schedules of the organizations whose ids are like this, with history."""
     for doctype in ("Job Execution Log", "Background Job Run", "Background Job Dependency"):
         frappe.db.sql(
             f"DELETE h FROM `tab{doctype}` h JOIN `tabBackground Job` j ON j.name = h.background_job "
-            "WHERE j.organization LIKE 'Test %'"
+            "WHERE j.organization LIKE %s",
+            organizations,
         )
     for doctype in ("Background Job", "Job Batch", "Job Circuit", "Job Schedule"):
-        frappe.db.sql(f"DELETE FROM `tab{doctype}` WHERE organization LIKE 'Test %'")
+        frappe.db.sql(f"DELETE FROM `tab{doctype}` WHERE organization LIKE %s", organizations)
+
+
+def wipe() -> None:
+    """Delete the jobs of test organizations with their history, and the test Job Types. Lift all limits and pauses."""
+    connection.discard()
+    frappe.set_user("Administrator")
+    delete_work("Test %")
     frappe.db.sql("DELETE FROM `tabOrganization Removal` WHERE name LIKE 'Test %'")
     frappe.db.sql("DELETE FROM `tabNote` WHERE title LIKE 'test %'")
     names = frappe.get_all("Job Type", pluck="name")
     _delete_job_types(*(name for name in names if name.startswith("test_")))  # Frappe 15 escapes the escape of LIKE
-    for name in frappe.get_all(
-        "Organization", filters={"name": ["like", "Test %"], "status": ["!=", "Active"]}, pluck="name"
-    ):
-        frappe.db.set_value("Organization", name, "status", "Active")
+    free = "status = 'Active', is_paused = 0, weight = 1, max_running = 0, max_waiting = 0, on_queue_full = 'Reject'"
+    frappe.db.sql(f"UPDATE `tabOrganization` SET {free} WHERE name LIKE 'Test %'")
+    frappe.db.sql("UPDATE `tabUser` SET enabled = 1 WHERE name LIKE 'test\\_%' AND enabled = 0")
     frappe.db.commit()
 
 

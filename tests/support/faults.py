@@ -11,22 +11,9 @@ import frappe
 from dartwing_core.jobs import JobContext, job_handler
 from dartwing_core.jobs.lib.sql import connector
 
-from .handlers import pause
+from .handlers import leave_note, pause
 
 LONG = 30
-
-
-def leave_note(context: JobContext, suffix: str = "") -> None:
-    """One Note that names the job: the effect that must be there once, or not at all."""
-    title = f"test {context.job_id}{suffix}"
-    frappe.get_doc({"doctype": "Note", "title": title, "public": 1}).insert(ignore_permissions=True)
-
-
-@job_handler
-def leave_note_slowly(context: JobContext) -> None:
-    """Writes first, and takes `seconds` then, with the transaction open."""
-    leave_note(context)
-    pause(context.parameters["seconds"])
 
 
 @job_handler
@@ -99,9 +86,3 @@ def is_overtaken_and_fails(context: JobContext) -> None:
     with connector()() as other, other.cursor() as cursor:
         cursor.execute("UPDATE `tabBackground Job` SET attempt = attempt + 1 WHERE name = %s", (context.job_id,))
     raise ValueError("late")
-
-
-@job_handler
-def writes_a_note(context: JobContext) -> None:
-    """Leaves its note and ends."""
-    leave_note(context)

@@ -37,7 +37,7 @@ class Fleet:
 
     def hire(self, number: int = 2, queues: str | None = None) -> None:
         """Bring the number of living workers up to this; new ones serve these queues, all by default."""
-        self.workers = [worker for worker in self.workers if worker.popen.poll() is None]
+        self.workers = [worker for worker in self.workers if worker.running]
         self.workers += processes.start_workers(number - len(self.workers), queues)
 
     def horses(self) -> list[psutil.Process]:

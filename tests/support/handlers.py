@@ -118,10 +118,16 @@ def takes_two(context: JobContext, other: int) -> None:
     """Has the wrong signature on purpose."""
 
 
+def leave_note(context: JobContext, suffix: str = "") -> None:
+    """One Note that names the job: the effect that must be there once, or not at all."""
+    title = f"test {context.job_id}{suffix}"
+    frappe.get_doc({"doctype": "Note", "title": title, "public": 1}).insert(ignore_permissions=True)
+
+
 @job_handler
 def write_row(context: JobContext) -> None:
-    """Leaves one Note that names the job, after `seconds`."""
-    frappe.get_doc({"doctype": "Note", "title": f"test {context.job_id}", "public": 1}).insert(ignore_permissions=True)
+    """Leaves its note, and takes `seconds` then, with the transaction open."""
+    leave_note(context)
     pause(context.parameters.get("seconds", 0))
 
 
@@ -129,12 +135,6 @@ def write_row(context: JobContext) -> None:
 def kill_itself(context: JobContext) -> None:
     """Takes its worker down, each time."""
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-@job_handler
-def deaf(context: JobContext) -> None:
-    """Takes `seconds` and neither reports progress nor asks whether it should stop."""
-    pause(context.parameters["seconds"])
 
 
 @job_handler
@@ -154,8 +154,7 @@ def batches(context: JobContext) -> dict[str, Any]:
     """Writes one Note a batch with a checkpoint after each; fails once after the batch `fail_after`."""
     first = (context.state or {"done": 0})["done"]
     for number in range(first + 1, context.parameters["batches"] + 1):
-        title = f"test {context.job_id} {number}"
-        frappe.get_doc({"doctype": "Note", "title": title, "public": 1}).insert(ignore_permissions=True)
+        leave_note(context, f" {number}")
         if number == context.parameters.get("fail_after") and context.attempt == 1:
             raise TransientError("asked to fail")
         context.checkpoint({"done": number})
@@ -164,12 +163,10 @@ def batches(context: JobContext) -> dict[str, Any]:
 
 @job_handler
 def snoozes(context: JobContext) -> dict[str, Any]:
-    """Asks to be run later, until its attempt number `until`."""
-    if context.attempt < context.parameters["until"]:
-        frappe.get_doc({"doctype": "Note", "title": f"test {context.job_id}", "public": 1}).insert(
-            ignore_permissions=True
-        )
-        context.snooze(context.parameters.get("seconds", 0))
+    """Asks to be run later, until its attempt number `until`, if there is one."""
+    if context.attempt < context.parameters.get("until", 1_000):
+        leave_note(context)
+        context.snooze(float(context.parameters.get("seconds", 0)))
     return {"attempt": context.attempt}
 
 
@@ -209,7 +206,7 @@ def suspends(context: JobContext) -> dict[str, Any]:
 def untidy(context: JobContext) -> None:
     """Leaves behind what a handler should not: another user, a closed connection, a savepoint, much output."""
     what = context.parameters["what"]
-    frappe.get_doc({"doctype": "Note", "title": f"test {context.job_id}", "public": 1}).insert(ignore_permissions=True)
+    leave_note(context)
     if what == "user":
         frappe.set_user("Guest")
     elif what == "close":
@@ -241,8 +238,9 @@ class Upstream:
 
 @job_handler
 def scripted(context: JobContext) -> None:
-    """Writes one Note, then ends as `plan` says for this attempt: ok, fail, dead, late, snooze."""
-    frappe.get_doc({"doctype": "Note", "title": f"test {context.job_id}", "public": 1}).insert(ignore_permissions=True)
+    """Writes one Note, then ends after `seconds` as `plan` says for this attempt: ok, fail, dead, late, snooze."""
+    leave_note(context)
+    pause(context.parameters.get("seconds", 0))
     plan = context.parameters["plan"]
     ending = plan[(context.attempt - 1) % len(plan)]
     if ending == "fail" or Upstream.is_down:
@@ -302,12 +300,6 @@ def lose_a_deadlock() -> None:
 
 
 @job_handler
-def snoozes_for(context: JobContext) -> None:
-    """Asks to be run again in `seconds`."""
-    context.snooze(float(context.parameters["seconds"]))
-
-
-@job_handler
 def keeps_state(context: JobContext) -> dict[str, Any]:
     """Leaves a checkpoint and fails, or tells what checkpoint it found."""
     if context.parameters["fail"]:
@@ -335,17 +327,6 @@ def gather(context: JobContext) -> dict[str, Any]:
 def told(context: JobContext) -> dict[str, Any]:
     """Tells what a callback gets."""
     return {"batch_id": context.batch_id, "parameters": context.parameters}
-
-
-@job_handler
-def planned(context: JobContext) -> None:
-    """Ends as `plan` says for this attempt: ok, fail or dead; after `seconds`."""
-    pause(context.parameters.get("seconds", 0))
-    ending = context.parameters["plan"][context.attempt - 1]
-    if ending == "fail":
-        raise TransientError("planned")
-    if ending == "dead":
-        raise PermanentError("planned")
 
 
 @job_handler

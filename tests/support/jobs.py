@@ -7,7 +7,7 @@ from typing import Any, cast
 import frappe
 from frappe.model.document import Document
 
-from dartwing_core.jobs import executor, get_job_history, get_job_status, submit_job
+from dartwing_core.jobs import executor, get_job_history, get_job_status, submit_job, submit_jobs
 
 from . import contents, factory, processes
 from .waiting import until
@@ -27,6 +27,16 @@ def submitted_with(job_type: str, **arguments: Any) -> Document:
     job = submit_job(job_type, factory.ALPHA, **arguments)
     frappe.db.commit()
     return job
+
+
+def submit_many(
+    job_type: str, number: int, organization: str = factory.ALPHA, *, priority: str | None = None, **parameters: Any
+) -> list[Document]:
+    """So many jobs with these parameters, and their number as `n`, by one commit."""
+    request = {"job_type": job_type, "organization": organization, "priority": priority}
+    jobs = submit_jobs({**request, "parameters": {**parameters, "n": n}} for n in range(number))
+    frappe.db.commit()
+    return jobs
 
 
 def submitted_by(user: str, job_type: str, **parameters: Any) -> Document:

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 
 import frappe
 
-HISTORY = ("Job Execution Log", "Background Job Run", "Background Job Dependency")
-BELONGING = ("Background Job", "Job Batch", "Job Circuit", "Job Schedule", "Org Member")
+from . import factory
 
 
 @contextmanager
@@ -29,14 +28,8 @@ def remove(*organizations: str) -> None:
     frappe.db.rollback()
     frappe.set_user("Administrator")
     for name in organizations:
-        for doctype in HISTORY:
-            frappe.db.sql(
-                f"DELETE h FROM `tab{doctype}` h JOIN `tabBackground Job` j ON j.name = h.background_job "
-                "WHERE j.organization = %s",
-                name,
-            )
-        for doctype in BELONGING:
-            frappe.db.delete(doctype, {"organization": name})
+        factory.delete_work(name)
+        frappe.db.delete("Org Member", {"organization": name})
         frappe.db.delete("Organization", {"name": name})
         frappe.db.delete("Organization Removal", {"name": name})
     frappe.db.commit()

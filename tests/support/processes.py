@@ -19,54 +19,37 @@ import psutil
 import redis
 from frappe.utils import get_bench_id
 
+from standalone import processes
+from standalone.services import free_port
+
 from .waiting import until
 
+__all__ = ["free_port"]
 _restarted: list[Process] = []
 
 
-class Process:
+class Process(processes.Process):
     """A child in a session of its own, with its output in a log file."""
 
     def __init__(self, name: str, command: Sequence[str], cwd: Path | None = None):
-        folder = Path(os.environ["DW_RUN_DIR"]) / "tests"
-        folder.mkdir(exist_ok=True)
-        self.log = folder / f"{name}-{os.getpid()}-{len(list(folder.iterdir()))}.log"
-        with self.log.open("wb") as output:
-            self.popen = subprocess.Popen(
-                command,
-                cwd=cwd or os.environ["DW_SITES_PATH"],
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-
-    @property
-    def pid(self) -> int:
-        """The id of the process."""
-        return self.popen.pid
+        logs = Path(os.environ["DW_RUN_DIR"]) / "tests"
+        logs.mkdir(exist_ok=True)
+        log = logs / f"{name}-{os.getpid()}-{len(list(logs.iterdir()))}.log"
+        super().__init__(name, command, folder=cwd or Path(os.environ["DW_SITES_PATH"]), log=log)
 
     def signal(self, number: int) -> None:
         """Send it a signal."""
         self.popen.send_signal(number)
 
-    def stop(self) -> None:
-        """End it and its children, softly at first."""
-        for number, seconds in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
-            if self.popen.poll() is not None:
-                break
-            try:
-                os.killpg(self.pid, number)
-                self.popen.wait(seconds)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
-        # A work-horse has a process group of its own; it ends with its worker or by SIGKILL.
-        self.popen.wait(5)
+    def stop(self, timeout: float = 5.0) -> None:
+        """End it, softly at first. Its work-horses have process groups of their own, and end with it or by SIGKILL."""
+        super().stop(timeout)
 
 
 def stop_all(processes: Sequence[Process]) -> None:
     """End these: all are asked first, then waited for."""
     for process in processes:
-        if process.popen.poll() is None:
+        if process.running:
             process.signal(signal.SIGTERM)
     for process in processes:
         process.stop()
@@ -98,11 +81,11 @@ def start_workers(number: int, queues: str | None = None) -> list[Process]:
     workers = [Process("worker", command) for _number in range(number)]
 
     def ended() -> list[Process]:
-        return [worker for worker in workers if worker.popen.poll() is not None]
+        return [worker for worker in workers if not worker.running]
 
     try:
         until(lambda: len(_workers(client) - known) >= number or ended(), 60, "the workers")
-        assert not ended(), ended()[0].log.read_text()[-2000:]
+        assert not ended(), ended()[0].tail()
     except AssertionError:
         stop_all(workers)
         raise
@@ -137,7 +120,7 @@ crew = Crew()
 
 
 def _is_idle(worker: Process) -> bool:
-    return worker.popen.poll() is None and not psutil.Process(worker.pid).children()
+    return worker.running and not psutil.Process(worker.pid).children()
 
 
 def empty_queues() -> None:
@@ -154,8 +137,7 @@ def start_web() -> tuple[Process, str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     process = Process("web", _command("DW_WEB_COMMAND", "--port", str(port)))
-    until(lambda: _answers(url) or process.popen.poll() is not None, 60, "the web app")
-    assert process.popen.poll() is None, process.log.read_text()[-2000:]
+    process.wait_until(lambda: _answers(url), 60)
     return process, url
 
 
@@ -169,20 +151,12 @@ def web_app() -> Iterator[str]:
         process.stop()
 
 
-def free_port() -> int:
-    """The number of a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def start_realtime(port: int) -> Process:
     """Frappe's socket.io server, which a bench has; returns when it listens."""
     script = Path(os.environ["DW_SITES_PATH"]).parent / "apps" / "frappe" / "socketio.js"
     settings = [f"FRAPPE_SOCKETIO_PORT={port}", f"FRAPPE_SITE={os.environ['DW_SITE']}"]
     process = Process("realtime", ["env", *settings, "node", str(script)])
-    until(lambda: _listens(port) or process.popen.poll() is not None, 30, "the realtime server")
-    assert process.popen.poll() is None, process.log.read_text()[-2000:]
+    process.wait_until(lambda: _listens(port), 30)
     return process
 
 

@@ -11,17 +11,11 @@ import frappe
 from frappe.model.document import Document
 from frappe.utils.background_jobs import generate_qname
 
-from dartwing_core.jobs import submit_jobs
 from dartwing_core.jobs.lib import clock, priorities
-from tests.support import database, factory, processes
-from tests.support.jobs import named, set_columns
+from tests.support import database, processes
+from tests.support.jobs import named, set_columns, submitted_with
 
 ALL = ("short", "default", "long")
-
-
-def type_of(name: str, function: str = "nothing", **values: Any) -> str:
-    """A committed Job Type."""
-    return factory.job_type(name, function, **values)
 
 
 def serve(name: str, *queues: str) -> None:
@@ -32,19 +26,9 @@ def serve(name: str, *queues: str) -> None:
         client.sadd(f"rq:workers:{generate_qname(queue)}", key)
 
 
-def submitted(job_type: str, priority: str, organization: str = factory.ALPHA, number: int = 1) -> list[Document]:
-    """So many jobs, committed."""
-    parameters = [{"n": n, "what": "long"} for n in range(number)]
-    requests = [{"job_type": job_type, "organization": organization, "parameters": each} for each in parameters]
-    jobs = submit_jobs({**request, "priority": priority, "dedup_key": frappe.generate_hash()} for request in requests)
-    frappe.db.commit()
-    return jobs
-
-
-def one(job_type: str, priority: str, organization: str = factory.ALPHA) -> Document:
-    """One job, committed."""
-    (job,) = submitted(job_type, priority, organization)
-    return job
+def one(job_type: str, priority: str) -> Document:
+    """One job of Test Alpha, committed."""
+    return submitted_with(job_type, priority=priority, parameters={"n": frappe.generate_hash()})
 
 
 def age(job: Document, seconds: float) -> None:

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from frappe.model.document import Document
 
-from dartwing_core.jobs import submit_jobs
-from tests.support import database, factory
-
-
-def submit(job_type: str, number: int, seconds: float = 0.05, first: int = 0) -> None:
-    """So many jobs of Test Alpha, each of which takes so long; not committed."""
-    submit_jobs(
-        {"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n, "seconds": seconds}}
-        for n in range(first, first + number)
-    )
+from tests.support import database
 
 
 def in_status(job_type: str, status: str = "Completed") -> int:

@@ -6,6 +6,7 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import frappe
@@ -40,6 +41,31 @@ def in_parallel(actions: Sequence[Callable[[], T]], seconds: float = 60) -> list
         thread.join(seconds)
         assert not thread.is_alive(), "a session hangs"
     return results  # type: ignore[return-value]
+
+
+def in_rounds(rounds: int, actions: Sequence[Callable[[int], T]], seconds: float = 600) -> list[list[T]]:
+    """For each round, what the actions returned that all sessions did at the same time. A session lives for all rounds.
+
+    An action gets the number of the round. Fails with the first exception.
+    """
+    start = threading.Barrier(len(actions))
+
+    def play(act: Callable[[int], T]) -> list[T]:
+        results = []
+        try:
+            for number in range(rounds):
+                start.wait(60)
+                results.append(act(number))
+                frappe.db.rollback()
+        except BaseException:
+            start.abort()  # the others wait for nobody
+            raise
+        return results
+
+    found = in_parallel([partial(play, act) for act in actions], seconds)
+    errors = [error for error in found if isinstance(error, BaseException)]
+    assert not errors, [error for error in errors if not isinstance(error, threading.BrokenBarrierError)] or errors
+    return [list(of_round) for of_round in zip(*found, strict=True)]
 
 
 def as_user(user: str, function: Callable[..., T], *arguments: Any, **named: Any) -> T:

@@ -1,6 +1,7 @@
 """The matrix: each kind of account, each door, and work of their own, a colleague's and another organization's.
 
-What an account may see, it sees. All else answers as what does not exist, or is refused in the same words.
+What an account may see, it sees. All else answers as what does not exist, or is refused in the same words (regressions
+1, 2, 10, 11, 12).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from dartwing_core.jobs.sweep import rescue, sweeper
 from tests.support import factory
 from tests.support.batches import callbacks, made, members, run, state, status_of, work
 from tests.support.jobs import lose, submitted_with
-from tests.support.sessions import in_parallel
+from tests.support.sessions import as_user, committed, in_parallel
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
@@ -142,16 +142,13 @@ def test_a_job_that_is_canceled_or_ends_with_its_parent_ends_the_batch(step):
     for key, name in (members(found) | members(other)).items():
         if key in "ac":
             run(name)
-    cancel_job(members(other)["d"])
-    frappe.db.commit()
+    committed(cancel_job, members(other)["d"])
     for one in (found, other):
         assert (state(one), callbacks(one).keys()) == ("Failed", {"on_failure", "on_complete"})
 
 
 def test_the_callback_gets_the_batch_and_runs_as_its_owner(step, alice):
-    frappe.set_user(alice)
-    found = made(step("a"), callbacks=("on_success",))
-    frappe.set_user("Administrator")
+    found = as_user(alice, made, step("a"), callbacks=("on_success",))
     run(members(found)["a"])
     (name,) = callbacks(found).values()
     run(name)
@@ -210,8 +207,7 @@ def test_a_batch_ends_with_the_jobs_of_another_one(step):
     # Seen failing when the cancel looks after its own batch alone.
     first = made(step("a"), callbacks=())
     second = made(step("b", depends_on=members(first)["a"]), callbacks=())
-    cancel_batch(first.name)
-    frappe.db.commit()
+    committed(cancel_batch, first.name)
     assert (state(first), state(second)) == ("Canceled", "Failed")
 
 

@@ -24,7 +24,7 @@ from tests.support import database, factory
 from tests.support.jobs import set_columns, status, submitted, submitted_with
 from tests.support.sessions import claimed, elsewhere, look
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 def callers_work_is_there(is_committed: bool) -> bool:
@@ -111,7 +111,7 @@ def test_a_transaction_is_told_of_its_own_changes():
 
 def test_retrying_a_batch_takes_along_members_that_have_just_failed():
     # Seen failing: "No job of batch … has failed."
-    kind = factory.job_type("planned", "planned", max_retries=0)
+    kind = factory.job_type("planned", "scripted", max_retries=0)
     found = batch(*[job(kind, {"plan": ["fail", "ok"], "n": n}) for n in range(2)]).submit(factory.ALPHA)
     frappe.db.commit()
     members = frappe.get_all("Background Job", {"parent_batch": found.name}, pluck="name")

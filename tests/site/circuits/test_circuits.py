@@ -39,7 +39,7 @@ from tests.support.circuits import (
 from tests.support.jobs import lose, lose_long_ago, messages, reason, run, set_columns, status
 from tests.support.listener import listening
 from tests.support.queues import listed
-from tests.support.sessions import in_parallel
+from tests.support.sessions import committed, in_parallel
 from tests.support.settings import settings
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -73,14 +73,12 @@ def made(job_type: str, ending: str) -> None:
     elif ending == "canceled":
         job = planned(job_type, "fail")
         made_attempt = attempts.begun(job.name, 1)
-        cancel_job(job.name)
-        frappe.db.commit()
+        committed(cancel_job, job.name)
         made_attempt.make()
         after_settle.record_end(made_attempt.job.row, made_attempt.end, is_probe=made_attempt.job.is_probe)
         assert status(job) == "Canceled"
     elif ending == "canceled in line":
-        cancel_job(planned(job_type, "fail").name)
-        frappe.db.commit()
+        committed(cancel_job, planned(job_type, "fail").name)
     else:
         attempt(planned(job_type, ending))
 
@@ -92,8 +90,7 @@ SILENT = ("dead", "snooze", "lost", "canceled", "canceled in line")
 # Seen failing: without `is_transient` in `outcome.circuit_sample` permanent errors count; without `circuit_key` emptied
 # again in `Attempt._write_failure` cancels do.
 @pytest.mark.parametrize("ending", [*COUNTING, *SILENT])
-def test_only_transient_failures_and_time_limits_open_it(ending):
-    job_type = breaking_type(handler="scripted")
+def test_only_transient_failures_and_time_limits_open_it(job_type, ending):
     for _number in range(SAMPLES):
         made(job_type, ending)
     assert (state(job_type) == "Open") is (ending in COUNTING)
@@ -128,8 +125,7 @@ def test_what_ended_before_the_window_does_not_count(job_type, times):
 def test_each_organization_and_type_has_a_circuit_of_its_own(job_type):
     opened(job_type)
     other_type = breaking_type("other")
-    elsewhere = submit_job(job_type, factory.BETA, {"plan": ["ok"]})
-    frappe.db.commit()
+    elsewhere = committed(submit_job, job_type, factory.BETA, {"plan": ["ok"]})
     for job in (elsewhere, planned(other_type, "ok")):
         assert status(job) == "Queued"
         assert run(job)["status"] == "Completed"
@@ -202,8 +198,7 @@ def test_retries_wait_too_and_keep_their_number(job_type, times):
     assert nobody_goes()
     assert reason(failed[0]).startswith("The circuit of")
     processes.queue_client().flushdb()
-    manually_close_circuit(job_type, factory.ALPHA)
-    frappe.db.commit()
+    committed(manually_close_circuit, job_type, factory.ALPHA)
     assert listed("default") == [failed[0].name], "workers look at once"
     assert sorted(attempts.run_all()) == sorted(job.name for job in failed)
     for job in failed:
@@ -269,27 +264,22 @@ def test_an_open_circuit_is_listed_and_not_deleted(job_type):
 
 def test_closed_circuits_go_with_old_jobs_and_open_ones_stay(job_type):
     opened(job_type)
-    frappe.db.sql("UPDATE `tabJob Circuit` SET opened_at = opened_at - INTERVAL 99 DAY")
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabJob Circuit` SET opened_at = opened_at - INTERVAL 99 DAY")
     retention.clear_old_jobs(30)
-    manually_close_circuit(job_type, factory.ALPHA)
-    frappe.db.commit()
+    committed(manually_close_circuit, job_type, factory.ALPHA)
     retention.clear_old_jobs(30)
     assert state(job_type) == "Closed"
-    frappe.db.sql("UPDATE `tabJob Circuit` SET closed_at = closed_at - INTERVAL 31 DAY")
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabJob Circuit` SET closed_at = closed_at - INTERVAL 31 DAY")
     retention.clear_old_jobs(30)
     assert state(job_type) is None
 
 
 def test_admins_hear_of_it_and_nobody_else(job_type, alice):
     admin = factory.user("admin", factory.ALPHA, org_role="Admin")
-    other = factory.user("other_admin", factory.BETA, org_role="Admin")
-    frappe.db.commit()
+    other = committed(factory.user, "other_admin", factory.BETA, org_role="Admin")
     with listening() as heard:
         opened(job_type)
-        manually_close_circuit(job_type, factory.ALPHA)
-        frappe.db.commit()
+        committed(manually_close_circuit, job_type, factory.ALPHA)
     told = [(room, message) for event, room, message in heard.messages if event == after_settle.CHANGED]
     of_admin = [message["status"] for room, message in told if room == get_user_room(admin)]
     assert of_admin == ["Open", "Closed"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-import frappe
 import pytest
 
 from dartwing_core.jobs.job import runs
 from tests.support import attempts, factory, http, processes
 from tests.support.jobs import submitted_by
+from tests.support.sessions import committed
 
 if TYPE_CHECKING:  # the tests are skipped if there is no playwright, which is no error of this file
     from tests.support.browser import Visitor
@@ -73,8 +73,7 @@ def running(portal_user) -> Callable[..., object]:
             job = submitted_by(portal_user, factory.job_type("plain", display_name="Monthly report"))
             attempts.taken(job.name, 1)
         row = {"background_job": job.name, "attempt": 1, "lease_expires_epoch": 2**31, **values}
-        runs.write(f"{job.name}-1", row)
-        frappe.db.commit()
+        committed(runs.write, f"{job.name}-1", row)
         return job
 
     return tell

@@ -10,6 +10,7 @@ from dartwing_core.jobs import get_job_status
 from tests.support import factory
 from tests.support.job_center import card, expect, pill
 from tests.support.jobs import submitted_by, submitted_with
+from tests.support.sessions import as_user
 from tests.support.waiting import until
 
 
@@ -85,9 +86,7 @@ def test_a_failed_job_is_retried(visit, worker, portal_user):
 
 def test_a_job_that_waits_for_its_time_is_run_now(visit, worker, portal_user):
     # Seen failing (Queued for half a minute) without the poll that follows an action.
-    frappe.set_user(portal_user)
-    job = submitted_with("echo_job", parameters={"n": 1}, available_at=3_600)
-    frappe.set_user("Administrator")
+    job = as_user(portal_user, submitted_with, "echo_job", parameters={"n": 1}, available_at=3_600)
     page = visit(portal_user).page
     expect(card(page, job)).to_contain_text("Starts at")
     now = card(page, job).get_by_role("button", name="Run now")

@@ -11,6 +11,7 @@ from dartwing_core.jobs.job import runs
 from tests.support import attempts, factory
 from tests.support.job_center import PATH, card, emit, expect, pill, requests_of, with_socket
 from tests.support.jobs import set_columns, submitted_by
+from tests.support.sessions import committed
 
 
 def test_without_a_socket_the_bar_follows_by_polling(visit, portal_user, running):
@@ -108,8 +109,7 @@ def test_texts_of_jobs_never_become_markup(visit, portal_user):
         attempts.taken(job.name, 1)
         steps = json.dumps([{"name": HACK, "state": "active"}])
         values = {"background_job": job.name, "attempt": 1, "progress": 5, "progress_message": HACK, "steps": steps}
-        runs.write(f"{job.name}-1", values)
-        frappe.db.commit()
+        committed(runs.write, f"{job.name}-1", values)
         page = visit(portal_user, f"{PATH}#{job.name}").page
         expect(page.locator("#jc-details .jc-line")).to_have_text(HACK)
         set_columns(
@@ -126,8 +126,7 @@ def test_texts_of_jobs_never_become_markup(visit, portal_user):
     finally:
         set_columns(job, organization=factory.ALPHA)
         frappe.db.delete("Org Member", {"organization": name})
-        frappe.db.delete("Organization", {"name": name})
-        frappe.db.commit()
+        committed(frappe.db.delete, "Organization", {"name": name})
 
 
 def test_a_job_deleted_while_it_is_open_ends_in_a_plain_message(visit, portal_user, running):

@@ -12,16 +12,16 @@ from dartwing_core.jobs.sweep import rescue
 from tests.support import attempts, factory
 from tests.support.jobs import messages, run, set_columns, submitted, submitted_with
 from tests.support.lifecycle import made, running
+from tests.support.sessions import committed
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 @pytest.mark.parametrize("status", ["Pending", "Queued", "Failed", "Timed Out"])
 def test_a_waiting_job_is_canceled_at_once_and_remembers_why(status, alice):
     job_type = made("nothing", deduplication_window=300)
     frappe.set_user(alice)
-    job = submit_job(job_type, factory.ALPHA)
-    frappe.db.commit()
+    job = committed(submit_job, job_type, factory.ALPHA)
     frappe.db.set_value("Background Job", job.name, "status", status)
     assert cancel_job(job.name, reason="not needed").status == "Canceled"
     frappe.db.commit()
@@ -38,8 +38,7 @@ def test_a_cancel_frees_the_key_within_its_own_transaction_too(alice):
     job_type = made("nothing", deduplication_window=300)
     job = submitted(job_type)
     cancel_job(job.name)
-    again = submit_job(job_type, factory.ALPHA, {})
-    frappe.db.commit()
+    again = committed(submit_job, job_type, factory.ALPHA, {})
     assert [get_job_status(name)["status"] for name in (job.name, again.name)] == ["Canceled", "Queued"]
     cancel_job(again.name)
     frappe.db.rollback()
@@ -62,8 +61,7 @@ def test_a_cancel_that_is_rolled_back_is_none():
 def test_a_running_job_that_fails_after_the_request_is_canceled_not_retried():
     job = submitted(made("raises"), what="connection")
     claimed = attempts.taken(job.name, 1)
-    cancel_job(job.name, reason="enough")
-    frappe.db.commit()
+    committed(cancel_job, job.name, reason="enough")
     attempts.of(claimed).make()
     status = get_job_status(job.name)
     assert status["status"] == "Canceled"
@@ -74,8 +72,7 @@ def test_a_running_job_that_fails_after_the_request_is_canceled_not_retried():
 
 def test_a_job_that_will_not_stop_is_stopped_by_force_after_the_grace_period():
     job = running(made("nothing"))
-    cancel_job(job.name, reason="stuck")
-    frappe.db.commit()
+    committed(cancel_job, job.name, reason="stuck")
     assert rescue.sweep().stopped == 0
     frappe.db.set_value("Background Job Run", f"{job.name}-1", "cancel_requested_epoch", clock.now_epoch() - 60)
     frappe.db.commit()
@@ -106,8 +103,7 @@ def test_a_job_that_ends_without_an_attempt_says_when():
     parent = submitted(job_type, n=1)
     child = submitted_with(job_type, parameters={"n": 2}, depends_on=parent.name, on_parent_failure="cancel")
     assert get_job_status(parent.name)["completed_at"] is None
-    answer = cancel_job(parent.name)
-    frappe.db.commit()
+    answer = committed(cancel_job, parent.name)
     assert answer.completed_at == answer.canceled_at is not None
     for job in (parent, child):
         assert get_job_status(job.name)["completed_at"], job.name

@@ -10,16 +10,15 @@ from tests.support import attempts, contents, factory
 from tests.support.jobs import messages, run, set_columns
 from tests.support.lifecycle import made
 from tests.support.queues import listed
+from tests.support.sessions import committed
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 WHILE, WITHIN, NEVER = "While Unfinished", "Within the Window", "Never"
 
 
 def submit(job_type: str, **arguments):
-    job = submit_job(job_type, factory.ALPHA, {"n": 1}, **arguments)
-    frappe.db.commit()
-    return job
+    return committed(submit_job, job_type, factory.ALPHA, {"n": 1}, **arguments)
 
 
 def is_duplicate(job_type: str, **arguments) -> bool:
@@ -63,8 +62,7 @@ def test_equal_jobs_are_duplicates_as_the_type_says(policy, while_it_runs, after
 
 def test_a_job_that_waits_for_its_retry_is_unfinished():
     job_type = made("add_note", deduplication=WHILE)
-    job = submit_job(job_type, factory.ALPHA, {"title": "test", "then": "fail"})
-    frappe.db.commit()
+    job = committed(submit_job, job_type, factory.ALPHA, {"title": "test", "then": "fail"})
     assert run(job)["status"] == "Failed"
     with pytest.raises(DuplicateJobError):
         submit_job(job_type, factory.ALPHA, {"title": "test", "then": "fail"})
@@ -95,8 +93,7 @@ def test_a_key_is_asked_for_also_where_the_type_says_never():
 def test_a_twin_that_is_in_line_may_take_the_new_parameters_and_the_place_of_its_priority():
     job_type = made("nothing", deduplication_window=300)
     first = submit_job(job_type, factory.ALPHA, {"v": 1}, dedup_key="k", priority="Low")
-    other = submit_job(job_type, factory.ALPHA, {"v": 0}, dedup_key="other")
-    frappe.db.commit()
+    other = committed(submit_job, job_type, factory.ALPHA, {"v": 0}, dedup_key="other")
     second = submit_job(job_type, factory.ALPHA, {"v": 2}, dedup_key="k", on_duplicate="replace", priority="High")
     frappe.db.commit()
     assert second.name == first.name
@@ -110,8 +107,7 @@ def test_a_twin_that_is_in_line_may_take_the_new_parameters_and_the_place_of_its
 @pytest.mark.parametrize("attempt", [0, 1])
 def test_a_twin_that_has_begun_is_not_replaced(attempt):
     job_type = made("nothing", deduplication_window=300)
-    job = submit_job(job_type, factory.ALPHA, {"v": 1}, dedup_key="k")
-    frappe.db.commit()
+    job = committed(submit_job, job_type, factory.ALPHA, {"v": 1}, dedup_key="k")
     if attempt:
         set_columns(job, attempt=1)  # it waits for its retry
     else:

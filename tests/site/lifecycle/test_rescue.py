@@ -14,10 +14,10 @@ from dartwing_core.jobs.sweep import rescue, sweeper
 from tests.support import attempts, database, factory
 from tests.support.jobs import LONG_AGO, lose, lose_long_ago, messages, set_columns, submitted
 from tests.support.lifecycle import made, running
-from tests.support.sessions import in_parallel
+from tests.support.sessions import committed, in_parallel
 from tests.support.settings import settings
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 def test_an_attempt_without_a_sign_of_life_is_tried_again_and_the_third_is_the_last():
@@ -41,17 +41,14 @@ def test_an_attempt_that_holds_its_own_row_is_ended_all_the_same(asked_to_stop):
     jobs = [running(made(name)) for name in ("nothing", "stepped")]
     for job in jobs:
         if asked_to_stop:
-            cancel_job(job.name)
-            frappe.db.commit()
+            committed(cancel_job, job.name)
             long_ago = clock.now_epoch() - 60
-            frappe.db.set_value("Background Job Run", f"{job.name}-1", "cancel_requested_epoch", long_ago)
-            frappe.db.commit()
+            committed(frappe.db.set_value, "Background Job Run", f"{job.name}-1", "cancel_requested_epoch", long_ago)
         else:
             lose_long_ago(job)
     with settings(lease_seconds=5), database.another_connection() as attempt, attempt.cursor() as cursor:
         number = attempt.thread_id()
-        frappe.db.set_value("Background Job", jobs[0].name, "connection_id", number, update_modified=False)
-        frappe.db.commit()
+        committed(frappe.db.set_value, "Background Job", jobs[0].name, "connection_id", number, update_modified=False)
         cursor.execute("BEGIN")
         cursor.execute("UPDATE `tabBackground Job` SET progress = 1 WHERE name = %s", (jobs[0].name,))
         report = sweeper.sweep()
@@ -95,8 +92,7 @@ def rescued_late(connection_id: int | None = None, last_beat: float | None = Non
     if last_beat:
         (now,) = database.rows("SELECT UNIX_TIMESTAMP()")[0]
         beat = {"background_job": job.name, "attempt": 1, "lease_expires_epoch": float(now) - LONG_AGO + last_beat + 5}
-        runs.write(f"{job.name}-1", beat)
-        frappe.db.commit()
+        committed(runs.write, f"{job.name}-1", beat)
     with settings(lease_seconds=5):
         assert rescue.sweep().rescued == 1
     end = next(event for event in get_job_history(job.name)["history"] if event["from_status"] == "Running")
@@ -134,13 +130,11 @@ def test_a_cancel_after_the_look_for_lost_attempts_wins(has_row, limit):
     # Seen failing: the job was tried again, after a cancel that was accepted.
     job = running(made("nothing", default_timeout=limit))
     if has_row:
-        runs.write(f"{job.name}-1", {"background_job": job.name, "attempt": 1, "lease_expires_epoch": 1})
-        frappe.db.commit()
+        committed(runs.write, f"{job.name}-1", {"background_job": job.name, "attempt": 1, "lease_expires_epoch": 1})
     lose_long_ago(job)
     with settings(lease_seconds=5):
         [seen] = [row for row in find.doubtful(rescue.ATTEMPTS) if row["name"] == job.name]
-        cancel_job(job.name, reason="enough")
-        frappe.db.commit()
+        committed(cancel_job, job.name, reason="enough")
         assert rescue._rescue(seen)
     assert get_job_status(job.name)["status"] == "Canceled"
     assert messages(job)[-1] == "Job canceled while running: enough"
@@ -162,8 +156,7 @@ def test_two_sweeps_at_the_same_time_do_each_thing_once(monkeypatch):
     # I3. Broken by leaving the status out of the WHERE in `record._update`.
     job_type = made("nothing")
     jobs = [submit_job(job_type, factory.ALPHA, {"n": n}, available_at=3600) for n in range(30)]
-    frappe.db.sql("UPDATE `tabBackground Job` SET due_epoch = 1 WHERE job_type = %s", (job_type,))
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabBackground Job` SET due_epoch = 1 WHERE job_type = %s", (job_type,))
     reports = in_parallel([sweeper.sweep] * 4)
     assert sum(report.queued for report in reports) == 30, reports
     for job in jobs:

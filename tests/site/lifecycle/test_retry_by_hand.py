@@ -20,15 +20,15 @@ from dartwing_core.jobs import (
 from tests.support import factory
 from tests.support.jobs import run, submitted, submitted_by
 from tests.support.lifecycle import dead, made
+from tests.support.sessions import committed
 from tests.support.settings import settings
 
-pytestmark = pytest.mark.usefixtures("no_sweep_in_between")
+pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 def test_a_job_can_be_retried_with_other_parameters():
     job = dead("echo_job", text="old")
-    retry_job(job.name, parameters={"text": "new"})
-    frappe.db.commit()
+    committed(retry_job, job.name, parameters={"text": "new"})
     assert get_job_status(job.name)["completed_at"] is None, "it has not ended"
     assert run(job, 3)["result"] == {"echo": {"text": "new"}}
 
@@ -53,8 +53,7 @@ def test_dead_letters_are_listed_and_retried_in_bulk_the_oldest_first_and_only_w
     mine = [dead("echo_job", n=number).name for number in range(3)]
     theirs = submit_job("echo_job", factory.BETA)
     frappe.db.set_value("Background Job", theirs.name, {"status": "Dead Letter", "attempt": 1})
-    frappe.db.sql("UPDATE `tabBackground Job` SET owner_user = %s WHERE name IN %s", (alice, mine))
-    frappe.db.commit()
+    committed(frappe.db.sql, "UPDATE `tabBackground Job` SET owner_user = %s WHERE name IN %s", (alice, mine))
     frappe.set_user(alice)
     assert {job["job_id"] for job in get_dead_letter_jobs()} == set(mine)
     assert bulk_retry_dead_letter(organization=factory.BETA)["retried"] == []
@@ -101,7 +100,6 @@ def test_a_system_manager_may_change_the_parameters_of_a_job_which_still_runs_as
     job = submitted_by(alice, made("raises"), what="validation")
     assert run(job)["status"] == "Dead Letter"
     frappe.set_user(factory.user("mia", roles=("System Manager",)))
-    retried = retry_job(job.name, parameters={"what": "connection"})
-    frappe.db.commit()
+    retried = committed(retry_job, job.name, parameters={"what": "connection"})
     frappe.set_user("Administrator")
     assert (run(job, 2)["status"], retried.owner_user) == ("Failed", alice)

@@ -19,6 +19,7 @@ from pypika.terms import Criterion, EmptyCriterion
 
 from ..lib import config
 from ..lib.row_types import Row, changed
+from ..lib.tables import JOB
 from . import tenancy
 from .standing import NO_REACH, Reach, resolve_name
 
@@ -198,8 +199,7 @@ def _visible(doctype: str, looking: Viewer, table: Table) -> Criterion:
     if doctype == config.JOB:
         return looking.can_see_condition(table)
     if doctype in HISTORY:
-        job = frappe.qb.DocType(config.JOB)
-        return table.background_job.isin(frappe.qb.from_(job).select(job.name).where(looking.can_see_condition(job)))
+        return table.background_job.isin(frappe.qb.from_(JOB).select(JOB.name).where(looking.can_see_condition(JOB)))
     if doctype in (config.BATCH, config.SCHEDULE):
         return looking.visible(table)
     if doctype == config.CIRCUIT:

@@ -17,6 +17,7 @@ from ..access import content
 from ..errors import InvalidTransitionError
 from ..lib import clock, config, dml, priorities, server_errors, sql
 from ..lib.row_types import Columns
+from ..lib.tables import JOB
 from ..lib.texts import TEXT_LENGTH, text_for_storage
 from ..rq import doorbells, redis_queue
 from ..status import FINISHED, RETRYABLE, WAITING, JobStatus, LinePlace, can_move
@@ -218,12 +219,11 @@ def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatu
     """Write the parents for which jobs in these states wait, by job name, in one statement. Returns how many."""
     if not waits_for:
         return 0
-    job = frappe.qb.DocType(config.JOB)
     parent = Case()
     for name, waited_for in waits_for.items():
-        parent = parent.when(job.name == name, waited_for)
-    query = frappe.qb.update(job).set(job.waits_for, parent).set(job.modified, clock.site_time())
-    query = query.where(job.name.isin(list(waits_for)) & job.status.isin([str(status) for status in statuses]))
+        parent = parent.when(JOB.name == name, waited_for)
+    query = frappe.qb.update(JOB).set(JOB.waits_for, parent).set(JOB.modified, clock.site_time())
+    query = query.where(JOB.name.isin(list(waits_for)) & JOB.status.isin([str(status) for status in statuses]))
     return sql.run_update(query, LOCK_WAIT, by_name=True)
 
 

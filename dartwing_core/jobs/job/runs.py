@@ -19,6 +19,7 @@ from ..errors import JobCanceledError
 from ..lib import clock, config, dml, ids, server_errors, sql
 from ..lib.dml import STANDARD, standard_columns
 from ..lib.row_types import AttemptKey, Columns, fields_of
+from ..lib.tables import RUN
 from ..lib.texts import TEXT_LENGTH
 from ..status import JobStatus
 from .find import LOCK_WAIT
@@ -131,8 +132,7 @@ def request_cancel(job: str, attempt: int, user: str, reason: str | None) -> boo
 
 def lock_unended(run: str) -> bool:
     """Lock an attempt's row until the transaction ends. False, without a wait, if it is locked or has ended."""
-    table = frappe.qb.DocType(config.RUN)
-    query = frappe.qb.from_(table).select(table.name).where((table.name == run) & table.outcome.isnull())
+    query = frappe.qb.from_(RUN).select(RUN.name).where((RUN.name == run) & RUN.outcome.isnull())
     return bool(sql.run_locking_read(query.for_update(skip_locked=True)))
 
 
@@ -145,25 +145,22 @@ def cancel_request(name: str, doctype: str = config.RUN) -> CancelRequest | None
 
 def latest_state(job: str) -> str | None:
     """The last checkpoint of the job's attempts, as JSON."""
-    run = frappe.qb.DocType(config.RUN)
-    query = frappe.qb.from_(run).select(run.sealed_state)
-    query = query.where((run.background_job == job) & run.sealed_state.isnotnull())
-    found = query.orderby(run.attempt, order=Order.desc).limit(1).run(as_dict=True)
+    query = frappe.qb.from_(RUN).select(RUN.sealed_state)
+    query = query.where((RUN.background_job == job) & RUN.sealed_state.isnotnull())
+    found = query.orderby(RUN.attempt, order=Order.desc).limit(1).run(as_dict=True)
     return content.opened(found[0])["state"] if found else None
 
 
 def keep_parameters(job: str, attempt: int, parameters: str) -> None:
     """Note on the last attempt of a series the parameters that it has run with, without secrets."""
-    run = frappe.qb.DocType(config.RUN)
     query = dml.update_query(config.RUN, content.sealed({"input_parameters": parameters}))
-    sql.run_update(query.where(run.name == ids.run_name(job, attempt)), LOCK_WAIT, by_name=True)
+    sql.run_update(query.where(RUN.name == ids.run_name(job, attempt)), LOCK_WAIT, by_name=True)
 
 
 def forget_state(job: str) -> None:
     """Drop the checkpoints of a job's attempts, by name: over the index, the gaps beside them would be locked."""
-    run = frappe.qb.DocType(config.RUN)
     if names := dml.names_of(config.RUN, "background_job", [job]):
-        query = frappe.qb.update(run).set(run.sealed_state, None).where(run.name.isin(sorted(names)))
+        query = frappe.qb.update(RUN).set(RUN.sealed_state, None).where(RUN.name.isin(sorted(names)))
         sql.run_update(query, by_name=True)
 
 
@@ -172,7 +169,6 @@ def live_progress(jobs: Sequence[AttemptKey]) -> dict[str, RunRow]:
     names = [ids.run_name(job["name"], job["attempt"]) for job in jobs]
     if not names:
         return {}
-    run = frappe.qb.DocType(config.RUN)
-    columns = (run.background_job, run.progress, run.progress_message, run.steps, run.cancel_requested)
-    query = frappe.qb.from_(run).select(*columns).where(run.name.isin(names))
+    columns = (RUN.background_job, RUN.progress, RUN.progress_message, RUN.steps, RUN.cancel_requested)
+    query = frappe.qb.from_(RUN).select(*columns).where(RUN.name.isin(names))
     return {row.background_job: row for row in query.run(as_dict=True)}

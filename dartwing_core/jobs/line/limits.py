@@ -16,6 +16,7 @@ from frappe.query_builder.functions import Count
 from ..access.standing import Limits
 from ..lib import config, named_locks
 from ..lib.config import JobType
+from ..lib.tables import JOB
 from ..rq import redis_queue
 from ..status import NOT_RUNNING, JobStatus, LinePlace
 
@@ -64,9 +65,8 @@ def lock_caps(caps: Iterable[Key]) -> Iterator[bool]:
 
 def count_running() -> Counter[Key]:
     """How many jobs run as of this transaction's snapshot, by whose jobs a cap may count."""
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.organization, job.job_type, Count("*"))
-    query = query.where(job.status == str(JobStatus.RUNNING)).groupby(job.organization, job.job_type)
+    query = frappe.qb.from_(JOB).select(JOB.organization, JOB.job_type, Count("*"))
+    query = query.where(JOB.status == str(JobStatus.RUNNING)).groupby(JOB.organization, JOB.job_type)
     running: Counter[Key] = Counter()
     for organization, job_type, number in query.run():
         for key in ((organization, None), (None, job_type), (organization, job_type)):
@@ -81,18 +81,16 @@ def find_reached(caps: Mapping[Key, int], running: Mapping[Key, int]) -> Key | N
 
 def count_free_places(organization: str, cap: int) -> int:
     """How many more jobs of an organization may line up under its waiting cap."""
-    job = frappe.qb.DocType(config.JOB)
-    rows = frappe.qb.from_(job).select(job.name).limit(cap)
+    rows = frappe.qb.from_(JOB).select(JOB.name).limit(cap)
     # As the index begins.
-    rows = rows.where((job.in_line == LinePlace.IN_LINE) & job.queue.isin(redis_queue.queue_names()))
-    rows = rows.where(job.organization == organization)
+    rows = rows.where((JOB.in_line == LinePlace.IN_LINE) & JOB.queue.isin(redis_queue.queue_names()))
+    rows = rows.where(JOB.organization == organization)
     return max(0, cap - frappe.qb.from_(rows.as_("rows")).select(Count("*")).run()[0][0])
 
 
 def count_waiting(organization: str, at_most: int) -> int:
     """How many unfinished jobs of an organization are not running. Counts up to `at_most`."""
-    job = frappe.qb.DocType(config.JOB)
     states = [str(status) for status in NOT_RUNNING]
-    rows = frappe.qb.from_(job).select(job.name).limit(at_most)
-    rows = rows.where((job.organization == organization) & job.status.isin(states))
+    rows = frappe.qb.from_(JOB).select(JOB.name).limit(at_most)
+    rows = rows.where((JOB.organization == organization) & JOB.status.isin(states))
     return frappe.qb.from_(rows.as_("rows")).select(Count("*")).run()[0][0]

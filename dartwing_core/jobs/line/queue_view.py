@@ -18,6 +18,7 @@ from ..job.job_rows import WaitingRow
 from ..lib import config, sql
 from ..lib.config import JobType
 from ..lib.row_types import RungJob
+from ..lib.tables import JOB
 from ..status import LinePlace
 from . import limits
 from .limits import Key
@@ -201,9 +202,8 @@ def heads() -> dict[int, list[Line]]:
 def queues() -> list[str]:
     """The queues that have jobs in line or held jobs."""
     # For a range, the server reads only each group's first entry. For `DISTINCT queue` it would read all entries.
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.queue).where(job.in_line >= LinePlace.IN_LINE)
-    return sorted(set(query.groupby(job.in_line, job.queue).run(pluck=True)))
+    query = frappe.qb.from_(JOB).select(JOB.queue).where(JOB.in_line >= LinePlace.IN_LINE)
+    return sorted(set(query.groupby(JOB.in_line, JOB.queue).run(pluck=True)))
 
 
 def first_places(line: Line, limit: int) -> list[Place]:

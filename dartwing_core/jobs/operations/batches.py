@@ -27,6 +27,7 @@ from ..job.job_rows import MemberRow
 from ..lib import clock, config, ids, sql
 from ..lib.dml import in_pieces, insert_rows, standard_columns
 from ..lib.row_types import Columns
+from ..lib.tables import BATCH
 from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
 from ..read import pages
 from ..status import LIVE, RETRYABLE
@@ -218,10 +219,9 @@ def list_batches(
 ) -> dict[str, Any]:
     """Batches that the user may see, newest first: `{batches, total, limit, offset}`, bounded like `list_jobs`."""
     pages.check_choice("status", status, batch_store.STATUSES)
-    table = frappe.qb.DocType(config.BATCH)
-    condition = visibility.viewer().visible(table, pages.text(organization, "organization"))
-    condition = pages.narrowed(condition, table, status=status)
-    page = pages.newest_page(table, batch_store.PUBLIC_FIELDS, condition, limit, offset)
+    condition = visibility.viewer().visible(BATCH, pages.text(organization, "organization"))
+    condition = pages.narrowed(condition, BATCH, status=status)
+    page = pages.newest_page(BATCH, batch_store.PUBLIC_FIELDS, condition, limit, offset)
     return {"batches": _public(page.pop("rows")), **page}
 
 

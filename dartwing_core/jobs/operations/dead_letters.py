@@ -15,6 +15,7 @@ from .. import engine
 from ..access import permission, visibility
 from ..errors import InvalidJobError, InvalidTransitionError
 from ..lib import config
+from ..lib.tables import JOB
 from ..read import jobs, pages, visible_jobs
 from ..status import JobStatus
 
@@ -97,9 +98,8 @@ def retry_dead_letters(
 
 
 def _dead_letters(organization: str | None, job_type: str | None) -> tuple[Table, Criterion]:
-    job = frappe.qb.DocType(config.JOB)
-    visible = visibility.viewer().can_see_condition(job, pages.text(organization, "organization"))
-    return job, pages.narrowed(visible & (job.status == str(JobStatus.DEAD_LETTER)), job, job_type=job_type)
+    visible = visibility.viewer().can_see_condition(JOB, pages.text(organization, "organization"))
+    return JOB, pages.narrowed(visible & (JOB.status == str(JobStatus.DEAD_LETTER)), JOB, job_type=job_type)
 
 
 def _oldest(job: Table, condition: Criterion, limit: int) -> list[str]:

@@ -15,7 +15,8 @@ from ..access import content, visibility
 from ..after.after_commit import after_commit, undone_on_error
 from ..errors import ScheduleNotFoundError
 from ..job import history, record
-from ..lib import clock, config
+from ..lib import clock
+from ..lib.tables import SCHEDULE
 from ..lib.texts import cut
 from ..read import pages
 from ..schedules import recurrence, schedule_runs, schedule_store
@@ -33,11 +34,10 @@ def list_schedules(
     organization: str | None = None, enabled: bool | None = None, limit: int = 20, offset: int = 0
 ) -> dict[str, Any]:
     """Schedules that the user may see, newest first: `{schedules, total, limit, offset}`, bounded like `list_jobs`."""
-    table = frappe.qb.DocType(config.SCHEDULE)
-    condition = visibility.viewer().visible(table, pages.text(organization, "organization"))
+    condition = visibility.viewer().visible(SCHEDULE, pages.text(organization, "organization"))
     if enabled is not None:
-        condition &= table.enabled == int(enabled)
-    page = pages.newest_page(table, schedule_store.COLUMNS, condition, limit, offset)
+        condition &= SCHEDULE.enabled == int(enabled)
+    page = pages.newest_page(SCHEDULE, schedule_store.COLUMNS, condition, limit, offset)
     return {"schedules": _public([content.shown(row) for row in page.pop("rows")]), **page}
 
 

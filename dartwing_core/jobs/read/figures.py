@@ -19,7 +19,8 @@ from pypika.queries import Table
 from pypika.terms import Case, Criterion, CustomFunction, PseudoColumn, Term, ValueWrapper
 
 from ..access import visibility
-from ..lib import clock, config, ids, priorities
+from ..lib import clock, ids, priorities
+from ..lib.tables import JOB
 from ..status import NOT_BEGUN, RETRYABLE, JobStatus
 from . import pages, waiting_reason
 
@@ -132,8 +133,7 @@ def type_performance(organization: str | None = None, hours: int = 24) -> list[d
 
 def _visible(organization: str | None) -> tuple[Table, Criterion]:
     """The table of jobs, and the condition for those that the user may see."""
-    job = frappe.qb.DocType(config.JOB)
-    return job, visibility.viewer().visible(job, pages.text(organization, "organization"))
+    return JOB, visibility.viewer().visible(JOB, pages.text(organization, "organization"))
 
 
 def _since(job: Table, hours: Any) -> Criterion:

@@ -22,6 +22,7 @@ from ..job.runs import ProgressColumns, RunRow
 from ..lib import canonical, clock, config, priorities
 from ..lib.row_types import changed
 from ..lib.sealing import SealError
+from ..lib.tables import DEPENDENCY, JOB, RUN
 from ..lib.texts import cut
 from ..schedules import schedule_store
 from ..status import FINISHED, RETRYABLE, JobStatus, can_move
@@ -94,26 +95,25 @@ def list_jobs(
     `order_by`: creation, modified, status, priority, available_at, started_at or completed_at, with "asc" or "desc".
     Raises InvalidJobError for an unknown status, priority, field or date.
     """
-    job = frappe.qb.DocType(config.JOB)
     pages.check_choice("status", status, [item.value for item in JobStatus])
     pages.check_choice("priority", priority, priorities.PRIORITIES)
     viewer = visibility.viewer()
-    condition = viewer.visible(job, pages.text(organization, "organization"))
+    condition = viewer.visible(JOB, pages.text(organization, "organization"))
     filters = {"status": status, "job_type": job_type, "priority": priority, "owner_user": owner_user}
-    condition = pages.narrowed(condition, job, **filters, parent_batch=batch)
+    condition = pages.narrowed(condition, JOB, **filters, parent_batch=batch)
     if schedule:
-        condition &= job.schedule_run.like(f"{schedule}@%")
+        condition &= JOB.schedule_run.like(f"{schedule}@%")
     if from_date:
-        condition &= job.creation >= pages.moment(from_date, "from_date")
+        condition &= JOB.creation >= pages.moment(from_date, "from_date")
     if to_date:
-        condition &= job.creation <= pages.moment(to_date, "to_date")
+        condition &= JOB.creation <= pages.moment(to_date, "to_date")
     doctype, name = request.pair_of(reference)
     if doctype and name:
-        condition &= labels.is_about(job, doctype, name)
+        condition &= labels.is_about(JOB, doctype, name)
     if tag:
-        condition = _tagged(condition, job, request.checked_tag(tag))
+        condition = _tagged(condition, JOB, request.checked_tag(tag))
     order = pages.order(order_by)
-    found = pages.page(condition, job, limit, offset, lambda *bounds: page_query(condition, order, *bounds))
+    found = pages.page(condition, JOB, limit, offset, lambda *bounds: page_query(condition, order, *bounds))
     rows = [content.shown(viewer.without_hidden_result(row)) for row in found.pop("rows")]
     return {"jobs": _public(rows, viewer), **found}
 
@@ -138,10 +138,9 @@ def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     names = [str(name) for name in job_ids[:MAX_ASKED]]
     if not names:
         return {}
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.name, job.attempt, job.progress, job.progress_message)
-    query = query.where(visibility.viewer().can_see_condition(job) & job.name.isin(names))
-    rows = query.where(job.status == str(JobStatus.RUNNING)).run(as_dict=True)
+    query = frappe.qb.from_(JOB).select(JOB.name, JOB.attempt, JOB.progress, JOB.progress_message)
+    query = query.where(visibility.viewer().can_see_condition(JOB) & JOB.name.isin(names))
+    rows = query.where(JOB.status == str(JobStatus.RUNNING)).run(as_dict=True)
     live = runs.live_progress(rows)
     return {row["name"]: {"attempt": row["attempt"], **_progress(row, live.get(row["name"]))} for row in rows}
 
@@ -260,9 +259,8 @@ def _attempts(job: Mapping[str, Any]) -> list[dict[str, Any]]:
     hidden |= {"traceback"} if not content.may_see_tracebacks() else set()
     if job["result_is_hidden"] and job["status"] == JobStatus.COMPLETED:  # as in lists: then the rows are hidden whole
         hidden.add("log_lines")
-    run = frappe.qb.DocType(config.RUN)
-    query = frappe.qb.from_(run).select(*(run[column] for column in content.columns(_ATTEMPT_FIELDS)))
-    query = query.where(run.background_job == job["job_id"]).orderby(run.attempt, order=Order.desc).limit(ATTEMPTS)
+    query = frappe.qb.from_(RUN).select(*(RUN[column] for column in content.columns(_ATTEMPT_FIELDS)))
+    query = query.where(RUN.background_job == job["job_id"]).orderby(RUN.attempt, order=Order.desc).limit(ATTEMPTS)
     attempts, kept = [], None
     for row in query.run(as_dict=True):
         attempt = pages.public(changed(content.shown(row), dict.fromkeys(hidden)))
@@ -276,9 +274,8 @@ def _named(names: Sequence[str]) -> list[dict[str, Any]]:
     """Jobs with type and status, which are None for a job that is gone or that the user may not see."""
     if not names:
         return []
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.name, job.job_type, job.status)
-    found = query.where(visibility.viewer().can_see_condition(job) & job.name.isin(list(names))).run()
+    query = frappe.qb.from_(JOB).select(JOB.name, JOB.job_type, JOB.status)
+    found = query.where(visibility.viewer().can_see_condition(JOB) & JOB.name.isin(list(names))).run()
     known = {name: {"job_type": job_type, "status": status} for name, job_type, status in found}
     unknown = {"job_type": None, "status": None}
     return [{"job_id": name, **known.get(name, unknown)} for name in names]
@@ -286,9 +283,8 @@ def _named(names: Sequence[str]) -> list[dict[str, Any]]:
 
 def _children(parent: str) -> list[dict[str, Any]]:
     """Visible jobs that depend on this one. One more than are shown, if there are more."""
-    job, dependency = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.DEPENDENCY)
-    only = frappe.qb.from_(job).select(job.name).where(job.depends_on == parent).limit(CHILDREN + 1)
-    among = frappe.qb.from_(dependency).select(dependency.background_job).where(dependency.depends_on == parent)
+    only = frappe.qb.from_(JOB).select(JOB.name).where(JOB.depends_on == parent).limit(CHILDREN + 1)
+    among = frappe.qb.from_(DEPENDENCY).select(DEPENDENCY.background_job).where(DEPENDENCY.depends_on == parent)
     names = {*only.run(pluck=True), *among.limit(CHILDREN + 1).run(pluck=True)}
     return [child for child in _named(sorted(names)) if child["status"]][: CHILDREN + 1]
 

@@ -14,7 +14,7 @@ from ..after.after_commit import undone_on_error
 from ..errors import InvalidTransitionError, JobChangedError, JobNotFoundError
 from ..job import find
 from ..job.job_rows import JobRow
-from ..lib import config
+from ..lib.tables import JOB
 from ..lib.texts import cut
 
 TRIES = 5
@@ -45,9 +45,8 @@ def visible_names(job_ids: Collection[str]) -> list[str]:
     """The names of these jobs that the current user may see, in one statement."""
     if not job_ids:
         return []
-    job = frappe.qb.DocType(config.JOB)
-    query = frappe.qb.from_(job).select(job.name).where(job.name.isin(list(job_ids)))
-    return query.where(viewer().can_see_condition(job)).run(pluck=True)
+    query = frappe.qb.from_(JOB).select(JOB.name).where(JOB.name.isin(list(job_ids)))
+    return query.where(viewer().can_see_condition(JOB)).run(pluck=True)
 
 
 def operate(job_id: Any, operation: Callable[[JobRow], T]) -> T:

@@ -146,7 +146,7 @@ def _checked_cron(text: Any) -> str:
         raise InvalidJobError(text.format(cut(cron)))
     try:
         croniter.expand(cron)
-    except Exception as error:  # of many kinds, by croniter's release; some hold a stack trace
-        reason = (str(error).splitlines() or [""])[0]
+    except Exception as error:  # of many kinds, by its release; some hold a stack trace before it
+        reason = (str(error).splitlines() or [""])[-1]
         raise InvalidJobError(_("{0} is no cron expression: {1}").format(cut(cron), cut(reason))) from None
     return cron

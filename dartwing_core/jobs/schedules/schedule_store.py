@@ -20,6 +20,7 @@ from ..errors import InvalidJobError
 from ..lib import canonical, clock, config, sealing, secret_values, sql
 from ..lib.dml import update_query
 from ..lib.row_types import Columns
+from ..lib.tables import SCHEDULE
 from ..submit import submission
 from ..submit.request import Prepared, Request
 from ..types import handlers
@@ -55,18 +56,16 @@ def due(epoch: float, limit: int) -> list[str]:
 
 def lock_due(name: str, epoch: float) -> ScheduleRow | None:
     """Lock a due schedule until the commit, and return its columns. None if it is locked or not due any more."""
-    schedule = frappe.qb.DocType(config.SCHEDULE)
-    query = frappe.qb.from_(schedule).select(*(schedule[column] for column in COLUMNS))
-    query = query.where((schedule.name == name) & (schedule.enabled == 1) & (schedule.look_at_epoch <= epoch))
+    query = frappe.qb.from_(SCHEDULE).select(*(SCHEDULE[column] for column in COLUMNS))
+    query = query.where((SCHEDULE.name == name) & (SCHEDULE.enabled == 1) & (SCHEDULE.look_at_epoch <= epoch))
     rows: list[ScheduleRow] = sql.run_locking_read(query.for_update(skip_locked=True), as_dict=True)
     return content.shown(rows[0]) if rows else None
 
 
 def lock_state(name: str) -> Columns | None:
     """Lock a schedule until the transaction ends, and return the engine's columns as committed now."""
-    schedule = frappe.qb.DocType(config.SCHEDULE)
-    query = frappe.qb.from_(schedule).select(*(schedule[column] for column in STATE_COLUMNS))
-    rows: list[Columns] = sql.run_locking_read(query.where(schedule.name == name).for_update(), as_dict=True)
+    query = frappe.qb.from_(SCHEDULE).select(*(SCHEDULE[column] for column in STATE_COLUMNS))
+    rows: list[Columns] = sql.run_locking_read(query.where(SCHEDULE.name == name).for_update(), as_dict=True)
     return rows[0] if rows else None
 
 
@@ -78,8 +77,7 @@ def load(name: str) -> ScheduleRow | None:
 
 def update(name: str, values: Columns) -> None:
     """Write some of STATE_FIELDS, or `enabled`."""
-    schedule = frappe.qb.DocType(config.SCHEDULE)
-    sql.run_update(update_query(config.SCHEDULE, content.sealed(values)).where(schedule.name == name), by_name=True)
+    sql.run_update(update_query(config.SCHEDULE, content.sealed(values)).where(SCHEDULE.name == name), by_name=True)
 
 
 def next_columns(epoch: float | None) -> Columns:

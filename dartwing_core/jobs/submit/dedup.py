@@ -30,6 +30,7 @@ from ..job.job_rows import HolderRow
 from ..lib import clock, config, named_locks, sql
 from ..lib.dml import in_pieces
 from ..lib.row_types import changed, fields_of
+from ..lib.tables import JOB
 from ..status import FINISHED, LIVE, NOT_BEGUN, JobStatus
 from .request import RAISE, REPLACE, RETURN, Prepared, as_document
 
@@ -99,14 +100,13 @@ def _latest(contents: Collection[str], read: Callable[[QueryBuilder], list[dict[
 
 
 def _holders_query(contents: Sequence[str]) -> QueryBuilder:
-    job = frappe.qb.DocType(config.JOB)
-    is_one = Criterion.any([job.active_key.like(f"{content}:%") for content in contents])
-    query = frappe.qb.from_(job).select(*(job[field] for field in fields_of(HolderRow)))
+    is_one = Criterion.any([JOB.active_key.like(f"{content}:%") for content in contents])
+    query = frappe.qb.from_(JOB).select(*(JOB[field] for field in fields_of(HolderRow)))
     if len(contents) == 1:  # it may have had thousands of jobs
-        return query.where(is_one).orderby(job.active_key, order=Order.desc).limit(1)
-    content = Substring(job.active_key, 1, HASH_LENGTH)
-    latest = frappe.qb.from_(job).select(Max(job.active_key).as_("active_key")).where(is_one).groupby(content)
-    return query.join(latest).on(job.active_key == latest.active_key)
+        return query.where(is_one).orderby(JOB.active_key, order=Order.desc).limit(1)
+    content = Substring(JOB.active_key, 1, HASH_LENGTH)
+    latest = frappe.qb.from_(JOB).select(Max(JOB.active_key).as_("active_key")).where(is_one).groupby(content)
+    return query.join(latest).on(JOB.active_key == latest.active_key)
 
 
 def is_over(job: HolderRow) -> bool:

@@ -19,6 +19,7 @@ from pypika.terms import Criterion
 
 from ..job import events, notices
 from ..lib import clock, config, sql
+from ..lib.tables import JOB
 from ..line import queue_view
 from ..status import JobStatus, LinePlace
 
@@ -74,8 +75,7 @@ def _alarming(raised: set[str]) -> Iterator[tuple[str, str, str]]:
 
 def _exceeds(condition: Criterion, limit: int, was_raised: bool) -> bool:
     """Whether more jobs meet the condition than the limit, which is lower for an alert that was raised."""
-    job = frappe.qb.DocType(config.JOB)
-    some = frappe.qb.from_(job).select(job.name).where(condition).limit(limit + 1).as_("some")
+    some = frappe.qb.from_(JOB).select(JOB.name).where(condition).limit(limit + 1).as_("some")
     number = frappe.qb.from_(some).select(Count("*")).run()[0][0]
     return bool(number > (limit * IS_OVER if was_raised else limit))
 

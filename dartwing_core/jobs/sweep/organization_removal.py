@@ -20,6 +20,7 @@ from ..after.after_commit import after_commit
 from ..job import find, record
 from ..lib import best_effort, clock, config, dml, sql
 from ..lib.dml import standard_columns
+from ..lib.tables import BATCH
 from ..status import FINISHED, NOT_RUNNING, JobStatus
 from . import retention
 
@@ -83,8 +84,7 @@ def _repeat(step: Callable[[], int], deadline: float) -> int:
 
 def _delete_batches(organization: str) -> int:
     """Delete batches, before their jobs end: otherwise their callbacks would be made."""
-    batch = frappe.qb.DocType(config.BATCH)
-    query = frappe.qb.from_(batch).select(batch.name).where(batch.organization == organization).limit(AT_ONCE)
+    query = frappe.qb.from_(BATCH).select(BATCH.name).where(BATCH.organization == organization).limit(AT_ONCE)
     names = query.run(pluck=True)
     retention.delete_documents(config.BATCH, names)
     return len(names)

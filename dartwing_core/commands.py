@@ -142,16 +142,15 @@ def _keep_sweeping(sites_path: str, stop: threading.Event) -> None:
             stop.wait(RESTART_DELAY)
 
 
-def _with_sweeps(callback: Any) -> Any:
+_start = start_scheduler.callback
+
+
+@functools.wraps(_start)
+def _start_with_sweeps(*arguments: Any, **options: Any) -> Any:
     """Frappe's command, which begins the thread before its own work."""
-
-    @functools.wraps(callback)
-    def run(*arguments: Any, **options: Any) -> Any:
-        with suppress(Exception):
-            begin_sweeps()
-        return callback(*arguments, **options)
-
-    return run
+    with suppress(Exception):
+        begin_sweeps()
+    return _start(*arguments, **options)
 
 
-start_scheduler.callback = _with_sweeps(start_scheduler.callback)
+start_scheduler.callback = _start_with_sweeps

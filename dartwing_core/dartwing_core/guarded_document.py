@@ -106,7 +106,7 @@ class SealedDocument(Document):
         return getattr(self, key, None) if is_sealed else super().get(key, *arguments, **named)
 
 
-for field in content.SEALED:
+for field in content.SEALED - {"files"}:  # which `download_file` gives to those who may see the result
     setattr(SealedDocument, field, property(partial(content.of_document, field=field)))
 
 

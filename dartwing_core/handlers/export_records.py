@@ -21,7 +21,6 @@ from frappe.desk import reportview
 from frappe.model import get_permitted_fields
 from frappe.permissions import can_export
 from frappe.utils import get_files_path
-from frappe.utils.data import get_filter
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from pydantic import PositiveInt
@@ -171,12 +170,17 @@ class Records:
 
 def _conditions(doctype: str, given: dict[str, Any] | list[Any] | None) -> list[list[Any]]:
     """Filters as conditions [doctype, field, operator, value]."""
-    items = [{name: value} for name, value in given.items()] if isinstance(given, dict) else given or []
-    found = [get_filter(doctype, item) for item in items]
-    if any(condition.doctype != doctype for condition in found):
-        text = _("Each filter must be [field, operator, value] with a field of {0} itself.")
-        raise PermanentError(text.format(_(doctype)))
-    return [[doctype, condition.fieldname, condition.operator, condition.value] for condition in found]
+    if isinstance(given, dict):
+        given = [[name, *(value if isinstance(value, list) else ["=", value])] for name, value in given.items()]
+    found = []
+    for item in given or []:
+        parts = item if isinstance(item, list) else []
+        parts = parts[1:4] if len(parts) > 3 and parts[0] == doctype else parts
+        if len(parts) != 3:
+            text = _("Each filter must be [field, operator, value] with a field of {0} itself.")
+            raise PermanentError(text.format(_(doctype)))
+        found.append([doctype, *parts])
+    return found
 
 
 def _log_access(records: Records, file_format: str) -> None:

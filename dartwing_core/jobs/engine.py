@@ -106,10 +106,11 @@ def submit(
         raise InvalidJobError(_("At most {0} jobs can be submitted at once.").format(BULK_LIMIT))
     user = frappe.session.user
     asked = submission.prepare_all(requests, user, batch)
+    parents = dependency_check.parents_of(asked, after, user)  # first: a refused submit keeps no locks
     final = dedup.merge_equal(asked)
     distinct = list(dict.fromkeys(final))
     dedup.find_existing(distinct, user)
-    pairs = dependency_check.connect(asked, final, after, user)
+    pairs = dependency_check.connect(final, parents)
     new = [job for job in distinct if not job.existing]
     existing = {job.existing["name"]: job for job in distinct if job.existing}
     is_replacing = any(job.request.on_duplicate == request.REPLACE for job in existing.values())

@@ -14,6 +14,7 @@ import pytest
 from dartwing_core.jobs import JobContext, executor, get_job_history, get_job_status
 from dartwing_core.jobs.job import runs
 from dartwing_core.jobs.sweep import sweeper
+from dartwing_core.jobs.testing import fail_next
 from tests.support import contents, database, factory
 from tests.support.handlers import DEADLOCK_ROWS
 from tests.support.jobs import messages, run, submitted
@@ -54,6 +55,19 @@ def test_a_handler_that_rolls_back_after_a_deadlock_and_begins_again_completes()
     job = submitted(factory.job_type("deadlock", "deadlocked"), title="test note", then="rollback")
     assert run(job)["status"] == "Completed"
     assert own_notes() == 2
+
+
+class Unreadable(Exception):
+    @property
+    def retry_after(self):
+        raise RuntimeError("of the error itself")
+
+
+def test_an_error_that_cannot_be_inspected_fails_its_attempt_and_is_tried_again():
+    job = submitted(factory.job_type("any"))
+    with fail_next(Unreadable("the handler's own")):
+        after = run(job)
+    assert (after["status"], after["error_type"], after["error_message"]) == ("Failed", "Transient", "Unreadable")
 
 
 def test_what_a_handler_makes_of_the_time_limit_is_a_time_limit_still(monkeypatch):

@@ -58,6 +58,15 @@ def test_two_tenants_jobs_in_turn_share_nothing_of_frappes_context(alice, bob, m
     assert {what: signs for what, signs in found.items() if signs != expected} == {}
 
 
+def test_what_a_hook_has_put_into_the_context_is_the_same_after_a_job():
+    frappe.local.of_a_hook = {"documents": [{"seen_by": "nobody"}]}
+    context = between.Context()
+    frappe.local.of_a_hook["documents"][0]["seen_by"] = "a tenant"
+    context.restore()
+    assert frappe.local.of_a_hook == {"documents": [{"seen_by": "nobody"}]}
+    del frappe.local.of_a_hook
+
+
 @pytest.mark.parametrize("end", ["fails", "is canceled", "takes too long", "is a function"])
 def test_the_connection_is_renewed_after_an_attempt_that_did_not_simply_complete(end):
     leave = factory.job_type("leaves", f"{factory.REMAINS}.leaves_a_variable", max_retries=0, default_timeout=1)

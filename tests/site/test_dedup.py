@@ -7,7 +7,8 @@ import time
 import frappe
 import pytest
 
-from dartwing_core.jobs import DuplicateJobError, retry_job, submit_job, submit_jobs
+from dartwing_core.jobs import DuplicateJobError, InvalidJobError, retry_job, submit_job, submit_jobs
+from dartwing_core.jobs.after.after_commit import after_commit
 from dartwing_core.jobs.errors import JobBusyError, QueueFullError
 from dartwing_core.jobs.job import dependencies, history
 from dartwing_core.jobs.lib import server_errors
@@ -127,6 +128,13 @@ def test_a_refused_submit_replaces_nothing(alice, once, refusal):
         as_user(alice, submit_jobs, [replaces, other])
     frappe.db.commit()
     assert contents.parameters(first.name) == {"month": 1}
+
+
+def test_a_submit_that_is_refused_for_its_parents_keeps_no_lock(once):
+    # Seen failing: another submit of the content waited for half a minute.
+    with pytest.raises(InvalidJobError, match="not found in this organization"):
+        submit_job(once, factory.ALPHA, depends_on="JOB-NONE")
+    assert not after_commit().locks
 
 
 def test_a_submit_without_its_history_leaves_no_job(alice, once, monkeypatch):

@@ -91,7 +91,8 @@ def after_commit() -> AfterCommit:
 
 @contextlib.contextmanager
 def undone_on_error() -> Iterator[None]:
-    """Undo the writes made while entered if an error leaves it, and only these. No action follows after the commit.
+    """Undo the writes made while entered if an error leaves it, and only these. No action follows after the commit
+    but the warning of a full queue.
 
     Workers may still be woken, and parents' children looked at: neither changes what was undone. The caller may catch
     the error and commit. Raises JobBusyError if another session kept a row locked for too long.

@@ -88,10 +88,10 @@ def parse_retry_after(value: Any) -> float | None:
     """Seconds of a Retry-After value: a number or an HTTP date. None if it is neither."""
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         try:
             moment = parsedate_to_datetime(str(value))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
         seconds = (moment - datetime.now(timezone.utc)).total_seconds()

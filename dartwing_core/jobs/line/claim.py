@@ -265,7 +265,7 @@ def _lock(name: str) -> ClaimedJob | None:
 
 @lru_cache
 def _lock_text(standing_column: str) -> str:
-    """The statement of `lock`. Kept, since it takes longer to make than to run.
+    """The statement of `_lock`. Kept, since it takes longer to make than to run.
 
     Its columns are JSON arrays and the job's parameters: the driver takes longer to read twenty columns than the server
     to find the row.

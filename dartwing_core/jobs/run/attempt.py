@@ -22,6 +22,7 @@ from ..errors import (
 from ..job import dependencies, find, history, record, runs
 from ..job.runs import Outcome
 from ..lib import best_effort, canonical, clock, config, connection, ids, server_errors, sql
+from ..lib.config import RetryPolicy
 from ..lib.row_types import Columns
 from ..lib.secret_values import spellings, without_in
 from ..line import claim
@@ -313,8 +314,13 @@ class Attempt:
         if isinstance(error, JobCanceledError):
             request = runs.cancel_request(self.run)
             return outcome.canceled(*(request["canceled_by"], request["cancel_reason"]) if request else (None, None))
-        policy = config.retry_policy(self.job.row["job_type"])
-        return outcome.failure(self.job.row, error, policy, self.context.secrets)
+        row = self.job.row
+        try:
+            return outcome.failure(row, error, config.retry_policy(row["job_type"]), self.context.secrets)
+        except Exception as another:  # it can't be inspected, or the Job Type's rules can't be read
+            if server_errors.database_code(another) is not None:
+                raise
+            return outcome.failure(row, TransientError(type(error).__name__), RetryPolicy())
 
     def _is_committed(self) -> bool:
         """Whether this attempt has completed the job. For a transaction that may have broken off in its commit."""

@@ -120,7 +120,9 @@ def _arguments(job: ClaimedJob) -> dict[str, Any]:
 
 def _copied(value: Any) -> Any:
     """The value, with copies of dicts, lists and sets. It takes a quarter of the time of `copy.deepcopy`."""
-    found = value.copy() if isinstance(value, dict | list | set) else value
+    if isinstance(value, list):
+        return [_copied(one) for one in value]
+    found = value.copy() if isinstance(value, dict | set) else value
     if isinstance(found, dict):
         found.update({key: _copied(one) for key, one in found.items()})
     return found

@@ -122,13 +122,13 @@ class Heartbeat:
         self._heartbeat_thread = heartbeat_thread
         self._clock = clock.site_clock()
         self._lease_seconds, self._lease_interval = config.settings().lease_seconds, beat_interval()
-        self._publisher = events.ProgressPublisher(start["background_job"], context.owner_user)
         self._last_beat = 0.0
         self._seal = content.log_sealer()
         self._shown: tuple[Any, ...] = ()
         self._killed_query = self._is_settled = False
 
     def __enter__(self) -> None:
+        self._publisher = events.ProgressPublisher(self._run["background_job"], self._context.owner_user)
         self._context.wake_heartbeat = self._heartbeat_thread.wake.set
         self._began_at = time.monotonic()
         self._heartbeat_thread.attend(self)

@@ -22,14 +22,13 @@ MAX_DEPENDENCIES = 100_000
 """Most dependencies in one submit."""
 
 
-def connect(
-    asked: Sequence[Prepared], final: Sequence[Prepared], after: Sequence[Collection[int]], user: str
-) -> list[tuple[str, str]]:
-    """Write each new job's parent into its row. Returns the pairs for `dependencies.insert`.
+def parents_of(
+    asked: Sequence[Prepared], after: Sequence[Collection[int]], user: str
+) -> list[list[int | Mapping[str, Any]]]:
+    """The parents of each job: the row of an existing one, or the position of one that is asked for, too.
 
-    `final`: the job that stands for each that is asked for. `after`: for each the positions of those that it has to
-    follow, beside its `depends_on`. Raises InvalidJobError if a job may not depend on another one, or jobs would wait
-    for each other.
+    `after`: for each the positions of those that it has to follow, beside its `depends_on`. Raises InvalidJobError if a
+    job may not depend on another one.
     """
     keys, named = _keys(asked), [_listed(job.request.depends_on) for job in asked]
     if sum(map(len, (*named, *after))) > MAX_DEPENDENCIES:
@@ -39,18 +38,26 @@ def connect(
         for names, others in zip_longest(named, after, fillvalue=())
     ]
     existing = _existing({parent for several in parents for parent in several if isinstance(parent, str)}, user)
+    found: list[list[int | Mapping[str, Any]]] = []
+    for job, several in zip(asked, parents, strict=True):
+        if any(asked[at].row["organization"] != job.row["organization"] for at in several if isinstance(at, int)):
+            raise InvalidJobError(_("depends_on: a job can only depend on jobs of its own organization."))
+        found.append([_check_existing(job, at, existing.get(at)) if isinstance(at, str) else at for at in several])
+    return found
+
+
+def connect(final: Sequence[Prepared], parents: Sequence[Sequence[int | Mapping[str, Any]]]) -> list[tuple[str, str]]:
+    """Write each new job's parent into its row. Returns the pairs for `dependencies.insert`.
+
+    `final`: the job that stands for each that is asked for. `parents`: those of each. Raises InvalidJobError if jobs
+    would wait for each other.
+    """
     new = {job.row["name"]: job for job in final if not job.existing}
     statuses: dict[str, dict[str, str]] = {name: {} for name in new}
-    for job, several, chosen in zip(asked, parents, final, strict=True):
-        for parent in several:
-            if isinstance(parent, str):
-                found: Any = _check_existing(job, parent, existing.get(parent))
-            elif asked[parent].row["organization"] != job.row["organization"]:
-                raise InvalidJobError(_("depends_on: a job can only depend on jobs of its own organization."))
-            else:
-                found = final[parent].existing or final[parent].row
-            if chosen.row["name"] in new:
-                statuses[chosen.row["name"]][found["name"]] = found["status"]
+    for job, several in zip(final, parents, strict=True):
+        for parent in several if job.row["name"] in new else ():
+            found: Any = final[parent].existing or final[parent].row if isinstance(parent, int) else parent
+            statuses[job.row["name"]][found["name"]] = found["status"]
     _check_order(statuses, new)
     for name, of_parents in statuses.items():
         _write(new[name], of_parents)

@@ -44,6 +44,7 @@ def begin(organization: str, name: str) -> None:
     user, now = frappe.session.user, clock.site_time()
     row = standard_columns(organization, user, now) | {"organization_name": name, "status": RUNNING}
     row |= {"removed_jobs": 0, "requested_epoch": clock.now_epoch()}
+    dml.delete_rows(config.REMOVAL, "name", [organization])  # code may have used the id before
     dml.insert_rows(config.REMOVAL, [row])
     after_commit().add_once(partial(go_on, organization))
 

@@ -147,8 +147,10 @@ def test_retry_after_may_be_a_date():
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("-5", 0), ("soon", None), ("", None), ("inf", None), ("nan", None), (None, None)]
-    + [("9" * 400, None), ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None), (10**400, None)],
+    [
+        *[("-5", 0), ("soon", None), ("", None), ("inf", None), ("nan", None), (None, None)],
+        *[("9" * 400, None), ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None), (10**400, None)],
+    ],
 )
 def test_retry_after_that_makes_no_sense(value, seconds):
     assert parse_retry_after(value) == seconds

@@ -185,12 +185,12 @@ def test_backoff_stays_between_a_second_and_the_cap_of_an_hour(attempt):
 
 def test_the_doubling_is_exact_without_jitter_and_ends(monkeypatch):
     monkeypatch.setattr(outcome.random, "uniform", lambda lowest, highest: (lowest + highest) / 2)
-    assert [calculate_backoff(attempt) for attempt in (-1, 0, 1, 2)] == [60, 60, 60, 120]
+    assert [calculate_backoff(attempt) for attempt in (-1, 0, 1, 2, 9)] == [60, 60, 60, 120, 3600]
     assert calculate_backoff(31, 1, 10**12) == calculate_backoff(5_000, 1, 10**12) == 2**30
 
 
 def test_own_delays_of_a_type_are_taken_and_the_last_repeats():
-    assert [next_delay(number, RetryPolicy((1, 5))) for number in (1, 2, 3, 9)] == [1, 5, 5, 5]
+    assert [next_delay(number, RetryPolicy((1, 5, 9))) for number in (1, 2, 3, 4)] == [1, 5, 9, 9]
     assert next_delay(1, RetryPolicy((0,))) == 0
 
 

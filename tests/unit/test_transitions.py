@@ -25,6 +25,7 @@ class Database:
         self.inserts: list[list[Any]] = []
         self.history: list[Any] = []
         self.told: list[Any] = []
+        self.noticed: list[Any] = []
 
     def update(self, text: str, values: dict[str, Any], lock_wait: int | None) -> int:
         self.updates.append((text, values, lock_wait))
@@ -40,7 +41,7 @@ def database(monkeypatch) -> Database:
     monkeypatch.setattr(record.history, "write", lambda events: made.history.extend(events))
     monkeypatch.setattr(record.event_jobs, "rows_for", lambda *_given: [])  # reads hooks, of a site
     monkeypatch.setattr(record.events, "announce", lambda *given: made.told.append(given))
-    monkeypatch.setattr(record.notices, "notify_after_commit", lambda *_given: None)
+    monkeypatch.setattr(record.notices, "notify_after_commit", lambda *given: made.noticed.append(given))
     monkeypatch.setattr(record.clock, "site_time", lambda _epoch=None: NOW)
     monkeypatch.setattr(record.content, "sealed", dict)
     monkeypatch.setattr(record.find, "lock_unchanged", lambda jobs: [job for job in jobs if not job.get("held")])
@@ -63,6 +64,7 @@ def test_a_job_moves_as_the_table_says_and_not_otherwise(database, source, targe
         assert job._move(target, "why", {}, "me")
         assert job.row["status"] == target
         assert (len(database.updates), len(database.history), len(database.told)) == (1, 1, 1)
+        assert [to_status for _job, to_status in database.noticed] == [target]
     else:
         with pytest.raises(InvalidTransitionError, match=f"{source.value} to {target.value}"):
             job._move(target, "why", {}, "me")
@@ -149,27 +151,31 @@ def test_a_dead_letter_is_over_and_not_tried_again(database):
     assert (values["completed_at"], values["next_retry_at"], values["error_type"]) == (NOW, None, "Permanent")
 
 
-def test_a_canceled_job_says_by_whom(database):
-    running().end(Outcome(JobStatus.CANCELED, "Canceled", canceled_by="me", cancel_reason="enough"))
+@pytest.mark.parametrize(("message", "stored"), [("half", "half"), ("", None)])
+def test_a_canceled_job_says_by_whom_and_how_far_it_came(database, message, stored):
+    canceled = Outcome(JobStatus.CANCELED, "Canceled", canceled_by="me", cancel_reason="enough")
+    running().end(canceled, progress=(50.0, message))
     values = database.updates[0][1]
+    assert (values["progress"], values["progress_message"]) == (50.0, stored)
     assert (values["modified_by"], values["canceled_by"], values["cancel_reason"]) == ("me", "me", "enough")
     assert (values["canceled_at"], values["completed_at"]) == (NOW, NOW)
 
 
 def test_a_start_counts_the_attempt_and_names_its_connection(database):
     log: list[Any] = []
-    job = record.Job(row(JobStatus.QUEUED))
+    job = record.Job(row(JobStatus.QUEUED, attempt=3))
     assert job.start("entry", NOW, "w", log)
     text, values, _wait = database.updates[0]
     assert "started_epoch = UNIX_TIMESTAMP()" in text
     assert (values["attempt"], values["from_attempt"], values["connection_id"], values["rq_job_id"]) == (
+        4,
         3,
-        2,
         7,
         "entry",
     )
-    assert (job.row["attempt"], job.row["started_at"]) == (3, NOW)
-    assert [event["message"] for event in log] == ["Worker started execution, attempt 3"]
+    assert values.items() >= {"progress": 0, "progress_message": None}.items()
+    assert (job.row["attempt"], job.row["started_at"]) == (4, NOW)
+    assert [event["message"] for event in log] == ["Worker started execution, attempt 4"]
     assert not database.history, "the caller writes it"
 
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 
 import frappe
 from frappe.query_builder.functions import Count
+from pypika.terms import Criterion
 
 from ..access.standing import Limits
 from ..lib import config, named_locks
@@ -81,16 +82,17 @@ def find_reached(caps: Mapping[Key, int], running: Mapping[Key, int]) -> Key | N
 
 def count_free_places(organization: str, cap: int) -> int:
     """How many more jobs of an organization may line up under its waiting cap."""
-    rows = frappe.qb.from_(JOB).select(JOB.name).limit(cap)
     # As the index begins.
-    rows = rows.where((JOB.in_line == LinePlace.IN_LINE) & JOB.queue.isin(redis_queue.queue_names()))
-    rows = rows.where(JOB.organization == organization)
-    return max(0, cap - frappe.qb.from_(rows.as_("rows")).select(Count("*")).run()[0][0])
+    is_in_line = (JOB.in_line == LinePlace.IN_LINE) & JOB.queue.isin(redis_queue.queue_names())
+    return max(0, cap - _count(is_in_line & (JOB.organization == organization), cap))
 
 
 def count_waiting(organization: str, at_most: int) -> int:
     """How many unfinished jobs of an organization are not running. Counts up to `at_most`."""
     states = [str(status) for status in NOT_RUNNING]
-    rows = frappe.qb.from_(JOB).select(JOB.name).limit(at_most)
-    rows = rows.where((JOB.organization == organization) & JOB.status.isin(states))
-    return frappe.qb.from_(rows.as_("rows")).select(Count("*")).run()[0][0]
+    return _count((JOB.organization == organization) & JOB.status.isin(states), at_most)
+
+
+def _count(condition: Criterion, at_most: int) -> int:
+    rows = frappe.qb.from_(JOB).select(JOB.name).where(condition).limit(at_most).as_("rows")
+    return frappe.qb.from_(rows).select(Count("*")).run()[0][0]

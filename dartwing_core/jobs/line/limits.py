@@ -12,10 +12,9 @@ from contextlib import ExitStack, contextmanager
 
 import frappe
 from frappe.query_builder.functions import Count
-from pypika.terms import Criterion
 
 from ..access.standing import Limits
-from ..lib import config, named_locks
+from ..lib import config, named_locks, sql
 from ..lib.config import JobType
 from ..lib.tables import JOB
 from ..rq import redis_queue
@@ -84,15 +83,10 @@ def count_free_places(organization: str, cap: int) -> int:
     """How many more jobs of an organization may line up under its waiting cap."""
     # As the index begins.
     is_in_line = (JOB.in_line == LinePlace.IN_LINE) & JOB.queue.isin(redis_queue.queue_names())
-    return max(0, cap - _count(is_in_line & (JOB.organization == organization), cap))
+    return max(0, cap - sql.count(JOB, is_in_line & (JOB.organization == organization), cap))
 
 
 def count_waiting(organization: str, at_most: int) -> int:
     """How many unfinished jobs of an organization are not running. Counts up to `at_most`."""
     states = [str(status) for status in NOT_RUNNING]
-    return _count((JOB.organization == organization) & JOB.status.isin(states), at_most)
-
-
-def _count(condition: Criterion, at_most: int) -> int:
-    rows = frappe.qb.from_(JOB).select(JOB.name).where(condition).limit(at_most).as_("rows")
-    return frappe.qb.from_(rows).select(Count("*")).run()[0][0]
+    return sql.count(JOB, (JOB.organization == organization) & JOB.status.isin(states), at_most)

@@ -13,7 +13,7 @@ from pypika.terms import Criterion, CustomFunction
 from .. import engine
 from ..access import permission, visibility
 from ..errors import InvalidJobError, InvalidTransitionError
-from ..lib import config
+from ..lib import config, sql
 from ..lib.tables import JOB
 from ..read import jobs, pages, visible_jobs
 from ..status import JobStatus
@@ -92,7 +92,7 @@ def retry_dead_letters(
         return {"done": [], "refused": {}, "left": 0}
     condition = _dead_letters(organization, job_type) & _fingerprint.isin(fingerprints)
     names = _oldest(condition, engine.MAX_JOBS)
-    total = pages.total_query(condition, JOB).run()[0][0]
+    total = sql.count(JOB, condition, pages.MAX_TOTAL)
     return {**engine.retry_visible(names), "left": total - len(names)}
 
 

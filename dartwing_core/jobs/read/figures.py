@@ -18,7 +18,7 @@ from pypika.analytics import AnalyticFunction
 from pypika.terms import Case, Criterion, CustomFunction, PseudoColumn, Term, ValueWrapper
 
 from ..access import visibility
-from ..lib import clock, ids, priorities
+from ..lib import clock, ids, priorities, sql
 from ..lib.tables import JOB
 from ..status import NOT_BEGUN, RETRYABLE, JobStatus
 from . import pages, waiting_reason
@@ -150,7 +150,7 @@ def _present(condition: Criterion) -> dict[str, int]:
 
 
 def _number(condition: Criterion, statuses: Collection[JobStatus]) -> int:
-    return pages.total_query(condition & _is(statuses), JOB).run()[0][0]
+    return sql.count(JOB, condition & _is(statuses), pages.MAX_TOTAL)
 
 
 def _counts(column: Term, condition: Criterion) -> dict[Any, int]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import frappe
 from frappe import _
 from pypika import Order
-from pypika.queries import QueryBuilder, Table
+from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
 from ..access import content, visibility
@@ -111,23 +111,23 @@ def list_jobs(
     if doctype and name:
         condition &= labels.is_about(JOB, doctype, name)
     if tag:
-        condition = _tagged(condition, JOB, request.checked_tag(tag))
+        condition = _tagged(condition, request.checked_tag(tag))
     order = pages.order(order_by)
     found = pages.page(condition, JOB, limit, offset, lambda *bounds: page_query(condition, order, *bounds))
     rows = [content.shown(viewer.without_hidden_result(row)) for row in found.pop("rows")]
     return {"jobs": _public(rows, viewer), **found}
 
 
-def _tagged(condition: Criterion, job: Table, tag: str) -> Criterion:
+def _tagged(condition: Criterion, tag: str) -> Criterion:
     """Only jobs with this tag, among the newest MAX_TOTAL: no index finds tags."""
-    found = _newest(condition, job, "job_tags")
-    return condition & job.name.isin(frappe.qb.from_(found).select(found.name).where(labels.has_tag(found, tag)))
+    found = _newest(condition, "job_tags")
+    return condition & JOB.name.isin(frappe.qb.from_(found).select(found.name).where(labels.has_tag(found, tag)))
 
 
-def _newest(condition: Criterion, job: Table, column: str) -> QueryBuilder:
+def _newest(condition: Criterion, column: str) -> QueryBuilder:
     """Name and one column of the newest MAX_TOTAL jobs."""
-    query = frappe.qb.from_(job).select(job.name, job[column]).where(condition).limit(pages.MAX_TOTAL)
-    return query.orderby(job.creation, order=Order.desc).orderby(job.name, order=Order.desc).as_("newest")
+    query = frappe.qb.from_(JOB).select(JOB.name, JOB[column]).where(condition).limit(pages.MAX_TOTAL)
+    return query.orderby(JOB.creation, order=Order.desc).orderby(JOB.name, order=Order.desc).as_("newest")
 
 
 def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -150,12 +150,12 @@ def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offse
 
     Only creation has an index in its order. For other orders, the newest MAX_TOTAL jobs are sorted.
     """
-    job, row = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("row")
     column, direction = order
-    found = job if column == "creation" else _newest(condition, job, column)
+    row = JOB.as_("row")
+    found = JOB if column == "creation" else _newest(condition, column)
     names = frappe.qb.from_(found).select(found.name).orderby(found[column], order=direction)
     names = names.orderby(found.name, order=direction)
-    if found is job:
+    if found is JOB:
         names = names.where(condition)
     page = names.limit(limit).offset(offset).as_("page")
     query = frappe.qb.from_(page).join(row).on(row.name == page.name)

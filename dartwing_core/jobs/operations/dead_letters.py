@@ -97,7 +97,7 @@ def retry_dead_letters(
 
 
 def _dead_letters(organization: str | None, job_type: str | None) -> Criterion:
-    visible = visibility.viewer().can_see_condition(JOB, pages.text(organization, "organization"))
+    visible = visibility.viewer().can_see_condition(pages.text(organization, "organization"))
     return pages.narrowed(visible & (JOB.status == str(JobStatus.DEAD_LETTER)), JOB, job_type=job_type)
 
 

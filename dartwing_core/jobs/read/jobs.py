@@ -109,7 +109,7 @@ def list_jobs(
         condition &= JOB.creation <= pages.moment(to_date, "to_date")
     doctype, name = request.pair_of(reference)
     if doctype and name:
-        condition &= labels.is_about(JOB, doctype, name)
+        condition &= labels.is_about(doctype, name)
     if tag:
         condition = _tagged(condition, request.checked_tag(tag))
     order = pages.order(order_by)
@@ -139,7 +139,7 @@ def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     if not names:
         return {}
     query = frappe.qb.from_(JOB).select(JOB.name, JOB.attempt, JOB.progress, JOB.progress_message)
-    query = query.where(visibility.viewer().can_see_condition(JOB) & JOB.name.isin(names))
+    query = query.where(visibility.viewer().can_see_condition() & JOB.name.isin(names))
     rows = query.where(JOB.status == str(JobStatus.RUNNING)).run(as_dict=True)
     live = runs.live_progress(rows)
     return {row["name"]: {"attempt": row["attempt"], **_progress(row, live.get(row["name"]))} for row in rows}
@@ -275,7 +275,7 @@ def _named(names: Sequence[str]) -> list[dict[str, Any]]:
     if not names:
         return []
     query = frappe.qb.from_(JOB).select(JOB.name, JOB.job_type, JOB.status)
-    found = query.where(visibility.viewer().can_see_condition(JOB) & JOB.name.isin(list(names))).run()
+    found = query.where(visibility.viewer().can_see_condition() & JOB.name.isin(list(names))).run()
     known = {name: {"job_type": job_type, "status": status} for name, job_type, status in found}
     unknown = {"job_type": None, "status": None}
     return [{"job_id": name, **known.get(name, unknown)} for name in names]

@@ -17,7 +17,6 @@ from frappe import _
 
 from ..errors import TenancyHookError
 from ..lib import clock, config
-from ..lib.modules import find_module
 from .standing import ACTIVE, ADMIN, MEMBER, NO_REACH, Limits, Reach, Standing, resolve_name
 
 HOOK = "background_job_tenancy"
@@ -37,7 +36,7 @@ def adapter() -> Any:
 def _named(path: str) -> Any:
     """The module of this dotted path, or else the attribute of a module. An error within the module stays its own."""
     owner, _dot, name = path.rpartition(".")
-    found = find_module(path) or getattr(find_module(owner) if owner else None, name, None)
+    found = config.find_module(path) or getattr(config.find_module(owner) if owner else None, name, None)
     if found is None:
         text = _("The hook {0} names {1}, but there is no such module or attribute.")
         raise TenancyHookError(text.format(HOOK, path))

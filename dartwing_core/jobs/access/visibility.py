@@ -112,12 +112,12 @@ class Viewer:
             parts.append(table.organization.isin(admins))
         return Criterion.any(parts) if parts else table.name.isnull()
 
-    def can_see_condition(self, job: Table, organization: str | None = None) -> Criterion:
+    def can_see_condition(self, organization: str | None = None) -> Criterion:
         """`can_see_job` as a condition. `visible` counts the jobs of an organization by an index alone."""
-        condition = self.visible(job, organization)
+        condition = self.visible(JOB, organization)
         if self.sees_everything:
             return condition
-        return condition & ((job.owner_user != config.ENGINE) | (job.job_type != config.ENQUEUED))
+        return condition & ((JOB.owner_user != config.ENGINE) | (JOB.job_type != config.ENQUEUED))
 
     def without_hidden_result(self, job: Row) -> Row:
         """The job's columns. Hidden result columns are None, and texts of jobs that tell apps of events."""
@@ -197,9 +197,9 @@ def conditions(user: str | None = None, doctype: str = config.JOB) -> str:
 def _visible(doctype: str, looking: Viewer, table: Table) -> Criterion:
     nothing = table.name.isnull()
     if doctype == config.JOB:
-        return looking.can_see_condition(table)
+        return looking.can_see_condition()
     if doctype in HISTORY:
-        return table.background_job.isin(frappe.qb.from_(JOB).select(JOB.name).where(looking.can_see_condition(JOB)))
+        return table.background_job.isin(frappe.qb.from_(JOB).select(JOB.name).where(looking.can_see_condition()))
     if doctype in (config.BATCH, config.SCHEDULE):
         return looking.visible(table)
     if doctype == config.CIRCUIT:

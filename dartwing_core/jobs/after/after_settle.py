@@ -17,6 +17,8 @@ from ..status import JobStatus
 from . import batch_end
 
 QUICK_SECONDS = 1.0
+CHANGED = "job_circuit_changed"
+"""Realtime event for the admins of the organization."""
 
 
 def follow_up(attempt: Attempt) -> None:
@@ -41,10 +43,6 @@ def requeue_if_due(attempt: Attempt) -> None:
         best_effort.run(lambda: wake.wake_for(sql.committed(lambda: record.enter_line([name]))))
 
 
-CHANGED = "job_circuit_changed"
-"""Realtime event for the admins of the organization."""
-
-
 def record_end(job: MovableJob, end: Outcome, *, is_probe: bool) -> None:
     """Record the committed end of an attempt. Commits.
 
@@ -66,14 +64,13 @@ def record_end(job: MovableJob, end: Outcome, *, is_probe: bool) -> None:
 def _record_failure(job: MovableJob, job_type: JobType) -> None:
     seen = circuits.tally(job, job_type)
     until = clock.now_epoch() + 60 * (job_type.circuit_breaker_cooldown_minutes or 0)
+    is_enough = seen.samples >= max(1, job_type.circuit_breaker_min_samples or 0)
+    must_open = is_enough and seen.failures >= (job_type.circuit_breaker_failure_threshold or 1) * seen.samples
+    has_opened = False
     if seen.status == circuits.HALF_OPEN:
         has_opened = sql.committed(partial(circuits.reopen, job, until))
-    else:
-        is_enough = seen.samples >= max(1, job_type.circuit_breaker_min_samples or 0)
-        must_open = is_enough and seen.failures >= (job_type.circuit_breaker_failure_threshold or 1) * seen.samples
-        has_opened = (
-            must_open and seen.status != circuits.OPEN and sql.committed(partial(circuits.open_anew, job, seen, until))
-        )
+    elif must_open and seen.status != circuits.OPEN:
+        has_opened = sql.committed(partial(circuits.open_anew, job, seen, until))
     if has_opened:
         announce_change(job, circuits.OPEN, until)
 

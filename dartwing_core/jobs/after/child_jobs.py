@@ -26,8 +26,8 @@ MOST = 10_000
 class Released:
     """Children of ended jobs that were released, moved on or ended."""
 
-    went_on: int = 0
-    """How many wait now only for their time, or for another parent."""
+    number: int = 0
+    """How many were changed."""
     ended: list[WaitingRow] = field(default_factory=list)
     in_line: list[WaitingRow] = field(default_factory=list)
     """Children that are in line now."""
@@ -35,15 +35,10 @@ class Released:
 
     def add(self, more: Released) -> None:
         """Add what a further release has changed."""
-        self.went_on += more.went_on
+        self.number += more.number
         self.ended += more.ended
         self.in_line += more.in_line
         self.next_parents |= more.next_parents
-
-    @property
-    def number(self) -> int:
-        """The number of children that were changed."""
-        return self.went_on + len(self.ended)
 
 
 def release_children(parents: Collection[str], limit: int = MOST) -> Released:
@@ -90,7 +85,7 @@ def _release_some(parent: str, status: str | None, limit: int) -> Released:
     going_on, now = find.lock_waiting(list(next_parents), parent), clock.now_epoch()
     record.set_parents({job["name"]: next_parents[job["name"]] for job in going_on}, WAITING)
     free = [job for job in going_on if not next_parents[job["name"]]]
-    released.went_on = len(going_on)
+    released.number = len(going_on) + len(released.ended)
     released.in_line = record.put_in_line([job for job in free if job["due_epoch"] <= now])
     released.next_parents = {name for name in next_parents.values() if name}
     return released
@@ -102,7 +97,7 @@ def _end_others(failed: Mapping[str, str | None], limit: int) -> Released:
     ended: list[WaitingRow] = []
     for parent in sorted({job["parent"] for job in jobs}):
         ended += _end([job for job in jobs if job["parent"] == parent], parent, failed[parent])
-    return Released(ended=ended)
+    return Released(len(ended), ended)
 
 
 def _end(jobs: Sequence[WaitingRow], parent: str, status: str | None) -> list[WaitingRow]:

@@ -49,14 +49,9 @@ def due(epoch: float, priority: str) -> Columns:
     }
 
 
-def waits_for_parent(parent: str) -> Columns:
-    """What differs for a new job that waits for another one."""
-    return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": int(LinePlace.OUTSIDE), "waits_for": parent}
-
-
-def held() -> Columns:
-    """What differs for a new job that is due, but has no place in line."""
-    return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": int(LinePlace.HELD)}
+def not_in_line(place: LinePlace, waits_for: str | None = None) -> Columns:
+    """What differs for a new job that is held, or waits for another one."""
+    return {"status": str(JobStatus.PENDING), "queued_at": None, "in_line": int(place), "waits_for": waits_for}
 
 
 def may_be_rescheduled(job: JobRow) -> bool:

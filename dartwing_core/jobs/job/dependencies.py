@@ -97,7 +97,7 @@ def results(job: JobRow) -> Results:
     query = query.join(JOB).on(JOB.name == Coalesce(DEPENDENCY.depends_on, child.depends_on))
     fields = ("name", "job_key", "sealed_result", *visibility.DECIDING_FIELDS)
     query = query.select(*(JOB[field] for field in fields)).where(child.name == job["name"])
-    query = query.where(JOB.status == str(JobStatus.COMPLETED)).where(viewer.can_see_condition(JOB))
+    query = query.where(JOB.status == str(JobStatus.COMPLETED)).where(viewer.can_see_condition())
     rows = [content.opened(row) for row in query.orderby(JOB.name).run(as_dict=True) if viewer.can_see_result(row)]
     keys = {row["job_key"]: row["name"] for row in rows if row["job_key"]}
     return Results({row["name"]: canonical.load(row["result"]) for row in rows}, keys)

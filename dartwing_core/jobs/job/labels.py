@@ -42,9 +42,9 @@ def has_tag(job: Table, tag: str) -> Criterion:
     return job.job_tags.like(f"%{SEPARATOR}{tag.translate(ESCAPED)}{SEPARATOR}%")
 
 
-def is_about(job: Table, doctype: str, name: str) -> Criterion:
+def is_about(doctype: str, name: str) -> Criterion:
     """Whether a job is about this document."""
-    return (job.reference_doctype == doctype) & (job.reference_name == name)
+    return (JOB.reference_doctype == doctype) & (JOB.reference_name == name)
 
 
 def note_rename(document: Document, _method: str, old: str, new: str, _is_merged: bool = False) -> None:
@@ -66,7 +66,7 @@ def _follow(doctype: str, old: str, new: str, renamed_at: datetime) -> None:
     if not frappe.db.exists(doctype, new):
         return
     last, is_type = "", doctype == "DocType"
-    concerned = JOB.reference_doctype == old if is_type else is_about(JOB, doctype, old)
+    concerned = JOB.reference_doctype == old if is_type else is_about(doctype, old)
     found = frappe.qb.from_(JOB).select(JOB.name).where(concerned & (JOB.creation <= renamed_at))
     found = found.orderby(JOB.name).limit(AT_ONCE)
     values = {"reference_doctype" if is_type else "reference_name": new}

@@ -5,11 +5,13 @@ Also the engine's own constants: names of DocTypes, bounds.
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import frappe
@@ -109,6 +111,16 @@ def job_type(name: str) -> JobType | None:
 def hook(name: str) -> Any:
     """The declarations of all apps in a hook, as `frappe.get_hooks` gives it. An empty list if no app does."""
     return _kept(("hook", name), lambda: frappe.get_hooks(name))
+
+
+def find_module(name: str) -> ModuleType | None:
+    """Import the module of this name. None if there is none. Raises the errors of the module itself."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if f"{name}.".startswith(f"{error.name}."):  # it is missing, or a package above it
+            return None
+        raise
 
 
 def time_zone() -> str:

@@ -20,8 +20,9 @@ from ..access.standing import Standing
 from ..job import circuits, events, find, history
 from ..job.job_rows import JobRow
 from ..job.record import Job
-from ..lib import clock, config, connection, sql
+from ..lib import clock, connection, sql
 from ..lib.config import JobType
+from ..lib.tables import DEPENDENCY, JOB
 from ..status import JobStatus
 from . import limits, queue_view
 from .turns import Choice, Line, Turns
@@ -270,15 +271,14 @@ def _lock_text(standing_column: str) -> str:
     Its columns are JSON arrays and the job's parameters: the driver takes longer to read twenty columns than the server
     to find the row.
     """
-    job, user = frappe.qb.DocType(config.JOB), frappe.qb.DocType("User")
-    children = (frappe.qb.DocType(config.JOB).as_("child"), frappe.qb.DocType(config.DEPENDENCY).as_("another"))
-    first, another = (frappe.qb.from_(c).select(c.name).where(c.depends_on == job.name).limit(1) for c in children)
+    user, children = frappe.qb.DocType("User"), (JOB.as_("child"), DEPENDENCY.as_("another"))
+    first, another = (frappe.qb.from_(c).select(c.name).where(c.depends_on == JOB.name).limit(1) for c in children)
     # Not joined: this is a locking read, and must not lock accounts and organizations.
-    owner = frappe.qb.from_(user).where(user.name == job.owner_user)
+    owner = frappe.qb.from_(user).where(user.name == JOB.owner_user)
     account = owner.select(sql.array(user.enabled, user.language, user.time_zone))
     # By name, not in the line's index: there, claimers would lock gaps in which others' jobs end up.
-    query = frappe.qb.from_(job).force_index("PRIMARY").for_update(skip_locked=True)
-    query = query.select(sql.array(*(job[field] for field in FIELDS), first, another), account)
-    query = query.select(PseudoColumn(standing_column), job.sealed_input_parameters)
-    query = query.where((job.name == Parameter("%(name)s")) & (job.status == str(JobStatus.QUEUED)))
+    query = frappe.qb.from_(JOB).force_index("PRIMARY").for_update(skip_locked=True)
+    query = query.select(sql.array(*(JOB[field] for field in FIELDS), first, another), account)
+    query = query.select(PseudoColumn(standing_column), JOB.sealed_input_parameters)
+    query = query.where((JOB.name == Parameter("%(name)s")) & (JOB.status == str(JobStatus.QUEUED)))
     return query.get_sql()

@@ -14,7 +14,7 @@ import frappe
 from frappe.query_builder.functions import Count
 
 from ..access.standing import Limits
-from ..lib import config, named_locks
+from ..lib import config, named_locks, sql
 from ..lib.config import JobType
 from ..lib.tables import JOB
 from ..rq import redis_queue
@@ -81,16 +81,12 @@ def find_reached(caps: Mapping[Key, int], running: Mapping[Key, int]) -> Key | N
 
 def count_free_places(organization: str, cap: int) -> int:
     """How many more jobs of an organization may line up under its waiting cap."""
-    rows = frappe.qb.from_(JOB).select(JOB.name).limit(cap)
     # As the index begins.
-    rows = rows.where((JOB.in_line == LinePlace.IN_LINE) & JOB.queue.isin(redis_queue.queue_names()))
-    rows = rows.where(JOB.organization == organization)
-    return max(0, cap - frappe.qb.from_(rows.as_("rows")).select(Count("*")).run()[0][0])
+    is_in_line = (JOB.in_line == LinePlace.IN_LINE) & JOB.queue.isin(redis_queue.queue_names())
+    return max(0, cap - sql.count(JOB, is_in_line & (JOB.organization == organization), cap))
 
 
 def count_waiting(organization: str, at_most: int) -> int:
     """How many unfinished jobs of an organization are not running. Counts up to `at_most`."""
     states = [str(status) for status in NOT_RUNNING]
-    rows = frappe.qb.from_(JOB).select(JOB.name).limit(at_most)
-    rows = rows.where((JOB.organization == organization) & JOB.status.isin(states))
-    return frappe.qb.from_(rows.as_("rows")).select(Count("*")).run()[0][0]
+    return sql.count(JOB, (JOB.organization == organization) & JOB.status.isin(states), at_most)

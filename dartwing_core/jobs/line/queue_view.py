@@ -69,9 +69,9 @@ class ReadAhead:
         """The place of the next job. None if there is none."""
         if not self._next and not self._is_all:
             number = len(self._passed) + self._number  # skipped jobs may still be in front
-            places = first_places(self._line, number)
-            self._next.extend(place for place in places if place.name not in self._passed)
-            self._is_all = len(places) < number
+            rows = _first("name, admission_rank AS `rank`", self._line, number)
+            self._next.extend(Place(**row) for row in rows if row["name"] not in self._passed)
+            self._is_all = len(rows) < number
         return self._next[0] if self._next else None
 
     def skip(self, also: int = 0) -> None:
@@ -206,18 +206,13 @@ def queues() -> list[str]:
     return sorted(set(query.groupby(JOB.in_line, JOB.queue).run(pluck=True)))
 
 
-def first_places(line: Line, limit: int) -> list[Place]:
-    """The places of a line's first jobs. Reads without locks, and only the line's index."""
-    rows = _first("name, admission_rank AS `rank`", line, limit)
-    return [Place(**row) for row in rows]
-
-
 def first_jobs(line: Line, limit: int) -> list[RungJob]:
     """The line's first jobs, with the columns for waking workers."""
     return _first("name, attempt, queue, timeout_seconds", line, limit)
 
 
 def _first(columns: str, line: Line, limit: int, place: LinePlace = LinePlace.IN_LINE) -> list[Any]:
+    """Columns of a line's first jobs. Reads without locks."""
     text = f"SELECT {columns} FROM `tab{config.JOB}` WHERE in_line = {place:d} AND {_OF_LINE}"
     key = dict(zip(LINE, line.key, strict=True))
     return frappe.db.sql(f"{text} ORDER BY admission_rank LIMIT {limit:d}", key, as_dict=True)

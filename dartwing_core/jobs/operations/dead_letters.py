@@ -8,13 +8,12 @@ import frappe
 from frappe import _
 from frappe.query_builder.functions import Coalesce, Count, Max, Min
 from pypika import Order
-from pypika.queries import Table
-from pypika.terms import Criterion, CustomFunction, Term
+from pypika.terms import Criterion, CustomFunction
 
 from .. import engine
 from ..access import permission, visibility
 from ..errors import InvalidJobError, InvalidTransitionError
-from ..lib import config
+from ..lib import config, sql
 from ..lib.tables import JOB
 from ..read import jobs, pages, visible_jobs
 from ..status import JobStatus
@@ -29,6 +28,8 @@ _replace = CustomFunction("REGEXP_REPLACE", ["text", "pattern", "replacement"])
 _left = CustomFunction("LEFT", ["text", "length"])
 _sha2 = CustomFunction("SHA2", ["text", "bits"])
 _concat = CustomFunction("CONCAT_WS", ["separator", "one", "other"])
+_pattern = _left(_replace(Coalesce(JOB.error_message, ""), VARIABLE, "#"), PATTERN_LENGTH)
+_fingerprint = _left(_sha2(_concat("|", JOB.job_type, _pattern), 256), 20)
 
 
 def get_dead_letter_jobs(organization: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
@@ -52,8 +53,8 @@ def bulk_retry_dead_letter(
     organization: str | None = None, job_type: str | None = None, limit: int = 50
 ) -> dict[str, Any]:
     """Retry Dead Letter jobs that the user may see, oldest first: `{retried: [job ids], skipped: {job id: reason}}`."""
-    job, condition = _dead_letters(organization, job_type)
-    answer = engine.retry_visible(_oldest(job, condition, pages.bounded(limit, 1, MAX_LIMIT)))
+    names = _oldest(_dead_letters(organization, job_type), pages.bounded(limit, 1, MAX_LIMIT))
+    answer = engine.retry_visible(names)
     return {"retried": answer["done"], "skipped": answer["refused"]}
 
 
@@ -63,19 +64,18 @@ def dead_letters_by_error(organization: str | None = None, job_type: str | None 
     Rows of `job_type, error, jobs, organizations, first, last, sample, fingerprint`: errors that differ only in
     numbers and ids are of one kind, whose `fingerprint` `retry_dead_letters` takes. `sample` is the latest job.
     """
-    job, condition = _dead_letters(organization, job_type)
-    fingerprint, number = _fingerprint(job), Count("*")
+    number = Count("*")
     columns = (
-        Max(job.job_type).as_("job_type"),
-        Max(_left(Coalesce(job.error_message, ""), PATTERN_LENGTH)).as_("error"),
+        Max(JOB.job_type).as_("job_type"),
+        Max(_left(Coalesce(JOB.error_message, ""), PATTERN_LENGTH)).as_("error"),
         number.as_("jobs"),
-        Count(job.organization).distinct().as_("organizations"),
-        Min(job.modified).as_("first"),
-        Max(job.modified).as_("last"),
-        Max(job.name).as_("sample"),
-        fingerprint.as_("fingerprint"),
+        Count(JOB.organization).distinct().as_("organizations"),
+        Min(JOB.modified).as_("first"),
+        Max(JOB.modified).as_("last"),
+        Max(JOB.name).as_("sample"),
+        _fingerprint.as_("fingerprint"),
     )
-    query = frappe.qb.from_(job).select(*columns).where(condition).groupby(fingerprint)
+    query = frappe.qb.from_(JOB).select(*columns).where(_dead_letters(organization, job_type)).groupby(_fingerprint)
     return query.orderby(number, order=Order.desc).limit(GROUPS).run(as_dict=True)
 
 
@@ -90,22 +90,16 @@ def retry_dead_letters(
         raise InvalidJobError(_("{0}: at most {1} at once.").format("fingerprints", GROUPS))
     if not fingerprints:
         return {"done": [], "refused": {}, "left": 0}
-    job, condition = _dead_letters(organization, job_type)
-    condition &= _fingerprint(job).isin(fingerprints)
-    names = _oldest(job, condition, engine.MAX_JOBS)
-    total = pages.total_query(condition, job).run()[0][0]
+    condition = _dead_letters(organization, job_type) & _fingerprint.isin(fingerprints)
+    names = _oldest(condition, engine.MAX_JOBS)
+    total = sql.count(JOB, condition, pages.MAX_TOTAL)
     return {**engine.retry_visible(names), "left": total - len(names)}
 
 
-def _dead_letters(organization: str | None, job_type: str | None) -> tuple[Table, Criterion]:
-    visible = visibility.viewer().can_see_condition(JOB, pages.text(organization, "organization"))
-    return JOB, pages.narrowed(visible & (JOB.status == str(JobStatus.DEAD_LETTER)), JOB, job_type=job_type)
+def _dead_letters(organization: str | None, job_type: str | None) -> Criterion:
+    visible = visibility.viewer().can_see_condition(pages.text(organization, "organization"))
+    return pages.narrowed(visible & (JOB.status == str(JobStatus.DEAD_LETTER)), JOB, job_type=job_type)
 
 
-def _oldest(job: Table, condition: Criterion, limit: int) -> list[str]:
-    return frappe.qb.from_(job).select(job.name).where(condition).orderby(job.name).limit(limit).run(pluck=True)
-
-
-def _fingerprint(job: Table) -> Term:
-    pattern = _left(_replace(Coalesce(job.error_message, ""), VARIABLE, "#"), PATTERN_LENGTH)
-    return _left(_sha2(_concat("|", job.job_type, pattern), 256), 20)
+def _oldest(condition: Criterion, limit: int) -> list[str]:
+    return frappe.qb.from_(JOB).select(JOB.name).where(condition).orderby(JOB.name).limit(limit).run(pluck=True)

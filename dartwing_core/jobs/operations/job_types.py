@@ -19,6 +19,7 @@ from ..job.circuits import CircuitRow
 from ..lib import config
 from ..lib.config import JobType
 from ..lib.row_types import changed
+from ..lib.tables import CIRCUIT
 from ..lib.texts import cut
 from ..line import wake
 from ..read import figures, jobs, pages
@@ -119,15 +120,13 @@ def get_open_circuits(organization: str | None = None) -> list[dict[str, Any]]:
 
     Leaves out Job Types whose circuit breaker is off. At most 1,000.
     """
-    circuit, job_type = frappe.qb.DocType(config.CIRCUIT), frappe.qb.DocType(config.JOB_TYPE)
-    query = frappe.qb.from_(circuit).join(job_type).on(job_type.name == circuit.job_type)
-    query = query.select(*(circuit[name] for name in circuits.PUBLIC_FIELDS))
-    query = query.where(
-        visibility.viewer().visible(circuit, pages.text(organization, "organization"), administered=True)
-        & circuit.status.isin(circuits.NOT_CLOSED)
-    )
+    job_type = frappe.qb.DocType(config.JOB_TYPE)
+    query = frappe.qb.from_(CIRCUIT).join(job_type).on(job_type.name == CIRCUIT.job_type)
+    query = query.select(*(CIRCUIT[name] for name in circuits.PUBLIC_FIELDS))
+    visible = visibility.viewer().visible(CIRCUIT, pages.text(organization, "organization"), administered=True)
+    query = query.where(visible & CIRCUIT.status.isin(circuits.NOT_CLOSED))
     query = query.where((job_type.enable_circuit_breaker == 1) & (job_type.is_enabled == 1))
-    query = query.orderby(circuit.opened_at, order=Order.desc).orderby(circuit.name).limit(MOST_CIRCUITS)
+    query = query.orderby(CIRCUIT.opened_at, order=Order.desc).orderby(CIRCUIT.name).limit(MOST_CIRCUITS)
     return _public_circuits(query.run(as_dict=True))
 
 

@@ -15,11 +15,10 @@ import frappe
 from frappe.query_builder.functions import Avg, Coalesce, Count, Max, Min, Sum
 from pypika import Order
 from pypika.analytics import AnalyticFunction
-from pypika.queries import Table
 from pypika.terms import Case, Criterion, CustomFunction, PseudoColumn, Term, ValueWrapper
 
 from ..access import visibility
-from ..lib import clock, ids, priorities
+from ..lib import clock, ids, priorities, sql
 from ..lib.tables import JOB
 from ..status import NOT_BEGUN, RETRYABLE, JobStatus
 from . import pages, waiting_reason
@@ -32,6 +31,8 @@ AVERAGE_AND_P95 = ("average_seconds", "p95_seconds")
 NO_TIMES = {"count": 0, "average_seconds": None, "min_seconds": None, "max_seconds": None, "p95_seconds": None}
 _difference = CustomFunction("TIMESTAMPDIFF", ["unit", "start", "end"])
 _later = CustomFunction("GREATEST", ["one", "other"])
+RUN_SECONDS = _difference(PseudoColumn("MICROSECOND"), JOB.started_at, JOB.completed_at) / 1_000_000
+"""Seconds of the attempt that completed the job."""
 
 
 def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, Any]:
@@ -42,11 +43,10 @@ def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, A
     attempt that completed the job, and of a type the average; the failure rate is the share of ended jobs that have
     failed (not of canceled ones), from 0 to 1.
     """
-    job, visible = _visible(organization)
-    recent = visible & _since(job, hours)
-    by_status = _counts(job, job.status, visible)
-    depths = _counts(job, job.priority, visible & _is(job, NOT_BEGUN))
-    times, types = get_execution_time_stats(organization, hours=hours), _by_type(job, recent)
+    visible = _visible(organization)
+    by_status = _counts(JOB.status, visible)
+    depths = _counts(JOB.priority, visible & _is(NOT_BEGUN))
+    times, types = get_execution_time_stats(organization, hours=hours), _by_type(visible & _since(hours))
     return {
         "job_count_by_status": {status.value: by_status.get(status.value, 0) for status in JobStatus},
         "queue_depth_by_priority": {priority: depths.get(priority, 0) for priority in priorities.PRIORITIES},
@@ -64,13 +64,13 @@ def get_job_counts(organization: str | None = None) -> dict[str, Any]:
     `{running, waiting, failed_today, failed_in_24_hours, dead_letter, today, day_ago}`; the last two are the moments
     from which failures count. The day is that of the site's clock.
     """
-    job, visible = _visible(organization)
+    visible = _visible(organization)
     now = clock.site_time()
     today, day_ago = now.replace(hour=0, minute=0, second=0, microsecond=0), now - timedelta(days=1)
     return {
-        **_present(job, visible),
-        "failed_today": _number(job, visible & (job.modified >= today), RETRYABLE),
-        "failed_in_24_hours": _number(job, visible & (job.modified >= day_ago), RETRYABLE),
+        **_present(visible),
+        "failed_today": _number(visible & (JOB.modified >= today), RETRYABLE),
+        "failed_in_24_hours": _number(visible & (JOB.modified >= day_ago), RETRYABLE),
         "today": clock.isoformat(today),
         "day_ago": clock.isoformat(day_ago),
     }
@@ -83,9 +83,8 @@ def get_execution_time_stats(
 
     `{count, average_seconds, min_seconds, max_seconds, p95_seconds}`; None for a figure without jobs.
     """
-    job, visible = _visible(organization)
-    condition = pages.narrowed(visible & _since(job, hours) & _is(job, COMPLETED), job, job_type=job_type)
-    return _times(job, ValueWrapper("all"), _run_seconds(job), condition).get("all", NO_TIMES)
+    condition = pages.narrowed(_visible(organization) & _since(hours) & _is(COMPLETED), JOB, job_type=job_type)
+    return _times(ValueWrapper("all"), RUN_SECONDS, condition).get("all", NO_TIMES)
 
 
 def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
@@ -94,11 +93,10 @@ def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
     `count` covers those that were submitted in the last `hours` and have ended, for good or bad. Times are of those
     that completed. The failure rate, as everywhere, also counts a failure that is retried.
     """
-    job, visible = _visible(None)
-    visible &= job.job_type == job_type
-    found = next(iter(_by_type(job, visible & _since(job, hours))), {})
+    visible = _visible(None) & (JOB.job_type == job_type)
+    found = next(iter(_by_type(visible & _since(hours))), {})
     return {
-        **_present(job, visible),
+        **_present(visible),
         "count": found.get("completed", 0) + found.get("dead_letters", 0),
         **{name: found.get(name) for name in ("failure_rate", *AVERAGE_AND_P95)},
         "hours": pages.bounded(hours, 1, MAX_HOURS),
@@ -109,12 +107,10 @@ def get_slowest_jobs(
     organization: str | None = None, job_type: str | None = None, hours: int = 24, limit: int = 10
 ) -> list[dict[str, Any]]:
     """The completed jobs of the last `hours` that took longest, the slowest first, with their `seconds`."""
-    job, visible = _visible(organization)
-    condition = pages.narrowed(visible & _since(job, hours) & _is(job, COMPLETED), job, job_type=job_type)
-    seconds = _run_seconds(job)
-    fields = (job.name.as_("job_id"), job.job_type, job.organization, job.owner_user, job.completed_at)
-    query = frappe.qb.from_(job).select(*fields, seconds.as_("seconds")).where(condition)
-    query = query.orderby(seconds, order=Order.desc).limit(pages.bounded(limit, 1, pages.MAX_LIMIT))
+    condition = pages.narrowed(_visible(organization) & _since(hours) & _is(COMPLETED), JOB, job_type=job_type)
+    fields = (JOB.name.as_("job_id"), JOB.job_type, JOB.organization, JOB.owner_user, JOB.completed_at)
+    query = frappe.qb.from_(JOB).select(*fields, RUN_SECONDS.as_("seconds")).where(condition)
+    query = query.orderby(RUN_SECONDS, order=Order.desc).limit(pages.bounded(limit, 1, pages.MAX_LIMIT))
     rows = visibility.viewer().with_organization_names(query.run(as_dict=True))
     return [{**pages.public(row), "seconds": _rounded(row["seconds"])} for row in rows]
 
@@ -124,50 +120,44 @@ def type_performance(organization: str | None = None, hours: int = 24) -> list[d
 
     The failure rate is a percentage.
     """
-    job, visible = _visible(organization)
-    rows = _by_type(job, visible & _since(job, hours))
+    rows = _by_type(_visible(organization) & _since(hours))
     for row in rows:
         row["failure_rate"] = None if row["failure_rate"] is None else 100 * row["failure_rate"]
     return rows
 
 
-def _visible(organization: str | None) -> tuple[Table, Criterion]:
-    """The table of jobs, and the condition for those that the user may see."""
-    return JOB, visibility.viewer().visible(JOB, pages.text(organization, "organization"))
+def _visible(organization: str | None) -> Criterion:
+    """The condition for the jobs that the user may see."""
+    return visibility.viewer().visible(JOB, pages.text(organization, "organization"))
 
 
-def _since(job: Table, hours: Any) -> Criterion:
+def _since(hours: Any) -> Criterion:
     """The condition for jobs submitted in so many last hours."""
-    return job.name >= ids.first_job_name(clock.now_epoch() - 3600 * pages.bounded(hours, 1, MAX_HOURS))
+    return JOB.name >= ids.first_job_name(clock.now_epoch() - 3600 * pages.bounded(hours, 1, MAX_HOURS))
 
 
-def _is(job: Table, statuses: Collection[JobStatus]) -> Criterion:
-    return job.status.isin([status.value for status in statuses])
+def _is(statuses: Collection[JobStatus]) -> Criterion:
+    return JOB.status.isin([status.value for status in statuses])
 
 
-def _run_seconds(job: Table) -> Term:
-    """Seconds of the attempt that completed the job."""
-    return _difference(PseudoColumn("MICROSECOND"), job.started_at, job.completed_at) / 1_000_000
-
-
-def _present(job: Table, condition: Criterion) -> dict[str, int]:
+def _present(condition: Criterion) -> dict[str, int]:
     """How many jobs run, wait or have failed for good by now."""
     return {
-        "running": _number(job, condition, [JobStatus.RUNNING]),
-        "waiting": _number(job, condition, NOT_BEGUN),
-        "dead_letter": _number(job, condition, [JobStatus.DEAD_LETTER]),
+        "running": _number(condition, [JobStatus.RUNNING]),
+        "waiting": _number(condition, NOT_BEGUN),
+        "dead_letter": _number(condition, [JobStatus.DEAD_LETTER]),
     }
 
 
-def _number(job: Table, condition: Criterion, statuses: Collection[JobStatus]) -> int:
-    return pages.total_query(condition & _is(job, statuses), job).run()[0][0]
+def _number(condition: Criterion, statuses: Collection[JobStatus]) -> int:
+    return sql.count(JOB, condition & _is(statuses), pages.MAX_TOTAL)
 
 
-def _counts(job: Table, column: Term, condition: Criterion) -> dict[Any, int]:
-    return dict(frappe.qb.from_(job).select(column, Count("*")).where(condition).groupby(column).run())
+def _counts(column: Term, condition: Criterion) -> dict[Any, int]:
+    return dict(frappe.qb.from_(JOB).select(column, Count("*")).where(condition).groupby(column).run())
 
 
-def _by_type(job: Table, condition: Criterion) -> list[dict[str, Any]]:
+def _by_type(condition: Criterion) -> list[dict[str, Any]]:
     """Counts of the jobs of each type, and times of its completed ones, the type with the most jobs first.
 
     Rows of `job_type, jobs, completed, failed, dead_letters, canceled, live, retries, failure_rate, average_seconds,
@@ -180,10 +170,10 @@ def _by_type(job: Table, condition: Criterion) -> list[dict[str, Any]]:
         "canceled": [JobStatus.CANCELED],
         "live": [JobStatus.RUNNING, *NOT_BEGUN],
     }
-    counts = [Count(Case().when(_is(job, statuses), 1)).as_(name) for name, statuses in kinds.items()]
-    columns = (job.job_type, Count("*").as_("jobs"), *counts, Sum(job.retry_count).as_("retries"))
-    rows = frappe.qb.from_(job).select(*columns).where(condition).groupby(job.job_type).run(as_dict=True)
-    times = _times(job, job.job_type, _run_seconds(job), condition & _is(job, COMPLETED))
+    counts = [Count(Case().when(_is(statuses), 1)).as_(name) for name, statuses in kinds.items()]
+    columns = (JOB.job_type, Count("*").as_("jobs"), *counts, Sum(JOB.retry_count).as_("retries"))
+    rows = frappe.qb.from_(JOB).select(*columns).where(condition).groupby(JOB.job_type).run(as_dict=True)
+    times = _times(JOB.job_type, RUN_SECONDS, condition & _is(COMPLETED))
     for row in rows:
         ended, of_type = row["completed"] + row["failed"], times.get(row["job_type"], NO_TIMES)
         row["retries"] = int(row["retries"] or 0)
@@ -192,9 +182,9 @@ def _by_type(job: Table, condition: Criterion) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (-row["jobs"], row["job_type"]))
 
 
-def _times(job: Table, group: Term, seconds: Term, condition: Criterion) -> dict[Any, dict[str, Any]]:
+def _times(group: Term, seconds: Term, condition: Criterion) -> dict[Any, dict[str, Any]]:
     """Figures of the seconds of each group of jobs, in one statement. The percentile is that by nearest rank."""
-    times = frappe.qb.from_(job).select(group.as_("of"), seconds.as_("seconds")).where(condition).as_("times")
+    times = frappe.qb.from_(JOB).select(group.as_("of"), seconds.as_("seconds")).where(condition).as_("times")
     share = AnalyticFunction("CUME_DIST").over(times.of).orderby(times.seconds).as_("share")
     ranked = frappe.qb.from_(times).select(times.of, times.seconds, share).as_("ranked")
     slowest = Case().when(ranked.share >= 0.95, ranked.seconds)
@@ -212,27 +202,24 @@ def _rounded(value: Any, digits: int = 3) -> float | None:
 
 def throughput() -> tuple[list[str], list[float]]:
     """Completed jobs by the hour of their end, the present hour last."""
-    job, visible = _visible(None)
     now = clock.site_time()
-    condition = visible & _since(job, CHARTED_HOURS) & _is(job, COMPLETED)
-    return _by_hour(now, _counts(job, _hours_ago(job.completed_at, now), condition))
+    condition = _visible(None) & _since(CHARTED_HOURS) & _is(COMPLETED)
+    return _by_hour(now, _counts(_hours_ago(JOB.completed_at, now), condition))
 
 
 def waiting_time() -> tuple[list[str], list[float]]:
     """95th percentile of the seconds from due time to start, by the hour of the start."""
-    job, visible = _visible(None)
     now = clock.site_time()
-    due = _later(job.created_at, Coalesce(job.available_at, job.created_at))
-    waited = _difference(PseudoColumn("MICROSECOND"), due, job.started_at) / 1_000_000
-    condition = visible & _since(job, CHARTED_HOURS) & job.started_at.isnotnull()
-    times = _times(job, _hours_ago(job.started_at, now), waited, condition)
+    due = _later(JOB.created_at, Coalesce(JOB.available_at, JOB.created_at))
+    waited = _difference(PseudoColumn("MICROSECOND"), due, JOB.started_at) / 1_000_000
+    condition = _visible(None) & _since(CHARTED_HOURS) & JOB.started_at.isnotnull()
+    times = _times(_hours_ago(JOB.started_at, now), waited, condition)
     return _by_hour(now, {hour: max(0.0, found["p95_seconds"]) for hour, found in times.items()})
 
 
 def failures() -> tuple[list[str], list[float]]:
     """Jobs that have failed, by type, those with the most first."""
-    job, visible = _visible(None)
-    failed = _counts(job, job.job_type, visible & _since(job, CHARTED_HOURS) & _is(job, RETRYABLE))
+    failed = _counts(JOB.job_type, _visible(None) & _since(CHARTED_HOURS) & _is(RETRYABLE))
     most = Counter(failed).most_common(CHARTED_TYPES)
     return [name for name, _number in most], [number for _name, number in most]
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import frappe
 from frappe import _
 from pypika import Order
-from pypika.queries import QueryBuilder, Table
+from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
 
 from ..access import content, visibility
@@ -109,25 +109,25 @@ def list_jobs(
         condition &= JOB.creation <= pages.moment(to_date, "to_date")
     doctype, name = request.pair_of(reference)
     if doctype and name:
-        condition &= labels.is_about(JOB, doctype, name)
+        condition &= labels.is_about(doctype, name)
     if tag:
-        condition = _tagged(condition, JOB, request.checked_tag(tag))
+        condition = _tagged(condition, request.checked_tag(tag))
     order = pages.order(order_by)
     found = pages.page(condition, JOB, limit, offset, lambda *bounds: page_query(condition, order, *bounds))
     rows = [content.shown(viewer.without_hidden_result(row)) for row in found.pop("rows")]
     return {"jobs": _public(rows, viewer), **found}
 
 
-def _tagged(condition: Criterion, job: Table, tag: str) -> Criterion:
+def _tagged(condition: Criterion, tag: str) -> Criterion:
     """Only jobs with this tag, among the newest MAX_TOTAL: no index finds tags."""
-    found = _newest(condition, job, "job_tags")
-    return condition & job.name.isin(frappe.qb.from_(found).select(found.name).where(labels.has_tag(found, tag)))
+    found = _newest(condition, "job_tags")
+    return condition & JOB.name.isin(frappe.qb.from_(found).select(found.name).where(labels.has_tag(found, tag)))
 
 
-def _newest(condition: Criterion, job: Table, column: str) -> QueryBuilder:
+def _newest(condition: Criterion, column: str) -> QueryBuilder:
     """Name and one column of the newest MAX_TOTAL jobs."""
-    query = frappe.qb.from_(job).select(job.name, job[column]).where(condition).limit(pages.MAX_TOTAL)
-    return query.orderby(job.creation, order=Order.desc).orderby(job.name, order=Order.desc).as_("newest")
+    query = frappe.qb.from_(JOB).select(JOB.name, JOB[column]).where(condition).limit(pages.MAX_TOTAL)
+    return query.orderby(JOB.creation, order=Order.desc).orderby(JOB.name, order=Order.desc).as_("newest")
 
 
 def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -139,7 +139,7 @@ def get_live_progress(job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     if not names:
         return {}
     query = frappe.qb.from_(JOB).select(JOB.name, JOB.attempt, JOB.progress, JOB.progress_message)
-    query = query.where(visibility.viewer().can_see_condition(JOB) & JOB.name.isin(names))
+    query = query.where(visibility.viewer().can_see_condition() & JOB.name.isin(names))
     rows = query.where(JOB.status == str(JobStatus.RUNNING)).run(as_dict=True)
     live = runs.live_progress(rows)
     return {row["name"]: {"attempt": row["attempt"], **_progress(row, live.get(row["name"]))} for row in rows}
@@ -150,12 +150,12 @@ def page_query(condition: Criterion, order: tuple[str, Order], limit: int, offse
 
     Only creation has an index in its order. For other orders, the newest MAX_TOTAL jobs are sorted.
     """
-    job, row = frappe.qb.DocType(config.JOB), frappe.qb.DocType(config.JOB).as_("row")
     column, direction = order
-    found = job if column == "creation" else _newest(condition, job, column)
+    row = JOB.as_("row")
+    found = JOB if column == "creation" else _newest(condition, column)
     names = frappe.qb.from_(found).select(found.name).orderby(found[column], order=direction)
     names = names.orderby(found.name, order=direction)
-    if found is job:
+    if found is JOB:
         names = names.where(condition)
     page = names.limit(limit).offset(offset).as_("page")
     query = frappe.qb.from_(page).join(row).on(row.name == page.name)
@@ -275,7 +275,7 @@ def _named(names: Sequence[str]) -> list[dict[str, Any]]:
     if not names:
         return []
     query = frappe.qb.from_(JOB).select(JOB.name, JOB.job_type, JOB.status)
-    found = query.where(visibility.viewer().can_see_condition(JOB) & JOB.name.isin(list(names))).run()
+    found = query.where(visibility.viewer().can_see_condition() & JOB.name.isin(list(names))).run()
     known = {name: {"job_type": job_type, "status": status} for name, job_type, status in found}
     unknown = {"job_type": None, "status": None}
     return [{"job_id": name, **known.get(name, unknown)} for name in names]

@@ -9,14 +9,13 @@ from typing import Any
 
 import frappe
 from frappe import _
-from frappe.query_builder.functions import Count
 from frappe.utils import get_datetime
 from pypika import Order
 from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion
 
 from ..errors import InvalidJobError
-from ..lib import clock
+from ..lib import clock, sql
 from ..lib.texts import cut
 
 MAX_LIMIT = 100
@@ -40,13 +39,7 @@ def page(
     """
     limit, offset = bounded(limit, 1, MAX_LIMIT), bounded(offset, 0, 10**9)
     rows = query_of(limit, offset).run(as_dict=True)
-    return {"rows": rows, "total": total_query(condition, table).run()[0][0], "limit": limit, "offset": offset}
-
-
-def total_query(condition: Criterion, table: Table) -> QueryBuilder:
-    """How many rows of a table there are, up to MAX_TOTAL: counting a million takes too long for people."""
-    counted = frappe.qb.from_(table).select(table.name).where(condition).limit(MAX_TOTAL).as_("counted")
-    return frappe.qb.from_(counted).select(Count("*"))
+    return {"rows": rows, "total": sql.count(table, condition, MAX_TOTAL), "limit": limit, "offset": offset}
 
 
 def public(row: Mapping[str, Any]) -> dict[str, Any]:

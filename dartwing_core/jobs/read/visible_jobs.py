@@ -46,7 +46,7 @@ def visible_names(job_ids: Collection[str]) -> list[str]:
     if not job_ids:
         return []
     query = frappe.qb.from_(JOB).select(JOB.name).where(JOB.name.isin(list(job_ids)))
-    return query.where(viewer().can_see_condition(JOB)).run(pluck=True)
+    return query.where(viewer().can_see_condition()).run(pluck=True)
 
 
 def operate(job_id: Any, operation: Callable[[JobRow], T]) -> T:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import frappe
 from frappe import _
@@ -40,7 +38,8 @@ class Result:
 
     values: Columns = field(default_factory=dict)
     made: int = 0
-    after_commit: list[Callable[[], Any]] = field(default_factory=list)
+    refused: ScheduleRow | None = None
+    """The schedule, if its people are to hear of a first refusal."""
 
 
 def sweep(limit: int) -> int:
@@ -63,8 +62,8 @@ def sweep(limit: int) -> int:
 def _run(name: str) -> int:
     sql.commit()  # the snapshot has to be younger than the lock
     result = sql.committed(partial(_settle, name))
-    for action in result.after_commit:
-        best_effort.run(action)
+    if result.refused:
+        best_effort.run(partial(_notify_refused, result.refused))
     return result.made
 
 
@@ -134,7 +133,7 @@ def _refuse(result: Result, schedule: ScheduleRow, reason: str) -> None:
     _note_error(result, reason)
     result.values["refusals"] = (result.values.get("refusals", schedule["refusals"]) or 0) + 1
     if result.values["refusals"] == 1:
-        result.after_commit.append(partial(_notify_refused, schedule.copy()))
+        result.refused = schedule
 
 
 def _note_error(result: Result, reason: str) -> None:

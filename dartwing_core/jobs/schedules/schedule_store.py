@@ -62,13 +62,6 @@ def lock_due(name: str, epoch: float) -> ScheduleRow | None:
     return content.shown(rows[0]) if rows else None
 
 
-def lock_state(name: str) -> Columns | None:
-    """Lock a schedule until the transaction ends, and return the engine's columns as committed now."""
-    query = frappe.qb.from_(SCHEDULE).select(*(SCHEDULE[column] for column in STATE_COLUMNS))
-    rows: list[Columns] = sql.run_locking_read(query.where(SCHEDULE.name == name).for_update(), as_dict=True)
-    return rows[0] if rows else None
-
-
 def load(name: str) -> ScheduleRow | None:
     """The schedule's fields, opened, but for the parameters: `parameters_of`."""
     row: ScheduleRow | None = frappe.db.get_value(config.SCHEDULE, name, COLUMNS, as_dict=True)
@@ -192,8 +185,10 @@ def _saved_parameters(before: Document) -> dict[str, Any]:
 
 
 def _keep_state(schedule: Document) -> None:
-    """Keep the engine's columns, whatever the form still shows."""
-    state = (None if schedule.is_new() else lock_state(schedule.name)) or dict.fromkeys(STATE_COLUMNS)
+    """Keep the engine's columns as committed now, whatever the form still shows. Locks the schedule."""
+    query = frappe.qb.from_(SCHEDULE).select(*STATE_COLUMNS).where(SCHEDULE.name == schedule.name).for_update()
+    rows = [] if schedule.is_new() else sql.run_locking_read(query, as_dict=True)
+    state: Columns = rows[0] if rows else dict.fromkeys(STATE_COLUMNS)
     schedule.update(state)
     content.keep(schedule, state)
 

@@ -15,7 +15,7 @@ from ..errors import InvalidJobError
 from ..job import columns, find
 from ..lib import canonical, config
 from ..lib.texts import cut
-from ..status import ENDED_BADLY, LIVE, JobStatus
+from ..status import ENDED_BADLY, LIVE, JobStatus, LinePlace
 from .request import KEY_LENGTH, Prepared
 
 MAX_DEPENDENCIES = 100_000
@@ -105,7 +105,7 @@ def _write(job: Prepared, parents: Mapping[str, str]) -> None:
     ]
     row["depends_on"] = next(iter(parents))
     if unfinished:
-        job.write(columns.waits_for_parent(max(unfinished)))
+        job.write(columns.not_in_line(LinePlace.OUTSIDE, max(unfinished)))
 
 
 def _keys(asked: Sequence[Prepared]) -> dict[str, int]:

@@ -23,6 +23,7 @@ from ..lib.row_types import Columns
 from ..lib.texts import cut
 from ..line import limits
 from ..rq import redis_queue
+from ..status import LinePlace
 from ..types import declared_types, functions, handlers
 from ..types.handlers import Checked
 from ..types.parameters import Declared
@@ -138,29 +139,24 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
 def _row(request: Request, job_type: JobType, user: str, parameters: Checked, priority: str) -> Columns:
     doctype, name = pair_of(request.reference)
     content = _stored_hash(job_type.name, request.organization, parameters.identity)
-    row = columns.new_row(user, request.organization, clock.now_epoch())
-    return (
-        row
-        | _deduplication(request, job_type, content)
-        | {
-            "reference_doctype": doctype,
-            "reference_name": name,
-            "job_tags": labels.joined(checked_tags(request.tags)),
-            "job_type": job_type.name,
-            "priority": priority,
-            "queue": _queue(job_type, priority, request.queue),
-            "on_parent_failure": request.on_parent_failure,
-            "job_key": request.key,
-            "job_title": title_for(request.title, job_type.get("job_title"), parameters.shown),
-            "sealed_input_parameters": sealing.seal(parameters.text),
-            "job_hash": content,
-            "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
-            "timeout_seconds": _within(
-                "timeout", request.timeout, 1, job_type.default_timeout or config.DEFAULT_TIMEOUT
-            ),
-            "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
-        }
-    )
+    longest = job_type.default_timeout or config.DEFAULT_TIMEOUT
+    row = columns.new_row(user, request.organization, clock.now_epoch()) | _deduplication(request, job_type, content)
+    return row | {
+        "reference_doctype": doctype,
+        "reference_name": name,
+        "job_tags": labels.joined(checked_tags(request.tags)),
+        "job_type": job_type.name,
+        "priority": priority,
+        "queue": _queue(job_type, priority, request.queue),
+        "on_parent_failure": request.on_parent_failure,
+        "job_key": request.key,
+        "job_title": title_for(request.title, job_type.get("job_title"), parameters.shown),
+        "sealed_input_parameters": sealing.seal(parameters.text),
+        "job_hash": content,
+        "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
+        "timeout_seconds": _within("timeout", request.timeout, 1, longest),
+        "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
+    }
 
 
 def _deduplication(request: Request, job_type: JobType, content: str) -> Columns:
@@ -272,7 +268,7 @@ def _check_waiting(jobs: Sequence[Prepared]) -> None:
     if limit.on_queue_full == HOLD:
         for item in jobs[room:]:
             if item.row["in_line"]:  # it would be in line now
-                item.write(columns.held())
+                item.write(columns.not_in_line(LinePlace.HELD))
     elif limit.on_queue_full == WARN:
         sql.after_any_commit(_warn_all, [(organization, cap)])
     else:

@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 
 import frappe
 from frappe import _
-from frappe.query_builder.functions import Count
 from frappe.utils import escape_html, get_url_to_form, get_url_to_list
 from frappe.utils.user import get_users_with_role
 from pypika.terms import Criterion
@@ -54,30 +53,28 @@ def _check(users: Sequence[str]) -> list[str]:
 
 def _alarming(raised: set[str]) -> Iterator[tuple[str, str, str]]:
     """Key, text (HTML) and link of everything that is alarming now. `raised`: the keys of earlier alerts."""
-    settings, job = config.settings(), frappe.qb.DocType(config.JOB)
+    settings = config.settings()
     limit = settings.alert_dead_letters
-    if _exceeds(job.status == str(JobStatus.DEAD_LETTER), limit, "dead letters" in raised):
+    if _exceeds(JOB.status == str(JobStatus.DEAD_LETTER), limit, "dead letters" in raised):
         text = _("More than {0} jobs have failed for good. Retry or delete them.").format(limit)
         yield "dead letters", text, _list(status=str(JobStatus.DEAD_LETTER))
     limit = settings.alert_jobs_in_line
     for queue in queue_view.queues():
-        is_in_line = (job.in_line == LinePlace.IN_LINE) & (job.queue == queue)
+        is_in_line = (JOB.in_line == LinePlace.IN_LINE) & (JOB.queue == queue)
         if _exceeds(is_in_line, limit, f"queue {queue}" in raised):
             text = _("More than {0} jobs wait in the queue {1}. Start workers for it, or see what stops it.")
             link = _list(status=str(JobStatus.QUEUED), queue=queue)
             yield f"queue {queue}", text.format(limit, escape_html(queue)), link
-    is_stuck = (job.status == str(JobStatus.RUNNING)) & (job.started_epoch > 0)
-    is_stuck &= job.started_epoch + job.timeout_seconds * settings.alert_overtime < clock.now_epoch()
-    for name in frappe.qb.from_(job).select(job.name).where(is_stuck).limit(MOST_STUCK).run(pluck=True):
+    is_stuck = (JOB.status == str(JobStatus.RUNNING)) & (JOB.started_epoch > 0)
+    is_stuck &= JOB.started_epoch + JOB.timeout_seconds * settings.alert_overtime < clock.now_epoch()
+    for name in frappe.qb.from_(JOB).select(JOB.name).where(is_stuck).limit(MOST_STUCK).run(pluck=True):
         text = _("Job {0} has taken more than {1} times its time limit. Cancel it, or end its worker.")
         yield f"job {name}", text.format(escape_html(name), settings.alert_overtime), get_url_to_form(config.JOB, name)
 
 
 def _exceeds(condition: Criterion, limit: int, was_raised: bool) -> bool:
     """Whether more jobs meet the condition than the limit, which is lower for an alert that was raised."""
-    some = frappe.qb.from_(JOB).select(JOB.name).where(condition).limit(limit + 1).as_("some")
-    number = frappe.qb.from_(some).select(Count("*")).run()[0][0]
-    return bool(number > (limit * IS_OVER if was_raised else limit))
+    return sql.count(JOB, condition, limit + 1) > (limit * IS_OVER if was_raised else limit)
 
 
 def _list(**filters: str) -> str:

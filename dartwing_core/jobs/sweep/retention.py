@@ -16,7 +16,7 @@ import frappe
 from pypika.terms import ExistsCriterion
 
 from ..job import batch_store, circuits, dependencies, job_files
-from ..lib import best_effort, clock, config, dml, sql
+from ..lib import best_effort, clock, config, dml, sql, tables
 from ..status import FINISHED, LIVE, JobStatus
 
 BATCH = 500
@@ -136,7 +136,7 @@ def delete_documents(doctype: str, names: Sequence[str], **having: Sequence[str]
 
 def _delete_batches(ended_before: datetime) -> int:
     """Delete batches that ended before this moment and have no job left."""
-    batch, member = frappe.qb.DocType(config.BATCH), frappe.qb.DocType(config.JOB).as_("member")
+    batch, member = tables.BATCH, tables.JOB.as_("member")
     members = frappe.qb.from_(member).select(1).where(member.parent_batch == batch.name)
     query = frappe.qb.from_(batch).select(batch.name).where(batch.status.isin(batch_store.ENDED))
     query = query.where((batch.completed_at < ended_before) & ~ExistsCriterion(members)).limit(BATCH)

@@ -47,8 +47,7 @@ def sync_types() -> SyncReport:
             report.problems.append(text.format(name, paths[name], path))
         paths.setdefault(name, path)
     for path in paths.values():
-        if problem := _try_to_sync(found[path], path, paths):
-            report.problems.append(problem)
+        _try_to_sync(found[path], path, paths, report)
     rows = frappe.get_all(config.JOB_TYPE, {"declared_by": ["is", "set"], "code_state": IN_CODE}, pluck="name")
     for name in () if unreadable else set(rows) - paths.keys():
         job_type = frappe.get_doc(config.JOB_TYPE, name)
@@ -58,8 +57,8 @@ def sync_types() -> SyncReport:
     return report
 
 
-def _try_to_sync(declared: Mark, path: str, names: Collection[str]) -> str | None:
-    """Sync one type. A wrong one leaves nothing behind. Returns what is wrong with it."""
+def _try_to_sync(declared: Mark, path: str, names: Collection[str], report: SyncReport) -> None:
+    """Sync one type. A wrong one leaves nothing behind but a problem in the report."""
     messages = len(frappe.local.message_log)
     frappe.db.savepoint(SAVEPOINT)
     try:
@@ -70,8 +69,7 @@ def _try_to_sync(declared: Mark, path: str, names: Collection[str]) -> str | Non
         frappe.db.rollback(save_point=SAVEPOINT)
         del frappe.local.message_log[messages:]
         reason = error if isinstance(error, frappe.ValidationError) else f"{type(error).__name__}: {error}"
-        return _("Job Type {0}: {1}").format(declared.type_name, reason)
-    return None
+        report.problems.append(_("Job Type {0}: {1}").format(declared.type_name, reason))
 
 
 def _sync_one(declared: Mark, path: str, names: Collection[str]) -> None:

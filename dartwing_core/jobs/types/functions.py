@@ -18,7 +18,6 @@ from frappe import _
 from ..errors import UnknownHandlerError
 from ..job import event_jobs
 from ..lib import config
-from ..lib.modules import is_missing
 from ..lib.texts import is_path
 
 HANDLERS_HOOK, HOOK = "background_job_handlers", "background_job_functions"
@@ -110,10 +109,5 @@ def find(path: str, hook: str, *, is_named: bool = False) -> Any:
 def attribute_of(path: str) -> Any:
     """The function of a module, or the method of a handler that is a class. Raises what its import raises."""
     owner, _dot, name = path.rpartition(".")
-    try:
-        found = importlib.import_module(owner)
-    except ModuleNotFoundError as error:
-        if "." not in owner or not is_missing(owner, error):
-            raise
-        found = attribute_of(owner)
-    return getattr(found, name)
+    module = config.find_module(owner) if "." in owner else importlib.import_module(owner)
+    return getattr(module or attribute_of(owner), name)

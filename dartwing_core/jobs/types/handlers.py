@@ -17,7 +17,6 @@ from typing_extensions import TypedDict
 
 from ..errors import InvalidJobError, UnknownHandlerError
 from ..lib import canonical, config, sealing, secret_values
-from ..lib.modules import find_module
 from ..lib.texts import as_sentence, describe_unknown
 from ..lib.texts import translate as _
 from . import functions
@@ -180,7 +179,7 @@ def find_declarations() -> tuple[dict[str, Mark], list[str]]:
     unreadable: list[str] = []
     for name in sorted(named_in(HANDLERS_HOOK)):
         try:
-            module = find_module(name)
+            module = config.find_module(name)
             named = list(vars(module).values()) if module else [attribute_of(name)]
         except Exception as error:  # an app's module may raise anything
             text = _("Hook {0}: {1} can't be imported: {2}: {3}")

@@ -1,6 +1,6 @@
 """`./dev demo`: a worker is killed and its job finishes; then forty real jobs with real failures.
 
-It uses the engine as an app would, through `dartwing_core.jobs`. The people and the shop's jobs are those of `./dev serve`.
+It uses the engine as an app would, through `dartwing_core.jobs`. People and most jobs are those of `./dev serve`.
 """
 
 from __future__ import annotations

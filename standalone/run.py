@@ -7,21 +7,20 @@ import os
 import sys
 from pathlib import Path
 
-from . import served
 from .launcher import Stage, running, say
 from .options import Parser, foreground, number, options, own_code
 from .processes import Failed
-from .serving import check_own_code
+from .serving import check_own_code, is_up, served_stage
 
 
 def run(arguments: list[str]) -> int:
     """Run the file to its end. Returns its status."""
     asked = _read(arguments)
     if asked.served:
-        stage = served.find()
+        stage = served_stage()
         say(f"In the served site, {stage.url}")
         status = in_site(stage, asked.script)
-        if status < 0 and not served.is_up(stage.folder):
+        if status < 0 and not is_up(stage.folder):
             raise Failed("The served site has ended, and the file with it.")
         return status
     own = own_code(asked)

@@ -1,26 +1,33 @@
-"""`./dev serve`: a site that lives, or an empty one, with your own handlers if you name their file."""
+"""`./dev serve`: a site that lives, or an empty one, with your own handlers if you name their file.
+
+For `./dev run --served`, a file in the cache says how to join each served site.
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
+import json
+import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from . import cache
 from .launcher import Stage, running, say
 from .options import Parser, foreground, number, options, own_code
-from .processes import Failed
-from .served import announce
+from .processes import LOCK, Failed
 from .services import free_port
-from .site import ADMIN_PASSWORD
+from .site import ADMIN_PASSWORD, ROOT
 
 PORT = 8000
 LOOK = 0.5
 RELOADED = (".py", ".json")
 SHOP = "standalone.shop_jobs"
+OURS = ("DW_", "FRAPPE_", "PYTHONPATH")
 LIVING = (sys.executable, "-P", "-m", "standalone.script", "-m", "standalone.living_site")
 
 
@@ -98,3 +105,37 @@ def _changed_at(paths: Sequence[Path]) -> dict[Path, int]:
         with contextlib.suppress(FileNotFoundError):  # an editor is replacing it
             found[file] = file.stat().st_mtime_ns
     return found
+
+
+# For ./dev run --served -----------------------------------------------------------------------------------------------
+
+
+def announce(stage: Stage) -> Path:
+    """Let processes of other terminals join this site. The file is the user's alone, as the cache is."""
+    environment = {name: value for name, value in stage.environment.items() if name.startswith(OURS)}
+    file = cache.root() / f"served-{stage.folder.name}.json"
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps({"checkout": str(ROOT), "environment": environment}))
+    return new.replace(file)
+
+
+def served_stage() -> Stage:
+    """Return the site that is served from this checkout; of several the latest. Files of ended runs are removed."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(OURS) and name != "CI"}
+    for file in sorted(cache.root().glob("served-*.json"), key=os.path.getmtime, reverse=True):
+        about = json.loads(file.read_text())
+        if not is_up(Path(about["environment"]["DW_RUN_DIR"])):
+            file.unlink(missing_ok=True)
+        elif about["checkout"] == str(ROOT):
+            return Stage(mine | about["environment"])
+    raise Failed(f"No site is served from {ROOT}. Start one with ./dev serve, or leave --served out.")
+
+
+def is_up(folder: Path) -> bool:
+    """Whether the run of this folder lives: its launcher holds the lock."""
+    with contextlib.suppress(FileNotFoundError), open(folder / LOCK) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -19,7 +19,7 @@ from dartwing_core.jobs import (
     submit_job,
 )
 from dartwing_core.jobs.types import parameters
-from tests.support import attempts, database, factory
+from tests.support import database, factory
 from tests.support.jobs import submit_many
 from tests.support.rows import notes
 from tests.support.sessions import in_parallel, in_rounds
@@ -60,21 +60,6 @@ def test_of_many_submitters_of_one_key_exactly_one_wins(first_ends, size):
         expected = submitters - 1 - (first_ends == "rollback")
         assert results.count(f"duplicate of {winners[0]}") == expected, results
     assert rows(job_type) == rounds
-
-
-def test_rollbacks_and_savepoint_rollbacks_leave_no_row_and_nothing_to_run(size):
-    # The commit after a rollback to a savepoint may ring; whoever answers finds nobody.
-    job_type = factory.job_type("plain")
-    for number in range(size(200, 1000)):
-        frappe.db.savepoint("before_job")
-        submit_job(job_type, factory.ALPHA, {"n": number})
-        if number % 2:
-            frappe.db.rollback()
-        else:
-            frappe.db.rollback(save_point="before_job")
-            frappe.db.commit()
-    assert rows(job_type) == 0
-    assert attempts.run_all() == []
 
 
 @pytest.mark.timeout(3600)

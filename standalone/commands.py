@@ -15,8 +15,7 @@ from .bench import on_bench
 from .launcher import running
 from .options import Parser, foreground, options
 from .processes import Failed
-from .run import in_site, run
-from .serving import SHOP, serve
+from .serving import SHOP, in_site, run, serve
 from .site import ROOT
 from .testing import coverage, test
 

@@ -1,6 +1,6 @@
 """`./dev serve`: a site that lives, or an empty one, with your own handlers if you name their file.
 
-For `./dev run --served`, a file in the cache says how to join each served site.
+`./dev run`: a Python file in a site of its own, or in the one that is served. A file in the cache says how to join it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LIVING = (sys.executable, "-P", "-m", "standalone.script", "-m", "standalone.liv
 
 def serve(arguments: list[str]) -> NoReturn:
     """Serve until Ctrl-C, or until one of the site's processes ends."""
-    asked = read(arguments)
+    asked = read_serve(arguments)
     own = own_code(asked)
     if not own and not asked.empty:
         own = {"handlers": [SHOP]}
@@ -54,7 +54,7 @@ def serve(arguments: list[str]) -> NoReturn:
             announced.unlink(missing_ok=True)
 
 
-def read(arguments: list[str]) -> argparse.Namespace:
+def read_serve(arguments: list[str]) -> argparse.Namespace:
     parser = Parser("./dev serve [--port N] [--empty] [--handlers FILE] [--app PATH]")
     parser.add_argument("--port", type=int, default=number("DW_PORT", 0))
     parser.add_argument("--empty", action="store_true")
@@ -107,7 +107,48 @@ def _changed_at(paths: Sequence[Path]) -> dict[Path, int]:
     return found
 
 
-# For ./dev run --served -----------------------------------------------------------------------------------------------
+# ./dev run ------------------------------------------------------------------------------------------------------------
+
+
+def run(arguments: list[str]) -> int:
+    """Run the file to its end. Returns its status."""
+    asked = read_run(arguments)
+    if asked.served:
+        stage = served_stage()
+        say(f"In the served site, {stage.url}")
+        status = in_site(stage, asked.script)
+        if status < 0 and not is_up(stage.folder):
+            raise Failed("The served site has ended, and the file with it.")
+        return status
+    own = own_code(asked)
+    with running(workers=number("DW_WORKERS", 2), web=os.environ.get("DW_WEB") == "1", **own, **options()) as stage:
+        if own:
+            check_own_code(stage)
+        return in_site(stage, asked.script)
+
+
+def in_site(stage: Stage, arguments: list[str]) -> int:
+    """Run a file, or `-m` and a module, on our terminal as Administrator of the site."""
+    stage.environment["DW_CWD"] = os.getcwd()
+    return foreground(stage, [sys.executable, "-P", "-m", "standalone.script", *arguments])
+
+
+def read_run(arguments: list[str]) -> argparse.Namespace:
+    """The parsed arguments. Those after the file are the file's."""
+    parser = Parser("./dev run [--served | --app PATH --handlers FILE] FILE [ARG…]")
+    parser.add_argument("--served", action="store_true")
+    parser.take_own_code()
+    parser.add_argument("script", nargs=argparse.REMAINDER)
+    asked = parser.parse_args(arguments)
+    if not asked.script:
+        raise Failed(f"Which file? {parser.usage}")
+    file = Path(asked.script[0])
+    if not file.is_file():
+        raise Failed(f"{file} is a folder, no file." if file.is_dir() else f"There is no file {file}.")
+    if asked.served and (asked.app or asked.handlers):
+        raise Failed("The served site has its own code: give --app and --handlers to ./dev serve.")
+    asked.script[0] = str(file.resolve())
+    return asked
 
 
 def announce(stage: Stage) -> Path:

@@ -97,10 +97,6 @@ def test_who_is_under_a_full_cap_is_left_out():
     assert left(("a", "one")) == [("a", "two"), ("b", "one")]
 
 
-def test_a_line_is_told_by_queue_organization_type_and_priority():
-    assert line("a", 1.0, "High", "one").key == ("default", "a", "one", "High")
-
-
 def test_a_line_whose_first_job_is_younger_than_thought_waits_for_another_organization():
     choice = Choice([line("a", 1.0), line("b", 2.0)], {}, {})
     first = choice.next()

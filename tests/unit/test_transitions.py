@@ -98,14 +98,6 @@ def test_the_row_must_be_in_the_state_and_at_the_attempt_that_the_reader_saw(dat
     assert values.items() >= {**written, "progress": 100, "error_message": None, "crash_count": 0}.items()
 
 
-def test_who_comes_too_late_writes_and_tells_nothing_else(database):
-    database.is_free = False
-    job = running()
-    assert job.end(Outcome(JobStatus.COMPLETED, "Done")) is False
-    assert job.row["status"] == "Running"
-    assert (database.history, database.told) == ([], [])
-
-
 def test_none_moves_if_all_are_held_or_none_is_given(database):
     assert record.cancel_all([row(JobStatus.PENDING, held=True)], "me", None) == []
     assert record.cancel_all([], "me", None) == []
@@ -113,64 +105,10 @@ def test_none_moves_if_all_are_held_or_none_is_given(database):
     assert not database.updates
 
 
-def test_the_history_says_who_moved_it_when_and_how_often_it_was_tried(database):
-    failed = Outcome(JobStatus.FAILED, "Failed", error="no", error_type="Transient", due=5.0, retry_count=2)
-    running().end(failed, duration=1.5, worker="w")
-    (event,) = database.history
-    assert (event["from_status"], event["to_status"], event["message"], event["actor"]) == (
-        *("Running", "Failed", "Failed", "Administrator"),
-    )
-    assert (event["retry_attempt"], event["duration"], event["worker"]) == (2, 1.5, "w")
-    values = database.updates[0][1]
-    assert values["next_retry_at"] == values["available_at"] == NOW
-    assert (values["due_epoch"], values["admission_rank"], values["retry_count"]) == (5.0, 5.0 - 3_600, 2)
-    assert values["crash_count"] == 0, "an ending in between counts no crash in a row"
-    assert "completed_at" not in values
-
-
-def test_a_job_that_is_not_to_blame_keeps_its_place_in_line(database):
-    lost = Outcome(
-        JobStatus.FAILED, "Lost", error="lost", error_type="Transient", due=5.0, keeps_place=True, crash_count=1
-    )
-    running().end(lost)
-    values = database.updates[0][1]
-    assert "admission_rank" not in values
-    assert "retry_count" not in values
-    assert values["crash_count"] == 1
-    running().end(Outcome(JobStatus.PENDING, "Snoozed", due=5.0))
-    values = database.updates[1][1]
-    assert "next_retry_at" not in values
-    assert "error_message" not in values
-
-
 def test_a_dead_letter_is_over_and_not_tried_again(database):
     running().end(Outcome(JobStatus.DEAD_LETTER, "Dead", error="no", error_type="Permanent"))
     values = database.updates[0][1]
     assert (values["completed_at"], values["next_retry_at"], values["error_type"]) == (NOW, None, "Permanent")
-
-
-def test_a_canceled_job_says_by_whom(database):
-    running().end(Outcome(JobStatus.CANCELED, "Canceled", canceled_by="me", cancel_reason="enough"))
-    values = database.updates[0][1]
-    assert (values["modified_by"], values["canceled_by"], values["cancel_reason"]) == ("me", "me", "enough")
-    assert (values["canceled_at"], values["completed_at"]) == (NOW, NOW)
-
-
-def test_a_start_counts_the_attempt_and_names_its_connection(database):
-    log: list[Any] = []
-    job = record.Job(row(JobStatus.QUEUED))
-    assert job.start("entry", NOW, "w", log)
-    text, values, _wait = database.updates[0]
-    assert "started_epoch = UNIX_TIMESTAMP()" in text
-    assert (values["attempt"], values["from_attempt"], values["connection_id"], values["rq_job_id"]) == (
-        3,
-        2,
-        7,
-        "entry",
-    )
-    assert (job.row["attempt"], job.row["started_at"]) == (3, NOW)
-    assert [event["message"] for event in log] == ["Worker started execution, attempt 3"]
-    assert not database.history, "the caller writes it"
 
 
 @pytest.mark.parametrize(

@@ -68,16 +68,16 @@ def planned_jobs() -> Iterator[Planned]:
     """The forty jobs, in the order of their submit."""
     yield Planned("shop_prices", {"supplier": "Otter Trading", "pages": 60}, JobStatus.CANCELED, priority="High")
     always_fails = {"fail_type": "transient", "duration": 0.4}
-    yield Planned("sample_job", always_fails, JobStatus.DEAD_LETTER, retries=3)
+    yield Planned("sample_job", always_fails, JobStatus.DEAD_LETTER, retries=3, priority="High")
     yield Planned("shop_statement", {"customer": WITHOUT_ADDRESS}, JobStatus.DEAD_LETTER)
     yield Planned("shop_statement", {"customer": "Tern Ferries"})
-    for number in range(1, 10):
+    for number in range(1, 7):
         yield Planned("shop_delivery_note", {"number": number}, retries=int(number % 3 == 0))
     for file_format in ("csv", "xlsx"):
         for status in ("Open", "Closed"):
             export = {"doctype": "ToDo", "fields": ["description", "status"], "filters": {"status": status}}
             yield Planned("export_records", export | {"file_format": file_format})
-    for number in range(1, 24):
+    for number in range(1, 27):
         yield Planned("echo_job", {"say": f"Hello {number}"})
 
 

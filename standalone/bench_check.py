@@ -38,28 +38,16 @@ def lacks(site: str, sites: Path, *, desk: bool) -> Iterator[str]:
 
     frappe.init(site, sites_path=str(sites))
     frappe.connect()
-    yield from state(site, desk=desk)
+    if APP not in frappe.get_installed_apps():
+        yield f"The app: bench --site {site} install-app {APP}"
+    elif changed := unmigrated():
+        yield f"A migration to this code ({', '.join(changed)}): bench --site {site} migrate, with apps/{APP} at {ROOT}"
+    if desk and not is_set_up():
+        yield "The setup wizard: log in to Desk as Administrator and finish it, or Desk shows nothing else"
     yield from rest(sites, frappe.conf.db_name)
     frappe.destroy()
     if desk and (sites.parent / "apps" / APP).resolve() != ROOT:
         yield f"This code as its app: apps/{APP} is not {ROOT}; after that bench build"
-
-
-def state(site: str, *, desk: bool) -> Iterator[str]:
-    """The things that the connected site lacks."""
-    import frappe
-
-    if APP not in frappe.get_installed_apps():
-        yield f"The app: bench --site {site} install-app {APP}"
-        return
-    if changed := unmigrated():
-        yield f"A migration to this code ({', '.join(changed)}): bench --site {site} migrate, with apps/{APP} at {ROOT}"
-    elif frappe.db.get_single_value("Job Engine Settings", "is_paused"):
-        yield "Jobs that run: clear Pause All Jobs in Job Engine Settings"
-    if frappe.conf.maintenance_mode:
-        yield f"A site that is open: bench --site {site} set-maintenance-mode off"
-    if desk and not is_set_up():
-        yield "The setup wizard: log in to Desk as Administrator and finish it, or Desk shows nothing else"
 
 
 def unmigrated() -> list[str]:

@@ -15,8 +15,7 @@ from .bench import on_bench
 from .launcher import running
 from .options import Parser, foreground, options
 from .processes import Failed
-from .run import in_site, run
-from .serving import serve
+from .serving import SHOP, in_site, run, serve
 from .site import ROOT
 from .testing import coverage, test
 
@@ -58,7 +57,7 @@ Variables: DW_WORKERS=2   DW_ISOLATION=ON|OFF (innodb_snapshot_isolation)   DW_F
 
 
 def demo(arguments: list[str]) -> int:
-    with running(workers=0, scheduler=False, handlers=["standalone.demo.scene"], **options()) as stage:
+    with running(workers=0, scheduler=False, handlers=[SHOP], **options()) as stage:
         return in_site(stage, ["-m", "standalone.demo", *arguments])
 
 

@@ -63,16 +63,11 @@ def make(folder: Path) -> None:
         raise Failed(f"Python cannot make virtual environments here. Debian, Ubuntu: apt-get install {package}")
 
 
-def clean() -> NoReturn:
-    """Remove the cache, and what is left of runs whose launcher was killed."""
-    shutil.rmtree(cache.root(), ignore_errors=True)
-    end_leftovers()
-    sys.exit()
-
-
 def main(arguments: list[str]) -> NoReturn:
     if arguments[:1] == ["clean"]:
-        clean()
+        shutil.rmtree(cache.root(), ignore_errors=True)
+        end_leftovers()
+        sys.exit()
     try:
         programs.provide(arguments[0], has_bench=any(a.startswith("--bench") for a in arguments))
         python = str(prepare())

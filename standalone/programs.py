@@ -61,19 +61,15 @@ def provide(command: str, *, has_bench: bool) -> None:
     if command not in WITH_A_SITE:
         return
     servers = REDIS if has_bench else REDIS | MARIADB
+    needed = servers | (CHROMIUM if command in WITH_A_BROWSER else {})
+    missing = sorted({package for names, package in needed.items() if not find(*names)})
     started = time.monotonic()
-    if installed := install_missing(servers | (CHROMIUM if command in WITH_A_BROWSER else {})):
-        print(f"Installed {', '.join(installed)} · {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+    if missing and install(missing):
+        print(f"Installed {', '.join(missing)} · {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
     for names in servers:
         require(*names)
     if command in ("test", "coverage") and not chromium():
         print("Chromium was not found: the tests of pages will fail.", file=sys.stderr, flush=True)
-
-
-def install_missing(needed: dict[tuple[str, ...], str]) -> list[str]:
-    """Install what is missing, where we may; the names of the packages that were installed."""
-    packages = sorted({package for names, package in needed.items() if not find(*names)})
-    return packages if packages and install(packages) else []
 
 
 def install(packages: list[str]) -> bool:

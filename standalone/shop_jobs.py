@@ -1,8 +1,10 @@
-"""Handlers of the site that `./dev serve` shows: what two small companies might run in the background."""
+"""Handlers for `./dev serve` and `./dev demo`: what two small companies might run in the background."""
 
 from __future__ import annotations
 
 import time
+
+import frappe
 
 from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler
 
@@ -51,6 +53,15 @@ def shop_delivery_note(context: JobContext, number: int) -> dict[str, int]:
     if number % 3 == 0 and context.attempt == 1:
         raise TransientError("The scanner did not answer.")
     return {"number": number, "lines": number % 7 + 1}
+
+
+@job_handler("shop_invoice", title="Invoice {number}", max_retries=0)
+def shop_invoice(context: JobContext, number: int) -> None:
+    """Writes an invoice, and works on it for two seconds."""
+    frappe.get_doc({"doctype": "ToDo", "description": f"Invoice {number}"}).insert(ignore_permissions=True)
+    for step in range(1, 21):
+        time.sleep(0.1)
+        context.update_progress(5 * step, f"Page {step}")
 
 
 @job_handler(

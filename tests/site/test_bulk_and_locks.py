@@ -205,14 +205,6 @@ def test_a_retry_with_other_parameters_stands_for_these_or_for_the_callers_key(o
         submit_job(once, factory.ALPHA, {"n": 6}, dedup_key="k")
 
 
-def test_a_retry_that_is_rolled_back_gives_the_content_back(once):
-    job = submit_job(once, factory.ALPHA, {"n": 1})
-    finish(job, "Dead Letter")
-    retry_job(job.name)
-    frappe.db.rollback()
-    assert submit_job(once, factory.ALPHA, {"n": 1}).name != job.name
-
-
 def test_a_replacement_that_comes_too_late_locks_no_running_job(once):
     # Broken by not asking for Pending in `dedup.find_existing`: the worker's settle would wait for the caller.
     job = submit_job(once, factory.ALPHA, {"n": 1}, dedup_key="k")

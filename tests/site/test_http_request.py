@@ -9,7 +9,6 @@ import ssl
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from email.utils import format_datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -254,15 +253,6 @@ def test_redirects_are_not_followed(receiver, status):
         send(receiver.url())
     other.close()
     assert other.connections == 0
-
-
-def test_retry_after_in_seconds_and_as_a_date_is_passed_on(receiver):
-    later = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=90), usegmt=True)
-    for value, expected in (("120", 120), (later, 90), ("soon", None)):
-        receiver.answers = [Answer(503, b"", (("Retry-After", value),))]
-        with pytest.raises(TransientError) as caught:
-            send(receiver.url())
-        assert caught.value.retry_after == (pytest.approx(expected, abs=3) if expected else None)
 
 
 def test_messages_hold_no_query_and_are_short(receiver):

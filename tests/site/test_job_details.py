@@ -107,15 +107,6 @@ def test_relatives_that_one_may_not_see_are_left_out_or_bare(alice):
     assert details_of(child, alice)["relatives"]["parents"] == [{"job_id": job.name, "job_type": None, "status": None}]
 
 
-def test_a_hidden_result_is_said_to_be_hidden(alice):
-    job = submitted_by(alice, factory.job_type("whoami", "whoami"))
-    run(job)
-    assert details_of(job, alice)["result"]["user"] == alice
-    frappe.db.set_value("Organization", factory.ALPHA, "status", "Suspended")
-    found = details_of(job, alice)
-    assert (found["result"], found["result_is_hidden"]) == (None, True)
-
-
 # The numbers above the list ------------------------------------------------------------------------------------------
 
 

@@ -107,13 +107,6 @@ def test_who_loses_against_another_session_is_told_to_try_again(site, driver):
         assert "Record has changed" not in answer.get_data(as_text=True)
 
 
-def test_a_refused_request_leaves_nothing_behind(client):
-    jobs = [{"job_type": "echo_job", "organization": factory.ALPHA, "parameters": {"n": n}} for n in range(3)]
-    answer = client.post("submit_jobs", jobs=[*jobs, {"job_type": "echo_job", "organization": factory.BETA}])
-    assert answer.status_code == 403
-    assert count() == 0
-
-
 def test_what_was_written_before_an_error_is_undone(site, alice):
     # The answer is no exception, after which Frappe would commit.
     frappe.set_user(alice)

@@ -118,34 +118,34 @@ def test_whoever_changes_a_parameter_gives_the_secret_anew(is_owner):
 
 
 @pytest.mark.parametrize(
-    ("token", "handler", "expected"),
+    ("token", "into", "expected"),
     [
-        ("1234", "returns_numbers", {"amount": 1234, "inner": [f"a {MASK}"]}),
-        ("ab+c/defghij==", "fails_with_address", f"ConnectionError: url: /x?token={MASK}"),
+        ("1234", "number", {"amount": 1234, "inner": [f"a {MASK}"]}),
+        ("ab+c/defghij==", "address", f"ConnectionError: url: /x?token={MASK}"),
     ],
 )
-def test_other_spellings_and_numbers(token, handler, expected):
+def test_other_spellings_and_numbers(token, into, expected):
     # Seen failing: a number in the result broke its JSON, and with it a job whose work was done.
-    done = run(submitted(typed(handler), token=token))
+    done = run(submitted(typed("spills"), token=token, into=into))
     assert (done["result"] or done["error_message"]) == expected
 
 
 def test_odd_results_do_not_undo_the_work():
     # Seen failing: a key that JSON can't have was an error of the mask, and the job a Dead Letter.
-    done = run(submitted(typed("returns_odd"), token=TOKEN))
+    done = run(submitted(typed("spills"), token=TOKEN, into="key"))
     assert (done["status"], list(done["result"])) == ("Completed", ["not_stored"])
     assert TOKEN not in str(done)
 
 
 def test_a_worker_that_ends_leaves_none_in_rq():
     with pytest.raises(SystemExit) as error:
-        run(submitted(typed("ends_worker"), token=TOKEN))
+        run(submitted(typed("spills"), token=TOKEN, into="exit"))
     assert error.value.__suppress_context__
     assert TOKEN not in str(error.value)
 
 
 def test_a_settle_that_fails_logs_no_secret(monkeypatch):
-    job = submitted(typed("ends_worker"), token=TOKEN)
+    job = submitted(typed("spills"), token=TOKEN, into="exit")
 
     def gone(*_arguments: Any, **_named: Any) -> None:
         raise frappe.db.OperationalError(2006, "gone away")
@@ -205,20 +205,20 @@ TOKENS = ("ab&cd<s3cret", "first-line-1\nsecond-line-2", "&lt;b&gt;x-s3cret<br>y
 
 
 @pytest.mark.parametrize("token", TOKENS)
-@pytest.mark.parametrize("handler", ["telling_secret", "fails_in_html", "fails_escaped"])
-def test_texts_that_frappe_has_changed(handler, token):
+@pytest.mark.parametrize("into", ["text", "html", "escaped"])
+def test_texts_that_frappe_has_changed(into, token):
     # Seen failing in HTML: tags and blanks of the secret were taken off before it was looked for.
-    done = run(submitted(typed(handler), token=f"bad{token}"))
+    done = run(submitted(typed("spills"), token=token, into=into))
     for part in ("s3cret", *token.replace("&lt;", "<").split("\n")):
         assert not part or part not in done["error_message"]
 
 
 def test_an_error_is_masked_before_it_is_cut():
-    assert TOKEN[:4] not in run(submitted(typed("fails_very_late"), token=TOKEN))["error_message"]
+    assert TOKEN[:4] not in run(submitted(typed("spills"), token=TOKEN, into="end"))["error_message"]
 
 
 def test_a_checkpoint_holds_none():
-    done = run(submitted(typed("saves_json"), token='ab"cd-s3cret'))
+    done = run(submitted(typed("spills"), token='ab"cd-s3cret', into="checkpoint"))
     assert done["error_message"] == "A checkpoint can't hold a secret parameter."
     assert tables_with("s3cret") == []
 

@@ -16,14 +16,11 @@ from dartwing_core.jobs.operations.job_types import get_job_type_overview
 from dartwing_core.jobs.types import handlers, parameters
 from tests.support import contents, factory, schedules
 from tests.support.jobs import run, submitted
+from tests.support.secret_rows import typed
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 STATEMENT = {"customer": "C-1", "until": "2026-01-31"}
-
-
-def typed(handler: str) -> str:
-    return factory.job_type(handler, f"{factory.TYPED}.{handler}")
 
 
 @pytest.mark.parametrize(

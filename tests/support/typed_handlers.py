@@ -141,18 +141,6 @@ def telling_delivery(context: JobContext, parameters: Delivery) -> None:
 
 
 @job_handler
-def returns_numbers(context: JobContext, token: Secret[str]) -> dict[str, Any]:
-    """A result with a number that is also the secret's text."""
-    return {"amount": int(token.get_secret_value()), "inner": [f"a {token.get_secret_value()}"]}
-
-
-@job_handler
-def fails_with_address(context: JobContext, token: Secret[str]) -> None:
-    """An error as HTTP libraries make it."""
-    raise ConnectionError(f"url: /x?{urlencode({'token': token.get_secret_value()})}")
-
-
-@job_handler
 def with_long_secret(context: JobContext, token: Annotated[Secret[str], Field(min_length=8)]) -> None:
     """A secret with a shortest length."""
 
@@ -160,36 +148,6 @@ def with_long_secret(context: JobContext, token: Annotated[Secret[str], Field(mi
 @job_handler
 def untyped_receiver(context: JobContext) -> None:
     """Takes whatever is submitted."""
-
-
-@job_handler
-def returns_odd(context: JobContext, token: Secret[str]) -> dict[Any, Any]:
-    """A result that JSON can't hold."""
-    return {("a", token.get_secret_value()): 1}
-
-
-@job_handler
-def ends_worker(context: JobContext, token: Secret[str]) -> None:
-    """An end whose text holds the secret."""
-    raise SystemExit(f"with {token.get_secret_value()}")
-
-
-@job_handler
-def fails_in_html(context: JobContext, token: Secret[str]) -> None:
-    """An error as frappe.throw says it."""
-    frappe.throw(f"<p>refused:</p> {token.get_secret_value()}")
-
-
-@job_handler
-def fails_very_late(context: JobContext, token: Secret[str]) -> None:
-    """An error that is too long to be read whole, with the secret at the cut."""
-    raise PermanentError("<br>" * 4_990 + "y" * 35 + token.get_secret_value())
-
-
-@job_handler
-def saves_json(context: JobContext, token: Secret[str]) -> None:
-    """A checkpoint with the secret in JSON."""
-    context.checkpoint({"raw": json.dumps({"token": token.get_secret_value()})})
 
 
 class StrictModel(BaseModel):
@@ -212,12 +170,26 @@ def with_strict_model(context: JobContext, parameters: StrictModel) -> None:
 
 
 @job_handler
-def fails_escaped(context: JobContext, token: Secret[str]) -> None:
-    """An error in HTML as Frappe and Jinja escape it."""
-    secret = token.get_secret_value()
-    raise PermanentError(f"{frappe.utils.escape_html(secret)} {escape(secret)}")
+def with_number_and_secret(context: JobContext, timeout: float, token: Secret[str]) -> None:
+    """A number that JavaScript changes."""
 
 
 @job_handler
-def with_number_and_secret(context: JobContext, timeout: float, token: Secret[str]) -> None:
-    """A number that JavaScript changes."""
+def spills(context: JobContext, token: Secret[str], into: str) -> dict[Any, Any] | None:
+    """Lets its secret out `into` a result, a checkpoint or an error."""
+    secret = token.get_secret_value()
+    if into == "number":
+        return {"amount": int(secret), "inner": [f"a {secret}"]}
+    if into == "key":  # which JSON can't hold
+        return {("a", secret): 1}
+    if into == "checkpoint":
+        context.checkpoint({"raw": json.dumps({"token": secret})})
+    if into == "html":  # as frappe.throw says it
+        frappe.throw(f"<p>refused:</p> {secret}")
+    raise {
+        "text": PermanentError(f"{secret} was refused"),
+        "address": ConnectionError(f"url: /x?{urlencode({'token': secret})}"),  # as HTTP libraries make it
+        "exit": SystemExit(f"with {secret}"),
+        "escaped": PermanentError(f"{frappe.utils.escape_html(secret)} {escape(secret)}"),  # as Frappe and Jinja do
+        "end": PermanentError("<br>" * 4_990 + "y" * 35 + secret),  # too long to be read whole, with it at the cut
+    }[into]

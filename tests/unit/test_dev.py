@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from standalone import commands, run, testing
+from standalone import commands, testing
 from standalone.processes import Failed
 
 
@@ -37,6 +36,6 @@ def test_help_is_all_that_help_does():
 
 def test_arguments_are_checked_by_any_python():
     """The virtual environment is not there yet, so the checks need the standard library alone."""
-    code = f"import sys; sys.path.insert(0, {str(Path(run.__file__).parents[1])!r}); import standalone.environment"
+    code = f"import sys; sys.path.insert(0, {str(testing.ROOT)!r}); import standalone.environment"
     ran = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr

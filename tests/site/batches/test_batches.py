@@ -35,12 +35,6 @@ from tests.support.sessions import as_user, committed, in_parallel
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
-def test_a_chain_runs_one_after_the_other(step):
-    found = made(chain(step("a"), step("b"), step("c")), callbacks=())
-    assert work() == ["a", "b", "c"]
-    assert state(found) == "Completed"
-
-
 def test_a_group_within_a_chain_waits_for_all_and_is_waited_for(step):
     found = made(chain(step("a"), group(step("b"), chain(step("c"), step("d"))), group(), step("e")), callbacks=())
     names = members(found)

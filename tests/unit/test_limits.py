@@ -38,6 +38,7 @@ def test_a_job_whose_type_is_gone_is_under_its_organizations_cap_alone():
 def test_the_first_cap_that_is_reached_is_named():
     running = {("a", None): 1, (None, "t"): 3, ("a", "t"): 5}
     assert limits.find_reached({("a", None): 2, (None, "t"): 3, ("a", "t"): 1}, running) == (None, "t")
+    assert limits.find_reached({("a", "t"): 1}, running) == ("a", "t"), "exceeded"
     assert limits.find_reached({("a", None): 2}, running) is None
     assert limits.find_reached({}, running) is None
 

@@ -166,10 +166,17 @@ def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: 
         return to_jsonable_python(given)
     secrets = secret_values.veiled(given, declared.secrets if declared else ())
     secrets = {name: value for name, value in secrets.items() if isinstance(value, Secret)}
-    rest = to_jsonable_python({name: given[name] for name in given if name not in secrets})
+    rest = to_jsonable_python({name: given[name] for name in given if name not in secrets}, fallback=_masked)
     if MASK in str(rest):
         raise TypeError(_("a Secret may stand only where the handler declares Secret[str]"))
     return {**rest, **secrets}
+
+
+def _masked(value: Any) -> str:
+    """A Secret, which the pydantic of Frappe 15 can't serialize. Raises ValueError for what has no JSON form."""
+    if isinstance(value, Secret):
+        return MASK
+    raise ValueError(_("A value of type {0} has no JSON form.").format(type(value).__name__))
 
 
 # Declarations -------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from .job import find
 from .lib import best_effort, clock, config, connection, ids
 from .line import wake
 from .line.claim import ClaimedJob, Claimer
-from .rq import doorbells
+from .rq import doorbells, leader
 from .run import between
 from .run.attempt import Attempt
 from .run.heartbeat import HeartbeatThread
@@ -74,6 +74,7 @@ class Slice:
         self._context = between.Context()  # first, since the engine has cached nothing yet
         self._entry, self._named = entry, (named_job, named_attempt)
         self._began = started_monotonic()
+        self._swept_at = self._began
         self._seconds = config.settings().slice_seconds
         killed_at = self._began + entry.timeout + find.OVERTIME if entry.timeout > 0 else float("inf")
         self._claimer = Claimer(entry.queues, killed_at, entry.id, entry.workers)
@@ -105,6 +106,9 @@ class Slice:
                 connection.renew()
             after_settle.follow_up(attempt)
             after_settle.requeue_if_due(attempt)
+            if time.monotonic() - self._swept_at >= leader.IN_PASSING:  # a slice may be the only one who sweeps
+                best_effort.run(sweeper.sweep_now_and_then)
+                self._swept_at = time.monotonic()
             if not next_job and self._may_go_on(attempt):
                 next_job = self._claim(may_linger=True)
             job, is_first = next_job, False

@@ -7,8 +7,8 @@ A busy machine starts any job late. How late is seen in the same run: the first 
 claim) on the same workers, as many at once, and without a rescue. Their p95 above USUAL_START is allowed on top, up to
 MOST_ALLOWED; the median has to do without. So a rescue that comes late is seen on any machine.
 
-Seen failing: the agent's without `rescue.sweep` in the sweep; the workers' without `sweep_now_and_then` in
-`after_settle`.
+Seen failing: the agent's without `rescue.sweep` in the sweep; the workers' without `sweep_now_and_then` in the
+executor, and by a breath with it at the end of each slice alone.
 """
 
 from __future__ import annotations

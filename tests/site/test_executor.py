@@ -140,7 +140,7 @@ def test_a_swallowed_time_limit_is_timed_out(monkeypatch, handler, max_retries, 
     monkeypatch.setattr(JobContext, "remaining_seconds", lambda self: 0.0)
     after = run(job)
     assert (after["status"], after["error_type"], after["retry_count"]) == (status, "Transient", bool(max_retries))
-    assert "time limit" in after["error_message"]
+    assert after["error_message"] == "The time limit of 300 s was reached."
     assert [row.outcome for row in runs(job)] == ["Timed Out"]
 
 

@@ -81,17 +81,20 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: 
     return ended(status, text, due=due, retry_count=number)
 
 
-def lost(job: DoubtfulRow, outlived_its_limit: bool, policy: RetryPolicy) -> Outcome:
+def lost(job: DoubtfulRow, outlived_its_limit: bool, policy: RetryPolicy, cause: str | None = None) -> Outcome:
     """The outcome when an attempt's worker is gone: try again at once, or Dead Letter after MAX_CRASHES in a row.
 
     It costs no retry: killing a worker, as a deploy does, is not the job's fault. An attempt that lived past its time
-    limit is Timed Out. One that had been asked to stop is Canceled.
+    limit is Timed Out. One that had been asked to stop is Canceled. `cause`: a signal or exit code, if it is known.
     """
     if job["cancel_requested"]:
         return canceled(job["canceled_by"], job["cancel_reason"])
     if outlived_its_limit:
         return failure(job, JobTimeoutError(), policy)
-    return _not_to_blame(job, "Worker lost", _("The worker was lost."))
+    text = _("The worker was lost: it was killed or restarted, or its machine stopped.")
+    if cause:
+        text = _("The worker was lost ({0}): it ran out of memory, was killed or restarted.").format(cause)
+    return _not_to_blame(job, "Worker lost", text)
 
 
 def _not_to_blame(job: EndingJob, what: str, error: str, trace: str | None = None) -> Outcome:

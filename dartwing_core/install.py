@@ -9,6 +9,7 @@ import click
 import frappe
 
 from dartwing_core.dartwing_core.doctype.job_engine_settings.job_engine_settings import set_default_organization
+from dartwing_core.jobs.access import tenancy
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.job import job_files
 from dartwing_core.jobs.lib import config, sealing
@@ -52,9 +53,20 @@ def before_install() -> None:
 
 
 def after_install() -> None:
-    """Make the app's own records, and the Default Organization that the site's configuration names."""
+    """Hook: make the app's own records, and a Default Organization."""
     after_migrate()
-    if name := frappe.conf.get("job_engine_default_organization"):
+    make_default_organization()
+
+
+def make_default_organization() -> None:
+    """Make the Default Organization that the site's configuration names, else one for a site of one company.
+
+    None is made unasked where an app has its own organizations, or the site has some already.
+    """
+    name = frappe.conf.get("job_engine_default_organization")
+    if not name and tenancy.is_default() and not frappe.db.count(tenancy.ORGANIZATION):
+        name = frappe.defaults.get_global_default("company") or frappe.local.site
+    if name:
         try:
             set_default_organization(name)
         except InvalidJobError as error:  # the adapter of another app knows none of this name, or not yet

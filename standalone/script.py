@@ -9,6 +9,7 @@ import importlib
 import os
 import runpy
 import sys
+import time
 from pathlib import Path
 
 from . import alias
@@ -27,7 +28,9 @@ def main(arguments: list[str]) -> None:
             sys.exit(importlib.import_module(arguments[1]).main(site))
         sys.argv = arguments
         sys.path.insert(0, str(Path(arguments[0]).parent))
+        began = time.time()
         runpy.run_path(arguments[0], run_name="__main__")
+        tell_lost_jobs(began)
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
@@ -35,6 +38,20 @@ def main(arguments: list[str]) -> None:
             # Closing rolls back too, also in the middle of a statement that Ctrl-C has cut off.
             frappe.db.close()
         frappe.destroy()
+
+
+def tell_lost_jobs(began: float) -> None:
+    """Say so if the script has submitted jobs since this moment (UTC seconds) and has not committed them."""
+    import frappe
+
+    from dartwing_core.jobs.lib import ids
+
+    made = frappe.get_all("Background Job", {"name": [">=", ids.first_job_name(began)]}, pluck="name")
+    frappe.db.rollback()
+    lost = len(made) - len(frappe.get_all("Background Job", {"name": ["in", made]}, pluck="name")) if made else 0
+    if lost:
+        what = "1 job was" if lost == 1 else f"{lost} jobs were"
+        print(f"{what} not committed; call frappe.db.commit()", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from dartwing_core.jobs import JobContext, job_handler
+import frappe
+
+from dartwing_core.jobs import JobContext, enqueueable, job_handler
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.types import functions
+
+
+@enqueueable
+def run_doc_method(doctype: str, name: str, doc_method: str, **arguments: Any) -> Any:
+    """Calls a method that the document's class has registered, as frappe.enqueue_doc does."""
+    functions.check_method(doctype, doc_method)
+    return getattr(frappe.get_doc(doctype, name), doc_method)(**arguments)
 
 
 @job_handler(functions.JOB_TYPE, timeout=config.MAX_TIMEOUT, max_retries=3, deduplication="never")

@@ -64,7 +64,7 @@ from .operations.schedules import (
     preview_schedule as preview_schedule,
     run_schedule_now as run_schedule_now,
 )
-from .operations.submitting import enqueue as enqueue, job_handler as job_handler
+from .operations.submitting import enqueue as enqueue, enqueue_doc as enqueue_doc, job_handler as job_handler
 from .read.figures import (
     get_execution_time_stats as get_execution_time_stats,
     get_job_counts as get_job_counts,

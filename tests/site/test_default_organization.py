@@ -8,6 +8,7 @@ import frappe
 import pytest
 from frappe import client
 
+from dartwing_core import install
 from dartwing_core.jobs import InvalidJobError, batch, enqueue, get_job_details, job, list_jobs, submit_job, submit_jobs
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.types import functions
@@ -137,3 +138,20 @@ def test_the_command_line_sets_it():
         assert factory.BETA in said
         frappe.db.rollback()
         assert frappe.db.get_single_value("Job Engine Settings", "default_organization") == factory.BETA
+
+
+def test_a_new_site_has_one_until_a_second_organization_comes():
+    # Seen failing: a new site's first submit said "organization is missing".
+    with settings(default_organization=None):
+        frappe.db.sql("DELETE FROM `tabOrganization`")
+        install.make_default_organization()
+        [only] = frappe.get_all("Organization", pluck="name")
+        assert submit_job("echo_job", parameters={"n": 1}).organization == only
+        install.make_default_organization()
+        assert frappe.db.count("Organization") == 1, "the site has one already"
+        frappe.get_doc({"doctype": "Organization", "org_name": "Test Second"}).insert()
+        assert not frappe.db.get_single_value("Job Engine Settings", "default_organization")
+        assert "The Default Organization is cleared" in str(frappe.get_message_log())
+        with pytest.raises(InvalidJobError, match="organization"):
+            submit_job("echo_job", parameters={"n": 2})
+        frappe.db.rollback()

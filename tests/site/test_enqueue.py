@@ -5,11 +5,14 @@ from __future__ import annotations
 import frappe
 import pytest
 
+from dartwing_core.handlers import enqueued
 from dartwing_core.jobs import (
     InvalidJobError,
     UnknownHandlerError,
     current,
     enqueue,
+    enqueue_doc,
+    enqueueable,
     retry_job,
     submit_batch,
     submit_job,
@@ -108,6 +111,19 @@ def test_a_document_is_no_argument(site):
     # Seen failing: the function got a dict of all its fields, and the row kept them.
     with pytest.raises(InvalidJobError, match="customer is a document: pass its name"):
         enqueue(send, customer=frappe.get_doc("User", "Administrator"), job_organization=factory.ALPHA)
+
+
+def test_a_method_of_a_document_runs_if_its_class_has_registered_it(alice, monkeypatch):
+    note = frappe.get_doc({"doctype": "Note", "title": "test note", "public": 1}).insert()
+    monkeypatch.setattr(type(note), "shout", enqueueable(lambda self, by="!": self.title + by), raising=False)
+    job = as_user(alice, enqueue_doc, "Note", note.name, "shout", by="?", at_front_when_starved=True)
+    frappe.db.commit()
+    assert run(job)["result"] == "test note?"
+    assert as_user(alice, enqueue_doc, "Note", note.name, "shout", now=True) == "test note!"
+    with pytest.raises(UnknownHandlerError, match="delete of Note is not registered"):
+        enqueue_doc("Note", note.name, "delete")
+    with pytest.raises(UnknownHandlerError, match="delete of Note is not registered"):
+        enqueued.run_doc_method("Note", note.name, "delete")
 
 
 def test_a_pattern_registers_nothing_that_its_module_has_imported(monkeypatch):

@@ -140,7 +140,7 @@ def test_a_swallowed_time_limit_is_timed_out(monkeypatch, handler, max_retries, 
     monkeypatch.setattr(JobContext, "remaining_seconds", lambda self: 0.0)
     after = run(job)
     assert (after["status"], after["error_type"], after["retry_count"]) == (status, "Transient", bool(max_retries))
-    assert "time limit" in after["error_message"]
+    assert after["error_message"] == "The time limit of 300 s was reached."
     assert [row.outcome for row in runs(job)] == ["Timed Out"]
 
 
@@ -265,6 +265,9 @@ def test_a_type_may_retry_what_is_permanent_and_the_reverse():
     assert ending("connection", never_retry_on="ConnectionError") == ("Dead Letter", "Permanent")
     with pytest.raises(frappe.ValidationError, match="not the name of an exception"):
         factory.job_type("ruled", "raises", retry_on="no name!")
+    with pytest.raises(frappe.ValidationError, match="no exception KeyErorr: did you mean KeyError"):
+        factory.job_type("ruled", "raises", never_retry_on="KeyErorr")
+    factory.job_type("ruled", "raises", never_retry_on="OfAnAppThatIsNotLoaded")
 
 
 @pytest.mark.parametrize(("cleanup", "rows"), [("write_row", 1), ("raises", 0)])

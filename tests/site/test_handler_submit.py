@@ -79,6 +79,12 @@ def test_a_callback_gets_its_batch_if_its_handler_takes_it():
     assert given == {"text": "a", "batch_id": batch}
 
 
+def test_parameters_as_one_dict_are_refused_with_advice():
+    # Seen failing: "customer must be text".
+    with pytest.raises(TypeError, match="dated: pass parameters by name, such as customer=…"):
+        own.dated.submit(factory.ALPHA, {"customer": "C-1", "since": "2026-01-31"})
+
+
 def test_wrong_arguments_are_named_as_for_each_submit():
     with pytest.raises(InvalidJobError, match="custmer is unknown: did you mean customer"):
         own.dated.submit(factory.ALPHA, custmer="C", since=JANUARY)

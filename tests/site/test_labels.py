@@ -153,7 +153,8 @@ def titled(site) -> str:
         ("Mine", "For {customer}", {"customer": "Ann"}, "Mine"),
         ("{customer}", None, {"customer": "Ann"}, "{customer}"),
         (" a \n b\t", None, {}, "a b"),
-        ("x" * 200, None, {}, "x" * 140),
+        ("x" * 200, None, {}, "x" * 139 + "…"),
+        ("x" * 140, None, {}, "x" * 140),
         ("", "For {customer}", {"customer": "Ann"}, None),
     ],
 )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 
 import frappe
 import pytest
 from rq.timeouts import JobTimeoutException
 
+from dartwing_core.jobs import submit_job
 from dartwing_core.jobs.job import job_files
 from dartwing_core.jobs.status import JobStatus
 from dartwing_core.jobs.testing import run_jobs
 from dartwing_core.jobs.types import handlers
-from standalone import shop_jobs
-from tests.support import named
+from standalone import script, shop_jobs
+from tests.support import factory, named
 from tests.support.http import Client
 
 if os.environ.get("DW_MODE") != "standalone":
@@ -68,3 +70,14 @@ def test_people_look_around_with_what_is_printed(web, filled):
     done = next(job for job in of_alice if job["output_url"])
     assert b"article,price" in member.http.get(f"{web}{done['output_url']}", timeout=30).content
     assert Client(web).log_in("bob@alpine-tools.example", living_site.PASSWORD)
+
+
+def test_a_script_is_told_of_jobs_that_it_has_not_committed(site, capsys):
+    began = time.time()
+    submit_job(factory.job_type("any"), factory.ALPHA, {"n": 1})
+    frappe.db.commit()
+    submit_job(factory.job_type("any"), factory.ALPHA, {"n": 2})
+    script.tell_lost_jobs(began)
+    assert capsys.readouterr().err == "1 job was not committed; call frappe.db.commit()\n"
+    script.tell_lost_jobs(began)
+    assert capsys.readouterr().err == ""

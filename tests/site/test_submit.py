@@ -23,7 +23,7 @@ def refused(error: type[Exception], match: str, *args, **kwargs) -> None:
 
 
 def test_an_unknown_type_is_refused():
-    advice = "Unknown Job Type: nowhere. One in code is made by bench migrate, if the hook background_job_handlers"
+    advice = "Unknown Job Type: nowhere. Code makes one by bench migrate, if background_job_handlers names"
     refused(InvalidJobError, advice, "nowhere", factory.ALPHA)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
 
-from dartwing_core.jobs import JobCanceledError, JobContext
+from dartwing_core.jobs import JobCanceledError, JobContext, TransientError
 from dartwing_core.jobs.lib import clock
 
 
@@ -25,11 +26,22 @@ def context() -> JobContext:
 
 @pytest.mark.parametrize(
     ("given", "stored"),
-    [(50, 50), (-5, 0), (250, 100), ("42", 42), ("much", 0), (None, 0), (float("nan"), 0), (10**400, 0)],
+    [(50, 50), (-5, 0), (250, 100), ("42", 42), (Decimal("0.5"), 0.5), (float("nan"), 0), (float("inf"), 100)],
 )
-def test_progress_is_cut_to_a_percentage_and_never_fails(context, given, stored):
+def test_progress_is_cut_to_a_percentage(context, given, stored):
     context.update_progress(given)
     assert context.progress.percent == stored
+
+
+@pytest.mark.parametrize("given", ["abc", None, [1]])
+def test_progress_that_is_no_number_is_refused(context, given):
+    with pytest.raises(TypeError, match="update_progress: percent is a number from 0 to 100, not"):
+        context.update_progress(given)
+
+
+def test_a_next_step_needs_steps(context):
+    with pytest.raises(ValueError, match="name the steps first, by set_steps"):
+        context.next_step()
 
 
 class Speechless:
@@ -91,3 +103,11 @@ def test_what_can_not_be_attached_is_named(context):
     # Seen failing: "'dict' object has no attribute 'seek'".
     with pytest.raises(TypeError, match="attach: content is text, bytes or an open file, not dict"):
         context.attach({"a": 1}, "a.json")
+    # Seen failing: the content became the file's name.
+    with pytest.raises(TypeError, match="attach: name is text, not bytes; the content comes first"):
+        context.attach("a.txt", b"the content")
+
+
+def test_a_retry_after_that_is_no_number_is_refused():
+    with pytest.raises(TypeError, match="TransientError: retry_after is a number of seconds, not 'soon'"):
+        TransientError("busy", retry_after="soon")

@@ -21,6 +21,7 @@ WRONG = {
     f"@job_handler('an_import', timout=5)\n{HANDLER}": "option timout is unknown: did you mean",
     f"@job_handler(timeout=5)\n{HANDLER}": "Name the Job Type as well: @job_handler(",
     "@job_handler\ndef handler(): pass\n": "mine.handler: ",
+    "@job_handler\ndef handler(context, *files: str): pass\n": "name each parameter instead of *files",
     f"{DECLARED}class Handler:\n    pass\n": "Handler: a handler that is a class has a method run.",
     f"{DECLARED}class Handler:\n    def run(self): pass\n": "mine.Handler: ",
 }

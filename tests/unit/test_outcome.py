@@ -11,6 +11,7 @@ import frappe
 import pytest
 import redis.exceptions
 import requests
+from frappe.model.document import Document
 from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import (
@@ -39,6 +40,13 @@ def test_what_can_not_be_stored_leaves_a_note():
     for result in ({1, 2}, b"x", object(), float("nan"), {"deep": [lambda: 0]}):
         assert "not_stored" in json.loads(storable(result, 1000))
     assert "larger than 10 bytes" in json.loads(storable("x" * 100, 10))["not_stored"]
+
+
+def test_of_a_document_the_doctype_and_name_are_stored():
+    # Seen failing: all fields of it, and what its class keeps.
+    document = Document.__new__(Document)
+    document.__dict__.update(doctype="Note", name="N-1", content="long")
+    assert json.loads(storable(document, 1000)) == {"doctype": "Note", "name": "N-1"}
 
 
 def test_an_exception_whose_text_fails_is_described_by_its_name():

@@ -133,6 +133,8 @@ class TypeSubmitter:
 
 # enqueue --------------------------------------------------------------------------------------------------------------
 
+RUN_METHOD = "dartwing_core.handlers.enqueued.run_doc_method"
+
 
 def enqueue(
     method: str | Callable[..., Any],
@@ -149,6 +151,7 @@ def enqueue(
     at_front: bool = False,
     job_id: str | None = None,
     deduplicate: bool = False,
+    at_front_when_starved: bool = False,  # noqa: ARG001 - nobody starves here
     job_organization: str | None = None,
     **kwargs: Any,
 ) -> Any:
@@ -161,7 +164,8 @@ def enqueue(
     `job_organization`: id or name; by default the default one, or the only one of the user.
     `queue`: its workers run the job. `timeout`: seconds; by default that of the queue. `deduplicate`: return the
     unfinished job with this `job_id` and function, if there is one. `at_front`: as urgent. `job_name`: the job's title.
-    `now`, and `is_async=False`: call the function at once, in this process. `event` is ignored.
+    `now`, and `is_async=False`: call the function at once, in this process. `event` and
+    `at_front_when_starved` are ignored.
 
     Raises UnknownHandlerError for a function that no app has registered, InvalidJobError for wrong arguments, and
     what `submit_job` raises.
@@ -191,6 +195,19 @@ def enqueue(
         queue=queue or "default",
     )
     return engine.submit([request])[0].document
+
+
+def enqueue_doc(
+    doctype: str, name: str | None = None, method: str = "", queue: str = "default", now: bool = False, **kwargs: Any
+) -> Any:
+    """Run a method of a document in a worker, as `frappe.enqueue_doc` does. Its class marks it by `@enqueueable`.
+
+    The document is loaded when the job runs. `name`: that of a single is its DocType. `kwargs`: arguments of the
+    method, and those of `enqueue`. Returns and raises what `enqueue` does.
+    """
+    functions.check_method(doctype, method)
+    given = {"doctype": doctype, "name": name or doctype, "doc_method": method, **kwargs}
+    return enqueue(RUN_METHOD, queue, now=now, **given)
 
 
 def _check_arguments(function: Callable[..., Any], path: str, arguments: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ own `execute_job`, so that any `bench worker` runs them.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -167,6 +168,16 @@ def entry(queue: str, job: RungJob, client: redis.Redis) -> Job:
     )
     made.enqueued_at = made.created_at
     return made
+
+
+def cause_of_end(rq_job_id: str) -> str | None:
+    """How the work-horse of this entry ended: "signal 9" or "exit code 1". None if RQ's worker has noted nothing."""
+    result = Job(rq_job_id, connection=client()).latest_result()
+    noted = re.search(r"waitpid returned (\d+)", result.exc_string or "") if result else None
+    if not noted:
+        return None
+    code = os.waitstatus_to_exitcode(int(noted[1]))
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
 def stop(rq_job_id: str) -> None:

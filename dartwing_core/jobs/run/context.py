@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -152,12 +153,16 @@ class JobContext:
     def update_progress(self, percent: float, message: str | None = None, force: bool = False) -> None:
         """Report progress, `percent` cut to 0–100.
 
-        Costs no SQL and can't fail the job: others see it within about two seconds, at once with `force`.
-        Raises JobCanceledError once the job is canceled.
+        Costs no SQL: others see it within about two seconds, at once with `force`.
+        Raises JobCanceledError once the job is canceled, TypeError if `percent` is no number.
         """
         if self.is_canceled():
             raise JobCanceledError("The job was canceled.")
-        self.progress.percent = _clamp(percent)
+        try:
+            number = float(percent)
+        except (TypeError, ValueError, OverflowError):
+            raise TypeError(f"update_progress: percent is a number from 0 to 100, not {percent!r:.80}") from None
+        self.progress.percent = 0.0 if math.isnan(number) else min(100.0, max(0.0, number))
         if message is not None:
             self.progress.message = self._shown(message)[:MESSAGE_LENGTH]
         if force:
@@ -169,7 +174,9 @@ class JobContext:
         self.progress.names, self.progress.done = tuple(names), 0
 
     def next_step(self) -> None:
-        """The active step is done, the next one begins."""
+        """The active step is done, the next one begins. Raises ValueError if `set_steps` has named none."""
+        if not self.progress.names:
+            raise ValueError("next_step: name the steps first, by set_steps")
         self.progress.done += 1
 
     def log(self, text: Any, level: str = "info") -> None:
@@ -204,6 +211,8 @@ class JobContext:
             content = content.encode()
         if not isinstance(content, bytes) and not hasattr(content, "read"):
             raise TypeError(f"attach: content is text, bytes or an open file, not {type(content).__name__}")
+        if not isinstance(name, str):
+            raise TypeError(f"attach: name is text, not {type(name).__name__}; the content comes first")
         return self.files.add(io.BytesIO(content) if isinstance(content, bytes) else content, self._shown(name))
 
     def snooze(self, seconds: float) -> NoReturn:
@@ -215,14 +224,6 @@ class JobContext:
         if not delay >= 0:  # nor is a NaN
             raise ValueError(f"snooze: seconds must be 0 or more, not {seconds}")
         raise JobSnoozed(min(delay, MAX_SNOOZE))
-
-
-def _clamp(percent: Any) -> float:
-    try:
-        number = float(percent)
-    except Exception:  # reporting progress must not fail the work
-        return 0.0
-    return min(100.0, max(0.0, number)) if number == number else 0.0
 
 
 def shown(value: Any) -> str:

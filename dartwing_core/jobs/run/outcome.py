@@ -10,6 +10,7 @@ from typing import Any
 
 import frappe
 from frappe import _
+from frappe.model.document import Document
 
 from ..access.content import first_line
 from ..errors import InvalidJobError, JobError, JobPutBackError, JobSnoozed, JobTimeoutError
@@ -55,6 +56,8 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: 
         text = f"Put back in line: {without(str(error), secrets)}"
         return Outcome(JobStatus.PENDING, text, due=now, keeps_place=True, crash_count=job["crash_count"])
     message, trace = describe(error, secrets), traceback_of(error, secrets)
+    if is_timeout(error):
+        message = _("The time limit of {0} s was reached.").format(job["timeout_seconds"])
     if server_errors.database_code(error) == server_errors.TABLE_CHANGED:
         return _not_to_blame(job, "Table changed by a migration", message, trace)
     is_retryable = classification.classify_error(error, policy.retry_on, policy.never_retry_on)
@@ -78,17 +81,20 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: 
     return ended(status, text, due=due, retry_count=number)
 
 
-def lost(job: DoubtfulRow, outlived_its_limit: bool, policy: RetryPolicy) -> Outcome:
+def lost(job: DoubtfulRow, outlived_its_limit: bool, policy: RetryPolicy, cause: str | None = None) -> Outcome:
     """The outcome when an attempt's worker is gone: try again at once, or Dead Letter after MAX_CRASHES in a row.
 
     It costs no retry: killing a worker, as a deploy does, is not the job's fault. An attempt that lived past its time
-    limit is Timed Out. One that had been asked to stop is Canceled.
+    limit is Timed Out. One that had been asked to stop is Canceled. `cause`: a signal or exit code, if it is known.
     """
     if job["cancel_requested"]:
         return canceled(job["canceled_by"], job["cancel_reason"])
     if outlived_its_limit:
         return failure(job, JobTimeoutError(), policy)
-    return _not_to_blame(job, "Worker lost", _("The worker was lost."))
+    text = _("The worker was lost: it was killed or restarted, or its machine stopped.")
+    if cause:
+        text = _("The worker was lost ({0}): it ran out of memory, was killed or restarted.").format(cause)
+    return _not_to_blame(job, "Worker lost", text)
 
 
 def _not_to_blame(job: EndingJob, what: str, error: str, trace: str | None = None) -> Outcome:
@@ -114,10 +120,12 @@ def is_timeout(error: BaseException) -> bool:
 def storable(result: Any, max_bytes: int, secrets: Collection[str] = ()) -> str | None:
     """A handler's result as JSON, without these secrets.
 
-    A note replaces a result that can't be stored, since the work itself is done.
+    Of a document, DocType and name. A note replaces a result that can't be stored, since the work itself is done.
     """
     if result is None:
         return None
+    if isinstance(result, Document):
+        result = {"doctype": result.doctype, "name": result.name}
     try:
         if secrets:  # once more as plain values: a document may hold them, too
             result = without_in(canonical.plain(without_in(result, secrets), "result"), secrets)

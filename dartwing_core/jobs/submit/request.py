@@ -116,14 +116,15 @@ PLACE = re.compile(r"\{(\w+)\}")
 
 
 def title_for(given: Any, template: str | None, parameters: Mapping[str, Any] | None) -> str | None:
-    """The title that a caller gives, or that of the Job Type with parameters in it. Longer ones are cut.
+    """The title that a caller gives, or that of the Job Type with parameters in it. Longer ones end with an ellipsis.
 
     Only texts, numbers and dates have a place in a title.
     """
     if given is None:
         known = {name: value for name, value in (parameters or {}).items() if isinstance(value, IN_TITLES)}
         given = PLACE.sub(lambda place: str(known.get(place[1], "")), template or "")
-    return " ".join(text_for_storage(given).split())[:TITLE_LENGTH].strip() or None
+    title = " ".join(text_for_storage(given).split())
+    return (title if len(title) <= TITLE_LENGTH else f"{title[: TITLE_LENGTH - 1].strip()}…") or None
 
 
 def check_title_template(template: str, declared: Declared) -> None:

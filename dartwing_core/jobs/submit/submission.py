@@ -196,7 +196,7 @@ def enabled_type(name: Any) -> JobType:
     """The Job Type of this name, if it takes jobs. Raises InvalidJobError."""
     job_type = config.job_type(required_text(name, "job_type")) or _newly_declared(name)
     if job_type is None or job_type.name != name:  # MariaDB finds other spellings too, and they would bypass the cache
-        text = _("Unknown Job Type: {0}. One in code is made by bench migrate, if the hook {1} names its module.")
+        text = _("Unknown Job Type: {0}. Code makes one by bench migrate, if {1} names its module, or by --handlers.")
         raise InvalidJobError(text.format(cut(name), functions.HANDLERS_HOOK))
     if not job_type.is_enabled:
         raise InvalidJobError(_("Job Type {0} is disabled and takes no new jobs.").format(job_type.name))

@@ -68,7 +68,11 @@ def _try_to_sync(declared: Mark, path: str, names: Collection[str], report: Sync
             raise  # the transaction may be undone
         frappe.db.rollback(save_point=SAVEPOINT)
         del frappe.local.message_log[messages:]
-        reason = error if isinstance(error, frappe.ValidationError) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, frappe.ValidationError) else f"{type(error).__name__}: {error}"
+        for option in declared.options:  # whoever writes code knows it by this name
+            if field := frappe.get_meta(config.JOB_TYPE).get_field(handlers.FIELDS.get(option, option)):
+                label = _(field.label)
+                reason = reason.replace(label, option).replace(label.partition(" (")[0], option)
         report.problems.append(_("Job Type {0}: {1}").format(declared.type_name, reason))
 
 

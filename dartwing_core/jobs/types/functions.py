@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 import frappe
 from frappe import _
+from frappe.model.base_document import get_controller
 
 from ..errors import UnknownHandlerError
 from ..job import event_jobs
 from ..lib import config
-from ..lib.texts import is_path
+from ..lib.texts import cut, is_path
 
 HANDLERS_HOOK, HOOK = "background_job_handlers", "background_job_functions"
 JOB_TYPE, HANDLER = config.ENQUEUED, "dartwing_core.handlers.enqueued.enqueued_function"
@@ -54,6 +55,13 @@ def resolve(path: str) -> Callable[..., Any]:
         return function
     text = _("{0} is not a registered function: decorate it with @enqueueable, or name it in the hook {1} of your app.")
     raise UnknownHandlerError(text.format(path, HOOK))
+
+
+def check_method(doctype: str, method: str) -> None:
+    """Raises UnknownHandlerError unless the class of this DocType marks the method by `@enqueueable`."""
+    if getattr(getattr(get_controller(doctype), method, None), _MARK, False) is not True:
+        text = _("{0} of {1} is not registered: decorate the method with @enqueueable.")
+        raise UnknownHandlerError(text.format(cut(method) or _("An empty name"), cut(doctype)))
 
 
 def problems_of_events() -> Iterator[str]:

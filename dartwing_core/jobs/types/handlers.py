@@ -93,8 +93,8 @@ class Mark:
         values.pop("former_names", None)
         if "deduplication" in values:  # also as a call says it
             values["deduplication"] = config.DEDUPLICATION.get(values["deduplication"], values["deduplication"])
-        if "deduplication_window" in values:
-            values.setdefault("deduplication", config.policy_of_window(values["deduplication_window"]))
+        window = values.get("deduplication_window")
+        values.setdefault("deduplication", config.NEVER if window is None else config.policy_of_window(window))
         return {"description": self.description, **values}
 
 

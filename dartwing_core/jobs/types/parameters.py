@@ -156,6 +156,8 @@ def parameters_of(handler: Callable[..., Any], arguments: Sequence[Any], named: 
     names = list(further_arguments(handler)) or [WHOLE]
     if len(arguments) > len(names):
         raise TypeError(_("{0} takes at most {1} parameters.").format(handler.__name__, len(names)))
+    if names != [WHOLE] and len(arguments) == 1 and isinstance(arguments[0], Mapping) and {*arguments[0]} & {*names}:
+        raise TypeError(_("{0}: pass parameters by name, such as {1}=….").format(handler.__name__, names[0]))
     given: Any = {**dict(zip(names, arguments, strict=False)), **named}
     declared = declared_by(handler)
     if given.keys() == {WHOLE} and not (declared and declared.is_spread):
@@ -217,7 +219,9 @@ def further_arguments(function: Callable[..., Any]) -> dict[str, inspect.Paramet
 
 def _is_parameter(argument: inspect.Parameter) -> bool:
     """Whether an argument is one of the job's parameters. Without a type, only Python code fills it in."""
-    if argument.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+    if argument.kind == inspect.Parameter.VAR_POSITIONAL:
+        raise TypeError(_("name each parameter instead of *{0}: jobs pass them by name").format(argument.name))
+    if argument.kind == inspect.Parameter.VAR_KEYWORD:
         return False
     if argument.annotation is inspect.Parameter.empty and argument.default is inspect.Parameter.empty:
         raise TypeError(_("say of which type {0} is, such as {0}: str").format(argument.name))

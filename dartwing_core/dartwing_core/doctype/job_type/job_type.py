@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 import frappe
 from frappe import _
 from frappe.model.document import Document
@@ -26,6 +28,15 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+ALIKE = 0.87
+"""How much of its letters a name shares with another one that was meant."""
+
+
+def _names_of_exceptions(kind: type = BaseException) -> set[str]:
+    """The names of all exceptions that are loaded."""
+    return {kind.__name__}.union(*map(_names_of_exceptions, type.__subclasses__(kind)))
+
+
 class JobType(Document):
     """A kind of background job: its handler, time limit, retries and limits."""
 
@@ -48,9 +59,12 @@ class JobType(Document):
             config.parse_delays(self.retry_delays)
         except ValueError:
             frappe.throw(_("Retry Delays must be seconds, separated by commas, such as 10, 60, 600."))
+        loaded = _names_of_exceptions()
         for name in config.parse_names(f"{self.retry_on or ''},{self.never_retry_on or ''}"):
             if not name.isidentifier():
                 frappe.throw(_("{0} is not the name of an exception.").format(name))
+            if name not in loaded and (meant := get_close_matches(name, loaded, 1, ALIKE)):
+                frappe.throw(_("There is no exception {0}: did you mean {1}?").format(name, meant[0]))
         self.queue, queues = (self.queue or "").strip(), redis_queue.queue_names()
         if self.queue and self.queue not in queues:
             frappe.throw(_("There is no worker queue {0}. Use one of: {1}.").format(self.queue, ", ".join(queues)))

@@ -7,7 +7,7 @@ from frappe.utils import escape_html
 from dartwing_core.dartwing_core.guarded_document import GuardedDocument
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.after.after_commit import after_commit
-from dartwing_core.jobs.lib import ids
+from dartwing_core.jobs.lib import config, ids
 from dartwing_core.jobs.line import wake
 from dartwing_core.jobs.sweep import organization_removal
 
@@ -32,6 +32,19 @@ class Organization(GuardedDocument):
         self.weight = self.weight or 1
         if not 1 <= int(self.weight) <= MAX_WEIGHT:
             frappe.throw(_("Weight must be between {0} and {1}.").format(1, MAX_WEIGHT))
+
+    def after_insert(self) -> None:
+        """Clear the Default Organization when a second one comes: which of them a call means must be said from then on.
+
+        Who wants a default all the same sets it again.
+        """
+        settings = frappe.get_doc(config.SETTINGS)
+        if settings.default_organization and frappe.db.count("Organization") == 2:
+            settings.update({"default_organization": None}).save(ignore_permissions=True)
+            text = _(
+                "There are two organizations now. The Default Organization is cleared: jobs name theirs from now on."
+            )
+            frappe.msgprint(text)
 
     def on_update(self) -> None:
         """Let the change count at once, and wake workers for jobs that may start now."""

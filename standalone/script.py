@@ -30,7 +30,8 @@ def main(arguments: list[str]) -> None:
         sys.path.insert(0, str(Path(arguments[0]).parent))
         began = time.time()
         runpy.run_path(arguments[0], run_name="__main__")
-        tell_lost_jobs(began)
+        if getattr(frappe.local, "db", None):  # else the script has closed it
+            tell_lost_jobs(began)
     except KeyboardInterrupt:
         sys.exit(130)
     finally:

@@ -116,8 +116,9 @@ def test_a_document_is_no_argument(site):
 def test_a_method_of_a_document_runs_if_its_class_has_registered_it(alice, monkeypatch):
     note = frappe.get_doc({"doctype": "Note", "title": "test note", "public": 1}).insert()
     monkeypatch.setattr(type(note), "shout", enqueueable(lambda self, by="!": self.title + by), raising=False)
-    job = as_user(alice, enqueue_doc, "Note", note.name, "shout", by="?", at_front_when_starved=True)
+    job = as_user(alice, enqueue_doc, "Note", note.name, "shout", "long", 77, by="?", at_front_when_starved=True)
     frappe.db.commit()
+    assert (job.queue, job.timeout_seconds) == ("long", 77), "by their places"  # seen failing: it ran at once
     assert run(job)["result"] == "test note?"
     assert as_user(alice, enqueue_doc, "Note", note.name, "shout", now=True) == "test note!"
     with pytest.raises(UnknownHandlerError, match="delete of Note is not registered"):

@@ -198,7 +198,13 @@ def enqueue(
 
 
 def enqueue_doc(
-    doctype: str, name: str | None = None, method: str = "", queue: str = "default", now: bool = False, **kwargs: Any
+    doctype: str,
+    name: str | None = None,
+    method: str = "",
+    queue: str = "default",
+    timeout: int | None = 300,
+    now: bool = False,
+    **kwargs: Any,
 ) -> Any:
     """Run a method of a document in a worker, as `frappe.enqueue_doc` does. Its class marks it by `@enqueueable`.
 
@@ -207,7 +213,7 @@ def enqueue_doc(
     """
     functions.check_method(doctype, method)
     given = {"doctype": doctype, "name": name or doctype, "doc_method": method, **kwargs}
-    return enqueue(RUN_METHOD, queue, now=now, **given)
+    return enqueue(RUN_METHOD, queue, timeout, now=now, **given)
 
 
 def _check_arguments(function: Callable[..., Any], path: str, arguments: Mapping[str, Any]) -> None:

@@ -55,9 +55,8 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: 
     if isinstance(error, JobPutBackError):
         text = f"Put back in line: {without(str(error), secrets)}"
         return Outcome(JobStatus.PENDING, text, due=now, keeps_place=True, crash_count=job["crash_count"])
-    message, trace = describe(error, secrets), traceback_of(error, secrets)
-    if is_timeout(error):
-        message = _("The time limit of {0} s was reached.").format(job["timeout_seconds"])
+    of_limit = _("The time limit of {0} s was reached.").format(job["timeout_seconds"])
+    message, trace = of_limit if is_timeout(error) else describe(error, secrets), traceback_of(error, secrets)
     if server_errors.database_code(error) == server_errors.TABLE_CHANGED:
         return _not_to_blame(job, "Table changed by a migration", message, trace)
     is_retryable = classification.classify_error(error, policy.retry_on, policy.never_retry_on)

@@ -51,7 +51,8 @@ def sweep() -> Ended:
 def _rescue(job: DoubtfulRow) -> bool:
     if job["cancel_requested"]:
         return _stop(job, outcome.canceled(job["canceled_by"], job["cancel_reason"]))
-    cause = redis_queue.if_there(partial(redis_queue.cause_of_end, job["rq_job_id"])) if job["rq_job_id"] else None
+    ask = partial(redis_queue.cause_of_end, job["rq_job_id"] or "")
+    cause = best_effort.run(partial(redis_queue.if_there, ask))  # a note of RQ's that can't be read holds up no rescue
     end = outcome.lost(job, _outlived_its_limit(job), config.retry_policy(job["job_type"]), cause)
     try:
         return _end_and_tell(job, end)

@@ -11,7 +11,7 @@ from dartwing_core.jobs import cancel_job, get_job_history, get_job_status, subm
 from dartwing_core.jobs.job import find, runs
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.sweep import rescue, sweeper
-from tests.support import attempts, database, factory
+from tests.support import attempts, database, factory, processes
 from tests.support.jobs import LONG_AGO, lose, lose_long_ago, messages, set_columns, submitted
 from tests.support.lifecycle import made, running
 from tests.support.sessions import committed, in_parallel
@@ -31,6 +31,16 @@ def test_an_attempt_without_a_sign_of_life_is_tried_again_and_the_third_is_the_l
             attempts.taken(job.name, attempt + 1)
     status = get_job_status(job.name)
     assert (status["status"], status["retry_count"]) == ("Dead Letter", 0)
+
+
+def test_a_note_of_rqs_that_can_not_be_read_holds_up_no_rescue():
+    # Seen failing: the job stayed Running for as long as RQ kept the note.
+    job = running(made("nothing"))
+    lose(job)
+    set_columns(job, rq_job_id="unreadable")
+    processes.queue_client().xadd("rq:results:unreadable", {"type": "2", "exc_string": "no base64", "created_at": "x"})
+    assert sweeper.sweep().rescued == 1
+    assert get_job_status(job.name)["error_message"].startswith("The worker was lost: it was killed")
 
 
 @pytest.mark.parametrize("asked_to_stop", [False, True])

@@ -59,8 +59,9 @@ class JobType(Document):
             config.parse_delays(self.retry_delays)
         except ValueError:
             frappe.throw(_("Retry Delays must be seconds, separated by commas, such as 10, 60, 600."))
-        loaded = _names_of_exceptions()
-        for name in config.parse_names(f"{self.retry_on or ''},{self.never_retry_on or ''}"):
+        names = config.parse_names(f"{self.retry_on or ''},{self.never_retry_on or ''}")
+        loaded = _names_of_exceptions() if names else set[str]()
+        for name in names:
             if not name.isidentifier():
                 frappe.throw(_("{0} is not the name of an exception.").format(name))
             if name not in loaded and (meant := get_close_matches(name, loaded, 1, ALIKE)):

@@ -14,8 +14,7 @@ from dartwing_core.jobs.types import functions
 @enqueueable
 def run_doc_method(doctype: str, name: str, doc_method: str, **arguments: Any) -> Any:
     """Calls a method that the document's class has registered, as frappe.enqueue_doc does."""
-    functions.check_method(doctype, doc_method)
-    return getattr(frappe.get_doc(doctype, name), doc_method)(**arguments)
+    return functions.method_of(doctype, doc_method)(frappe.get_doc(doctype, name), **arguments)
 
 
 @job_handler(functions.JOB_TYPE, timeout=config.MAX_TIMEOUT, max_retries=3, deduplication="never")

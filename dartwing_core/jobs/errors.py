@@ -6,8 +6,6 @@ REST's answer.
 
 from __future__ import annotations
 
-from numbers import Real
-
 import frappe
 from frappe import _
 
@@ -33,7 +31,7 @@ class TransientError(JobError):
 
     def __init__(self, message: str = "", cause: BaseException | None = None, retry_after: float | None = None):
         super().__init__(message, cause)
-        if retry_after is not None and not isinstance(retry_after, Real):
+        if isinstance(retry_after, str) and not any(map(str.isdigit, retry_after)):  # numbers and HTTP dates have some
             raise TypeError(f"{type(self).__name__}: retry_after is a number of seconds, not {retry_after!r:.80}")
         self.retry_after = retry_after
 

@@ -99,6 +99,9 @@ class Slice:
             is_named = is_first and (job.name, job.attempt) == self._named
             attempt = Attempt(job, self._entry.id, self._began if is_named else time.monotonic(), heartbeat_thread)
             next_job = self._make(attempt, is_named)
+            if not next_job and self._must_sweep:
+                best_effort.run(sweeper.sweep_now_and_then)
+                self._swept_at = time.monotonic()
             # The process gets ready for the next job: see the contract in `docs/writing_handlers.md`.
             between.call_after_job(job)
             self._context.restore()
@@ -106,9 +109,6 @@ class Slice:
                 connection.renew()
             after_settle.follow_up(attempt)
             after_settle.requeue_if_due(attempt)
-            if time.monotonic() - self._swept_at >= leader.IN_PASSING:  # a slice may be the only one who sweeps
-                best_effort.run(sweeper.sweep_now_and_then)
-                self._swept_at = time.monotonic()
             if not next_job and self._may_go_on(attempt):
                 next_job = self._claim(may_linger=True)
             job, is_first = next_job, False
@@ -120,7 +120,7 @@ class Slice:
             limit = UnixSignalDeathPenalty(
                 attempt.context.timeout_seconds, JobTimeoutException, job_id=attempt.job.name
             )
-        claimer = self._claimer if self._may_go_on(attempt) else None
+        claimer = self._claimer if self._may_go_on(attempt) and not self._must_sweep else None
         next_job = None
         try:
             with limit:
@@ -132,6 +132,11 @@ class Slice:
             # As RQ ends its own, which may then end it again: the engine's work between two jobs has none.
             UnixSignalDeathPenalty(0, JobTimeoutException).cancel_death_penalty()
         return next_job
+
+    @property
+    def _must_sweep(self) -> bool:
+        """Whether to sweep before the next claim: a job that is claimed waits for no sweep. Nobody else may do it."""
+        return time.monotonic() - self._swept_at >= leader.IN_PASSING
 
     def _may_go_on(self, attempt: Attempt) -> bool:
         """Whether this process is to run another job after this one."""

@@ -121,6 +121,9 @@ def test_a_method_of_a_document_runs_if_its_class_has_registered_it(alice, monke
     assert (job.queue, job.timeout_seconds) == ("long", 77), "by their places"  # seen failing: it ran at once
     assert run(job)["result"] == "test note?"
     assert as_user(alice, enqueue_doc, "Note", note.name, "shout", now=True) == "test note!"
+    assert job.job_title == f"shout {note.name}"
+    with pytest.raises(InvalidJobError, match="shout can't be called with these arguments"):
+        enqueue_doc("Note", note.name, "shout", bye="?")
     with pytest.raises(UnknownHandlerError, match="delete of Note is not registered"):
         enqueue_doc("Note", note.name, "delete")
     with pytest.raises(UnknownHandlerError, match="delete of Note is not registered"):

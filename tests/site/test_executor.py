@@ -267,7 +267,8 @@ def test_a_type_may_retry_what_is_permanent_and_the_reverse():
         factory.job_type("ruled", "raises", retry_on="no name!")
     with pytest.raises(frappe.ValidationError, match="no exception KeyErorr: did you mean KeyError"):
         factory.job_type("ruled", "raises", never_retry_on="KeyErorr")
-    factory.job_type("ruled", "raises", never_retry_on="OfAnAppThatIsNotLoaded")
+    for not_loaded in ("OfAnAppThatIsNotLoaded", "ConnectError", "APIConnectionError"):
+        factory.job_type("ruled", "raises", never_retry_on=not_loaded)
 
 
 @pytest.mark.parametrize(("cleanup", "rows"), [("write_row", 1), ("raises", 0)])

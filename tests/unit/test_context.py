@@ -111,3 +111,5 @@ def test_what_can_not_be_attached_is_named(context):
 def test_a_retry_after_that_is_no_number_is_refused():
     with pytest.raises(TypeError, match="TransientError: retry_after is a number of seconds, not 'soon'"):
         TransientError("busy", retry_after="soon")
+    for of_a_peer in ("120", "Wed, 21 Oct 2026 07:28:00 GMT", None, 5.5):
+        assert TransientError("busy", retry_after=of_a_peer).retry_after == of_a_peer

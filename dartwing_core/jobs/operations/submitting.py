@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import frappe
@@ -174,8 +175,7 @@ def enqueue(
         raise InvalidJobError(_("enqueue takes no on_success and on_failure. Submit a batch with callbacks instead."))
     path = functions.path_of(method)
     function = functions.resolve(path)
-    if "Secret[" in str(getattr(inspect.unwrap(function), "__annotations__", "")):
-        raise InvalidJobError(_("{0} takes a Secret, which enqueue can't encrypt: use @job_handler.").format(path))
+    _check_secrets(function, path)
     if now or not is_async:
         return frappe.call(function, **kwargs)
     if deduplicate and not job_id:
@@ -211,9 +211,17 @@ def enqueue_doc(
     The document is loaded when the job runs. `name`: that of a single is its DocType. `kwargs`: arguments of the
     method, and those of `enqueue`. Returns and raises what `enqueue` does.
     """
-    functions.check_method(doctype, method)
+    function, path = functions.method_of(doctype, method), f"{doctype}.{method}"
+    _check_secrets(function, path)
+    own = {key: value for key, value in kwargs.items() if key not in inspect.signature(enqueue).parameters}
+    _check_arguments(partial(function, None), path, own)
     given = {"doctype": doctype, "name": name or doctype, "doc_method": method, **kwargs}
-    return enqueue(RUN_METHOD, queue, timeout, now=now, **given)
+    return enqueue(RUN_METHOD, queue, timeout, now=now, **{"job_name": f"{method} {name or doctype}", **given})
+
+
+def _check_secrets(function: Callable[..., Any], path: str) -> None:
+    if "Secret[" in str(getattr(inspect.unwrap(function), "__annotations__", "")):
+        raise InvalidJobError(_("{0} takes a Secret, which enqueue can't encrypt: use @job_handler.").format(path))
 
 
 def _check_arguments(function: Callable[..., Any], path: str, arguments: Mapping[str, Any]) -> None:

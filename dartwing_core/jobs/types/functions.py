@@ -57,11 +57,13 @@ def resolve(path: str) -> Callable[..., Any]:
     raise UnknownHandlerError(text.format(path, HOOK))
 
 
-def check_method(doctype: str, method: str) -> None:
-    """Raises UnknownHandlerError unless the class of this DocType marks the method by `@enqueueable`."""
-    if getattr(getattr(get_controller(doctype), method, None), _MARK, False) is not True:
+def method_of(doctype: str, method: str) -> Callable[..., Any]:
+    """The method of the DocType's class, which marks it by `@enqueueable`. Raises UnknownHandlerError for any other."""
+    found: Any = getattr(get_controller(doctype), method, None)
+    if getattr(found, _MARK, False) is not True:
         text = _("{0} of {1} is not registered: decorate the method with @enqueueable.")
         raise UnknownHandlerError(text.format(cut(method) or _("An empty name"), cut(doctype)))
+    return found
 
 
 def problems_of_events() -> Iterator[str]:

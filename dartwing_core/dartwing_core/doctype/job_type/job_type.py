@@ -64,7 +64,8 @@ class JobType(Document):
         for name in names:
             if not name.isidentifier():
                 frappe.throw(_("{0} is not the name of an exception.").format(name))
-            if name not in loaded and (meant := get_close_matches(name, loaded, 1, ALIKE)):
+            as_long = [one for one in loaded if abs(len(one) - len(name)) <= 1]  # another may not be loaded here
+            if name not in loaded and (meant := get_close_matches(name, as_long, 1, ALIKE)):
                 frappe.throw(_("There is no exception {0}: did you mean {1}?").format(name, meant[0]))
         self.queue, queues = (self.queue or "").strip(), redis_queue.queue_names()
         if self.queue and self.queue not in queues:

@@ -5,10 +5,11 @@ from frappe import _
 from frappe.utils import escape_html
 
 from dartwing_core.dartwing_core.guarded_document import GuardedDocument
-from dartwing_core.jobs.access import visibility
+from dartwing_core.jobs.access import tenancy, visibility
 from dartwing_core.jobs.after.after_commit import after_commit
 from dartwing_core.jobs.lib import config, ids
 from dartwing_core.jobs.line import wake
+from dartwing_core.jobs.status import LIVE
 from dartwing_core.jobs.sweep import organization_removal
 
 MAX_WEIGHT = 100
@@ -34,16 +35,17 @@ class Organization(GuardedDocument):
             frappe.throw(_("Weight must be between {0} and {1}.").format(1, MAX_WEIGHT))
 
     def after_insert(self) -> None:
-        """Clear the Default Organization when a second one comes: which of them a call means must be said from then on.
+        """Clear the Default Organization when a second one comes: from then on a call has to say which it means.
 
-        Who wants a default all the same sets it again.
+        All users of Desk were its members. Those with unfinished jobs or schedules stay so. Who wants a default all the
+        same sets it again.
         """
         settings = frappe.get_doc(config.SETTINGS)
-        if settings.default_organization and frappe.db.count("Organization") == 2:
+        if settings.default_organization and tenancy.is_default() and frappe.db.count("Organization") == 2:
+            _keep_members(settings.default_organization)
+            settings.flags.ignore_validate = True  # of fields that are not its concern
             settings.update({"default_organization": None}).save(ignore_permissions=True)
-            text = _(
-                "There are two organizations now. The Default Organization is cleared: jobs name theirs from now on."
-            )
+            text = _("There are two organizations now, so none is the default one. Make an Org Member for each user.")
             frappe.msgprint(text)
 
     def on_update(self) -> None:
@@ -60,3 +62,14 @@ class Organization(GuardedDocument):
         organization_removal.begin(self.name, self.org_name)
         name = frappe.bold(escape_html(self.org_name))
         frappe.msgprint(_("All data of {0} are being removed for good.").format(name))
+
+
+def _keep_members(organization: str) -> None:
+    """Make those users members whose unfinished jobs or schedules would fail without a membership."""
+    live = {"organization": organization, "status": ["in", [str(status) for status in LIVE]]}
+    users = {*frappe.get_all(config.JOB, live, pluck="owner_user", distinct=True, order_by="owner_user")}
+    users |= {*frappe.get_all(config.SCHEDULE, {"organization": organization}, pluck="owner_user")}
+    members = frappe.get_all("Org Member", {"organization": organization}, pluck="user")
+    for user in sorted(users.difference(members)):
+        member = frappe.get_doc({"doctype": "Org Member", "organization": organization, "user": user})
+        member.insert(ignore_permissions=True, ignore_links=True)

@@ -46,9 +46,17 @@ export const COLORS = {
 	Canceled: "gray",
 };
 
-export function pill(status) {
-	return make("span", { class: `indicator-pill ${COLORS[status] ?? "gray"} no-indicator-dot` }, __(status));
+/** The state of a job in the words that people meet everywhere; how an attempt or a batch ended keeps its own. */
+export function status_word(status) {
+	const words = { Pending: __("Waiting"), Failed: __("Retrying"), "Timed Out": __("Retrying"), "Dead Letter": __("Failed") };
+	return words[status] ?? __(status);
 }
+
+export function pill(status, text = __(status)) {
+	return make("span", { class: `indicator-pill ${COLORS[status] ?? "gray"} no-indicator-dot` }, text);
+}
+
+export const job_pill = (status) => pill(status, status_word(status));
 
 /** A progress bar; `show(percent)` moves it. */
 export function bar(label) {

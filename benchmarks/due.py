@@ -159,7 +159,7 @@ def make_types() -> None:
 
 def idle_looks() -> list[tuple[float, float]]:
     """Milliseconds, and those of the processor, of looks at a site where nothing is going on."""
-    site, times = agent.Site(os.environ["DW_SITE"], agent.INTERVAL), []
+    site, times = agent.Site(os.environ["DW_SITE"]), []
     for _ in range(WARM_UP + LOOKS):
         began, used = time.perf_counter(), time.process_time()
         site.check(os.environ["DW_SITES_PATH"])

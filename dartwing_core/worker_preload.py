@@ -12,6 +12,8 @@ import importlib
 import pkgutil
 import sys
 
+from cryptography.fernet import Fernet
+
 WORKER_COMMANDS = frozenset({"worker", "worker-pool"})
 MODULES = (  # beside those that our own import
     "frappe.database.mariadb.database",
@@ -22,6 +24,8 @@ MODULES = (  # beside those that our own import
     "frappe.utils.logger",
     "frappe.utils.response",
     "frappe.website.path_resolver",
+    "frappe.core.doctype.docfield.docfield",
+    "frappe.core.doctype.docperm.docperm",
     "frappe.core.doctype.scheduled_job_type.scheduled_job_type",
     "frappe.core.doctype.system_settings.system_settings",
     "frappe.core.doctype.user.user",
@@ -47,3 +51,5 @@ def preload() -> None:
             for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
                 with contextlib.suppress(Exception):
                     importlib.import_module(module.name)
+    cipher = Fernet(Fernet.generate_key())
+    cipher.decrypt(cipher.encrypt(b""))  # the first use of OpenSSL takes a process 6 ms

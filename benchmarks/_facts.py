@@ -37,7 +37,7 @@ def versions() -> dict[str, str]:
     return {
         "framework": f"{name} {frappe.__version__}",
         "python": platform.python_version(),
-        "rq": str(rq.VERSION),
+        "rq": rq.__version__,
         "redis_py": redis.__version__,
         "redis": queue_client().info("server")["redis_version"],
         **_database(),

@@ -47,7 +47,7 @@ def due(batch: int) -> list[float]:
     for number in range(WARM_UP + ROUNDS):
         make_due(number * batch + 1, batch)
         milliseconds, report = timed()
-        if report.lined_up != batch:
+        if report.queued != batch:
             raise SystemExit(f"{batch} jobs were due: {report}")
         times.append(milliseconds)
     return times[WARM_UP:]

@@ -31,7 +31,7 @@ SHARED_SECONDS = 0.1
 """Length of a slice, or one job, while entries of other apps or sites wait for its worker."""
 LINGER_SECONDS, LINGER_PAUSE = 0.05, 0.004
 """A process that finds no job in line waits so long for the next one, and checks so often. A fork takes longer than a
-short job, and jobs that are submitted one by one would each need one."""
+short job: a job submitted 5 ms after the end of another one starts in 8 ms instead of 30."""
 
 
 def execute_job(background_job: str, attempt: int) -> None:

@@ -70,7 +70,7 @@ def export_records(context: JobContext, parameters: ExportParameters) -> dict[st
     records = Records(parameters)
     total, written = records.count(), 0
     if parameters.file_format == "xlsx" and total >= XLSX_ROWS:
-        text = _("An XLSX sheet holds {0} rows; these are {1}. Use csv, filters or a limit.")
+        text = _("An XLSX sheet has {0} rows, one for the header: too few for {1} records. Use csv, filters or limit.")
         raise PermanentError(text.format(f"{XLSX_ROWS:,}", f"{total:,}"))
     # A file without a name vanishes with its process, even after a kill.
     with tempfile.TemporaryFile(dir=get_files_path(is_private=True)) as content:
@@ -97,7 +97,7 @@ class Records:
         meta = frappe.get_meta(parameters.doctype)
         doctype = meta.name
         if meta.istable or meta.issingle or meta.get("is_virtual"):
-            text = _("{0} is a child table, a single or a virtual DocType; it has no list to export.")
+            text = _("{0} can't be exported: it is a child table, a Single or a virtual DocType.")
             raise PermanentError(text.format(doctype))
         may_export_all = can_export(doctype)
         # `can_export` of Frappe 15 knows nothing of a role for own records.
@@ -111,7 +111,7 @@ class Records:
         column, _space, direction = (parameters.order_by or "").partition(" ")
         for name in [*fields, *(condition[1] for condition in filters), *([column] if column else [])]:
             if name not in permitted:
-                raise PermanentError(_("{0} is no field of {1} that you may export.").format(cut(name), _(doctype)))
+                raise PermanentError(_("{0} is not a field of {1} that you may export.").format(cut(name), _(doctype)))
         if direction.strip().lower() not in ("", "asc", "desc"):
             raise PermanentError(_("order_by must be a field name, optionally followed by asc or desc."))
         if not may_export_all:

@@ -22,7 +22,7 @@ from ..lib import best_effort, config, sql
 from ..lib.dml import in_pieces
 from ..line import wake
 from ..rq import redis_queue
-from ..status import NOT_RUNNING, JobStatus, can_move
+from ..status import NOT_RUNNING, JobStatus, can_move, word_of
 from . import batch_end
 from .after_commit import after_commit, busy
 
@@ -40,7 +40,7 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
         _ask_to_stop(job, user, reason)
         return job
     if not can_move(status, JobStatus.CANCELED):
-        raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
+        raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], word_of(status)))
     canceled = Job(job)
     if not canceled.cancel(user, reason):
         raise JobChangedError(job["name"])

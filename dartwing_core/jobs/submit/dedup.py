@@ -31,7 +31,7 @@ from ..lib import clock, config, named_locks, sql
 from ..lib.dml import in_pieces
 from ..lib.row_types import changed, fields_of
 from ..lib.tables import JOB
-from ..status import FINISHED, LIVE, NOT_BEGUN, JobStatus
+from ..status import FINISHED, LIVE, NOT_BEGUN, JobStatus, word_of
 from .request import RAISE, REPLACE, RETURN, Prepared, as_document
 
 LOCK_WAIT_SECONDS = 30
@@ -52,7 +52,7 @@ def lock(contents: Collection[str]) -> None:
     for some in in_pieces(names, named_locks.AT_ONCE):
         actions.locks += some  # before locking: a time limit may strike in the middle
         if not named_locks.acquire_locks(some, LOCK_WAIT_SECONDS):
-            raise JobBusyError(_("The same job is being submitted by somebody else. Please try again."))
+            raise JobBusyError(_("Someone else is submitting the same job right now. Please try again."))
 
 
 def lock_contents_of(jobs: Sequence[str]) -> None:
@@ -192,9 +192,9 @@ def take_existing(job: Prepared, user: str) -> None:
 def _duplicate_error(found: HolderRow, user: str) -> DuplicateJobError:
     """The error for a duplicate. It names the existing job only to a user who may see it."""
     if found["owner_user"] and visibility.can_see(user, found["owner_user"], found["organization"]):
-        text = _("The same job exists already: {0} ({1}).").format(found["name"], _(found["status"]))
+        text = _("This job already exists: {0} ({1}).").format(found["name"], word_of(found["status"]))
         return DuplicateJobError(text, existing_job_id=found["name"], status=found["status"])
-    text = _("A colleague has already submitted this job. Wait for it, or submit yours with another dedup_key.")
+    text = _("Someone else has already submitted this job. Wait until it ends, or use another dedup_key.")
     return DuplicateJobError(text)
 
 

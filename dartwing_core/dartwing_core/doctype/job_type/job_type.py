@@ -48,17 +48,20 @@ class JobType(Document):
     deduplication_window: int | None
 
     def validate(self) -> None:
-        """Refuse numbers, queues, handlers and schemas with which no job could run."""
+        """Refuse numbers, queues, handlers and schemas with which no job could run.
+
+        `flags.names`: what whoever wrote a declared type calls its fields, instead of the labels.
+        """
         self.display_name = self.display_name or config.title_of(self.type_name)
         self._choose_deduplication()
         for fieldname, (lowest, highest) in RANGES.items():
             if not lowest <= float(self.get(fieldname) or 0) <= highest:
-                label = _(self.meta.get_label(fieldname))
-                frappe.throw(_("{0} must be between {1} and {2}.").format(label, lowest, highest))
+                name = (self.flags.names or {}).get(fieldname) or _(self.meta.get_label(fieldname))
+                frappe.throw(_("{0} must be between {1} and {2}.").format(name, lowest, highest))
         try:
             config.parse_delays(self.retry_delays)
         except ValueError:
-            frappe.throw(_("Retry Delays must be seconds, separated by commas, such as 10, 60, 600."))
+            frappe.throw(_("Retry delays must be seconds, separated by commas, such as 10, 60, 600."))
         names = config.parse_names(f"{self.retry_on or ''},{self.never_retry_on or ''}")
         loaded = _names_of_exceptions() if names else set[str]()
         for name in names:

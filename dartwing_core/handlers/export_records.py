@@ -20,13 +20,12 @@ from frappe import _
 from frappe.desk import reportview
 from frappe.model import get_permitted_fields
 from frappe.permissions import can_export, get_role_permissions
-from frappe.utils import get_files_path
+from frappe.utils import create_batch, get_files_path
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from pydantic import PositiveInt
 
 from dartwing_core.jobs import JobContext, PermanentError, job_handler
-from dartwing_core.jobs.lib.dml import in_pieces
 from dartwing_core.jobs.lib.texts import cut
 
 BATCH = 250
@@ -156,7 +155,7 @@ class Records:
         if len(found) > MAX_SORTED_ROWS:
             text = _("At most {0} records can be sorted. Leave out order_by, or set a limit.")
             raise PermanentError(text.format(f"{MAX_SORTED_ROWS:,}"))
-        for names in in_pieces(found, BATCH):
+        for names in create_batch(found, BATCH):
             rows = {row["name"]: row for row in self._read([[self.doctype, "name", "in", names]], len(names))}
             yield [rows[name] for name in names if name in rows]
 

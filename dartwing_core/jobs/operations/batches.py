@@ -15,6 +15,7 @@ from typing import Any, cast
 import frappe
 from frappe import _
 from frappe.model.document import Document
+from frappe.utils import create_batch
 
 from .. import engine
 from ..access import visibility
@@ -25,7 +26,7 @@ from ..job import batch_store, record
 from ..job.batch_store import CALLBACKS, RUNNING, BatchRow
 from ..job.job_rows import MemberRow
 from ..lib import clock, config, ids, sql
-from ..lib.dml import in_pieces, insert_rows, standard_columns
+from ..lib.dml import insert_rows, standard_columns
 from ..lib.row_types import Columns
 from ..lib.tables import BATCH
 from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
@@ -269,7 +270,7 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
 
     moved: set[str] = set()
     for (key, *_others), jobs in groupby(sorted(may_go, key=to_write), key=to_write):
-        for step in in_pieces([*jobs], RETRY_AT_ONCE):
+        for step in create_batch([*jobs], RETRY_AT_ONCE):
             begun = record.retry_all(step, key or None)
             moved |= {job["name"] for job in begun}
             after_commit().wake_for([job for job in begun if not job["waits_for"]])

@@ -18,6 +18,7 @@ from typing import Any, cast
 import frappe
 from frappe import _
 from frappe.query_builder.functions import Max, Substring
+from frappe.utils import create_batch
 from pypika import Order
 from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
@@ -28,7 +29,6 @@ from ..errors import DuplicateJobError, JobBusyError
 from ..job import find, record
 from ..job.job_rows import HolderRow
 from ..lib import clock, config, named_locks, sql
-from ..lib.dml import in_pieces
 from ..lib.row_types import changed, fields_of
 from ..lib.tables import JOB
 from ..status import FINISHED, LIVE, NOT_BEGUN, JobStatus, word_of
@@ -49,7 +49,7 @@ def lock(contents: Collection[str]) -> None:
     Contents are locked in order, so two bulk submits can't wait for each other.
     """
     names, actions = sorted({named_locks.lock_name(content) for content in contents}), after_commit()
-    for some in in_pieces(names, named_locks.AT_ONCE):
+    for some in create_batch(names, named_locks.AT_ONCE):
         actions.locks += some  # before locking: a time limit may strike in the middle
         if not named_locks.acquire_locks(some, LOCK_WAIT_SECONDS):
             raise JobBusyError(_("Someone else is submitting the same job right now. Please try again."))
@@ -94,7 +94,7 @@ def _later(seen: HolderRow, committed: HolderRow | None) -> HolderRow:
 
 def _latest(contents: Collection[str], read: Callable[[QueryBuilder], list[dict[str, Any]]]) -> dict[str, HolderRow]:
     found: dict[str, Any] = {}
-    for some in in_pieces(sorted(contents), READ_AT_ONCE):
+    for some in create_batch(sorted(contents), READ_AT_ONCE):
         found |= {row["active_key"].partition(":")[0]: row for row in read(_holders_query(some))}
     return found
 

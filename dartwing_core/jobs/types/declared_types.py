@@ -122,7 +122,7 @@ def _follow(job_type: Document, values: Mapping[str, Any]) -> None:
 def _default(job_type: Document, fieldname: str, said: Mapping[str, Any]) -> Any:
     """The value of a field of which the code says nothing, where it says `said` of others."""
     filled_in = {
-        "display_name": config.title_of(job_type.type_name),
+        "display_name": frappe.unscrub(job_type.type_name),
         "deduplication": config.policy_of_window(said.get("deduplication_window")),
         "deduplication_window": config.DEFAULT_WINDOW,
     }

@@ -79,7 +79,7 @@ class Endpoint:
             if request.method != self.method:
                 raise WrongVerbError(_("Use {0} for this call.").format(self.method))
             if self.method == "POST" and request.headers.get(REPEATABLE) and self.function.__name__ != "submit_job":
-                raise errors.InvalidJobError(_("{0} counts for submit_job alone.").format(REPEATABLE))
+                raise errors.InvalidJobError(_("{0} is only for submit_job.").format(REPEATABLE))
             if not visibility.viewer().reach.is_enabled:  # Frappe 15 accepts the API keys of disabled users
                 raise frappe.AuthenticationError(_("This user is disabled."))
             _count(self.limit, 1)  # first: only then the arguments may take time
@@ -103,7 +103,7 @@ def _count(bucket: str, amount: int) -> None:
     limit = int(getattr(config.settings(), f"{bucket}_limit"))
     if amount > 1 and amount >= limit:
         raise errors.InvalidJobError(
-            _("Too much at once for the limit of {0} requests a minute. Send less.").format(limit)
+            _("This call alone exceeds the limit of {0} requests a minute. Send fewer jobs at once.").format(limit)
         )
     if seconds := redis_queue.count_within(f"{bucket}:{frappe.session.user}", amount, limit, WINDOW_SECONDS):
         text = _("Too many requests: at most {0} a minute. Try again in {1} seconds.")
@@ -202,7 +202,7 @@ def _refusal(status: int, request: Request, method: str, exc_type: str) -> tuple
     if status == 429:
         return 429, "rate_limited", _("Too many requests. Please try again later.")
     if status == 503:
-        return 503, "busy", _("The site is being maintained. Please try again later.")
+        return 503, "busy", _("The site is under maintenance. Please try again later.")
     if status < 500 or exc_type in UNREADABLE:
         return 400, "invalid", _("The request is not valid: its CSRF token or its body is wrong.")
     return 500, "internal", _("Something went wrong. The error has been logged.")

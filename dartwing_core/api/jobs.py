@@ -176,7 +176,7 @@ def wait_for_job(job_id: str, seconds: Annotated[int, about("At most 20")] = MOS
     places = (named_locks.named_lock(f"wait:{number}:{user}") for number in range(CALLS_AT_ONCE))
     with ExitStack() as held:  # the database frees the places of a process that has died
         if not any(held.enter_context(place) for place in places):
-            text = _("You wait for {0} jobs at once already. Wait for one of them, or ask for the status.")
+            text = _("You are already waiting for {0} jobs. Wait for one of them, or call get_job_status.")
             raise RateLimitError(text.format(CALLS_AT_ONCE), 1)
         while True:
             shown = engine.get_job_status(job_id)  # checks the permission each time

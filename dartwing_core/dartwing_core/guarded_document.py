@@ -52,13 +52,13 @@ class GuardedDocument(Document):
 
     def before_rename(self, *_arguments: Any, **_named: Any) -> None:
         """Refuse every rename. Frappe's own `rename` lets its callers, also those over HTTP, skip this hook."""
-        frappe.throw(_("A {0} can't be renamed.").format(_(self.doctype)), frappe.PermissionError)
+        frappe.throw(_("{0} documents can't be renamed.").format(_(self.doctype)), frappe.PermissionError)
 
     rename = before_rename
 
     def validate_share(self, docshare: Document) -> None:
         """Refuse every share."""
-        frappe.throw(_("A {0} can't be shared.").format(_(self.doctype)), frappe.PermissionError)
+        frappe.throw(_("{0} documents can't be shared.").format(_(self.doctype)), frappe.PermissionError)
 
 
 class OrganizationsDocument(GuardedDocument):
@@ -84,7 +84,7 @@ class EngineDocument(GuardedDocument):
 
     def validate(self, *_arguments: Any, **_named: Any) -> None:
         """Refuse every save, and every insert before Frappe looks links up."""
-        text = _("A {0} is made and changed by the job engine only.")
+        text = _("Only the job engine creates and changes {0} documents.")
         frappe.throw(text.format(_(self.doctype)), frappe.PermissionError)
 
     insert = validate

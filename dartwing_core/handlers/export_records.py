@@ -20,13 +20,12 @@ from frappe import _
 from frappe.desk import reportview
 from frappe.model import get_permitted_fields
 from frappe.permissions import can_export, get_role_permissions
-from frappe.utils import get_files_path
+from frappe.utils import create_batch, get_files_path
 from openpyxl import Workbook
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from pydantic import PositiveInt
 
 from dartwing_core.jobs import JobContext, PermanentError, job_handler
-from dartwing_core.jobs.lib.dml import in_pieces
 from dartwing_core.jobs.lib.texts import cut
 
 BATCH = 250
@@ -70,7 +69,7 @@ def export_records(context: JobContext, parameters: ExportParameters) -> dict[st
     records = Records(parameters)
     total, written = records.count(), 0
     if parameters.file_format == "xlsx" and total >= XLSX_ROWS:
-        text = _("An XLSX sheet holds {0} rows; these are {1}. Use csv, filters or a limit.")
+        text = _("An XLSX sheet has {0} rows, one for the header: too few for {1} records. Use csv, filters or limit.")
         raise PermanentError(text.format(f"{XLSX_ROWS:,}", f"{total:,}"))
     # A file without a name vanishes with its process, even after a kill.
     with tempfile.TemporaryFile(dir=get_files_path(is_private=True)) as content:
@@ -97,7 +96,7 @@ class Records:
         meta = frappe.get_meta(parameters.doctype)
         doctype = meta.name
         if meta.istable or meta.issingle or meta.get("is_virtual"):
-            text = _("{0} is a child table, a single or a virtual DocType; it has no list to export.")
+            text = _("{0} can't be exported: it is a child table, a Single or a virtual DocType.")
             raise PermanentError(text.format(doctype))
         may_export_all = can_export(doctype)
         # `can_export` of Frappe 15 knows nothing of a role for own records.
@@ -111,7 +110,7 @@ class Records:
         column, _space, direction = (parameters.order_by or "").partition(" ")
         for name in [*fields, *(condition[1] for condition in filters), *([column] if column else [])]:
             if name not in permitted:
-                raise PermanentError(_("{0} is no field of {1} that you may export.").format(cut(name), _(doctype)))
+                raise PermanentError(_("{0} is not a field of {1} that you may export.").format(cut(name), _(doctype)))
         if direction.strip().lower() not in ("", "asc", "desc"):
             raise PermanentError(_("order_by must be a field name, optionally followed by asc or desc."))
         if not may_export_all:
@@ -156,7 +155,7 @@ class Records:
         if len(found) > MAX_SORTED_ROWS:
             text = _("At most {0} records can be sorted. Leave out order_by, or set a limit.")
             raise PermanentError(text.format(f"{MAX_SORTED_ROWS:,}"))
-        for names in in_pieces(found, BATCH):
+        for names in create_batch(found, BATCH):
             rows = {row["name"]: row for row in self._read([[self.doctype, "name", "in", names]], len(names))}
             yield [rows[name] for name in names if name in rows]
 

@@ -105,7 +105,7 @@ def prepared(context: JobContext, parameters: RequestParameters) -> requests.Pre
     except ValueError as error:  # all of `requests` about an address or a header
         raise _invalid(error) from None
     if "@" in urlsplit(str(request.url)).netloc:
-        raise PermanentError(_("url must not hold a user name or password."))
+        raise PermanentError(_("url must not contain a user name or password."))
     return request
 
 

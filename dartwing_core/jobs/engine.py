@@ -25,7 +25,7 @@ from .lib import clock, config
 from .lib.row_types import Columns
 from .lib.texts import cut, describe_unknown, error_text
 from .read import visible_jobs
-from .status import RETRYABLE, WAITING, JobStatus
+from .status import RETRYABLE, WAITING, JobStatus, word_of
 from .submit import dedup, dependency_check, request, submission
 from .submit.request import CALLERS_ARGUMENTS, Prepared, Request
 
@@ -91,7 +91,7 @@ def request_of(arguments: Any) -> Request:
     unknown = set(arguments) - CALLERS_ARGUMENTS
     if unknown:
         problem = describe_unknown(sorted(map(str, unknown)), CALLERS_ARGUMENTS)
-        raise InvalidJobError(_("These arguments don't fit: {0}.").format(problem))
+        raise InvalidJobError(_("Invalid arguments: {0}.").format(problem))
     return Request(**arguments)
 
 
@@ -152,7 +152,7 @@ def retry_job(job_id: str, parameters: Mapping[str, Any] | None = None) -> Docum
 def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
     status = JobStatus(job["status"])
     if status not in RETRYABLE:
-        raise _refusal(job, _("Job {0} is {1}; only a failed job can be retried."))
+        raise _refusal(job, _("Job {0} is {1}. Only a job that has failed can be retried."))
     edited: Columns = {}
     if parameters is not None:
         if not visibility.may_edit(job["owner_user"], frappe.session.user):
@@ -187,8 +187,8 @@ def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float
 
 def _reschedule(job: JobRow, due: float) -> Document:
     if not columns.may_be_rescheduled(job):
-        raise _refusal(job, _("Job {0} is {1}; only a job that has not begun can be rescheduled."))
-    before, after = clock.iso(job["due_epoch"] or 0), clock.iso(due)
+        raise _refusal(job, _("Job {0} is {1}. Only a job that has not started can be rescheduled."))
+    before, after = clock.shown(job["due_epoch"] or 0), clock.shown(due)
     return _moved(job, due, f"Rescheduled from {before} to {after}")
 
 
@@ -204,15 +204,15 @@ def run_now(job_id: str) -> Document:
 
 def _run_now(job: JobRow) -> Document:
     if job["status"] not in (JobStatus.QUEUED, *WAITING):
-        raise _refusal(job, _("Job {0} is {1}; only a job that waits for its time can be run now."))
+        raise _refusal(job, _("Job {0} is {1}. Only a job that waits for its time can be run now."))
     now = clock.now_epoch()
     if not columns.waits_for_its_time(job, now):
         return request.as_document(job)
-    return _moved(job, now, f"To be run now instead of at {clock.iso(job['due_epoch'] or 0)}")
+    return _moved(job, now, f"Run now instead of at {clock.shown(job['due_epoch'] or 0)}")
 
 
 def _refusal(job: JobRow, text: str) -> InvalidTransitionError:
-    return InvalidTransitionError(text.format(job["name"], _(job["status"])))
+    return InvalidTransitionError(text.format(job["name"], word_of(job["status"])))
 
 
 def _moved(job: JobRow, due: float, message: str) -> Document:

@@ -94,7 +94,7 @@ class JobChangedError(InvalidTransitionError):
     """The job has changed since it was read."""
 
     def __init__(self, name: str):
-        super().__init__(_("Job {0} has just changed; look at it again.").format(name))
+        super().__init__(_("Job {0} has changed in the meantime. Reload it and try again.").format(name))
 
 
 class TenancyHookError(Exception):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum, IntEnum
 
+from frappe import _
+
 
 class JobStatus(str, Enum):
     """State of a Background Job; `docs/state_machine.md` draws it."""
@@ -45,6 +47,20 @@ class LinePlace(IntEnum):
     """Queued: the next free worker may claim it."""
     HELD = 2
     """Pending, and due: its organization is at its waiting cap."""
+
+
+WORDS = {
+    JobStatus.PENDING: "Waiting",
+    JobStatus.FAILED: "Retrying",
+    JobStatus.TIMED_OUT: "Retrying",
+    JobStatus.DEAD_LETTER: "Failed",
+}
+"""What people read instead of the stored state. They read the other states as they are stored."""
+
+
+def word_of(status: str) -> str:
+    """The state of a job in the reader's language."""
+    return _(WORDS.get(JobStatus(status), status))
 
 
 FINISHED = frozenset({JobStatus.COMPLETED, JobStatus.CANCELED, JobStatus.DEAD_LETTER})

@@ -71,7 +71,7 @@ def test_an_organization_is_deleted_after_a_word_on_what_goes_with_it(visit, mem
         expect(dialog(page)).to_contain_text("0 schedules and 1 members")
         confirm(page)
         until(lambda: not frappe.db.rollback() and not frappe.db.exists("Organization", doomed), 20, "it is gone")
-        expect(dialog(page)).to_contain_text("are being removed for good")
+        expect(dialog(page)).to_contain_text("is being deleted")
 
 
 def test_people_see_the_name_of_an_organization_and_not_its_id(visit, member, manager):

@@ -59,7 +59,7 @@ def test_dead_letters_over_the_threshold_are_told_once(manager):
         jobs += dead(1)
         assert alerts.check_alerts() == ["dead letters"]
         assert alerts.check_alerts() == []
-    assert told(manager) == ["More than 3 jobs have failed for good. Retry or delete them."]
+    assert told(manager) == ["More than 3 jobs have failed. Retry or delete them."]
 
 
 def test_an_alert_that_is_over_may_be_raised_again(manager):
@@ -85,7 +85,7 @@ def test_a_queue_in_which_too_many_wait_is_told_by_its_name(manager):
         assert alerts.check_alerts() == []
         submitted("test_plain", n="one more")
         assert alerts.check_alerts() == ["queue long"]
-    assert told(manager) == ["More than 4 jobs wait in the queue long. Start workers for it, or see what stops it."]
+    assert told(manager) == ["More than 4 jobs are queued in long. Start more workers, or check what holds them up."]
 
 
 def test_the_link_of_an_alert_opens_the_jobs_that_it_counts(manager):
@@ -105,7 +105,7 @@ def test_a_job_far_over_its_time_limit_is_told(manager):
     set_columns(other, status="Running", attempt=1, in_line=0, started_epoch=start - 12, timeout_seconds=10)
     assert alerts.check_alerts() == [f"job {job.name}"]
     [subject] = told(manager)
-    assert subject.startswith(f"Job {job.name} has taken more than 2 times its time limit.")
+    assert subject.startswith(f"Job {job.name} has been running for more than 2 times its time limit.")
 
 
 def test_nobody_but_system_managers_is_told(manager):

@@ -119,7 +119,7 @@ def test_a_time_limit_that_strikes_as_an_error_is_taken_up_ends_the_attempt(monk
     monkeypatch.setattr(Attempt, "_actual_error", strike)
     run_slice(OTHER)
     assert statuses([job]) == ["Dead Letter"]
-    assert get_job_history(job.name)["history"][-1]["message"].startswith("Timed Out")
+    assert get_job_history(job.name)["history"][-1]["message"].startswith("Attempt 1 of 1 timed out")
 
 
 def test_a_process_whose_attempt_was_overtaken_takes_no_other_job(job_type):

@@ -161,7 +161,7 @@ def test_a_type_made_by_hand_keeps_its_values_or_its_handler(code):
 
 @pytest.mark.parametrize(
     ("option", "value", "said"),
-    [("timeout", -5, "timeout must be between"), ("retry_delays", ["soon"], "retry_delays must be seconds")],
+    [("timeout", -5, "timeout must be between"), ("retry_delays", ["soon"], "Retry delays must be seconds")],
 )
 def test_a_wrong_option_is_named_as_the_decorator_names_it(code, option, value, said):
     # Seen failing: "Default Timeout must be between 1 and 86400", a label of the form.

@@ -180,7 +180,7 @@ def test_a_parent_that_ends_while_its_child_goes_on_to_it_lets_it_go(job_type, m
     assert status(child) == "Queued"
 
 
-BAD_ENDS = ("Canceled", "Dead Letter", "gone")
+BAD_ENDS = {"Canceled": "was canceled", "Dead Letter": "failed", "gone": "was deleted"}
 
 
 @pytest.mark.parametrize(("policy", "expected"), [("cancel", "Canceled"), ("dead_letter", "Dead Letter")])
@@ -193,7 +193,7 @@ def test_a_child_ends_with_the_first_parent_that_failed_and_says_why(job_type, p
     end_badly(parents[position], how)
     after = get_job_status(child.name)
     assert after["status"] == expected
-    assert after["error_message"] == f"The job it depends on, {parents[position].name}, is {how}"
+    assert after["error_message"] == f"The job it depends on, {parents[position].name}, {BAD_ENDS[how]}"
 
 
 @pytest.mark.parametrize("how", BAD_ENDS)
@@ -212,7 +212,7 @@ def test_only_who_does_not_mind_may_depend_on_a_job_that_failed(job_type):
     dead, live = submitted(job_type, plan=["dead"]), submitted(job_type, plan=["ok"])
     executor.execute_job(dead.name, 1)
     for policy in ("cancel", "dead_letter"):
-        with pytest.raises(InvalidJobError, match="is Dead Letter and will not complete"):
+        with pytest.raises(InvalidJobError, match="is Failed and will not complete"):
             submit_job(job_type, factory.ALPHA, depends_on=[live.name, dead.name], on_parent_failure=policy)
     assert status(child_of(job_type, [dead], on_parent_failure="run")) == "Queued"
 

@@ -41,7 +41,7 @@ def test_work_and_completion_are_one_commit():
     assert [event["message"] for event in get_job_history(job.name)["history"]] == [
         "Job created",
         "Job enqueued",
-        "Worker started execution, attempt 1",
+        "Worker started execution, attempt 1 of 3",
         "Job completed successfully",
     ]
 
@@ -73,7 +73,7 @@ def test_a_failure_takes_the_handlers_writes_back_and_schedules_the_retry_in_one
     assert notes() == 0
     assert "asked to fail" in runs(job)[0].traceback
     last = get_job_history(job.name)["history"][-1]
-    assert last["message"].startswith("Failed, retry 1 of 2 at ")
+    assert last["message"].startswith("Attempt 1 of 3 failed, next at ")
     assert last["retry_attempt"] == status["retry_count"], "log and field agree"
 
 
@@ -227,7 +227,7 @@ def test_it_runs_in_its_owners_language_and_gives_the_workers_back():
 
 STANDINGS: dict[str, Callable[[str, str], object]] = {
     "disabled": lambda user, _type: frappe.db.set_value("User", user, "enabled", 0),
-    "not a member": lambda user, _type: frappe.db.delete("Org Member", {"user": user}),
+    "no longer a member": lambda user, _type: frappe.db.delete("Org Member", {"user": user}),
     "lacks the permission": lambda _user, job_type: frappe.db.set_value(
         "Job Type", job_type, "requires_permission", "System Manager"
     ),

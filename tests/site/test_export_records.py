@@ -148,7 +148,7 @@ def test_a_cancel_or_a_full_sheet_stops_and_leaves_nothing(monkeypatch):
         exported(context)
     assert context.messages == ["250 of 300 rows"]
     monkeypatch.setattr(handler, "XLSX_ROWS", 300)
-    with pytest.raises(PermanentError, match="An XLSX sheet holds 300 rows"):
+    with pytest.raises(PermanentError, match="An XLSX sheet has 300 rows"):
         exported(Context({"doctype": RECORD, "file_format": "xlsx"}))
     assert records.export_files() == []
 
@@ -185,7 +185,7 @@ def test_a_field_of_a_higher_permission_level_is_exported_for_those_who_may_read
     records.add(RECORD, {"name": "R1", "salary": 9000})
     manager = factory.user("manager", factory.ALPHA, roles=("System Manager",))
     assert export(as_user=manager, fields=["name", "salary"])[1] == ["R1", "9000"]
-    with pytest.raises(PermanentError, match="pin is no field"):
+    with pytest.raises(PermanentError, match="pin is not a field"):
         export(fields=["pin"])
 
 
@@ -257,15 +257,15 @@ def test_each_row_comes_once_whatever_its_name(monkeypatch):
         ({"doctype": "Nothing"}, "DocType Nothing not found"),
         ({"doctype": "Has Role"}, "child table"),
         ({"doctype": "Background Job"}, "not allowed to export"),
-        ({"doctype": RECORD, "fields": ["count(name)"]}, "no field"),
-        ({"doctype": RECORD, "fields": ["organization.name"]}, "no field"),
-        ({"doctype": RECORD, "fields": ["salary"]}, "salary is no field"),
-        ({"doctype": RECORD, "filters": {"salary": [">", 1]}}, "salary is no field"),
-        ({"doctype": RECORD, "filters": [["pin", "is", "set"]]}, "pin is no field"),
+        ({"doctype": RECORD, "fields": ["count(name)"]}, "not a field"),
+        ({"doctype": RECORD, "fields": ["organization.name"]}, "not a field"),
+        ({"doctype": RECORD, "fields": ["salary"]}, "salary is not a field"),
+        ({"doctype": RECORD, "filters": {"salary": [">", 1]}}, "salary is not a field"),
+        ({"doctype": RECORD, "filters": [["pin", "is", "set"]]}, "pin is not a field"),
         ({"doctype": RECORD, "filters": [["User", "email", "=", "x"]]}, "Each filter"),
         ({"doctype": RECORD, "filters": [{"title": "x", "quantity": 1}]}, "Each filter"),  # seen failing: one counted
         ({"doctype": RECORD, "filters": [["title"]]}, "Each filter"),
-        ({"doctype": RECORD, "order_by": "salary desc"}, "salary is no field"),
+        ({"doctype": RECORD, "order_by": "salary desc"}, "salary is not a field"),
         ({"doctype": RECORD, "order_by": "title desc, sleep(1)"}, "order_by must be"),
     ],
 )

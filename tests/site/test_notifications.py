@@ -47,10 +47,10 @@ def failed(user: str, job_type: str, **parameters):
 @pytest.mark.parametrize(
     ("notify_on", "then", "expected"),
     [
-        ("Failure", "fail_for_good", ["Job test_add_note has failed"]),
+        ("Failure", "fail_for_good", ["Job test_add_note failed"]),
         ("Failure", "return", []),
-        ("Always", "return", ["Job test_add_note is done"]),
-        ("Always", "fail_for_good", ["Job test_add_note has failed"]),
+        ("Always", "return", ["Job test_add_note completed"]),
+        ("Always", "fail_for_good", ["Job test_add_note failed"]),
         ("Always", "fail", []),
         ("Never", "fail_for_good", []),
     ],
@@ -65,7 +65,7 @@ def test_the_owner_is_told_what_the_job_type_says(alice, notify_on, then, expect
 
 def test_a_notice_names_the_job_by_its_title(alice):
     run(submitted_by(alice, made(notify_on="Always", job_title="Note <{title}>"), title="test note"))
-    assert [row.subject for row in told(alice)] == ["Job Note &lt;test note&gt; is done"]
+    assert [row.subject for row in told(alice)] == ["Job Note &lt;test note&gt; completed"]
 
 
 def test_bell_and_toast_reach_the_owner_alone_with_a_link(alice, bob):
@@ -96,7 +96,7 @@ def test_a_notice_says_nothing_of_the_error(alice):
     # Seen failing: Frappe shows notices to more people than jobs.
     with listening() as heard:
         run(submitted_by(alice, made("fails_with"), message="a s3cret of <b>Alpha</b>"))
-    assert told(alice)[0].subject == "Job test_fails_with has failed"
+    assert told(alice)[0].subject == "Job test_fails_with failed"
     rung = [message for event, _room, message in heard.messages if event in ("notification", "msgprint")]
     assert "s3cret" not in str(rung)
 

@@ -20,7 +20,7 @@ def job():
 
 @pytest.mark.parametrize("doctype", visibility.ENGINE_DOCTYPES)
 def test_nobody_inserts_by_hand(doctype):
-    with pytest.raises(frappe.PermissionError, match="engine only"):
+    with pytest.raises(frappe.PermissionError, match="Only the job engine"):
         frappe.get_doc({"doctype": doctype}).insert()
 
 
@@ -29,7 +29,7 @@ def test_nobody_inserts_by_hand(doctype):
 )
 def test_not_even_administrator_changes_a_job(job, field, value):
     job.set(field, value)
-    with pytest.raises(frappe.PermissionError, match="engine only"):
+    with pytest.raises(frappe.PermissionError, match="Only the job engine"):
         job.save(ignore_permissions=True)
 
 

@@ -73,11 +73,11 @@ JOB = {"job_type": "echo_job", "organization": factory.ALPHA}
         ("submit_job", {**JOB, "priority": "Urgent"}, "priority must be one of: Low, Normal, High, Critical."),
         # Seen failing: taken for an argument that is not given.
         ("submit_job", {**JOB, "priority": {}}, "priority must be one of: Low, Normal, High, Critical."),
-        ("submit_job", {**JOB, "available_at": "someday"}, "available_at is no time: someday."),
+        ("submit_job", {**JOB, "available_at": "someday"}, "available_at is not a time: someday."),
         ("submit_job", {**JOB, "available_at": []}, "available_at must be a time (ISO 8601), or a number of seconds"),
         ("submit_job", {**JOB, "dedup_key": " "}, "dedup_key is missing"),
         ("submit_job", {**JOB, "dedup_key": LONG}, "dedup_key is longer than 10000 characters."),
-        ("submit_job", {**JOB, "title": "\ud83d"}, "title is no text."),
+        ("submit_job", {**JOB, "title": "\ud83d"}, "title is not valid text."),
         ("submit_job", {**JOB, "timeout": "ten"}, "timeout must be a whole number."),
         ("submit_job", {**JOB, "timeout": "1.5"}, "timeout must be a whole number."),
         ("submit_job", {**JOB, "timeout": "9999"}, "timeout"),
@@ -293,4 +293,4 @@ def test_a_repeatable_request_for_several_jobs_is_refused(unlimited, alice):
     with web_request.made("POST", API + "submit_jobs", alice, **{REPEATABLE: "k"}):
         answer = jobs.submit_jobs(jobs=[JOB])
     assert answer.status_code == 400
-    assert "counts for submit_job alone" in answer.get_json()["message"]
+    assert "is only for submit_job" in answer.get_json()["message"]

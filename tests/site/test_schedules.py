@@ -90,9 +90,9 @@ def test_times_while_it_was_disabled_are_not_missed(wall, job_type):
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"cron": "61 * * * *"}, "no cron expression"),
-        ({"cron": "0 0 30 2 *"}, "never comes"),
-        ({"cron": "<b>x</b>"}, "no cron expression"),
+        ({"cron": "61 * * * *"}, "not a cron expression"),
+        ({"cron": "0 0 30 2 *"}, "never due"),
+        ({"cron": "<b>x</b>"}, "not a cron expression"),
         ({"time_zone": "Mars/Olympus"}, "no time zone"),
         (every(0), "between one minute|whole number"),
         ({"job_type": "test_disabled"}, "disabled"),
@@ -100,7 +100,7 @@ def test_times_while_it_was_disabled_are_not_missed(wall, job_type):
         # Half a character, which no column can hold
         ({"parameters": '{"text": "\\ud83d"}'}, "not valid Unicode"),
         ({"parameters": '{"text": "\ud83d"}'}, "not valid Unicode"),
-        ({"job_type": "long_running_job", "parameters": '{"duration": "x"}'}, "don't fit"),
+        ({"job_type": "long_running_job", "parameters": '{"duration": "x"}'}, "Invalid parameters"),
         ({"parameters": json.dumps({"x": "y" * 1_100_000})}, "at most"),
         ({"missed_runs": "Catch Up", "catch_up_limit": 101}, "Catch Up at Most"),
     ],

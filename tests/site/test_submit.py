@@ -23,7 +23,7 @@ def refused(error: type[Exception], match: str, *args, **kwargs) -> None:
 
 
 def test_an_unknown_type_is_refused():
-    advice = "Unknown Job Type: nowhere. Code makes one by bench migrate, if background_job_handlers names"
+    advice = "Unknown Job Type: nowhere. If code declares it, name its module in the hook background_job_handlers"
     refused(InvalidJobError, advice, "nowhere", factory.ALPHA)
 
 
@@ -108,7 +108,7 @@ NO_TIMES = ([], True, float("nan"), 10**18, timedelta.max)
 
 @pytest.mark.parametrize("when", [*TEXTS_THAT_ARE_NO_TIME, *ODD_CHARACTERS, *NO_TIMES])
 def test_a_due_time_that_is_none_is_refused(job_type, when):
-    refused(InvalidJobError, "available_at is no time", job_type, factory.ALPHA, available_at=when)
+    refused(InvalidJobError, "available_at is not a time", job_type, factory.ALPHA, available_at=when)
 
 
 def test_a_duplicate_is_refused_and_names_the_first():

@@ -65,7 +65,7 @@ def test_what_does_not_fit_is_named_at_the_submit(handler, parameters, problems)
     job_type = typed(handler)
     with pytest.raises(InvalidJobError) as error:
         submit_job(job_type, factory.ALPHA, parameters)
-    assert str(error.value) == f"These parameters don't fit: {'; '.join(problems)}."
+    assert str(error.value) == f"Invalid parameters: {'; '.join(problems)}."
     assert not frappe.db.exists("Background Job", {"job_type": job_type})
 
 
@@ -98,7 +98,7 @@ def test_parameters_that_no_longer_fit_fail_for_good_with_their_names():
     contents.store(job.name, {"input_parameters": older})
     frappe.db.commit()
     done = run(job)
-    said = "These parameters don't fit: until is missing."
+    said = "Invalid parameters: until is missing."
     assert (done["status"], done["error_message"]) == ("Dead Letter", said)
 
 
@@ -125,7 +125,7 @@ def test_the_decorator_says_what_it_can_not_use():
     def without_type(context, customer):
         """An argument without a type."""
 
-    refused(without_type, "say of which type customer is, such as customer: str")
+    refused(without_type, "give customer a type, such as customer: str")
 
 
 def test_a_type_that_json_can_not_hold_is_named():

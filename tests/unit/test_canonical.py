@@ -142,7 +142,7 @@ def test_thirty_levels_are_stored_and_one_more_is_refused(around):
 def test_integers_of_64_bits_are_stored_and_larger_ones_refused():
     assert json.loads(canonical_json({"n": [-(2**63), 2**63 - 1]})) == {"n": [-(2**63), 2**63 - 1]}
     for number in (-(2**63) - 1, 2**63):
-        with pytest.raises(InvalidJobError, match="pass it as text"):
+        with pytest.raises(InvalidJobError, match="Pass it as text"):
             canonical_json({"n": number})
 
 

@@ -49,8 +49,8 @@ def database(monkeypatch) -> Database:
 
 
 def row(status: JobStatus, name: str = "JOB-1", **more: Any) -> Any:
-    own = {"name": name, "organization": "a", "status": str(status), "attempt": 2, "retry_count": 1, "priority": "High"}
-    return {**own, "waits_for": None, **more}
+    own = {"name": name, "organization": "a", "status": str(status), "attempt": 2, "retry_count": 1, "max_retries": 3}
+    return {**own, "priority": "High", "waits_for": None, **more}
 
 
 def running(**more: Any) -> record.Job:
@@ -175,7 +175,7 @@ def test_a_start_counts_the_attempt_and_names_its_connection(database):
     )
     assert values.items() >= {"progress": 0, "progress_message": None}.items()
     assert (job.row["attempt"], job.row["started_at"]) == (4, NOW)
-    assert [event["message"] for event in log] == ["Worker started execution, attempt 4"]
+    assert [event["message"] for event in log] == ["Worker started execution, attempt 2 of 4"]
     assert not database.history, "the caller writes it"
 
 

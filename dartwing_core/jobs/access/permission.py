@@ -35,7 +35,7 @@ def check_submit(user: str, standing: Standing, job_type: JobType) -> None:
     if standing.state is None:
         raise InvalidJobError(_("Organization {0} not found.").format(shown))
     if standing.state != ACTIVE:
-        text = _("Organization {0} is {1} and takes no new jobs.")
+        text = _("Organization {0} is {1} and accepts no new jobs.")
         raise InvalidJobError(text.format(shown, _(standing.state).lower()))
     if not has_required(user, job_type.requires_permission):
         text = _("Jobs of type {0} need the permission {1}.")
@@ -51,7 +51,7 @@ def check_owner(user: str, is_enabled: bool, standing: Standing, requirement: st
     if standing.state != ACTIVE:
         raise PermanentError(_("The organization is {0}.").format(_(standing.state).lower()))
     if not standing.is_member and not visibility.viewer(user).sees_everything:
-        raise PermanentError(_("The owner of this job is not a member of the organization any more."))
+        raise PermanentError(_("The owner of this job is no longer a member of the organization."))
     if not has_required(user, requirement):
         raise PermanentError(_("The owner of this job lacks the permission {0}.").format(requirement))
 

@@ -117,4 +117,4 @@ def undone_on_error() -> Iterator[None]:
 
 def busy() -> JobBusyError:
     """The error about a job that another transaction is just changing."""
-    return JobBusyError(_("Somebody else is just changing this job. Please try again."))
+    return JobBusyError(_("This job is being changed by someone else. Please try again."))

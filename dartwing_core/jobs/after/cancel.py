@@ -12,6 +12,7 @@ from functools import partial
 
 import frappe
 from frappe import _
+from frappe.utils import create_batch
 
 from ..errors import InvalidTransitionError, JobChangedError
 from ..job import batch_store, find, record, runs
@@ -19,10 +20,9 @@ from ..job.find import LOCK_WAIT
 from ..job.job_rows import JobRow, MemberRow
 from ..job.record import Job
 from ..lib import best_effort, config, sql
-from ..lib.dml import in_pieces
 from ..line import wake
 from ..rq import redis_queue
-from ..status import NOT_RUNNING, JobStatus, can_move
+from ..status import NOT_RUNNING, JobStatus, can_move, word_of
 from . import batch_end
 from .after_commit import after_commit, busy
 
@@ -40,7 +40,7 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
         _ask_to_stop(job, user, reason)
         return job
     if not can_move(status, JobStatus.CANCELED):
-        raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], _(status.value)))
+        raise InvalidTransitionError(_("Job {0} is {1} and can't be canceled.").format(job["name"], word_of(status)))
     canceled = Job(job)
     if not canceled.cancel(user, reason):
         raise JobChangedError(job["name"])
@@ -107,7 +107,7 @@ def drain(name: str) -> None:
         return
     user, reason = request["canceled_by"], request["cancel_reason"]
     canceled = [job for status in NOT_RUNNING for job in _cancel_waiting(name, status, user, reason)]
-    for some in in_pieces(canceled, AT_ONCE):
+    for some in create_batch(canceled, AT_ONCE):
         best_effort.run(partial(batch_end.release_and_close, [job["name"] for job in some]))
     for member in find.to_be_stopped("parent_batch", name):
         best_effort.run(partial(cancel_now, member, user, reason))

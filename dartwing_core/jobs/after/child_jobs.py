@@ -20,6 +20,7 @@ from ..status import LIVE, WAITING, JobStatus
 AT_ONCE = 500  # in one transaction
 MOST = 10_000
 """So many follow a parent straight away: as many as a batch may have. The sweeper goes on with the others."""
+ENDS: dict[str | None, str] = {JobStatus.DEAD_LETTER: "failed", JobStatus.CANCELED: "was canceled", None: "was deleted"}
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ def _end_others(failed: Mapping[str, str | None], limit: int) -> Released:
 
 def _end(jobs: Sequence[WaitingRow], parent: str, status: str | None) -> list[WaitingRow]:
     """End the jobs whose rows are not locked, each by its own policy, and log the reason."""
-    message = f"The job it depends on, {parent}, {f'is {status}' if status else 'was deleted'}"
+    message = f"The job it depends on, {parent}, {ENDS[status]}"
     to_cancel = [job for job in jobs if job["on_parent_failure"] == dependencies.CANCEL]
     others = [job for job in jobs if job["on_parent_failure"] != dependencies.CANCEL]
     ended = record.end_all(to_cancel, JobStatus.CANCELED, message, config.ENGINE)

@@ -44,7 +44,6 @@ class BatchState(TypedDict):
 
     name: str
     cancel_requested: int
-    canceled_by: str | None
     is_live: int | None  # whether a member is live
     has_failed: int | None  # whether a member has failed for good or was canceled
     awaits_failure: int  # whether a callback waits for such a failure
@@ -100,7 +99,7 @@ def states(names: Sequence[str]) -> list[BatchState]:
     if not names:
         return []
     awaits_failure = Case().when(BATCH.on_failure.isnotnull() & BATCH.on_failure_job.isnull(), 1).else_(0)
-    query = frappe.qb.from_(BATCH).select(BATCH.name, BATCH.cancel_requested, BATCH.canceled_by)
+    query = frappe.qb.from_(BATCH).select(BATCH.name, BATCH.cancel_requested)
     query = query.select(awaits_failure.as_("awaits_failure"))
     query = query.select(_a_member(LIVE).as_("is_live"), _a_member(find.BAD_ENDS).as_("has_failed"))
     return query.where(BATCH.name.isin(list(names)) & (BATCH.status == RUNNING)).run(as_dict=True)

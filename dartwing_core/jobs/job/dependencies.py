@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import frappe
+from frappe.utils import create_batch
 from pypika.functions import Coalesce, Max
 
 from ..access import content, visibility
 from ..lib import canonical, clock, config, dml, ids
-from ..lib.dml import in_pieces, standard_columns
+from ..lib.dml import standard_columns
 from ..lib.tables import DEPENDENCY, JOB
 from ..status import LIVE, JobStatus, LinePlace
 from . import find, record
@@ -23,7 +24,7 @@ POINT_ROWS = 500
 def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
     """Insert the parents (second) of jobs (first) that have several."""
     now = clock.site_time()
-    for some in in_pieces(pairs, INSERT_ROWS):
+    for some in create_batch(pairs, INSERT_ROWS):
         rows = [
             {**standard_columns(ids.time_ordered_id(), owner, now), "background_job": job, "depends_on": parent}
             for job, parent in some
@@ -64,7 +65,7 @@ def forget(parents: Sequence[str]) -> None:
     following = following.where((DEPENDENCY.background_job == JOB.name) & (DEPENDENCY.depends_on < JOB.waits_for))
     query = frappe.qb.from_(JOB).select(JOB.name, following.as_("following"))
     query = query.where((JOB.in_line == LinePlace.OUTSIDE) & (JOB.status == str(JobStatus.DEAD_LETTER)))
-    for some in in_pieces(query.where(JOB.waits_for.isin(list(parents))).run(), POINT_ROWS):
+    for some in create_batch(query.where(JOB.waits_for.isin(list(parents))).run(), POINT_ROWS):
         record.set_parents(dict(some), [JobStatus.DEAD_LETTER])
 
 

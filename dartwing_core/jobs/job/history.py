@@ -12,6 +12,7 @@ from ..lib.dml import standard_columns
 from ..lib.row_types import Columns, MovableJob
 from ..lib.tables import LOG
 from ..status import JobStatus
+from .job_rows import DoubtfulRow, JobRow
 
 MESSAGE_LENGTH = 500
 Event = Columns
@@ -27,6 +28,11 @@ def event_of(
     event |= {"from_status": str(from_status) if from_status else None, "to_status": str(to_status)}
     event |= {"message": message[:MESSAGE_LENGTH], "retry_attempt": job["retry_count"], "duration": 0, "worker": None}
     return event | more
+
+
+def attempt_of(job: JobRow | DoubtfulRow) -> str:
+    """Which of its attempts a job makes, such as "attempt 2 of 4". Crashes and snoozes cost no retry, nor count."""
+    return f"attempt {job['retry_count'] + 1} of {job['max_retries'] + 1}"
 
 
 def write(events: Sequence[Event]) -> None:

@@ -72,10 +72,10 @@ def _notify_alike(end: End, jobs: Sequence[str]) -> None:
 def _notify(end: End, job: str, is_too_much: bool) -> None:
     owner, lang = end.owner, get_user_lang(end.owner)
     is_done = end.status == JobStatus.COMPLETED
-    text = _("Job {0} is done", lang=lang) if is_done else _("Job {0} has failed", lang=lang)
+    text = _("Job {0} completed", lang=lang) if is_done else _("Job {0} failed", lang=lang)
     subject = text.format(escape_html(frappe.db.get_value(config.JOB, job, "job_title") or end.job_type))
     if is_too_much:
-        subject += ". " + _("Further such jobs of this hour are only in the list.", lang=lang)
+        subject += ". " + _("Further jobs like this one within the hour appear only in the list.", lang=lang)
     has_desk = frappe.get_cached_value("User", owner, "user_type") == "System User"  # others get 403 there
     address = get_url_to_form(config.JOB, job) if has_desk else f"{get_url(JOB_CENTER)}#{job}"
     if frappe.db.get_value("Notification Settings", owner, "enabled") != 0:  # None: never saved

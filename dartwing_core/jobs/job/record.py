@@ -49,9 +49,8 @@ class Job:
 
     def start(self, entry_id: str | None, at: datetime, worker: str, log: list[history.Event]) -> bool:
         """A worker begins the next attempt, on this connection. Adds the event of the history to `log`."""
-        attempt = self.row["attempt"] + 1
         written = {
-            "attempt": attempt,
+            "attempt": self.row["attempt"] + 1,
             "started_at": at,
             "connection_id": sql.this_connection() or 0,
             "rq_job_id": entry_id,
@@ -59,7 +58,7 @@ class Job:
             "progress": 0,
             "progress_message": None,
         }
-        message = f"Worker started execution, attempt {attempt}"
+        message = f"Worker started execution, {history.attempt_of(self.row)}"
         return self._move(JobStatus.RUNNING, message, written, config.ENGINE, worker=worker, log=log)
 
     def end(self, end: Outcome, *, progress: tuple[float, str] | None = None, **more: Any) -> bool:

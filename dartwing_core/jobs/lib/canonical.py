@@ -88,7 +88,7 @@ def plain(value: Any, path: str = "parameters", level: int = 1) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item, f"{path}[{index}]", level + 1) for index, item in enumerate(value)]
     raise InvalidJobError(
-        _("{0} is of type {1}, which has no faithful JSON form. Pass text, numbers, lists or objects.").format(
+        _("{0} is of type {1}, which can't be stored as JSON. Pass text, numbers, lists or objects.").format(
             path, type(value).__name__
         )
     )
@@ -104,7 +104,7 @@ def _plain_text(text: str, path: str) -> str:
     try:
         return str.__str__(text).encode().decode()
     except UnicodeEncodeError:
-        raise InvalidJobError(_("{0} holds text that is not valid Unicode.").format(path)) from None
+        raise InvalidJobError(_("{0} contains text that is not valid Unicode.").format(path)) from None
 
 
 def _plain_number(number: int | float | Decimal, path: str) -> int | float:
@@ -115,7 +115,7 @@ def _plain_number(number: int | float | Decimal, path: str) -> int | float:
         found = float(number)
         is_held = math.isfinite(found) and (isinstance(number, float) or Decimal(repr(found)) == number)
     if not is_held:
-        raise InvalidJobError(_("{0} is a number that JSON can't hold; pass it as text.").format(path))
+        raise InvalidJobError(_("{0} is a number that JSON can't hold. Pass it as text.").format(path))
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from frappe import _
+from frappe.utils import format_datetime
 from pydantic import TypeAdapter
 
 from ..errors import InvalidJobError
@@ -60,6 +61,11 @@ def iso(epoch: float) -> str:
     return datetime.fromtimestamp(epoch, site_zone()).isoformat(timespec="seconds")
 
 
+def shown(epoch: float) -> str:
+    """A moment in a stored text for people, who may live elsewhere: by the site's clock and format, with its zone."""
+    return f"{format_datetime(site_time(epoch))} {datetime.fromtimestamp(epoch, site_zone()):%Z}"
+
+
 def site_zone() -> ZoneInfo:
     """The time zone of the site, as System Settings say."""
     return ZoneInfo(config.time_zone())
@@ -97,7 +103,7 @@ def epoch_of(available_at: Any) -> float:
         epoch = now if available_at is None else _epoch(available_at, now)
         site_time(epoch)
     except Exception:
-        text = _("available_at is no time: {0}. Pass a datetime, ISO 8601 text or a delay in seconds.")
+        text = _("available_at is not a time: {0}. Pass a datetime, ISO 8601 text or a delay in seconds.")
         raise InvalidJobError(text.format(cut(available_at))) from None
     return max(epoch, now)
 

@@ -47,11 +47,6 @@ DEDUPLICATION = {"while_unfinished": WHILE_UNFINISHED, "within_window": WITHIN_W
 DEFAULT_WINDOW = 300
 
 
-def title_of(type_name: str) -> str:
-    """The display name of a Job Type that has none."""
-    return type_name.replace("_", " ").title()
-
-
 def policy_of_window(window: int | None) -> str:
     """The policy of a Job Type that names only its window: who names one means it, and 0 means never."""
     if window is None:

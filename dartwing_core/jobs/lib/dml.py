@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import frappe
+from frappe.utils import create_batch
 from pypika.queries import QueryBuilder
 
 from . import sql
 
-T = TypeVar("T")
 STANDARD = ("name", "creation", "modified", "owner", "modified_by", "docstatus", "idx")
 """Columns that Frappe gives to every table."""
 
@@ -69,7 +69,7 @@ def names_of(doctype: str, column: str, values: Collection[str]) -> set[str]:
 def delete_named(doctype: str, names: Collection[str], **having: Collection[str]) -> None:
     """Delete these rows, by the primary key. `having`: only those with one of these values in a column."""
     table = frappe.qb.DocType(doctype)
-    for some in in_pieces(sorted(names), sql.MOST_LOCKED_NAMES):
+    for some in create_batch(sorted(names), sql.MOST_LOCKED_NAMES):
         query = frappe.qb.from_(table).delete().where(table.name.isin(some))
         for column, values in having.items():
             query = query.where(table[column].isin([*values]))
@@ -90,8 +90,3 @@ def short_lock_waits() -> Iterator[None]:
         yield
     finally:
         frappe.db.sql(f"SET innodb_lock_wait_timeout = {int(before):d}")
-
-
-def in_pieces(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """These values in their order, at most `size` at a time."""
-    return (values[start : start + size] for start in range(0, len(values), size))

@@ -7,9 +7,9 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 import frappe
+from frappe.utils import create_batch
 
 from . import server_errors
-from .dml import in_pieces
 
 AT_ONCE = 200  # locks in one statement
 
@@ -43,7 +43,7 @@ def acquire_locks(names: Sequence[str], wait: float) -> bool:
 
 def release_locks(names: Sequence[str]) -> None:
     """Release these locks, as far as this connection has them. `names`: as `lock_name` makes them."""
-    for some in in_pieces(names, AT_ONCE):
+    for some in create_batch(names, AT_ONCE):
         frappe.db.sql(f"SELECT {', '.join(['RELEASE_LOCK(%s)'] * len(some))}", some)
 
 

@@ -65,6 +65,6 @@ def make_key() -> bool:
 def _valid_key() -> str:
     key = frappe.local.conf.get(KEY)  # not by Frappe's function, which would make another key
     if not key:
-        text = _("{0} is missing in the site's site_config.json. Restore it; for a new site, bench migrate makes one.")
+        text = _("{0} is missing in the site's site_config.json. Restore it. On a new site, run bench migrate.")
         raise SealError(text.format(KEY))
     return str(key)

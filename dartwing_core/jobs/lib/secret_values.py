@@ -72,11 +72,11 @@ def veiled(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, A
     found = dict(parameters)
     for name, value in parameters.items():
         if isinstance(value, Mapping) and MARK in value:
-            raise InvalidJobError(_("{0}: an encrypted value can't be given. Give the secret itself.").format(name))
+            raise InvalidJobError(_("{0}: enter the secret itself, not its encrypted value.").format(name))
         text = value.get_secret_value() if isinstance(value, pydantic.Secret | pydantic.SecretStr) else value
         is_secret = name in names and isinstance(text, str)
         if text == MASK or (is_secret and DOTS in text):  # MASK: perhaps of a secret that is declared no more
-            raise InvalidJobError(_("{0}: these dots stand for a secret. Give the secret itself.").format(name))
+            raise InvalidJobError(_("{0}: enter the secret itself. The dots only stand for it.").format(name))
         if is_secret:
             found[name] = Secret(canonical.plain(text, name))
     return found

@@ -15,6 +15,7 @@ from typing import Any, cast
 import frappe
 from frappe import _
 from frappe.model.document import Document
+from frappe.utils import create_batch
 
 from .. import engine
 from ..access import visibility
@@ -25,7 +26,7 @@ from ..job import batch_store, record
 from ..job.batch_store import CALLBACKS, RUNNING, BatchRow
 from ..job.job_rows import MemberRow
 from ..lib import clock, config, ids, sql
-from ..lib.dml import in_pieces, insert_rows, standard_columns
+from ..lib.dml import insert_rows, standard_columns
 from ..lib.row_types import Columns
 from ..lib.tables import BATCH
 from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
@@ -106,7 +107,7 @@ def submit_batch(
     row |= {"description": _text(description), "status": RUNNING, "created_at": now, "cancel_requested": 0}
     row |= _callbacks(dict(zip(CALLBACKS, (on_complete, on_success, on_failure), strict=True)), row)
     if not plan.jobs and not any(row[kind] for kind in CALLBACKS):
-        raise InvalidJobError(_("A batch needs a job."))
+        raise InvalidJobError(_("A batch needs at least one job."))
     with undone_on_error():
         submitted = engine.submit([engine.request_of(part) for part in plan.jobs], plan.after, row)
         row["size"] = len({job.row["name"] for job in submitted if not job.existing})
@@ -151,7 +152,7 @@ class _Plan:
             self.after.append(after)
             return [len(self.jobs) - 1]
         if len(part) > 1:
-            raise InvalidJobError(_("A chain or a group must hold only its parts."))
+            raise InvalidJobError(_("A chain or a group must contain only its parts."))
         if not isinstance(part[kind], list | tuple):
             raise InvalidJobError(_("{0} must be a list.").format("jobs"))
         if kind == GROUP:
@@ -237,7 +238,7 @@ def cancel_batch(batch_id: str, reason: str | None = None) -> Document:
     with undone_on_error():
         is_running = batch_store.update(found["name"], values, status=RUNNING)
     if not is_running:
-        raise InvalidTransitionError(_("Batch {0} has ended already.").format(found["name"]))
+        raise InvalidTransitionError(_("Batch {0} has already ended.").format(found["name"]))
     after_commit().actions.append(partial(cancel.drain, found["name"]))
     now = batch_store.load(found["name"]) or found  # a retry may have opened it since the transaction began
     return _document({**now, **values})
@@ -269,13 +270,13 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
 
     moved: set[str] = set()
     for (key, *_others), jobs in groupby(sorted(may_go, key=to_write), key=to_write):
-        for step in in_pieces([*jobs], RETRY_AT_ONCE):
+        for step in create_batch([*jobs], RETRY_AT_ONCE):
             begun = record.retry_all(step, key or None)
             moved |= {job["name"] for job in begun}
             after_commit().wake_for([job for job in begun if not job["waits_for"]])
     parents = {job["waits_for"] for job in failed if job["name"] in moved}
     after_commit().release_children_of(parents)
-    changed = _("The job has just changed; look at it again.")
+    changed = _("The job has changed in the meantime. Reload it and try again.")
     skipped = {job["name"]: str(refused.get(job["name"], changed)) for job in failed if job["name"] not in moved}
     return {"batch_id": name, "retried": len(moved), "skipped": skipped}
 

@@ -16,7 +16,7 @@ from ..errors import InvalidJobError, InvalidTransitionError
 from ..lib import config, sql
 from ..lib.tables import JOB
 from ..read import jobs, pages, visible_jobs
-from ..status import JobStatus
+from ..status import JobStatus, word_of
 
 MAX_LIMIT = 1_000
 GROUPS = 500
@@ -45,7 +45,7 @@ def delete_dead_letter_job(job_id: str) -> None:
     job = visible_jobs.visible_job(job_id)
     permission.check_may_delete()
     if job["status"] != JobStatus.DEAD_LETTER:
-        raise InvalidTransitionError(_("Job {0} is {1}, not Dead Letter.").format(job["name"], _(job["status"])))
+        raise InvalidTransitionError(_("Job {0} is {1}, not Failed.").format(job["name"], word_of(job["status"])))
     frappe.delete_doc(config.JOB, job["name"])
 
 

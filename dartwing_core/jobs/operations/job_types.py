@@ -143,11 +143,11 @@ def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
         filters = {"job_type": job_type, "organization": found}
         row = frappe.db.get_value(config.CIRCUIT, filters, [*circuits.PUBLIC_FIELDS], as_dict=True)
     if not row:
-        text = _("Jobs of type {0} of the organization {1} have no circuit that you may close.")
+        text = _("There is no circuit for jobs of type {0} in the organization {1} that you may close.")
         raise CircuitNotFoundError(text.format(cut(job_type), cut(organization)))
     [closed] = _public_circuits([changed(row, {"status": circuits.CLOSED, "probe_job": None})])
     if not circuits.close_by_hand(row["name"], frappe.session.user):
-        text = _("The circuit of {0} for {1} is closed already.")
+        text = _("The circuit of {0} for {1} is already closed.")
         raise InvalidTransitionError(text.format(row["job_type"], closed["organization_name"]))
     after_commit().actions.append(partial(after_settle.announce_change, row, circuits.CLOSED))
     after_commit().add_once(wake.wake_for_line)

@@ -241,5 +241,5 @@ def _only_organization() -> str:
         return default
     found = visibility.viewer().reach.members
     if len(found) != 1:
-        raise InvalidJobError(f"{_('Which organization?')} {submission.how_to_name('job_organization')}")
+        raise InvalidJobError(f"{_('The organization is missing.')} {submission.how_to_name('job_organization')}")
     return found[0]

@@ -83,7 +83,7 @@ def moment(value: Any, argument: str) -> datetime:
         found = clock.parse(value) if isinstance(value, str) else get_datetime(value)
         if found is not None:
             return clock.site_time(found.timestamp()) if found.tzinfo else found
-    raise InvalidJobError(_("{0} is no date: {1}.").format(argument, cut(value)))
+    raise InvalidJobError(_("{0} is not a date: {1}.").format(argument, cut(value)))
 
 
 def order(order_by: str) -> tuple[str, Order]:

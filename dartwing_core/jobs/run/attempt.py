@@ -121,7 +121,7 @@ class Attempt:
     def _run_handler(self, is_named: bool) -> Any:
         job, user, job_type = self.job, self.job.row["owner_user"], self.job.job_type
         if job_type is None:
-            raise PermanentError(_("Job Type {0} does not exist any more.").format(job.row["job_type"]))
+            raise PermanentError(_("Job Type {0} no longer exists.").format(job.row["job_type"]))
         with self.heartbeat:  # hooks of other apps may take longer than a lease
             if not is_named:
                 between.call_before_job(job)

@@ -14,7 +14,7 @@ from frappe.model.document import Document
 
 from ..access.content import first_line
 from ..errors import InvalidJobError, JobError, JobPutBackError, JobSnoozed, JobTimeoutError
-from ..job import circuits
+from ..job import circuits, history
 from ..job.job_rows import DoubtfulRow, JobRow
 from ..job.runs import Outcome
 from ..lib import canonical, classification, clock, config, server_errors
@@ -72,12 +72,12 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: 
     )
     if not is_retryable:
         return ended(JobStatus.DEAD_LETTER, f"Failed for good: {line}")
+    ended_so = f"{history.attempt_of(job).capitalize()} {'timed out' if is_timeout(error) else 'failed'}"
     if job["retry_count"] >= job["max_retries"]:
-        return ended(JobStatus.DEAD_LETTER, f"{status} and no retries are left: {line}")
+        return ended(JobStatus.DEAD_LETTER, f"{ended_so}, no retries left: {line}")
     number = job["retry_count"] + 1
     due = now + next_delay(number, policy, classification.retry_after(error))
-    text = f"{status}, retry {number} of {job['max_retries']} at {clock.site_time(due):%Y-%m-%d %H:%M:%S}: {line}"
-    return ended(status, text, due=due, retry_count=number)
+    return ended(status, f"{ended_so}, next at {clock.shown(due)}: {line}", due=due, retry_count=number)
 
 
 def lost(job: DoubtfulRow, outlived_its_limit: bool, policy: RetryPolicy, cause: str | None = None) -> Outcome:
@@ -102,7 +102,7 @@ def _not_to_blame(job: EndingJob, what: str, error: str, trace: str | None = Non
     ended = partial(Outcome, error=error, error_type="Transient", traceback=trace, crash_count=crashes)
     if crashes >= MAX_CRASHES:
         return ended(JobStatus.DEAD_LETTER, f"{what} {crashes} times in a row")
-    return ended(JobStatus.FAILED, f"{what}, to be tried again", due=clock.now_epoch(), keeps_place=True)
+    return ended(JobStatus.FAILED, f"{what}, retrying", due=clock.now_epoch(), keeps_place=True)
 
 
 def canceled(user: str | None, reason: str | None, *, by_force: bool = False) -> Outcome:
@@ -131,7 +131,7 @@ def storable(result: Any, max_bytes: int, secrets: Collection[str] = ()) -> str 
         text = canonical.storage_json(result, "result")
         if len(text) <= max_bytes:
             return text
-        note = _("The result is larger than {0} bytes. Keep it in a file, by context.attach.").format(max_bytes)
+        note = _("The result is larger than {0} bytes. Store it in a file with context.attach.").format(max_bytes)
     except InvalidJobError as error:
         note = without(str(error), secrets)
     except Exception as error:

@@ -113,7 +113,7 @@ def parse(schedule: Mapping[str, Any], now: float) -> Recurrence:
         raise InvalidJobError(text.format(cut(schedule["frequency"]), f"{CRON}, {INTERVAL}"))
     recurrence = Recurrence(zone, cron=_checked_cron(schedule["cron"]))
     if recurrence.next_after(now) is None:
-        raise InvalidJobError(_("The cron expression {0} means a time that never comes.").format(cut(recurrence.cron)))
+        raise InvalidJobError(_("The cron expression {0} is never due.").format(cut(recurrence.cron)))
     return recurrence
 
 
@@ -142,11 +142,11 @@ def _checked_cron(text: Any) -> str:
     if NOT_FIXED.search(cron):
         raise InvalidJobError(_("The cron expression {0} has a random field (H or R).").format(cut(cron)))
     if not cron.startswith("@") and len(cron.split()) != FIELDS:  # as in @daily
-        text = _("{0} is no cron expression. One has five fields: minute, hour, day, month, weekday.")
+        text = _("{0} is not a cron expression. It needs five fields: minute, hour, day, month, weekday.")
         raise InvalidJobError(text.format(cut(cron)))
     try:
         croniter.expand(cron)
     except Exception as error:  # of many kinds, by its release; some hold a stack trace before it
         reason = (str(error).splitlines() or [""])[-1]
-        raise InvalidJobError(_("{0} is no cron expression: {1}").format(cut(cron), cut(reason))) from None
+        raise InvalidJobError(_("{0} is not a cron expression: {1}").format(cut(cron), cut(reason))) from None
     return cron

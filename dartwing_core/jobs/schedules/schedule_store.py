@@ -208,7 +208,7 @@ def _set_owner(schedule: Document) -> None:
     if before and schedule.owner_user != was and schedule.parameters == before.parameters:
         for name, value in _saved_parameters(before).items():
             if secret_values.is_sealed(value):
-                text = _("{0}: give the secret itself. With this change the jobs of the schedule run as {1}.")
+                text = _("{0}: enter the secret itself. With this change, the jobs of the schedule run as {1}.")
                 raise InvalidJobError(text.format(name, schedule.owner_user))
 
 

@@ -18,6 +18,7 @@ from typing import Any, cast
 import frappe
 from frappe import _
 from frappe.query_builder.functions import Max, Substring
+from frappe.utils import create_batch
 from pypika import Order
 from pypika.queries import QueryBuilder
 from pypika.terms import Criterion
@@ -28,10 +29,9 @@ from ..errors import DuplicateJobError, JobBusyError
 from ..job import find, record
 from ..job.job_rows import HolderRow
 from ..lib import clock, config, named_locks, sql
-from ..lib.dml import in_pieces
 from ..lib.row_types import changed, fields_of
 from ..lib.tables import JOB
-from ..status import FINISHED, LIVE, NOT_BEGUN, JobStatus
+from ..status import FINISHED, LIVE, NOT_BEGUN, JobStatus, word_of
 from .request import RAISE, REPLACE, RETURN, Prepared, as_document
 
 LOCK_WAIT_SECONDS = 30
@@ -49,10 +49,10 @@ def lock(contents: Collection[str]) -> None:
     Contents are locked in order, so two bulk submits can't wait for each other.
     """
     names, actions = sorted({named_locks.lock_name(content) for content in contents}), after_commit()
-    for some in in_pieces(names, named_locks.AT_ONCE):
+    for some in create_batch(names, named_locks.AT_ONCE):
         actions.locks += some  # before locking: a time limit may strike in the middle
         if not named_locks.acquire_locks(some, LOCK_WAIT_SECONDS):
-            raise JobBusyError(_("The same job is being submitted by somebody else. Please try again."))
+            raise JobBusyError(_("Someone else is submitting the same job right now. Please try again."))
 
 
 def lock_contents_of(jobs: Sequence[str]) -> None:
@@ -94,7 +94,7 @@ def _later(seen: HolderRow, committed: HolderRow | None) -> HolderRow:
 
 def _latest(contents: Collection[str], read: Callable[[QueryBuilder], list[dict[str, Any]]]) -> dict[str, HolderRow]:
     found: dict[str, Any] = {}
-    for some in in_pieces(sorted(contents), READ_AT_ONCE):
+    for some in create_batch(sorted(contents), READ_AT_ONCE):
         found |= {row["active_key"].partition(":")[0]: row for row in read(_holders_query(some))}
     return found
 
@@ -192,9 +192,9 @@ def take_existing(job: Prepared, user: str) -> None:
 def _duplicate_error(found: HolderRow, user: str) -> DuplicateJobError:
     """The error for a duplicate. It names the existing job only to a user who may see it."""
     if found["owner_user"] and visibility.can_see(user, found["owner_user"], found["organization"]):
-        text = _("The same job exists already: {0} ({1}).").format(found["name"], _(found["status"]))
+        text = _("This job already exists: {0} ({1}).").format(found["name"], word_of(found["status"]))
         return DuplicateJobError(text, existing_job_id=found["name"], status=found["status"])
-    text = _("A colleague has already submitted this job. Wait for it, or submit yours with another dedup_key.")
+    text = _("Someone else has already submitted this job. Wait until it ends, or use another dedup_key.")
     return DuplicateJobError(text)
 
 

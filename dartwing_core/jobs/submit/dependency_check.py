@@ -15,7 +15,7 @@ from ..errors import InvalidJobError
 from ..job import columns, find
 from ..lib import canonical, config
 from ..lib.texts import cut
-from ..status import ENDED_BADLY, LIVE, JobStatus, LinePlace
+from ..status import ENDED_BADLY, LIVE, JobStatus, LinePlace, word_of
 from .request import KEY_LENGTH, Prepared
 
 MAX_DEPENDENCIES = 100_000
@@ -79,7 +79,7 @@ def _check_existing(job: Prepared, name: str, found: Mapping[str, Any] | None) -
         raise InvalidJobError(_("depends_on: background job {0} not found in this organization.").format(cut(name)))
     if found["status"] in ENDED_BADLY and job.row["on_parent_failure"] != find.RUN_ANYWAY:
         raise InvalidJobError(
-            _("depends_on: background job {0} is {1} and will not complete.").format(name, _(found["status"]))
+            _("depends_on: background job {0} is {1} and will not complete.").format(name, word_of(found["status"]))
         )
     return found
 

@@ -131,7 +131,7 @@ def check_title_template(template: str, declared: Declared) -> None:
     """Raises InvalidJobError if a Job Type's title has a place for something else than these parameters."""
     if unknown := [place for place in PLACE.findall(template) if not declared.takes(place)]:
         problem = describe_unknown(unknown, declared.known)
-        raise InvalidJobError(_("The title does not fit the handler: {0}.").format(problem))
+        raise InvalidJobError(_("Invalid title: {0}.").format(problem))
 
 
 # The document that a job is about, and its tags ----------------------------------------------------------------------

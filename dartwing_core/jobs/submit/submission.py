@@ -55,7 +55,7 @@ def prepare_all(requests: Sequence[Request], user: str, batch: Columns | None = 
     if batch:
         for item in prepared:
             if item.row["organization"] != batch["organization"]:
-                raise InvalidJobError(_("All jobs of a batch must be of its organization."))
+                raise InvalidJobError(_("All jobs of a batch must belong to its organization."))
             item.row["parent_batch"] = batch["name"]
     return prepared
 
@@ -77,7 +77,7 @@ def _prepare(
         declared[key] = handlers.declared_of(job_type.handler_method)
     request = replace(request, organization=standing.organization)
     if job_type.handler_method == functions.HANDLER and request.queue is None:
-        raise InvalidJobError(_("Jobs of the type {0} come from enqueue in Python code alone.").format(job_type.name))
+        raise InvalidJobError(_("Only enqueue in Python code submits jobs of type {0}.").format(job_type.name))
     _check_choice("on_duplicate", request.on_duplicate, ON_DUPLICATE)
     parameters = handlers.check_parameters(request.parameters, declared[key], user)
     priority = request.priority or job_type.default_priority or "Normal"
@@ -114,7 +114,7 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
     """
     job_type = config.job_type(job["job_type"])
     if job_type and job_type.handler_method == functions.HANDLER:
-        raise InvalidJobError(_("Jobs of the type {0} keep their parameters.").format(job_type.name))
+        raise InvalidJobError(_("The parameters of jobs of type {0} can't be changed.").format(job_type.name))
     stored = find.load(job["name"], "input_parameters")
     before = (canonical.load(stored["input_parameters"]) if stored else None) or {}
     declared = handlers.declared_of(job_type.handler_method) if job_type else None
@@ -196,10 +196,10 @@ def enabled_type(name: Any) -> JobType:
     """The Job Type of this name, if it takes jobs. Raises InvalidJobError."""
     job_type = config.job_type(required_text(name, "job_type")) or _newly_declared(name)
     if job_type is None or job_type.name != name:  # MariaDB finds other spellings too, and they would bypass the cache
-        text = _("Unknown Job Type: {0}. Code makes one by bench migrate, if {1} names its module, or by --handlers.")
+        text = _("Unknown Job Type: {0}. If code declares it, name its module in the hook {1} and run bench migrate.")
         raise InvalidJobError(text.format(cut(name), functions.HANDLERS_HOOK))
     if not job_type.is_enabled:
-        raise InvalidJobError(_("Job Type {0} is disabled and takes no new jobs.").format(job_type.name))
+        raise InvalidJobError(_("Job Type {0} is disabled and accepts no new jobs.").format(job_type.name))
     return job_type
 
 
@@ -237,7 +237,7 @@ def _within(argument: str, value: Any, least: int, allowed: int) -> int:
 def _queue(job_type: JobType, priority: str, asked: str | None) -> str:
     queue = asked or job_type.queue or priorities.QUEUE_OF_PRIORITY[priority]
     if queue not in redis_queue.queue_names():
-        raise InvalidJobError(_("Job Type {0}: no worker queue is named {1}.").format(job_type.name, queue))
+        raise InvalidJobError(_("Job Type {0}: there is no worker queue {1}.").format(job_type.name, queue))
     return queue
 
 

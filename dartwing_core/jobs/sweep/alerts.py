@@ -56,19 +56,19 @@ def _alarming(raised: set[str]) -> Iterator[tuple[str, str, str]]:
     settings = config.settings()
     limit = settings.alert_dead_letters
     if _exceeds(JOB.status == str(JobStatus.DEAD_LETTER), limit, "dead letters" in raised):
-        text = _("More than {0} jobs have failed for good. Retry or delete them.").format(limit)
+        text = _("More than {0} jobs have failed. Retry or delete them.").format(limit)
         yield "dead letters", text, _list(status=str(JobStatus.DEAD_LETTER))
     limit = settings.alert_jobs_in_line
     for queue in queue_view.queues():
         is_in_line = (JOB.in_line == LinePlace.IN_LINE) & (JOB.queue == queue)
         if _exceeds(is_in_line, limit, f"queue {queue}" in raised):
-            text = _("More than {0} jobs wait in the queue {1}. Start workers for it, or see what stops it.")
+            text = _("More than {0} jobs are queued in {1}. Start more workers, or check what holds them up.")
             link = _list(status=str(JobStatus.QUEUED), queue=queue)
             yield f"queue {queue}", text.format(limit, escape_html(queue)), link
     is_stuck = (JOB.status == str(JobStatus.RUNNING)) & (JOB.started_epoch > 0)
     is_stuck &= JOB.started_epoch + JOB.timeout_seconds * settings.alert_overtime < clock.now_epoch()
     for name in frappe.qb.from_(JOB).select(JOB.name).where(is_stuck).limit(MOST_STUCK).run(pluck=True):
-        text = _("Job {0} has taken more than {1} times its time limit. Cancel it, or end its worker.")
+        text = _("Job {0} has been running for more than {1} times its time limit. Cancel it, or stop its worker.")
         yield f"job {name}", text.format(escape_html(name), settings.alert_overtime), get_url_to_form(config.JOB, name)
 
 

@@ -69,10 +69,6 @@ def _try_to_sync(declared: Mark, path: str, names: Collection[str], report: Sync
         frappe.db.rollback(save_point=SAVEPOINT)
         del frappe.local.message_log[messages:]
         reason = str(error) if isinstance(error, frappe.ValidationError) else f"{type(error).__name__}: {error}"
-        for option in declared.options:  # whoever writes code knows it by this name
-            if field := frappe.get_meta(config.JOB_TYPE).get_field(handlers.FIELDS.get(option, option)):
-                label = _(field.label)
-                reason = reason.replace(label, option).replace(label.partition(" (")[0], option)
         report.problems.append(_("Job Type {0}: {1}").format(declared.type_name, reason))
 
 
@@ -80,14 +76,17 @@ def _sync_one(declared: Mark, path: str, names: Collection[str]) -> None:
     """Make, rename or change one type."""
     values, name = declared.values(), declared.type_name
     said = json.dumps(values, sort_keys=True)
+    names = {handlers.FIELDS.get(option, option): option for option in declared.options}
     own = {"handler_method": path, "declared_by": path, "declared_values": said, "code_state": IN_CODE}
     if not frappe.db.exists(config.JOB_TYPE, name):
         if not (former := _former(declared, path, names)):
             made = frappe.get_doc({"doctype": config.JOB_TYPE, "type_name": name, **values, **own})
+            made.flags.names = names
             made.insert(ignore_permissions=True)
             return
         rename_doc(config.JOB_TYPE, former, name, force=True, ignore_permissions=True, show_alert=False)
     job_type = frappe.get_doc(config.JOB_TYPE, name)
+    job_type.flags.names = names
     if not job_type.declared_by and job_type.handler_method != path:
         text = _("it was made by hand, with the handler {0}. Rename or delete it, or declare another name.")
         raise InvalidJobError(text.format(job_type.handler_method))
@@ -123,7 +122,7 @@ def _follow(job_type: Document, values: Mapping[str, Any]) -> None:
 def _default(job_type: Document, fieldname: str, said: Mapping[str, Any]) -> Any:
     """The value of a field of which the code says nothing, where it says `said` of others."""
     filled_in = {
-        "display_name": config.title_of(job_type.type_name),
+        "display_name": frappe.unscrub(job_type.type_name),
         "deduplication": config.policy_of_window(said.get("deduplication_window")),
         "deduplication_window": config.DEFAULT_WINDOW,
     }

@@ -80,7 +80,8 @@ def problems_of_events() -> Iterator[str]:
                 continue
             for event, paths in by_event.items():
                 if event not in known:
-                    yield _("Hook {0}: {1} is no event. Use one of: {2}.").format(hook, event, ", ".join(sorted(known)))
+                    text = _("Hook {0}: {1} is not an event. Use one of: {2}.")
+                    yield text.format(hook, event, ", ".join(sorted(known)))
                 for path in paths if isinstance(paths, list) else [paths]:
                     try:
                         resolve(str(path))

@@ -71,7 +71,7 @@ class Declared:
             secrets = [one for one in parameters.values() if isinstance(one, Secret)]
             problems += problems_of(error, spellings([secret.get_secret_value() for secret in secrets]))
         if problems:  # out here: pydantic's error holds what was wrong, and may be logged with this one
-            raise InvalidJobError(_("These parameters don't fit: {0}.").format("; ".join(problems[:MOST_PROBLEMS])))
+            raise InvalidJobError(_("Invalid parameters: {0}.").format("; ".join(problems[:MOST_PROBLEMS])))
         return value
 
     def takes(self, name: str) -> bool:
@@ -106,7 +106,7 @@ def _problem(kind: str, context: Mapping[str, Any], message: str) -> str:
         "literal_error": _("must be one of: {0}").format(choices),
         "enum": _("must be one of: {0}").format(choices),
         "string_type": _("must be text"),
-        "string_unicode": _("is no text"),
+        "string_unicode": _("is not valid text"),
         "string_too_long": _("is longer than {0} characters").format(context.get("max_length")),
         "int": _("must be a whole number"),
         "float": _("must be a number"),
@@ -213,7 +213,7 @@ def further_arguments(function: Callable[..., Any]) -> dict[str, inspect.Paramet
     """The arguments of a handler behind the first one, which is the context. Raises TypeError if it is no handler."""
     arguments = list(inspect.signature(function).parameters.values())
     if not arguments:
-        raise TypeError(_("a handler's first argument is the job's context"))
+        raise TypeError(_("a handler must take the job's context as its first argument"))
     return {argument.name: argument for argument in arguments[1:] if _is_parameter(argument)}
 
 
@@ -224,7 +224,7 @@ def _is_parameter(argument: inspect.Parameter) -> bool:
     if argument.kind == inspect.Parameter.VAR_KEYWORD:
         return False
     if argument.annotation is inspect.Parameter.empty and argument.default is inspect.Parameter.empty:
-        raise TypeError(_("say of which type {0} is, such as {0}: str").format(argument.name))
+        raise TypeError(_("give {0} a type, such as {0}: str").format(argument.name))
     return argument.annotation is not inspect.Parameter.empty
 
 

@@ -49,15 +49,15 @@ def test_a_group_within_a_chain_waits_for_all_and_is_waited_for(step):
 @pytest.mark.parametrize(
     ("parts", "reason"),
     [
-        ([{"chain": [], "job_type": "test_step"}], "must hold only its parts"),
-        ([{"job_type": "test_step", "organization": factory.BETA}], "of its organization"),
+        ([{"chain": [], "job_type": "test_step"}], "must contain only its parts"),
+        ([{"job_type": "test_step", "organization": factory.BETA}], "belong to its organization"),
         ([{"job_type": "test_step", "after": [1]}], "after is unknown"),
         ([{"job_type": "test_step", "depends_on": "a", "key": "a"}], "wait for each other"),
         (
             [chain(job("test_step", key="a", depends_on="b"), job("test_step", {"n": 1}, key="b"))],
             "wait for each other",
         ),
-        ([], "needs a job"),
+        ([], "needs at least one job"),
         ("abc", "jobs must be a list"),
     ],
 )

@@ -46,7 +46,7 @@ def test_cancel_ends_what_waits_and_asks_what_runs(step):
     assert (state(found), callbacks(found).keys()) == ("Canceled", {"on_failure", "on_complete"})
     assert status(outside) == "Canceled", "and not for what happened to a"
     assert attempts.run_next() in callbacks(found).values(), "and neither d nor e"
-    with pytest.raises(InvalidTransitionError, match="has ended already"):
+    with pytest.raises(InvalidTransitionError, match="has already ended"):
         cancel_batch(found.name)
 
 

@@ -241,11 +241,11 @@ def test_closed_by_hand_all_goes_on_by_itself_and_it_begins_anew(job_type):
 
 def test_what_can_not_be_closed_is_refused(job_type):
     for asked in ((job_type, factory.ALPHA), ("nothing", factory.ALPHA), (job_type, "Nowhere")):
-        with pytest.raises(CircuitNotFoundError, match="no circuit that you may close"):
+        with pytest.raises(CircuitNotFoundError, match="no circuit for jobs of type"):
             manually_close_circuit(*asked)
     opened(job_type)
     manually_close_circuit(job_type, factory.ALPHA)
-    with pytest.raises(InvalidTransitionError, match="closed already"):
+    with pytest.raises(InvalidTransitionError, match="already closed"):
         manually_close_circuit(job_type, factory.ALPHA)
 
 

@@ -49,7 +49,7 @@ def locked(doctype: str, name: str) -> Iterator[None]:
 def is_soon_refused(operation: Callable[[], object]) -> None:
     """The operation is told to try again, and leaves nothing that its caller could commit."""
     started = time.monotonic()
-    with pytest.raises(JobBusyError, match="Somebody else is just changing this job"):
+    with pytest.raises(JobBusyError, match="This job is being changed by someone else"):
         operation()
     assert time.monotonic() - started < LONGEST
     frappe.db.commit()

@@ -70,7 +70,7 @@ def test_only_managers_delete_dead_letters(alice):
     with pytest.raises(frappe.PermissionError, match="Only a System Manager may delete jobs"):
         delete_dead_letter_job(job.name)
     frappe.set_user("Administrator")
-    with pytest.raises(InvalidTransitionError, match="not Dead Letter"):
+    with pytest.raises(InvalidTransitionError, match="is Queued, not Failed"):
         delete_dead_letter_job(job.name)
     frappe.db.set_value("Background Job", job.name, "status", "Dead Letter")
     frappe.set_user(alice)

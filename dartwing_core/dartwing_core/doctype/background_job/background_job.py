@@ -6,7 +6,7 @@ from frappe import _
 from dartwing_core.dartwing_core.guarded_document import EngineDocument, SealedDocument
 from dartwing_core.jobs.job import batch_store, dependencies, job_files
 from dartwing_core.jobs.lib import config, sql
-from dartwing_core.jobs.status import FINISHED, JobStatus
+from dartwing_core.jobs.status import FINISHED, JobStatus, word_of
 from dartwing_core.jobs.sweep import retention
 
 
@@ -22,9 +22,9 @@ class BackgroundJob(EngineDocument, SealedDocument):
         """Refuse to delete a job that is not over, or that an unfinished batch or job needs."""
         status = sql.latest(config.JOB, self.name, "status") or self.status  # a retry may have just been committed
         if status not in FINISHED:
-            frappe.throw(_("Job {0} is {1}. Cancel it before you delete it.").format(self.name, _(status)))
+            frappe.throw(_("Job {0} is {1}. Cancel it before you delete it.").format(self.name, word_of(status)))
         if frappe.db.get_value(config.BATCH, self.parent_batch, "status") == batch_store.RUNNING:
-            text = _("Batch {0}, to which job {1} belongs, is still running.")
+            text = _("Job {1} belongs to batch {0}, which is still running.")
             frappe.throw(text.format(self.parent_batch, self.name))
         if waiting := dependencies.awaited_by(self.name, status):
             text = _("Job {0} depends on job {1} and has not finished. Cancel it first, or wait until it has finished.")

@@ -48,17 +48,20 @@ class JobType(Document):
     deduplication_window: int | None
 
     def validate(self) -> None:
-        """Refuse numbers, queues, handlers and schemas with which no job could run."""
-        self.display_name = self.display_name or config.title_of(self.type_name)
+        """Refuse numbers, queues, handlers and schemas with which no job could run.
+
+        `flags.names`: what whoever wrote a declared type calls its fields, instead of the labels.
+        """
+        self.display_name = self.display_name or frappe.unscrub(self.type_name)
         self._choose_deduplication()
         for fieldname, (lowest, highest) in RANGES.items():
             if not lowest <= float(self.get(fieldname) or 0) <= highest:
-                label = _(self.meta.get_label(fieldname))
-                frappe.throw(_("{0} must be between {1} and {2}.").format(label, lowest, highest))
+                name = (self.flags.names or {}).get(fieldname) or _(self.meta.get_label(fieldname))
+                frappe.throw(_("{0} must be between {1} and {2}.").format(name, lowest, highest))
         try:
             config.parse_delays(self.retry_delays)
         except ValueError:
-            frappe.throw(_("Retry Delays must be seconds, separated by commas, such as 10, 60, 600."))
+            frappe.throw(_("Retry delays must be seconds, separated by commas, such as 10, 60, 600."))
         names = config.parse_names(f"{self.retry_on or ''},{self.never_retry_on or ''}")
         loaded = _names_of_exceptions() if names else set[str]()
         for name in names:
@@ -89,15 +92,15 @@ class JobType(Document):
                 self.deduplication_window = config.DEFAULT_WINDOW
 
     def _validate_handlers(self) -> None:
-        for fieldname in ("handler_method", "timeout_handler_method"):
+        for fieldname in ("handler_method", "timeout_handler_method", "dead_letter_handler_method"):
             self.set(fieldname, (self.get(fieldname) or "").strip())
-            if name := self.get(fieldname):
-                declared = handlers.declared_of(name)
-                if fieldname == "handler_method" and declared and self.has_value_changed("job_title"):
-                    check_title_template(self.job_title or "", declared)
-        self.set("dead_letter_handler_method", (self.get("dead_letter_handler_method") or "").strip())
-        if told := self.get("dead_letter_handler_method"):
-            functions.resolve(told)
+        declared = handlers.declared_of(self.handler_method) if self.handler_method else None
+        if declared and self.has_value_changed("job_title"):
+            check_title_template(self.job_title or "", declared)
+        if self.timeout_handler_method:
+            handlers.declared_of(self.timeout_handler_method)
+        if self.dead_letter_handler_method:
+            functions.resolve(self.dead_letter_handler_method)
 
     def _validate_schema(self) -> None:
         """Refuse a schema from which no dialog can be made: it must be of an object with properties."""

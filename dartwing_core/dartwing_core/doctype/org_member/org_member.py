@@ -17,7 +17,7 @@ class OrgMember(OrganizationsDocument):
         others = {"organization": self.organization, "user": self.user, "name": ["!=", self.name]}
         if frappe.db.exists("Org Member", others):
             name = tenancy.name_of(self.organization)
-            frappe.throw(_("{0} is a member of {1} already.").format(self.user, escape_html(name)))
+            frappe.throw(_("{0} is already a member of {1}.").format(self.user, escape_html(name)))
 
     def on_update(self) -> None:
         """Let the change count at once within this request."""

@@ -45,7 +45,7 @@ class Organization(GuardedDocument):
             _keep_members(settings.default_organization)
             settings.flags.ignore_validate = True  # of fields that are not its concern
             settings.update({"default_organization": None}).save(ignore_permissions=True)
-            text = _("There are two organizations now, so none is the default one. Make an Org Member for each user.")
+            text = _("There is a second organization now, so none is the default. Add an Org Member for each user.")
             frappe.msgprint(text)
 
     def on_update(self) -> None:
@@ -61,7 +61,7 @@ class Organization(GuardedDocument):
         """Begin to remove all that belongs to the organization, and say so."""
         organization_removal.begin(self.name, self.org_name)
         name = frappe.bold(escape_html(self.org_name))
-        frappe.msgprint(_("All data of {0} are being removed for good.").format(name))
+        frappe.msgprint(_("All data of {0} is being deleted.").format(name))
 
 
 def _keep_members(organization: str) -> None:

@@ -23,7 +23,7 @@ def refused(error: type[Exception], match: str, *args, **kwargs) -> None:
 
 
 def test_an_unknown_type_is_refused():
-    advice = "Unknown Job Type: nowhere. If code declares it, name its module in the hook background_job_handlers"
+    advice = "Unknown Job Type: nowhere. If code declares it, name its module in background_job_handlers .* --handlers"
     refused(InvalidJobError, advice, "nowhere", factory.ALPHA)
 
 

@@ -63,8 +63,8 @@ def test_a_worker_that_wakes_after_its_rescue_changes_nothing(fleet: Fleet, job_
 
 # What the first attempt comes to: settled by the executor, ended by the rescue, or not disturbed at all.
 FIRST_ENDS = {
-    "exit": "Failed, retry 1 of 1",
-    "keyboard": "Failed, retry 1 of 1",
+    "exit": "Failed, attempt 2 of 2",
+    "keyboard": "Failed, attempt 2 of 2",
     "os_exit": "Worker lost, to be tried again",
     "SIGTERM": "Worker lost, to be tried again",
     "SIGINT": "Job completed successfully",  # a work-horse is deaf to it: Ctrl-C is for its worker to hear

@@ -73,7 +73,7 @@ def test_a_failure_takes_the_handlers_writes_back_and_schedules_the_retry_in_one
     assert notes() == 0
     assert "asked to fail" in runs(job)[0].traceback
     last = get_job_history(job.name)["history"][-1]
-    assert last["message"].startswith("Failed, retry 1 of 2 at ")
+    assert last["message"].startswith("Failed, attempt 2 of 3 at ")
     assert last["retry_attempt"] == status["retry_count"], "log and field agree"
 
 

@@ -76,7 +76,7 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: 
         return ended(JobStatus.DEAD_LETTER, f"{status} and no retries are left: {line}")
     number = job["retry_count"] + 1
     due = now + next_delay(number, policy, classification.retry_after(error))
-    text = f"{status}, retry {number} of {job['max_retries']} at {clock.site_time(due):%Y-%m-%d %H:%M:%S}: {line}"
+    text = f"{status}, attempt {number + 1} of {job['max_retries'] + 1} at {clock.iso(due)}: {line}"
     return ended(status, text, due=due, retry_count=number)
 
 

@@ -48,14 +48,23 @@
 		return __("{0} h {1} min", whole.format(Math.floor(seconds / 3600)), whole.format(Math.floor((seconds % 3600) / 60)));
 	}
 
+	/** A text with its ISO times as `exact` has them. */
+	function with_local_times(text) {
+		const iso = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)/g;
+		return text.replace(iso, (moment) => exact.format(new Date(moment)));
+	}
+
 	window.dartwing_job_center = {
 		data,
 		words: {
 			__,
 			distance,
 			duration,
+			with_local_times,
 			exact: (moment) => exact.format(new Date(moment)),
 			clock: (moment) => clock.format(new Date(moment)),
+			/** The attempt that runs, comes next or was the last of its series, and how many there may be. */
+			attempt: ({ retry_count, max_retries }) => [retry_count + 1, max_retries + 1].map(whole.format),
 			number: (value) => whole.format(value),
 			percent: (value) => share.format(value / 100),
 			status: (status) => data.statuses[status] ?? status,

@@ -7,6 +7,7 @@
 	const { make, button, set_text, show } = dom;
 	const { __ } = words;
 	const STEPS = { active: __("in progress"), done: __("done"), pending: __("not started"), stopped: __("stopped") };
+	const ACTIVE = { Running: "active", Completed: "done" }; // elsewhere, an attempt has ended there
 	const PRIORITIES = { Low: __("Low"), Normal: __("Normal"), High: __("High"), Critical: __("Critical") };
 	const RESULT_LENGTH = 20_000;
 	const PARENTS = 20; // shown at most, the first ones
@@ -31,13 +32,16 @@
 		const error = section(__("Error"), make("p", { class: "jc-error" }));
 		const result = section(__("Result"), make("pre", { tabindex: "0", "aria-label": __("Result") }));
 		const lines = center.log();
+		const parameters = center.parameters();
+		const edit = center.edit(actions, title);
+		bars.element.append(edit.open);
 		const facts = make("dl", { class: "jc-facts" });
 		const events = make("ol", { class: "jc-events" });
 		const body = make("div", { class: "jc-details-body" });
 		const known = section(__("Details"), facts);
 		const past = section(__("History"), events);
-		const parts = [bar.element, line, earlier, steps, bars.element, hidden, error, result];
-		parts.push(lines.element, known, past);
+		const parts = [bar.element, line, earlier, steps, bars.element, edit.form, hidden, error, result];
+		parts.push(lines.element, parameters.element, known, past);
 		body.append(notice, ...parts);
 		parts.push(state);
 		dialog.append(make("div", { class: "jc-details-head" }, title, state, close), body);
@@ -64,6 +68,7 @@
 				set_text(title, __("Loading…"));
 				for (const part of parts) show(part, false);
 				lines.show([]);
+				edit.close();
 				notice.replaceChildren();
 				if (listed) this.show(listed);
 			},
@@ -79,6 +84,7 @@
 				show(line, Boolean(reason));
 				show_steps(steps, job);
 				bars.show(job);
+				edit.show(job);
 				show(hidden, job.status === "Completed" && job.result_is_hidden);
 				set_text(earlier, center.card.earlier_error(job));
 				show(earlier, Boolean(earlier.textContent));
@@ -88,6 +94,7 @@
 				set_text(result.lastChild, text.slice(0, RESULT_LENGTH));
 				show(result, Boolean(text));
 				lines.show(job.attempts);
+				parameters.show(job);
 				const all = facts_of(job);
 				const now = JSON.stringify(all);
 				if (now !== shown_facts) facts.replaceChildren(...all.flatMap((fact) => pair(fact, actions)));
@@ -106,7 +113,7 @@
 	function show_steps(list, { steps, status }) {
 		show(list, steps.length > 0);
 		const items = steps.map(({ name, state }) => {
-			const now = state === "active" && status !== "Running" ? "stopped" : state;
+			const now = state === "active" ? (ACTIVE[status] ?? "stopped") : state;
 			return make("li", { "data-state": now }, name, make("span", { class: "jc-hidden" }, ` (${STEPS[now]})`));
 		});
 		list.replaceChildren(...items);
@@ -161,7 +168,7 @@
 	/** One change of status. The owner is not named, nor the engine, which acts as Administrator. */
 	function event_of(event, owner) {
 		const actor = [owner, "Administrator"].includes(event.actor) ? null : event.actor;
-		const took = event.duration > 0 ? __("took {0}", words.duration(event.duration)) : null;
+		const took = event.duration >= 0.05 ? __("took {0}", words.duration(event.duration)) : null;
 		const small = [actor, took].filter(Boolean).join(" · ");
 		return make(
 			"li",

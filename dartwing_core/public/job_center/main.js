@@ -103,7 +103,8 @@
 		entry.job = job;
 		entry.card.show(job);
 		if (opened?.id !== job.job_id || !opened.job || opened.job === job) return;
-		opened.job = { ...opened.job, ...job };
+		const { steps } = job.status === "Running" ? job : opened.job; // lists have only those of running jobs
+		opened.job = { ...opened.job, ...job, steps };
 		view.show(opened.job);
 		if (live.state_of(job) !== opened.state) details_poller.now();
 	}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
+import frappe
 import pytest
 
 from tests.support import browser as browsers
 from tests.support import factory
 from tests.support.browser import PHONE
-from tests.support.job_center import PATH, card, expect
+from tests.support.job_center import PATH, card, expect, pill
 from tests.support.jobs import set_columns, submitted_by
 
 
@@ -91,6 +92,14 @@ def test_details_show_steps_the_reason_and_what_it_depends_on(visit, portal_user
     expect(details.get_by_role("list", name="Steps").get_by_role("listitem")).to_have_text(
         ["Read (done)", "Write (in progress)", "Send (not started)"]
     )
+    # Seen failing: gone with the end, and with the list's next answer.
+    set_columns(parent, status="Dead Letter", error_message="No space", completed_at=frappe.utils.now())
+    expect(pill(details).first).to_have_text("Failed", timeout=10_000)
+    for _answer in range(2):
+        expect(details.get_by_role("list", name="Steps").get_by_role("listitem")).to_have_text(
+            ["Read (done)", "Write (stopped)", "Send (not started)"]
+        )
+        page.wait_for_event("response", lambda answer: "list_jobs" in answer.url)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

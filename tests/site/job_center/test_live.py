@@ -143,7 +143,7 @@ def test_texts_of_jobs_never_become_markup(visit, portal_user):
     frappe.get_doc({"doctype": "Org Member", "name": "test-markup", **values}).db_insert()
     job_type = factory.job_type("plain", display_name=HACK[:140])
     try:
-        job = submitted_by(portal_user, job_type, a=1)
+        job = submitted_by(portal_user, job_type, a=HACK)
         set_columns(job, organization=name)
         attempts.taken(job.name, 1)
         steps = json.dumps([{"name": HACK, "state": "active"}])
@@ -151,6 +151,7 @@ def test_texts_of_jobs_never_become_markup(visit, portal_user):
         committed(runs.write, f"{job.name}-1", values)
         page = visit(portal_user, f"{PATH}#{job.name}").page
         expect(page.locator("#jc-details .jc-line")).to_have_text(HACK)
+        expect(page.locator("#jc-details .jc-values dd")).to_have_text(HACK)
         set_columns(
             job, status="Dead Letter", error_message=HACK, result=json.dumps({HACK: HACK}), canceled_by=HACK[:140]
         )

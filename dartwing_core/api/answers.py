@@ -57,7 +57,7 @@ class JobAndStatus(Answer):
 
 
 class Step(Answer):
-    """A step of a running job that its handler has named."""
+    """A step of the attempt that its handler has named."""
 
     name: str
     state: Literal["done", "active", "pending"]
@@ -68,6 +68,7 @@ class ListedJob(JobAndStatus, Owned):
 
     `reference_doctype` and `reference_name`: the document that it is about. `waiting_reason`: why it is not running
     yet. `cancel_requested`: whether it runs and was asked to stop. `output_url`: the file that is its outcome.
+    `steps`: of a running job.
     """
 
     title: str | None
@@ -100,7 +101,10 @@ class ListedJob(JobAndStatus, Owned):
 
 
 class JobStatusAnswer(ListedJob):
-    """State, progress and outcome of a job. `result_is_hidden`: you may see the job, but not its result and files."""
+    """State, progress and outcome of a job. `result_is_hidden`: you may see the job, but not its result and files.
+
+    `steps`: of the running attempt, or of the last one, until the job is in line again.
+    """
 
     canceled_at: Moment | None
     canceled_by: str | None
@@ -183,7 +187,10 @@ class File(Answer):
 
 
 class JobDetails(JobStatusAnswer):
-    """All details of a job, and allowed operations. `files` are empty for those who may not see the result."""
+    """All details of a job, and allowed operations. `files` are empty for those who may not see the result.
+
+    `schema`: the JSON Schema of the parameters, if you may edit them and it is known.
+    """
 
     queue: str | None
     callback_of: str | None
@@ -194,6 +201,7 @@ class JobDetails(JobStatusAnswer):
     batch: BatchName | None
     history: list[Event]
     can_edit: bool
+    parameter_schema: dict[str, Any] | None = Field(alias="schema")
     can_delete: bool
 
 

@@ -154,17 +154,18 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
     if status not in RETRYABLE:
         raise _refusal(job, _("Job {0} is {1}. Only a job that has failed can be retried."))
     edited: Columns = {}
+    changed: list[str] = []
     if parameters is not None:
         if not visibility.may_edit(job["owner_user"], frappe.session.user):
             raise frappe.PermissionError(_("Only the owner of a job and System Managers may change its parameters."))
-        edited, had = submission.edited(job, parameters)
+        edited, had, changed = submission.edited(job, parameters)
     keys, refused = dedup.reclaim_contents([{**job, **edited}])
     if refused:
         raise refused[job["name"]]
     if job["parent_batch"] and status == JobStatus.DEAD_LETTER:
         batch_store.reopen(job["parent_batch"])
     retried = Job(job)
-    if not retried.retry(keys[job["name"]], edited):
+    if not retried.retry(keys[job["name"]], edited, changed):
         raise JobChangedError(job["name"])
     if edited:
         runs.forget_state(job["name"])  # the checkpoint belongs to other work

@@ -21,7 +21,7 @@ no_cache = 1  # it holds the user's name and CSRF token
 sitemap = 0
 
 ROUTE = "/job-center"
-SCRIPTS = ("words", "dom", "api", "card", "log", "details", "notice", "filters", "live", "main")
+SCRIPTS = ("words", "dom", "api", "card", "log", "parameters", "edit", "details", "notice", "filters", "live", "main")
 """In this order: each script may use those before it."""
 
 TEXT = re.compile(r'__\(\s*"([^"]+)"')
@@ -79,15 +79,15 @@ def _path(name: str) -> Path:
 
 
 def status_names() -> dict[str, str]:
-    """The statuses in words for people who do not know the engine, in the order of the filter."""
+    """The statuses in words for people who do not know the engine, in the order of the filter, which has each once."""
     return {
         "Running": _("Running"),
         "Queued": _("Queued"),
         "Pending": _("Waiting"),
         "Completed": _("Completed"),
-        "Failed": _("Failed, retrying"),
-        "Timed Out": _("Timed out, retrying"),
-        "Dead Letter": _("Failed for good"),
+        "Failed": _("Retrying"),
+        "Timed Out": _("Retrying"),
+        "Dead Letter": _("Failed"),
         "Canceled": _("Canceled"),
     }
 

@@ -13,6 +13,7 @@ from dartwing_core.jobs import (
     enqueue,
     enqueue_doc,
     enqueueable,
+    get_job_details,
     retry_job,
     submit_batch,
     submit_job,
@@ -186,6 +187,7 @@ def test_an_enqueued_job_keeps_its_parameters(alice):
     dead = as_user(alice, lambda: enqueue(refuse))
     frappe.db.commit()
     run(dead)
+    assert as_user(alice, lambda: get_job_details(dead.name))["can_edit"] is False
     other = {"method": f"{NAME}.send", "arguments": {}}
     with pytest.raises(InvalidJobError, match="can't be changed"):
         as_user(alice, lambda: retry_job(dead.name, parameters=other))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import frappe
 
-from dartwing_core.jobs import get_job_counts, get_job_details, get_job_history, submit_job
+from dartwing_core.jobs import get_job_counts, get_job_details, get_job_history, retry_job, submit_job
 from tests.support import attempts, factory
 from tests.support.jobs import run, set_columns, submitted, submitted_by, submitted_for
 from tests.support.sessions import as_user, committed
@@ -76,6 +76,31 @@ def test_what_may_be_done_is_a_matter_of_state_and_person(alice, admin):
     waiting = submitted_by(alice, factory.job_type("plain"))
     found = details_of(waiting, "Administrator")
     assert (found["can_cancel"], found["can_retry"], found["can_delete"]) == (True, False, False)
+
+
+def test_who_may_edit_the_parameters_is_told_their_schema(alice, admin):
+    kind = factory.job_type("typed", f"{factory.TYPED}.by_arguments")
+    job = submitted_by(alice, kind, customer="Acme", until="2026-01-31")
+    assert details_of(job, alice)["schema"] is None, "it can't be edited now"
+    set_columns(job, status="Dead Letter")
+    assert details_of(job, alice)["schema"]["properties"]["language"]["enum"] == ["en", "de"]
+    assert details_of(job, admin)["schema"] is None
+    untyped = failed_job(alice)
+    assert (details_of(untyped, alice)["can_edit"], details_of(untyped, alice)["schema"]) == (True, None)
+
+
+def test_steps_stay_when_their_attempt_has_ended(alice):
+    done = submitted_by(alice, factory.job_type("stepped", "stepped"))
+    run(done)
+    assert [step["state"] for step in details_of(done, alice)["steps"]] == ["done", "done"]
+    failed = submitted_by(alice, factory.job_type("says", "says"), text="read", then="fail_for_good")
+    run(failed)
+    assert details_of(failed, alice)["steps"] == [
+        {"name": "read", "state": "active"},
+        {"name": "another", "state": "pending"},
+    ]
+    committed(retry_job, failed.name)
+    assert details_of(failed, alice)["steps"] == []
 
 
 def test_relatives_are_told_with_their_state(alice):

@@ -123,6 +123,9 @@ def test_each_series_keeps_its_parameters(site):
     details = get_job_details(job.name)
     assert [one["parameters"] for one in details["attempts"]] == [{"message": "first"}, {"message": "second"}, None]
     assert details["parameters"] == {"message": "third"}
+    history = [event for event in details["history"] if "other parameters" in event["message"]]
+    told = [(event["message"], event["actor"]) for event in history]
+    assert told == [("Retried with other parameters: message", frappe.session.user)] * 2
     rows = frappe.db.sql(f"SELECT * FROM `tab{RUN}` WHERE background_job = %s", job.name, as_dict=True)
     assert not any("message" in str(row["sealed_input_parameters"]) for row in rows)
 

@@ -114,7 +114,11 @@ def test_whoever_changes_a_parameter_gives_the_secret_anew(is_owner):
     if is_owner:
         committed(retry_job, in_dead_letter(frappe.get_doc("Background Job", name)), GIVEN | {"token": "another-token"})
         assert run_jobs() == {name: "Completed"}
-        assert get_job_details(name)["result"]["is_right"] is False
+        details = get_job_details(name)
+        assert details["result"]["is_right"] is False
+        told = [event["message"] for event in details["history"] if event["message"].startswith("Retried")]
+        assert told == ["Retried with other parameters: token"]
+        assert details["attempts"][0]["parameters"] == {"url": "https://example.com", "token": MASK}
 
 
 @pytest.mark.parametrize(

@@ -193,3 +193,21 @@ def spills(context: JobContext, token: Secret[str], into: str) -> dict[Any, Any]
         "escaped": PermanentError(f"{frappe.utils.escape_html(secret)} {escape(secret)}"),  # as Frappe and Jinja do
         "end": PermanentError("<br>" * 4_990 + "y" * 35 + secret),  # too long to be read whole, with it at the cut
     }[into]
+
+
+@job_handler
+def sends_statement(
+    context: JobContext,
+    customer: Annotated[str, "Whom it is for"],
+    until: date,
+    token: Secret[str],
+    language: Literal["en", "de"] = "en",
+    copies: int = 1,
+    is_draft: bool = False,
+    note: str | None = None,
+    lines: list[Line] | None = None,
+) -> dict[str, Any]:
+    """One parameter of each kind, for forms. Fails for good if there are many copies."""
+    if copies > 9:
+        raise PermanentError("Too many copies")
+    return {"is_right": token.get_secret_value() == "s3cret-token"}

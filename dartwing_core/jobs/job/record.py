@@ -90,11 +90,15 @@ class Job:
         """A user cancels the waiting job."""
         return self._move(JobStatus.CANCELED, CANCELED, _canceled(user, reason), user, lock_wait=LOCK_WAIT)
 
-    def retry(self, active_key: str | None, edited: Mapping[str, Any]) -> bool:
-        """The current user begins a fresh series of attempts. `edited`: the columns of other parameters."""
+    def retry(self, active_key: str | None, edited: Mapping[str, Any], changed: Sequence[str] = ()) -> bool:
+        """The current user begins a fresh series of attempts.
+
+        `edited`: the columns of other parameters. `changed`: the names of these.
+        """
         written = {**_fresh(self.row), "waits_for": self.row["waits_for"], "active_key": active_key, **edited}
         status = JobStatus(written.pop("status"))
-        return self._move(status, RETRIED, written, frappe.session.user, lock_wait=LOCK_WAIT)
+        message = f"Retried with other parameters: {', '.join(changed)}" if changed else RETRIED
+        return self._move(status, message, written, frappe.session.user, lock_wait=LOCK_WAIT)
 
     def set_due(self, epoch: float, message: str) -> bool:
         """The current user lets the waiting job start at another time.

@@ -52,7 +52,7 @@ def get_job_type_overview(job_type: str, hours: int = 24) -> dict[str, Any]:
         "can_run": bool(found.is_enabled) and permission.has_required(frappe.session.user, found.requires_permission),
         "can_change": can_change,
         "differences_from_code": _differences(found) if can_change else [],
-        "schema": _schema_of(found),
+        "schema": handlers.schema_of(found),
         "figures": figures.get_type_figures(found.name, hours),
         "circuits": [one for one in get_open_circuits() if one["job_type"] == found.name],
         "recent": jobs.list_jobs(job_type=found.name, limit=RECENT)["jobs"],
@@ -85,7 +85,7 @@ def _described(job_type: JobType) -> dict[str, Any]:
         "job_type": job_type.name,
         "display_name": job_type.display_name,
         "description": job_type.get("description") or "",
-        "schema": _schema_of(job_type),
+        "schema": handlers.schema_of(job_type),
         "priority": job_type.default_priority or "Normal",
         "timeout_seconds": job_type.default_timeout or config.DEFAULT_TIMEOUT,
         "max_retries": job_type.max_retries or 0,
@@ -99,17 +99,6 @@ def _differences(job_type: JobType) -> list[dict[str, str]]:
         {"label": _(label_of(fieldname)), "here": str(is_now or ""), "code": str(said or "")}
         for fieldname, (said, is_now) in declared_types.differences(job_type).items()
     ]
-
-
-def _schema_of(job_type: JobType) -> dict[str, Any] | None:
-    own = frappe.parse_json(job_type.get("parameters_schema") or None)
-    if own:
-        return own
-    try:
-        declared = handlers.declared_of(job_type.handler_method)
-    except UnknownHandlerError:  # its app is gone
-        return None
-    return declared.schema if declared else None
 
 
 # Circuits -------------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from ..lib.texts import cut
 from ..schedules import schedule_store
 from ..status import FINISHED, RETRYABLE, JobStatus, can_move
 from ..submit import request
-from ..types import handlers
+from ..types import functions, handlers
 from . import pages, visible_jobs, waiting_reason
 
 MAX_ASKED = 500
@@ -54,13 +54,13 @@ FILES = ("/files/", "/private/files/")
 
 
 def get_job_status(job_id: str) -> dict[str, Any]:
-    """State, progress and outcome of a job. A running job's progress is live.
+    """State, progress and outcome of a job. A running job's progress is live. Steps stay when its attempt has ended.
 
     Raises JobNotFoundError for a missing or invisible job.
     """
     viewer = visibility.viewer()
     job = visible_jobs.visible_job(job_id, *_STATUS_FIELDS, *_INNER_FIELDS, looking=viewer)
-    [shown] = _public([job], viewer)
+    [shown] = _public([job], viewer, with_ended=True)
     return shown | {
         "parents": dependencies.parents_of(job["name"], job["depends_on"]),
         "result": canonical.load(job["result"]),
@@ -179,9 +179,13 @@ def events_of(job_id: str, cancel_reason: str | None) -> list[dict[str, Any]]:
     return events
 
 
-def _public(jobs: Sequence[JobRow], viewer: visibility.Viewer) -> list[dict[str, Any]]:
-    """Jobs for callers: with live columns of running ones, the reason why others wait, and allowed operations."""
-    live = runs.live_progress([job for job in jobs if job["status"] == str(JobStatus.RUNNING)])
+def _public(jobs: Sequence[JobRow], viewer: visibility.Viewer, *, with_ended: bool = False) -> list[dict[str, Any]]:
+    """Jobs for callers: with live columns of running ones, the reason why others wait, and allowed operations.
+
+    `with_ended`: also with the steps of the last attempt, until the job is in line for the next one.
+    """
+    attempted = (JobStatus.RUNNING, *(FINISHED | RETRYABLE if with_ended else ()))
+    live = runs.live_progress([job for job in jobs if job["attempt"] and job["status"] in attempted])
     reasons = waiting_reason.of_jobs(jobs)
     shown = viewer.with_organization_names(jobs)
     return [_public_job(job, live.get(job["name"]), reasons.get(job["name"])) for job in shown]
@@ -190,15 +194,18 @@ def _public(jobs: Sequence[JobRow], viewer: visibility.Viewer) -> list[dict[str,
 def _public_job(job: JobRow, run: RunRow | None, reason: str | None) -> dict[str, Any]:
     """A job for callers, with `job_id` instead of name."""
     shown = pages.public({key: value for key, value in job.items() if key not in _INNER_FIELDS})
-    is_stopping = bool(run and run["cancel_requested"])
     status = JobStatus(job["status"])
+    is_stopping = bool(run and run["cancel_requested"]) and status == JobStatus.RUNNING
+    steps = (canonical.load(run["steps"]) if run else None) or []
+    if status == JobStatus.COMPLETED:  # so its last step is done
+        steps = [step | {"state": "done"} if step["state"] == "active" else step for step in steps]
     return {
         "job_id": shown.pop("name"),
         "title": shown.pop("job_title"),
         "tags": labels.split(shown.pop("job_tags")),
         **shown,
         **_progress(job, run),
-        "steps": (canonical.load(run["steps"]) if run else None) or [],
+        "steps": steps,
         "waiting_reason": reason,
         "cancel_requested": is_stopping,
         "can_cancel": can_move(status, JobStatus.CANCELED) and not is_stopping,
@@ -234,6 +241,9 @@ def get_job_details(job_id: str) -> dict[str, Any]:
     shown = get_job_status(job_id)
     job = visible_jobs.visible_job(job_id, "name", "input_parameters", "callback_of", "queue")
     children = _children(job["name"])
+    job_type = config.job_type(shown["job_type"])
+    can_edit = shown["can_retry"] and visibility.may_edit(shown["owner_user"], frappe.session.user)
+    can_edit = can_edit and not (job_type and job_type.handler_method == functions.HANDLER)
     return {
         **shown,
         "queue": job["queue"],
@@ -248,7 +258,8 @@ def get_job_details(job_id: str) -> dict[str, Any]:
         },
         "batch": _batch(shown["parent_batch"]),
         "history": events_of(job["name"], shown["cancel_reason"]),
-        "can_edit": shown["can_retry"] and visibility.may_edit(shown["owner_user"], frappe.session.user),
+        "can_edit": can_edit,
+        "schema": handlers.schema_of(job_type) if can_edit and job_type else None,
         "can_delete": JobStatus(shown["status"]) in FINISHED and frappe.has_permission(config.JOB, "delete"),
     }
 

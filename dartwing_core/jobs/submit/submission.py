@@ -105,10 +105,10 @@ def how_to_name(argument: str) -> str:
     return text.format(argument, _(config.SETTINGS))
 
 
-def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
+def edited(job: JobRow, parameters: Any) -> tuple[Columns, str, list[str]]:
     """The columns that change when a job is retried with other parameters. None do if they are the same.
 
-    Also returns the parameters that it had, as JSON with dots in place of secrets.
+    Also returns the parameters that it had, as JSON with dots in place of secrets, and the names of those that change.
 
     Raises InvalidJobError for invalid ones, and for dots in place of a secret beside a change.
     """
@@ -120,7 +120,7 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
     declared = handlers.declared_of(job_type.handler_method) if job_type else None
     secrets = declared.secrets if declared else frozenset()
     if secret_values.are_same(parameters, before, secrets):
-        return {}, ""
+        return {}, "", []
     found = handlers.check_parameters(parameters, declared, job["owner_user"])
     had = secret_values.masked(before, secrets)
     content = _stored_hash(job["job_type"], job["organization"], found.identity)
@@ -133,7 +133,9 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str]:
     template = job_type.get("job_title") if job_type else None
     if job["job_title"] == title_for(None, template, handlers.with_defaults(had, declared)):
         values["job_title"] = title_for(None, template, found.shown)  # one that the caller gave stays
-    return values, canonical.canonical_json(had)
+    after = canonical.load(found.text) or {}  # a secret that is given again counts as changed
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return values, canonical.canonical_json(had), names
 
 
 def _row(request: Request, job_type: JobType, user: str, parameters: Checked, priority: str) -> Columns:

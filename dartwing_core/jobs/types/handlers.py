@@ -11,12 +11,13 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from typing_extensions import TypedDict
 
 from ..errors import InvalidJobError, UnknownHandlerError
 from ..lib import canonical, config, sealing, secret_values
+from ..lib.config import JobType
 from ..lib.texts import as_sentence, describe_unknown
 from ..lib.texts import translate as _
 from . import functions
@@ -255,6 +256,17 @@ def declared_of_type(type_name: str) -> Declared | None:
     """The declared parameters of a type's handler. None also for a type that is gone. Raises UnknownHandlerError."""
     job_type = config.job_type(type_name)
     return declared_of(job_type.handler_method) if job_type else None
+
+
+def schema_of(job_type: JobType) -> dict[str, Any] | None:
+    """The JSON Schema of the parameters: that of the Job Type, else of its handler, else None."""
+    if own := canonical.load(job_type.get("parameters_schema")):
+        return cast(dict[str, Any], own)
+    try:
+        declared = declared_of(job_type.handler_method)
+    except UnknownHandlerError:  # its app is gone
+        return None
+    return declared.schema if declared else None
 
 
 def secrets_of(type_name: str) -> frozenset[str]:

@@ -42,7 +42,7 @@
 			body = await response.json();
 		} catch (error) {
 			if (response && error instanceof SyntaxError) body = {};
-			else throw new ApiError("offline", __("The server can't be reached. The page tries again by itself."));
+			else throw new ApiError("offline", __("Can't reach the server. The page keeps trying."));
 		}
 		if (response.ok && body.message) return body.message;
 		throw refusal(response, body);
@@ -51,18 +51,17 @@
 	function refusal(response, body) {
 		const { status } = response;
 		if (status === 401 || (status === 403 && !body.error)) {
-			return new ApiError("login", __("Your session has ended. Log in again to go on."));
+			return new ApiError("login", __("Your session has expired. Log in again to continue."));
 		}
 		if (status === 429 || status === 502 || status === 503 || status === 504) {
 			const seconds = Number(response.headers.get("Retry-After")) || 5;
-			return new ApiError("busy", __("The server is busy. The page tries again by itself."), seconds);
+			return new ApiError("busy", __("The server is busy. The page keeps trying."), seconds);
 		}
 		if (body.exc_type === "CSRFTokenError") {
-			const text = __("You have logged in again since this page was opened. Reload it, and try again.");
-			return new ApiError("reload", text);
+			return new ApiError("reload", __("You logged in again after you opened this page. Reload it and try again."));
 		}
 		if (status === 404) {
-			return new ApiError("gone", __("This job does not exist any more, or you may not see it any more."));
+			return new ApiError("gone", __("This job no longer exists, or you no longer have access to it."));
 		}
 		if (status < 500 && typeof body.message === "string") return new ApiError("refused", body.message);
 		return new ApiError("failed", __("Something went wrong. Please try again later."));
@@ -74,7 +73,7 @@
 		status: (job) => read("get_job_status", { job_id: job }),
 		details: (job) => read("get_job_details", { job_id: job }),
 		cancel: (job) => write("cancel_job", { job_id: job }),
-		retry: (job) => write("retry_job", { job_id: job }),
+		retry: (job, parameters) => write("retry_job", { job_id: job, parameters }),
 		run_now: (job) => write("run_now", { job_id: job }),
 	};
 })();

@@ -34,12 +34,18 @@
 
 	/** One line: what the job is doing, why it waits, or how it ended. */
 	function line_of(job) {
-		if (job.status === "Running") {
-			const step = job.steps.find(({ state }) => state === "active");
-			return job.progress_message || step?.name || "";
-		}
-		if (job.status === "Completed" || job.status === "Canceled") return "";
-		return [job.waiting_reason, job.error_message].filter(Boolean).join(" ");
+		if (job.status === "Dead Letter") return job.error_message;
+		const step = job.steps.find(({ state }) => state === "active");
+		if (job.status === "Running") return job.progress_message || step?.name || earlier_error(job);
+		return job.completed_at ? "" : [job.waiting_reason, earlier_error(job)].filter(Boolean).join(" ");
+	}
+
+	/** The error of an earlier attempt of a job that has not failed for good. */
+	function earlier_error({ error_message: error, status, attempt, attempts }) {
+		if (!error || status === "Dead Letter") return "";
+		const failed = attempts?.findLast(({ error_message }) => error_message); // the list knows no attempts
+		const latest = status === "Running" ? attempt - 1 : attempt;
+		return __("Attempt {0} failed: {1}", words.number(failed?.attempt ?? latest), error);
 	}
 
 	/** The buttons of a job. `actions`: cancel, retry, run_now (called with the job). */
@@ -112,7 +118,7 @@
 				line.classList.toggle("jc-line-error", Boolean(job.error_message) && job.status === "Dead Letter");
 				show(line, Boolean(line.textContent));
 				bars.show(job);
-				const now = [job.title, job.organization_name, job.owner_user, job.status, moment_of(job)].join();
+				const now = [job.title, job.organization_name, job.owner_user, job.retry_count, moment_of(job)].join();
 				if (now === shown) return;
 				shown = now;
 				meta.replaceChildren(...meta_of(job));
@@ -129,6 +135,7 @@
 	function meta_of(job) {
 		const parts = job.title ? [words.type(job.job_type), job.organization_name] : [job.organization_name];
 		if (job.owner_user !== center.data.user) parts.push(job.owner_user);
+		if (job.retry_count && job.status === "Running") parts.push(__("attempt {0} of {1}", ...words.attempt(job)));
 		parts.push(...job.tags);
 		const nodes = parts.map((part) => make("span", {}, part));
 		const moment = moment_of(job);
@@ -136,5 +143,5 @@
 		return nodes;
 	}
 
-	center.card = { card, pill, show_pill, action_bar, percent_of, line_of, COLORS };
+	center.card = { card, pill, show_pill, action_bar, percent_of, earlier_error, COLORS };
 })();

@@ -6,7 +6,8 @@
 	const { words, dom } = center;
 	const { make, button, set_text, show } = dom;
 	const { __ } = words;
-	const STEPS = { active: __("under way"), done: __("done"), pending: __("to come") };
+	const STEPS = { active: __("in progress"), done: __("done"), pending: __("not started"), stopped: __("stopped") };
+	const ACTIVE = { Running: "active", Completed: "done" }; // elsewhere, an attempt has ended there
 	const PRIORITIES = { Low: __("Low"), Normal: __("Normal"), High: __("High"), Critical: __("Critical") };
 	const RESULT_LENGTH = 20_000;
 	const PARENTS = 20; // shown at most, the first ones
@@ -25,19 +26,24 @@
 		const hidden = make(
 			"p",
 			{ class: "jc-note" },
-			__("The result is hidden: the organization is not active, or only the owner of the job may see it."),
+			__("The result is hidden: the organization is not active, or only the job's owner may see it."),
 		);
+		const earlier = make("p", { class: "jc-note" });
 		const error = section(__("Error"), make("p", { class: "jc-error" }));
 		const result = section(__("Result"), make("pre", { tabindex: "0", "aria-label": __("Result") }));
 		const lines = center.log();
+		const parameters = center.parameters();
+		const edit = center.edit(actions, title);
+		bars.element.append(edit.open);
 		const facts = make("dl", { class: "jc-facts" });
 		const events = make("ol", { class: "jc-events" });
 		const body = make("div", { class: "jc-details-body" });
-		body.append(notice, bar.element, line, steps, bars.element, hidden, error, result, lines.element);
 		const known = section(__("Details"), facts);
 		const past = section(__("History"), events);
-		body.append(known, past);
-		const parts = [state, bar.element, line, steps, bars.element, hidden, error, result, lines.element, known, past];
+		const parts = [bar.element, line, earlier, steps, bars.element, edit.form, hidden, error, result];
+		parts.push(lines.element, parameters.element, known, past);
+		body.append(notice, ...parts);
+		parts.push(state);
 		dialog.append(make("div", { class: "jc-details-head" }, title, state, close), body);
 		dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
 
@@ -59,9 +65,10 @@
 			/** Show the dialog before the first answer, with what the list knows of the job. */
 			begin(listed) {
 				shown_facts = null;
-				set_text(title, __("Loading …"));
+				set_text(title, __("Loading…"));
 				for (const part of parts) show(part, false);
 				lines.show([]);
+				edit.close();
 				notice.replaceChildren();
 				if (listed) this.show(listed);
 			},
@@ -75,15 +82,19 @@
 				const reason = is_running ? job.progress_message : job.waiting_reason;
 				set_text(line, reason);
 				show(line, Boolean(reason));
-				show_steps(steps, job.steps);
+				show_steps(steps, job);
 				bars.show(job);
+				edit.show(job);
 				show(hidden, job.status === "Completed" && job.result_is_hidden);
+				set_text(earlier, center.card.earlier_error(job));
+				show(earlier, Boolean(earlier.textContent));
 				set_text(error.lastChild, job.error_message);
-				show(error, Boolean(job.error_message));
+				show(error, job.status === "Dead Letter" && Boolean(job.error_message));
 				const text = job.result == null ? "" : JSON.stringify(job.result, null, 2);
 				set_text(result.lastChild, text.slice(0, RESULT_LENGTH));
 				show(result, Boolean(text));
 				lines.show(job.attempts);
+				parameters.show(job);
 				const all = facts_of(job);
 				const now = JSON.stringify(all);
 				if (now !== shown_facts) facts.replaceChildren(...all.flatMap((fact) => pair(fact, actions)));
@@ -98,17 +109,22 @@
 		return make("section", {}, make("h3", {}, name), content);
 	}
 
-	function show_steps(list, steps) {
+	/** The steps of the job. The one at which an attempt has ended is not in progress any more. */
+	function show_steps(list, { steps, status }) {
 		show(list, steps.length > 0);
-		const items = steps.map(({ name, state }) =>
-			make("li", { "data-state": state }, name, make("span", { class: "jc-hidden" }, ` (${STEPS[state]})`)),
-		);
+		const items = steps.map(({ name, state }) => {
+			const now = state === "active" ? (ACTIVE[status] ?? "stopped") : state;
+			return make("li", { "data-state": now }, name, make("span", { class: "jc-hidden" }, ` (${STEPS[now]})`));
+		});
 		list.replaceChildren(...items);
 	}
 
 	/** The known facts: a name, a text or time, and its kind. */
 	function facts_of(job) {
-		const attempts = __("{0} of {1}", words.number(job.attempt), words.number(job.max_retries + 1));
+		const is_longer = job.attempt > job.retry_count + 1; // after a retry by a person, or without a failure
+		const attempt = is_longer
+			? __("{0} of {1} ({2} in all)", ...words.attempt(job), words.number(job.attempt))
+			: __("{0} of {1}", ...words.attempt(job));
 		return [
 			[__("Job"), job.job_id, "code"],
 			[__("Organization"), job.organization_name],
@@ -121,7 +137,7 @@
 			[__("Ended"), job.canceled_at ? null : job.completed_at, "time"],
 			[__("Canceled"), job.canceled_at, "time"],
 			[__("Canceled by"), job.canceled_by],
-			[__("Attempts"), job.attempt ? attempts : null],
+			[__("Attempt"), job.attempt ? attempt : null],
 			[__("Outcome"), job.output_url ? null : job.output_reference],
 			[__("Files"), job.files?.filter(({ file_url }) => file_url !== job.output_url), "files"],
 		].filter(([, value]) => value?.length);
@@ -152,7 +168,7 @@
 	/** One change of status. The owner is not named, nor the engine, which acts as Administrator. */
 	function event_of(event, owner) {
 		const actor = [owner, "Administrator"].includes(event.actor) ? null : event.actor;
-		const took = event.duration > 0 ? __("took {0}", words.duration(event.duration)) : null;
+		const took = event.duration >= 0.05 ? __("took {0}", words.duration(event.duration)) : null;
 		const small = [actor, took].filter(Boolean).join(" · ");
 		return make(
 			"li",

@@ -3,23 +3,18 @@
 	"use strict";
 
 	const center = window.dartwing_job_center;
-	const FAST = 4_000, // limits: list_jobs 60, and get_job_status and get_job_details 600 calls a minute, over all tabs
-		SOON = 10_000,
-		IDLE = 30_000,
-		IDLE_WITH_SOCKET = 60_000,
+	const WATCH = 2_000,
+		FAST = 3_000, // limits: list_jobs 60, and get_job_status and get_job_details 600 calls a minute, over all tabs
+		SLOW = 15_000,
 		LONGEST_BACKOFF = 60_000;
-
-	const is_moving = (job) => job.status === "Running" || job.status === "Queued";
 
 	/** Text that changes when the job's history does. */
 	const state_of = ({ status, attempt }) => `${status} ${attempt}`;
 
-	/** Milliseconds until the next request for a job. `is_told`: whether the socket reports its changes. */
-	function interval_of(job, is_told) {
-		if (is_moving(job)) return is_told ? IDLE : FAST;
-		const due = { Pending: job.available_at, Failed: job.next_retry_at, "Timed Out": job.next_retry_at }[job.status];
-		if (!due) return is_told ? IDLE_WITH_SOCKET : IDLE;
-		return Math.min(Math.max(new Date(due) - Date.now() + 1_000, SOON), IDLE);
+	/** Milliseconds until the next request for the list, or for the `opened` job. `is_told`: whether events report it. */
+	function interval_of(is_told, opened) {
+		if (is_told || opened?.completed_at) return SLOW;
+		return opened?.status === "Running" || opened?.status === "Queued" ? WATCH : FAST;
 	}
 
 	let not_before = 0; // for all pollers: the server has asked to wait until then
@@ -115,5 +110,5 @@
 		attach();
 	}
 
-	center.live = { Poller, listen, interval_of, is_moving, state_of };
+	center.live = { Poller, listen, interval_of, state_of };
 })();

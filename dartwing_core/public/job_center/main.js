@@ -8,14 +8,11 @@
 	const { __ } = words;
 	const PAGE = 20;
 	const MOST = 10_000; // the server counts up to this
-	const IDLE = 10_000;
-	const IDLE_WITH_SOCKET = 60_000;
-	const DETAILS_SLOW = 15_000;
-	const WATCH = 2_000; // milliseconds between requests for single running jobs, while these are few
-	const WATCHED = 5;
 	const TOGETHER = 300; // milliseconds in which changes of many jobs become one request
 	const MORE_LINES = 2_000; // after an event that tells of more lines: workers store them about every second
 	const ONE_BY_ONE = 3; // more changed jobs than this are requested as a list
+	const TICK = 1_000; // of texts such as "5 seconds ago"
+	const RETRYING = ["Failed", "Timed Out"];
 	const find = (id) => document.getElementById(id);
 
 	const list = find("jc-list");
@@ -33,7 +30,6 @@
 	});
 	const filters = new center.Filters(find("jc-filters"), () => go_to(0));
 	const poller = new live.Poller(read_list, list_interval, list_failed);
-	const watcher = new live.Poller(read_watched, () => (watched().length ? WATCH : null), list_failed);
 	const details_poller = new live.Poller(read_opened, details_interval, details_failed);
 	let page = 0;
 	let total = 0;
@@ -45,7 +41,8 @@
 
 	async function read_list() {
 		const number = (question += 1);
-		const answer = await api.list({ ...filters.values, limit: PAGE, offset: page * PAGE });
+		const { status, ...more } = filters.values;
+		const answer = await read_page(status === RETRYING[0] ? RETRYING : [status], more, PAGE, page * PAGE);
 		if (number !== question) return;
 		total = answer.total;
 		if (!answer.jobs.length && total && page) {
@@ -54,6 +51,14 @@
 		}
 		notices.forget("polling");
 		show_list(answer.jobs);
+	}
+
+	/** A page of the jobs in one of these states, one state after the other: list_jobs takes only one. */
+	async function read_page([status, ...others], filter, limit, offset) {
+		const { jobs: found, total: number } = await api.list({ ...filter, status, limit, offset });
+		if (!others.length) return { jobs: found, total: number };
+		const rest = await read_page(others, filter, PAGE, Math.max(0, offset - number));
+		return { jobs: [...found, ...rest.jobs].slice(0, limit), total: number + rest.total };
 	}
 
 	function show_list(found) {
@@ -76,18 +81,6 @@
 		filters.learn(found);
 		show_empty();
 		show_pages();
-		dom.renew_times(document);
-		if (watched().length) watcher.after(WATCH);
-	}
-
-	/** Running jobs without events, if they are few. The open job is requested anyway. */
-	function watched() {
-		const running = [...jobs.values()].filter(({ job }) => job.status === "Running" && !is_told(job));
-		return running.length > WATCHED ? [] : running.map(({ job }) => job.job_id).filter((id) => id !== opened?.id);
-	}
-
-	async function read_watched() {
-		for (const id of watched()) await read_one(id);
 	}
 
 	async function read_one(id) {
@@ -110,7 +103,8 @@
 		entry.job = job;
 		entry.card.show(job);
 		if (opened?.id !== job.job_id || !opened.job || opened.job === job) return;
-		opened.job = { ...opened.job, ...job };
+		const { steps } = job.status === "Running" ? job : opened.job; // lists have only those of running jobs
+		opened.job = { ...opened.job, ...job, steps };
 		view.show(opened.job);
 		if (live.state_of(job) !== opened.state) details_poller.now();
 	}
@@ -121,8 +115,8 @@
 		if (jobs.size) return;
 		const more = filters.is_set
 			? button(__("Show all jobs"), () => (filters.form.reset(), go_to(0)))
-			: make("p", {}, __("Jobs that you start in the background, such as an export, appear here with progress and result."));
-		place.replaceChildren(make("h3", {}, filters.is_set ? __("No job matches this filter") : __("No jobs yet")), more);
+			: make("p", {}, __("Jobs that you start in the background, such as an export, show their progress and result here."));
+		place.replaceChildren(make("h3", {}, filters.is_set ? __("No jobs match this filter") : __("No jobs yet")), more);
 	}
 
 	function show_pages() {
@@ -176,25 +170,29 @@
 		view.show(job);
 		notices.forget("polling");
 		if (jobs.has(id)) patch(job);
-		dom.renew_times(dialog);
 	}
 
 	// Actions -------------------------------------------------------------------------------------------------------
 
 	async function cancel(job) {
 		if (busy.has(job.job_id) || !(await center.confirm_cancel(find("jc-confirm"), job))) return;
-		await act(job, api.cancel, __("{0}: canceling.", words.name(job)));
+		await act(job, api.cancel, __("Canceling {0}.", words.name(job)));
 	}
 
-	async function retry(job) {
-		await act(job, api.retry, __("{0}: queued again.", words.name(job)));
+	/** `edited`: other `parameters`, what is `done` after the retry, and what shows why it is `refused`. */
+	async function retry(job, edited) {
+		const call = async (id) => {
+			await api.retry(id, edited?.parameters);
+			edited?.done();
+		};
+		await act(job, call, __("{0} is queued again.", words.name(job)), edited?.refused);
 	}
 
 	async function run_now(job) {
-		await act(job, api.run_now, __("{0}: due now.", words.name(job)));
+		await act(job, api.run_now, __("{0} starts as soon as a worker is free.", words.name(job)));
 	}
 
-	async function act(job, call, done) {
+	async function act(job, call, done, refused) {
 		const { job_id: id } = job;
 		if (busy.has(id)) return;
 		set_busy(id, true);
@@ -205,7 +203,8 @@
 			await read_one(id);
 			poller.soon(0); // the job moves now, even if no job moved before
 		} catch (error) {
-			failed(error, "action");
+			if (refused && error.kind === "refused") refused(error.message);
+			else failed(error, "action");
 			if (["gone", "refused"].includes(error.kind)) poller.now();
 		} finally {
 			set_busy(id, false);
@@ -223,7 +222,7 @@
 	// Errors --------------------------------------------------------------------------------------------------------
 
 	function failed(error, source) {
-		if (error.kind === "login") for (const each of [poller, watcher, details_poller]) each.stop();
+		if (error.kind === "login") for (const each of [poller, details_poller]) each.stop();
 		notices.say(error, source);
 	}
 
@@ -250,14 +249,13 @@
 	}
 
 	function list_interval() {
-		const intervals = [...jobs.values()].map(({ job }) => live.interval_of(job, is_told(job)));
-		return Math.min(notices.is_connected ? IDLE_WITH_SOCKET : IDLE, ...intervals);
+		const is_own = !data.sees_others || filters.values.owner_user;
+		return live.interval_of(notices.is_connected && is_own);
 	}
 
 	/** Null while the dialog is closed. */
 	function details_interval() {
-		if (!opened?.job) return null;
-		return is_told(opened.job) || !live.is_moving(opened.job) ? DETAILS_SLOW : WATCH;
+		return opened?.job ? live.interval_of(is_told(opened.job), opened.job) : null;
 	}
 
 	function on_event(name, message) {
@@ -316,5 +314,6 @@
 	});
 	notices.show_connection();
 	poller.now();
+	setInterval(() => document.hidden || dom.renew_times(find("job-center")), TICK);
 	if (given.job) open(given.job);
 })();

@@ -7,9 +7,9 @@
 	const { make, button, set_text, show } = dom;
 	const { __ } = center.words;
 	const CONNECTION = {
-		down: __("Not connected"),
+		down: __("Offline"),
 		live: __("Live"),
-		polling: __("Updated every few seconds"),
+		polling: __("Updates every few seconds"),
 	};
 	const IS_DOWN = '.jc-notice:is([data-kind="offline"], [data-kind="login"])';
 
@@ -74,11 +74,11 @@
 	function confirm_cancel(dialog, job) {
 		return new Promise((resolve) => {
 			const is_running = job.status === "Running";
-			const question = is_running ? __("It is running, and stops as soon as it can.") : __("It will not run.");
-			const keep = button(__("Keep it"), () => dialog.close("no"), { autofocus: true });
+			const question = is_running ? __("It is running and will stop as soon as it can.") : __("It will not run.");
+			const keep = button(__("Keep job"), () => dialog.close("no"), { autofocus: true });
 			const danger = { class: "jc-button jc-button-danger" };
 			const buttons = make("div", { class: "jc-actions" });
-			buttons.append(keep, button(__("Cancel the job"), () => dialog.close("yes"), danger));
+			buttons.append(keep, button(__("Cancel job"), () => dialog.close("yes"), danger));
 			const title = __("Cancel {0}?", center.words.name(job));
 			dialog.replaceChildren(make("h2", { id: "jc-confirm-title" }, title), make("p", {}, question), buttons);
 			dialog.returnValue = "no";

@@ -56,6 +56,8 @@
 			duration,
 			exact: (moment) => exact.format(new Date(moment)),
 			clock: (moment) => clock.format(new Date(moment)),
+			/** The attempt that runs, comes next or was the last of its series, and how many there may be. */
+			attempt: ({ retry_count, max_retries }) => [retry_count + 1, max_retries + 1].map(whole.format),
 			number: (value) => whole.format(value),
 			percent: (value) => share.format(value / 100),
 			status: (status) => data.statuses[status] ?? status,

@@ -17,16 +17,16 @@ def test_two_members_see_only_their_own_and_an_admin_both(visit, portal_user):
     for user, seen, unseen in ((portal_user, own, other), (anna, other, own)):
         page = visit(user, f"{PATH}#{unseen.name}").page
         details = page.get_by_role("dialog")
-        expect(details).to_contain_text("This job does not exist any more, or you may not see it any more.")
+        expect(details).to_contain_text("This job no longer exists, or you no longer have access to it.")
         page.keyboard.press("Escape")
         expect(card(page, seen)).to_be_visible()
         expect(page.locator(".jc-card")).to_have_count(1)
-        expect(page.get_by_label("Only my own")).to_be_hidden()
+        expect(page.get_by_label("Only mine")).to_be_hidden()
     page = visit(admin).page
     expect(card(page, own)).to_contain_text(portal_user)
     expect(card(page, other)).to_contain_text(anna)
-    page.get_by_text("Only my own").click()
-    expect(page.get_by_role("heading", name="No job matches this filter")).to_be_visible()
+    page.get_by_text("Only mine").click()
+    expect(page.get_by_role("heading", name="No jobs match this filter")).to_be_visible()
 
 
 def test_a_guest_is_sent_to_log_in_and_comes_back(visit, web):

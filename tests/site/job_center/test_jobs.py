@@ -56,12 +56,12 @@ def test_a_running_job_is_canceled_after_a_question(visit, worker, portal_user):
     cancel = card(page, job).get_by_role("button", name="Cancel: Slow work")
     cancel.click()
     question = page.get_by_role("dialog", name="Cancel Slow work?")
-    expect(question.get_by_role("button", name="Keep it")).to_be_focused()
-    question.get_by_role("button", name="Keep it").click()
+    expect(question.get_by_role("button", name="Keep job")).to_be_focused()
+    question.get_by_role("button", name="Keep job").click()
     expect(question).to_be_hidden()
     assert status(job) == "Running"
     cancel.click()
-    question.get_by_role("button", name="Cancel the job").click()
+    question.get_by_role("button", name="Cancel job").click()
     expect(pill(card(page, job))).to_have_text(re.compile("Stopping|Canceled"))
     expect(pill(card(page, job))).to_have_text("Canceled", timeout=20_000)
     expect(cancel).to_be_hidden()
@@ -81,7 +81,7 @@ def test_a_failed_job_is_retried(visit, worker, portal_user):
     expect(pill(details).first).to_have_text("Completed", timeout=20_000)
     expect(details.locator(".jc-events > li").first).to_contain_text("Job completed successfully")
     expect(details.get_by_label("Result", exact=True)).to_contain_text('"attempt": 2')
-    expect(details.locator(".jc-facts")).to_contain_text("2 of 3")
+    expect(details.locator(".jc-facts")).to_contain_text("1 of 3 (2 in all)")
 
 
 def test_a_job_that_waits_for_its_time_is_run_now(visit, worker, portal_user):

@@ -125,6 +125,21 @@ def test_a_renamed_type_takes_its_jobs_along(code):
     assert not frappe.db.exists("Job Type", NAME)
 
 
+def test_a_former_name_that_another_handler_declares_is_not_taken(code, monkeypatch):
+    # Seen failing: the type, with its jobs, became the one that names it.
+    sync()
+    job = submitted(NAME, customer="C")
+
+    def another(context, customer: str):
+        """Sends otherwise."""
+
+    another.__module__, another.__qualname__ = MODULE, "another"
+    monkeypatch.setattr(declared_handlers, "another", job_handler(NAME)(another), raising=False)
+    code("test_re_declared", former_names=[NAME])
+    sync()
+    assert frappe.db.get_value("Background Job", job.name, "job_type") == NAME
+
+
 def test_a_type_of_others_is_not_renamed(code):
     # Seen failing: the site's own type of a former name was gone.
     by_hand = {"type_name": "test_own_declared", "handler_method": f"{factory.HANDLERS}.nothing"}

@@ -76,17 +76,17 @@ def _sync_one(declared: Mark, path: str, names: Collection[str]) -> None:
     """Make, rename or change one type."""
     values, name = declared.values(), declared.type_name
     said = json.dumps(values, sort_keys=True)
-    names = {handlers.FIELDS.get(option, option): option for option in declared.options}
+    options = {handlers.FIELDS.get(option, option): option for option in declared.options}
     own = {"handler_method": path, "declared_by": path, "declared_values": said, "code_state": IN_CODE}
     if not frappe.db.exists(config.JOB_TYPE, name):
         if not (former := _former(declared, path, names)):
             made = frappe.get_doc({"doctype": config.JOB_TYPE, "type_name": name, **values, **own})
-            made.flags.names = names
+            made.flags.names = options
             made.insert(ignore_permissions=True)
             return
         rename_doc(config.JOB_TYPE, former, name, force=True, ignore_permissions=True, show_alert=False)
     job_type = frappe.get_doc(config.JOB_TYPE, name)
-    job_type.flags.names = names
+    job_type.flags.names = options
     if not job_type.declared_by and job_type.handler_method != path:
         text = _("it was made by hand, with the handler {0}. Rename or delete it, or declare another name.")
         raise InvalidJobError(text.format(job_type.handler_method))

@@ -20,6 +20,7 @@ ROLES = ("Dartwing User", "Dartwing Admin")
 """Frappe makes them, since permissions of DocTypes name them."""
 INDEXES = (
     (config.JOB, "status", "in_line", "waits_for", "due_epoch"),
+    (config.JOB, "completed_at", "organization"),
     (config.JOB, "organization", "creation"),
     (config.JOB, "organization", "status", "job_type", "creation"),
     (config.JOB, "owner_user", "creation"),

@@ -294,13 +294,15 @@ class ProcessingTime(Answer):
 
 
 class TypeFigures(ProcessingTime):
-    """`count`: ended jobs among those submitted in the last `hours`. Times are of completed jobs.
+    """`count`: jobs that have completed or failed in the last `hours`. Times are of completed jobs.
 
-    `failure_rate` (0 to 1): the share of failed jobs, also those that await a retry, among completed and failed ones.
+    `failure_rate` (0 to 1): the share of failed jobs among completed and failed ones. `dead_letter`: all that have
+    failed.
     """
 
     running: int
     waiting: int
+    retrying: int
     dead_letter: int
     count: int
     failure_rate: float | None
@@ -327,10 +329,11 @@ class JobTypeOverview(TypeName):
 
 
 class JobCounts(Answer):
-    """Counts, each up to 10,000. `today` and `day_ago`: the moments from which failures count."""
+    """Counts, each up to 10,000. `dead_letter`: all that have failed. `today`, `day_ago`: from when failures count."""
 
     running: int
     waiting: int
+    retrying: int
     failed_today: int
     failed_in_24_hours: int
     dead_letter: int
@@ -339,7 +342,7 @@ class JobCounts(Answer):
 
 
 class Metrics(Answer):
-    """Figures of the jobs that you may see. Times and failure rates (0 to 1) are of jobs of the last hours."""
+    """Figures of the jobs that you may see. Times and failure rates (0 to 1) are of jobs that ended lately."""
 
     job_count_by_status: dict[Status, int]
     queue_depth_by_priority: dict[Priority, int]

@@ -73,13 +73,16 @@ LIVE = frozenset(JobStatus) - FINISHED
 
 NOT_BEGUN = (JobStatus.PENDING, JobStatus.QUEUED)
 
-NOT_RUNNING = (*NOT_BEGUN, JobStatus.FAILED, JobStatus.TIMED_OUT)
+RETRYING = (JobStatus.FAILED, JobStatus.TIMED_OUT)
+"""States of jobs whose last attempt has failed, and whose next one is to come."""
+
+NOT_RUNNING = (*NOT_BEGUN, *RETRYING)
 """Live states outside of workers."""
 
-WAITING = frozenset({JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMED_OUT})
+WAITING = frozenset({JobStatus.PENDING, *RETRYING})
 """States of jobs that wait in the database for their time. The sweeper may queue them."""
 
-RETRYABLE = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.DEAD_LETTER})
+RETRYABLE = frozenset({*RETRYING, JobStatus.DEAD_LETTER})
 """States of failed jobs. A person may start a fresh series of attempts."""
 
 

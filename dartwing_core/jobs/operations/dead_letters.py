@@ -70,8 +70,8 @@ def dead_letters_by_error(organization: str | None = None, job_type: str | None 
         Max(_left(Coalesce(JOB.error_message, ""), PATTERN_LENGTH)).as_("error"),
         number.as_("jobs"),
         Count(JOB.organization).distinct().as_("organizations"),
-        Min(JOB.modified).as_("first"),
-        Max(JOB.modified).as_("last"),
+        Min(JOB.completed_at).as_("first"),
+        Max(JOB.completed_at).as_("last"),
         Max(JOB.name).as_("sample"),
         _fingerprint.as_("fingerprint"),
     )

@@ -7,7 +7,7 @@ import { setup_job_form } from "./jobs/job_form";
 import { job_list_settings } from "./jobs/job_list";
 import { setup_engine_form } from "./jobs/last_change";
 import { setup_organization_form } from "./jobs/organization_form";
-import { organization_doctype } from "./jobs/organization_links";
+import { organization_doctype, setup_list_links } from "./jobs/organization_links";
 import { as_text, show_as_text } from "./jobs/plain_text";
 import { show_progress, start } from "./jobs/progress_dialog";
 import { setup_schedule_form } from "./jobs/schedule_form";
@@ -24,3 +24,4 @@ Object.assign(
 
 setup_admin_notices();
 setup_document_jobs();
+setup_list_links();

@@ -8,7 +8,7 @@ frappe.query_reports["Job Type Performance"] = {
 		},
 		{
 			fieldname: "hours",
-			label: __("Submitted"),
+			label: __("Ended"),
 			fieldtype: "Select",
 			// A filter with a value shows no label, so each option says what it means.
 			options: [

@@ -1,7 +1,7 @@
 // The list of Background Jobs: quick filters with their counts, bulk actions, live while it is on screen.
 import { bulk } from "./actions";
 import { live_progress, read } from "./api";
-import { COLORS, make, one_at_a_time } from "./dom";
+import { COLORS, make, one_at_a_time, status_word } from "./dom";
 
 const JOB = "Background Job";
 const REFRESH_SOON = 1_500; // changes of many jobs become one refresh
@@ -11,7 +11,7 @@ const COUNTS_AGAIN = 5_000;
 const FRESH = 3_000; // milliseconds; a younger event may be newer than the progress that its attempt has stored
 const MOST = 10_000;
 const MOVING = new Set(["Pending", "Queued", "Running", "Failed", "Timed Out"]);
-const FAILED = ["Failed", "Timed Out", "Dead Letter"];
+const RETRYING = ["Failed", "Timed Out"];
 /** Frappe's own actions that do not fit jobs, which can't be tagged, assigned or printed. Our Delete has a summary. */
 const NOT_OFFERED = ["Assign To", "Clear Assignment", "Apply Assignment Rule", "Add Tags", "Print", "Delete", "Edit"];
 
@@ -22,9 +22,10 @@ export function job_list_settings() {
 	return {
 		hide_name_column: true,
 		add_fields: ["status", "progress", "progress_message", "owner_user", "organization", "error_message", "attempt"],
-		get_indicator: ({ status }) => [__(status), COLORS[status], `status,=,${status}`],
+		get_indicator: ({ status }) => [status_word(status), COLORS[status], filter_of(status)],
 		formatters: { progress: (_value, _df, job) => progress_cell(job) },
 		onload(listview) {
+			listview.list_view_settings.disable_scrolling = 1; // else Frappe 16 lets long titles push progress out of sight
 			listview.job_list ??= new JobList(listview);
 		},
 		refresh(listview) {
@@ -39,13 +40,15 @@ function progress_cell(job) {
 	const percent = Math.round(progress || 0);
 	const bar = make("div", { class: "progress-bar", style: `width: ${percent}%` });
 	const track = make("div", { class: "progress dw-bar" }, bar);
-	const cell = make("div", { class: "dw-cell", "data-job": job.name, title: progress_message || null });
+	const error = job.status === "Dead Letter" || RETRYING.includes(job.status) ? job.error_message : null;
+	const cell = make("div", { class: "dw-cell", "data-job": job.name, title: error || progress_message || null });
 	if (job.status === "Running") cell.append(track, make("span", { class: "dw-percent" }, `${percent} %`));
-	else if (FAILED.includes(job.status)) {
-		cell.append(make("span", { class: "text-muted ellipsis" }, job.error_message || ""));
-	}
+	else if (error) cell.append(make("span", { class: "text-muted ellipsis" }, error));
 	return cell.outerHTML;
 }
+
+/** The filter for jobs whose states people know by the same word. */
+const filter_of = (status) => (RETRYING.includes(status) ? `status,in,${RETRYING}` : `status,=,${status}`);
 
 /** The known progress of the row's attempt. */
 function said_of({ name, status, attempt }) {
@@ -86,6 +89,7 @@ class JobList {
 		this.is_attached = false;
 		clearTimeout(this.timer);
 		clearTimeout(this.refreshing);
+		clearTimeout(this.counting);
 		this.refreshing = null;
 		for (const [event, handler] of Object.entries(this.handlers)) frappe.realtime.off(event, handler);
 	}
@@ -120,7 +124,8 @@ class JobList {
 
 	refreshed() {
 		this.poll();
-		this.show_counts();
+		this.render_filters();
+		this.count_soon();
 		this.ask_progress();
 	}
 
@@ -162,39 +167,62 @@ class JobList {
 
 	// Quick filters ---------------------------------------------------------------------------------------------------
 
-	async show_counts() {
-		if (Date.now() - (this.counted ?? 0) < COUNTS_AGAIN) return;
+	/** Count when the last counts are five seconds old, or at once those of other filters. */
+	count_soon() {
+		const others = key_of(this.others());
+		if (this.counts_of !== others) Object.assign(this, { counts_of: others, counts: null, counted: 0 });
+		clearTimeout(this.counting);
+		this.counting = setTimeout(() => this.show_counts(others), this.counted + COUNTS_AGAIN - Date.now());
+	}
+
+	async show_counts(others) {
+		if (!this.is_on_screen) return; // it refreshes when it is shown again
 		this.counted = Date.now();
 		try {
-			this.counts = await read("get_job_counts");
+			const counts = await this.read_counts();
+			if (this.counts_of !== others) return;
+			this.counts = counts;
 		} catch (error) {
 			if (!error.kind) throw error; // the filters also work without counts
 		}
 		this.render_filters();
 	}
 
+	/** One request counts all jobs. Frappe counts those of the list's other filters. */
+	async read_counts() {
+		const others = this.others();
+		if (!others.length) return read("get_job_counts");
+		const counted = this.filters().filter(({ name }) => name);
+		const count = ({ filters }) => frappe.db.count(JOB, { filters: [...others, ...named(filters)], limit: MOST });
+		const numbers = await Promise.all(counted.map((filter) => count(filter).catch(() => null)));
+		return Object.fromEntries(counted.map(({ name }, place) => [name, numbers[place]]));
+	}
+
 	filters() {
-		const { counts } = this;
-		const is_in = (statuses) => [["status", "in", statuses]];
+		const is_in = (...statuses) => ["status", "in", statuses];
+		const has_failed = ["status", "=", "Dead Letter"];
 		return [
 			{ label: __("All"), filters: [] },
 			{ label: __("Mine"), filters: [["owner_user", "=", frappe.session.user]] },
-			{ label: __("Running"), count: counts?.running, filters: [["status", "=", "Running"]] },
-			{ label: __("Waiting"), count: counts?.waiting, filters: is_in(["Pending", "Queued"]) },
-			{
-				label: __("Failed today"),
-				count: counts?.failed_today,
-				filters: [...is_in(FAILED), ["modified", ">=", counts ? as_filter(counts.today) : frappe.datetime.get_today()]],
-			},
-			{ label: __("Dead letter"), count: counts?.dead_letter, filters: [["status", "=", "Dead Letter"]] },
+			{ label: __("Running"), name: "running", filters: [["status", "=", "Running"]] },
+			{ label: __("Waiting"), name: "waiting", filters: [is_in("Pending", "Queued")] },
+			{ label: __("Retrying"), name: "retrying", filters: [is_in(...RETRYING)] },
+			{ label: __("Failed today"), name: "failed_today", filters: [has_failed, ["completed_at", "Timespan", "today"]] },
+			{ label: __("Failed"), name: "dead_letter", filters: [has_failed] },
 		];
 	}
 
+	/** The list's filters beside those that a quick filter sets. */
+	others() {
+		return this.listview.filter_area.get().filter((filter) => !is_quick(filter));
+	}
+
 	render_filters() {
-		const current = key_of(this.listview.filter_area.get().map((filter) => filter.slice(1, 4)));
+		const current = key_of(this.listview.filter_area.get().filter(is_quick));
 		this.bar.replaceChildren(
-			...this.filters().map(({ label, count, filters }) => {
-				const is_on = key_of(filters) === current;
+			...this.filters().map(({ label, name, filters }) => {
+				const is_on = key_of(named(filters)) === current;
+				const count = this.counts?.[name];
 				const attributes = { type: "button", class: "btn btn-xs dw-filter", "aria-pressed": String(is_on) };
 				const number = count == null ? null : make("span", { class: "dw-number" }, count < MOST ? count : `${MOST}+`);
 				return make("button", { ...attributes, on_click: () => this.apply(filters) }, label, number);
@@ -204,8 +232,9 @@ class JobList {
 
 	async apply(filters) {
 		const area = this.listview.filter_area;
+		const all = [...this.others(), ...named(filters)];
 		await area.clear(false);
-		if (filters.length) await area.set(filters.map((filter) => [JOB, ...filter]));
+		await area.set(all);
 		this.listview.start = 0;
 		this.listview.last_args = null;
 		this.listview.refresh();
@@ -235,10 +264,14 @@ class JobList {
 	}
 }
 
-/** A moment of the server's as a filter: by the site's clock, since Desk's filters take no offset. */
-const as_filter = (moment) => moment.slice(0, 19).replace("T", " ");
+const named = (filters) => filters.map((filter) => [JOB, ...filter]);
+
+/** Whether a filter is one that quick filters set. */
+function is_quick([, field, , value]) {
+	return field === "owner_user" ? value === frappe.session.user : ["status", "completed_at"].includes(field);
+}
 
 function key_of(filters) {
-	const plain = filters.map(([field, operator, value]) => [field, operator.toLowerCase(), String(value)]);
+	const plain = filters.map(([, field, operator, value]) => [field, operator.toLowerCase(), String(value)]);
 	return JSON.stringify(plain.sort());
 }

@@ -61,14 +61,15 @@ def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, A
 def get_job_counts(organization: str | None = None) -> dict[str, Any]:
     """Counts of running, waiting, lately failed and dead letter jobs, each up to 10,000.
 
-    `{running, waiting, failed_today, failed_in_24_hours, dead_letter, today, day_ago}`; the last two are the moments
-    from which failures count. The day is that of the site's clock.
+    `{running, waiting, retrying, failed_today, failed_in_24_hours, dead_letter, today, day_ago}`; the last two are the
+    moments from which failures count. The day is that of the site's clock.
     """
     visible = _visible(organization)
     now = clock.site_time()
     today, day_ago = now.replace(hour=0, minute=0, second=0, microsecond=0), now - timedelta(days=1)
     return {
         **_present(visible),
+        "retrying": _number(visible, RETRYABLE - {JobStatus.DEAD_LETTER}),
         "failed_today": _number(visible & (JOB.modified >= today), RETRYABLE),
         "failed_in_24_hours": _number(visible & (JOB.modified >= day_ago), RETRYABLE),
         "today": clock.isoformat(today),

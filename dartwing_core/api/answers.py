@@ -368,6 +368,7 @@ DueAgain = _answer("DueAgain", Submitted, available_at=Moment, waiting_reason=st
 Deleted = _answer("Deleted", job_id=str, message=str)
 BulkRetry = _answer("BulkRetry", retried=list[str], skipped=dict[str, str])
 Bulk = _answer("Bulk", done=list[str], refused=dict[str, str])
+CanceledAll = _answer("CanceledAll", canceled=int, stopping=int, left=int)
 RetriedByError = _answer("RetriedByError", Bulk, left=int)
 History = _answer("History", job_id=str, history=list[Event])
 JobList = _answer("JobList", Page, jobs=list[ListedJob])

@@ -1,4 +1,5 @@
-"""Figures for Desk's list of jobs, and for the charts of the workspace. Their source names the function.
+"""Figures for Desk's list of jobs, and for the charts of the workspace, whose source names the function. And what forms
+begin with.
 
 Figures are only of jobs that the current user may see, and are not cached for the next user.
 """
@@ -11,6 +12,7 @@ from typing import Any
 import frappe
 from frappe import _
 
+from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.read import figures, jobs
 
 CHARTS: dict[str, tuple[Callable[[], tuple[list[str], list[float]]], Callable[[], str]]] = {
@@ -32,3 +34,9 @@ def get_chart(chart_name: str, **_more: Any) -> dict[str, Any]:
 def live_progress(job_ids: Any = None) -> dict[str, Any]:
     """List: the progress of running jobs. Their rows hold it only when they have ended."""
     return jobs.get_live_progress(frappe.parse_json(job_ids) or [])
+
+
+@frappe.whitelist(methods=["POST"])
+def usual_organization() -> str:
+    """Forms: the organization that the user means who names none. Empty if it is not clear."""
+    return visibility.viewer().usual_organization or ""

@@ -130,6 +130,7 @@ run_schedule_now = post("submit", answers.Submitted, tell=lambda job: _told(job,
 
 cancel_job = post("cancel", answers.Submitted, tell=_canceled)(engine.cancel_job)
 cancel_jobs = post("cancel", answers.Bulk)(engine.cancel_jobs)
+cancel_all_jobs = post("cancel", answers.CanceledAll)(engine.cancel_all_jobs)
 cancel_batch = post(
     "cancel", answers.BatchIdAndStatus, tell=lambda batch: _batch_told(batch, _("Batch is being canceled"))
 )(engine.cancel_batch)

@@ -58,6 +58,7 @@ from .operations.job_types import (
     list_job_types as list_job_types,
     manually_close_circuit as manually_close_circuit,
 )
+from .operations.organizations import cancel_all_jobs as cancel_all_jobs
 from .operations.schedules import (
     get_schedule as get_schedule,
     list_schedules as list_schedules,

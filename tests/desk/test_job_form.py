@@ -155,7 +155,7 @@ def test_what_is_refused_shows_the_job_as_it_is(visit, member):
     page.evaluate("() => frappe.realtime.off('job_status_changed')")  # an event is lost
     committed(retry_job, job.name)
     confirm(page)
-    expect(dialog(page)).to_contain_text("Not done")
+    expect(dialog(page)).to_contain_text("Could not retry the job")
     expect(pill(view(page))).to_have_text("Queued")
     expect(button(view(page), "Retry")).to_have_count(0)
 

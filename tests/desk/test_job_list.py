@@ -201,15 +201,19 @@ def test_the_list_is_silent_while_it_is_not_on_screen(visit, member):
 
 
 def test_jobs_in_mixed_states_are_canceled_as_far_as_they_can_be(visit, member):
-    waiting, dead = submitted_by(member, factory.job_type("plain"), n=1), dead_letter(member)
+    # Seen failing: each reason once more, with the id twice.
+    waiting, dead, done = submitted_by(member, factory.job_type("plain"), n=1), dead_letter(member), dead_letter(member)
+    another = submitted_by(member, factory.job_type("note", "add_note"), title="test done")
+    run(another)
     page = visit(member, LIST).page
-    check(page, waiting, dead)
+    check(page, waiting, dead, done, another)
     act(page, "Cancel")
-    expect(dialog(page)).to_contain_text("Cancel 2 jobs? Those that run stop as soon as they can.")
+    expect(dialog(page)).to_contain_text("Cancel 4 jobs? Those that run stop as soon as they can.")
     confirm(page)
-    expect(dialog(page)).to_contain_text("1 canceled or about to stop. 1 refused:")
-    expect(dialog(page)).to_contain_text(f"{dead.name}")
-    expect(dialog(page)).to_contain_text("can't be canceled")
+    expect(dialog(page)).to_contain_text("Cancel requested for 1 job.")
+    lines = dialog(page).locator(".dw-summary li").all_inner_texts()
+    assert sorted(line.startswith("2 jobs: Job … is ") for line in lines) == [False, True]
+    assert sorted(line.count(another.name) for line in lines) == [0, 1]
     assert (status(waiting), status(dead)) == ("Canceled", "Dead Letter")
     dialog(page).locator(".btn-modal-close").first.click()
     expect(row(page, waiting)).to_contain_text("Canceled")
@@ -228,5 +232,5 @@ def test_deleting_is_offered_to_system_managers_with_a_summary(visit, member, ma
     check(page, dead, waiting)
     act(page, "Delete")
     confirm(page)
-    expect(dialog(page)).to_contain_text("1 deleted. 1 refused:")
+    expect(dialog(page)).to_contain_text("1 job deleted.")
     expect(dialog(page)).to_contain_text("Cancel it before you delete it")

@@ -19,11 +19,9 @@ from .pages import ROWS, button, calls_of, confirm, dialog, figure, newest, ours
 expect = browsers.sync_api.expect
 
 
-def choose_organization(page) -> None:
-    page.wait_for_function("window.cur_dialog")
-    page.evaluate("(name) => cur_dialog.set_value('_organization', name)", factory.ALPHA)
-    # Frappe 15 first asks for the title, and until it has it the field is empty.
-    page.wait_for_function("(name) => cur_dialog.get_value('_organization') === name", arg=factory.ALPHA)
+def opened(page) -> None:
+    """The dialog is open, with the only organization of its user. Frappe 15 first asks for the title."""
+    page.wait_for_function("(name) => window.cur_dialog?.get_value('_organization') === name", arg=factory.ALPHA)
 
 
 SCHEMA = {
@@ -46,7 +44,7 @@ def test_a_job_is_run_with_a_dialog_made_of_the_schema(visit, work, member):
     shown = dialog(page)
     expect(shown).to_contain_text("Run Make a note")
     expect(shown).to_contain_text("Of the note")
-    choose_organization(page)
+    opened(page)
     shown.get_by_role("button", name="Run").click()
     expect(page.locator(".modal.show", has_text="Missing Values Required")).to_be_visible()
     page.locator(".modal.show", has_text="Missing Values Required").locator(".btn-modal-close").click()
@@ -79,7 +77,7 @@ def test_values_and_texts_of_a_schema_stay_what_they_are(visit, member):
     kind = factory.job_type("plain", parameters_schema=json.dumps(ODD_SCHEMA))
     page = visit(member, f"/app/job-type/{kind}").page
     button(view(page), "Run").click()
-    choose_organization(page)
+    opened(page)
     expect(dialog(page)).to_contain_text(f"Zero {ODD}")
     expect(dialog(page)).to_contain_text(f"Of {ODD}")
     page.evaluate("() => cur_dialog.set_values({ zero: 0, half: 0, exact: 'false', list: '[' })")
@@ -99,7 +97,7 @@ def test_a_double_click_submits_once(visit, member):
     kind = factory.job_type("plain")
     page = visit(member, f"/app/job-type/{kind}").page
     button(view(page), "Run").click()
-    choose_organization(page)
+    opened(page)
     called = calls_of(page)
     dialog(page).get_by_role("button", name="Run").dblclick()
     until(lambda: newest(kind), 15, "the job")
@@ -109,11 +107,21 @@ def test_a_double_click_submits_once(visit, member):
     assert frappe.db.count("Background Job", {"job_type": kind}) == 1
 
 
+def test_a_member_of_two_organizations_chooses_one(visit, member):
+    # Seen failing: "organization is missing. Pass organization, or set …".
+    factory.member(member, factory.BETA)
+    page = visit(member, f"/app/job-type/{factory.job_type('plain')}").page
+    button(view(page), "Run").click()
+    expect(dialog(page)).to_contain_text("Priority")
+    dialog(page).get_by_role("button", name="Run").click()
+    expect(page.locator(".modal.show", has_text="Missing Values Required")).to_contain_text("Organization")
+
+
 def test_a_type_without_a_schema_takes_json(visit, member):
     kind = factory.job_type("plain")
     page = visit(member, f"/app/job-type/{kind}").page
     button(view(page), "Run").click()
-    choose_organization(page)
+    opened(page)
     page.evaluate("""() => cur_dialog.set_value("_parameters", '{"n": 1')""")
     dialog(page).get_by_role("button", name="Run").click()
     expect(page.locator(".desk-alert")).to_contain_text("no valid JSON")
@@ -134,7 +142,7 @@ def test_a_types_form_shows_how_its_jobs_fare_with_one_request(visit, member):
     place = view(visitor.page)
     expect(figure(place, "Waiting")).to_have_text("1")
     expect(figure(place, "Failure rate")).to_have_text("50 %")
-    expect(figure(place, "Dead letters")).to_have_text("1")
+    expect(figure(place, "Failed")).to_have_text("1")
     expect(figure(place, "95th percentile")).to_contain_text("s")
     expect(place.locator(".dw-jobs > li")).to_have_count(3)
     assert ours(called) == ["get_job_type_overview"]

@@ -8,19 +8,23 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import (
+    InvalidJobError,
     JobBusyError,
+    cancel_all_jobs,
     cancel_jobs,
     delete_jobs,
     engine,
     retry_jobs,
     submit_batch,
 )
+from dartwing_core.jobs.job import record
 from dartwing_core.jobs.lib import named_locks
-from dartwing_core.jobs.operations import dead_letters
+from dartwing_core.jobs.line import claim
+from dartwing_core.jobs.operations import dead_letters, organizations
 from dartwing_core.jobs.submit import dedup
-from tests.support import database, factory
-from tests.support.jobs import run, status, submitted_by, submitted_for
-from tests.support.sessions import as_user, claimed, committed, elsewhere
+from tests.support import attempts, batches, database, factory
+from tests.support.jobs import run, status, submit_many, submitted_by, submitted_for, submitted_with
+from tests.support.sessions import as_user, claimed, committed, elsewhere, in_parallel
 
 NOWHERE = "JOB-1K00000000000NOWHERE"
 DEADLOCK = database.DRIVERS[0].OperationalError(1213, "Deadlock found")
@@ -197,3 +201,92 @@ def test_names_given_twice_count_once_and_missing_ones_are_refused(mixed, alice)
     assert answer["done"] == [mixed["waiting"].name]
     assert list(answer["refused"]) == [NOWHERE]
     assert frappe.local.message_log == [], "the answer says it, no dialog"
+
+
+# All of an organization ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def states(mixed, alice) -> dict:
+    """More jobs of Alice: one runs, one is retried later, one waits for its time, one is a child of the one in line."""
+    kind = factory.job_type("note", "add_note")
+    jobs = {**mixed, "retrying": submitted_by(alice, kind, title="test again", then="fail")}
+    run(jobs["retrying"])
+    jobs["running"] = submitted_by(alice, factory.job_type("slow", "slow"), seconds=9)
+    claimed(jobs["running"])
+    jobs["later"] = submitted_with(kind, parameters={"title": "test later"}, available_at=3_600)
+    jobs["child"] = submitted_with(kind, parameters={"title": "test child"}, depends_on=jobs["waiting"].name)
+    return jobs
+
+
+def all_canceled(user: str, **more) -> dict:
+    return as_user(user, lambda: committed(cancel_all_jobs, factory.title_of(factory.ALPHA), **more))
+
+
+def test_all_waiting_jobs_of_an_organization_are_canceled(states):
+    answer = all_canceled("Administrator", only_waiting=True)
+    assert answer == {"canceled": 4, "stopping": 0, "left": 0}
+    found = {name: status(job) for name, job in states.items()}
+    canceled = [name for name, state in found.items() if state == "Canceled"]
+    assert sorted(canceled) == ["child", "later", "retrying", "waiting"]
+    assert (found["running"], found["foreign"]) == ("Running", "Queued")
+    assert all_canceled("Administrator", reason="no more") == {"canceled": 0, "stopping": 1, "left": 0}
+    assert database.value("SELECT COUNT(*) FROM `tabBackground Job Run` WHERE cancel_requested = 1") == 1
+
+
+def test_a_cancel_of_all_reaches_what_its_user_sees(states, alice, bob):
+    admin = factory.user("cancel_admin", factory.ALPHA, org_role="Admin")
+    assert all_canceled(bob)["canceled"] == 0, "as for an organization that does not exist"
+    assert all_canceled(alice, only_waiting=True)["canceled"] == 2
+    assert all_canceled(admin, only_waiting=True)["canceled"] == 1, "and the child ended with its parent"
+    for nothing in ("", None):
+        with pytest.raises(InvalidJobError, match="organization is missing"):
+            cancel_all_jobs(nothing)
+
+
+def test_a_cancel_of_all_goes_in_steps_and_tells_what_is_left(alice, monkeypatch):
+    # The oldest job is locked, and another one begins when the cancel has read the jobs.
+    locked, begun, *others = submit_many(factory.job_type("plain"), 6)
+    cancel, steps = record.cancel_all, []
+
+    def in_steps(jobs, *more):
+        if not steps:
+            claimed(begun)
+        steps.append(len(jobs))
+        return cancel(jobs, *more)
+
+    monkeypatch.setattr(organizations, "AT_ONCE", 2)
+    monkeypatch.setattr(record, "cancel_all", in_steps)
+    with database.another_connection() as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT name FROM `tabBackground Job` WHERE name = %s FOR UPDATE", (locked.name,))
+        answer = all_canceled("Administrator", only_waiting=True)
+    assert (answer, steps) == ({"canceled": 4, "stopping": 0, "left": 1}, [2, 2, 2])
+    assert [status(job) for job in (locked, begun, *others)] == ["Queued", "Running", *["Canceled"] * 4]
+
+
+def test_a_cancel_of_too_many_says_how_many_are_left(alice, monkeypatch):
+    jobs = submit_many(factory.job_type("plain"), 6)
+    monkeypatch.setattr(engine, "BULK_LIMIT", 4)
+    assert all_canceled("Administrator") == {"canceled": 4, "stopping": 0, "left": 2}
+    assert [status(job) for job in jobs[:3]] == ["Queued", "Queued", "Canceled"]
+    assert all_canceled("Administrator") == {"canceled": 2, "stopping": 0, "left": 0}
+
+
+def test_workers_do_not_look_long_at_what_a_cancel_of_all_has_locked(bob):
+    # Seen failing: with 10,000 jobs, a worker tried each of them, for 37 seconds.
+    submit_many(factory.job_type("plain"), 700)
+    other = submitted_for(bob, factory.BETA, factory.job_type("other"))
+    answer = cancel_all_jobs(factory.ALPHA)
+    with mock.patch.object(claim, "_lock", wraps=claim._lock) as lock:
+        assert in_parallel([attempts.run_all]) == [[other.name]], "before the commit"
+    assert (answer["canceled"], lock.call_count < 700) == (700, True)
+    frappe.db.rollback()
+
+
+def test_a_cancel_of_all_ends_batches_and_children_elsewhere(alice):
+    kind = factory.job_type("plain")
+    batch = as_user(alice, lambda: committed(submit_batch, factory.ALPHA, [{"job_type": kind}]))
+    assert all_canceled("Administrator")["canceled"] == 1
+    frappe.db.rollback()
+    assert batches.state(batch) == "Failed"

@@ -10,7 +10,7 @@ import pytest
 
 from dartwing_core.dartwing_core.doctype.job_engine_settings.job_engine_settings import set_default_organization
 from dartwing_core.jobs import InvalidJobError, list_jobs, submit_job
-from dartwing_core.jobs.access import tenancy
+from dartwing_core.jobs.access import tenancy, visibility
 from tests.support import factory, schedules, tenancy_hook
 from tests.support.jobs import run, status
 from tests.support.sessions import as_user, committed
@@ -103,6 +103,13 @@ def test_a_company_is_the_default_one(job_type):
         with pytest.raises(InvalidJobError, match="not found"):
             set_default_organization("test Nowhere")
         assert not frappe.db.exists("Organization", {"org_name": ["like", "test %"]}), "none is made"
+
+
+def test_forms_begin_with_the_only_company_of_a_user_or_the_default_one():
+    one, both = clerk_of(NORTH), clerk_of(NORTH, SOUTH)
+    for default, expected in ((None, (NORTH, None)), (SOUTH, (NORTH, SOUTH))):
+        with settings(default_organization=default):
+            assert tuple(visibility.viewer(user).usual_organization for user in (one, both)) == expected
 
 
 def test_user_permissions_take_no_jobs_from_those_who_see_them():

@@ -125,7 +125,8 @@ def test_it_is_set_by_its_name_too():
 
 
 def test_without_one_an_error_says_what_to_do():
-    told = r"organization is missing\. Pass organization, or set the Default Organization in Job Engine Settings\.$"
+    in_code = r"In code: pass organization, or set the Default Organization in Job Engine Settings\."
+    told = rf"^Choose an organization\. {in_code}$"
     kind = factory.job_type("plain")
     for submit in (submit_job, WAYS["many"], WAYS["a batch"]):
         with settings(default_organization=None), pytest.raises(InvalidJobError, match=told):

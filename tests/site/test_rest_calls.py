@@ -232,6 +232,7 @@ CALLS = {
     "run_schedule_now": schedule,
     "cancel_job": waiting,
     "cancel_jobs": several,
+    "cancel_all_jobs": lambda: waiting() and {"organization": factory.ALPHA},
     "cancel_batch": running_batch,
     "retry_job": dead,
     "retry_jobs": several,

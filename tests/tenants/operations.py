@@ -45,6 +45,7 @@ OPERATIONS = {
     "submit_batch": ours("submit_batch", MEMBERS, organization="<organization>", jobs=[{"job_type": TYPE}]),
     "cancel_job": ours("cancel_job", job_id="<waiting>"),
     "cancel_jobs": ours("cancel_jobs", job_ids=["<waiting>"]),
+    "cancel_all_jobs": ours("cancel_all_jobs", organization="<organization>"),
     "cancel_batch": ours("cancel_batch", batch_id="<batch>"),
     "retry_job": ours("retry_job", job_id="<dead>"),
     "retry_jobs": ours("retry_jobs", job_ids=["<dead>"]),

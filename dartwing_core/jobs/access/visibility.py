@@ -61,6 +61,14 @@ class Viewer:
         """Whether the affairs of an organization as a whole are visible."""
         return self.sees_everything or organization in self.reach.admins
 
+    @property
+    def usual_organization(self) -> str | None:
+        """The organization that the user means who names none: the default one, or else their only one."""
+        default, own = config.settings().default_organization, self.reach.members
+        if default and (self.sees_everything or default in own):
+            return default
+        return own[0] if len(own) == 1 else None
+
     def id_of(self, organization: str | None) -> str | None:
         """The id of an organization that is given by id or name. Other texts stay as they are.
 

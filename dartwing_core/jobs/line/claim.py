@@ -33,6 +33,8 @@ MOST_WORKERS = 20
 """Workers that a process assumes at most: RQ counts killed ones for a while."""
 TRIES = 3
 """Views that are read before a process gives up: others may have claimed the jobs in line while it read."""
+MOST_LOCKED = 100
+"""Locked jobs after which a line is left for now. A transaction that cancels thousands must not hold up a claim."""
 FIELDS = (
     *("name", "job_type", "organization", "owner_user", "attempt", "retry_count", "max_retries", "crash_count"),
     *("queue", "priority", "timeout_seconds", "depends_on", "parent_batch", "callback_of", "is_result_private"),
@@ -210,14 +212,15 @@ class Claimer:
 
         `circuit`: the one whose probe it has to be.
         """
-        choice = self.view.choice
-        while candidate := self.view.first_place(line):
+        choice, tries = self.view.choice, 0
+        while (candidate := self.view.first_place(line)) and tries < MOST_LOCKED:
             if not choice.is_next(line, candidate.rank):
                 return None
             job = _lock(candidate.name)
             self.view.skip(line, is_ours=job is not None)
             if job:
                 return self._start(line, job, log, at, circuit)
+            tries += 1
         choice.drop(line)
         return None
 

@@ -95,13 +95,13 @@ def organization_text(given: Any) -> str:
         return required_text(given, "organization")
     default = config.settings().default_organization
     if not default:
-        raise InvalidJobError(f"{_('{0} is missing.').format('organization')} {how_to_name('organization')}")
+        raise InvalidJobError(f"{_('Choose an organization.')} {how_to_name('organization')}")
     return default
 
 
 def how_to_name(argument: str) -> str:
     """How a call names its organization."""
-    text = _("Pass {0}, or set the Default Organization in {1}.")
+    text = _("In code: pass {0}, or set the Default Organization in {1}.")
     return text.format(argument, _(config.SETTINGS))
 
 

@@ -14,10 +14,10 @@ export function tell_submitted(job_id) {
 	frappe.show_alert({ message, indicator: "green" }, 10);
 }
 
-/** Show an error. */
-export function tell_error(error) {
+/** Show an error. `title`: what could not be done. */
+export function tell_error(error, title = __("This did not work")) {
 	if (!error.kind) throw error;
-	frappe.msgprint({ title: __("Not done"), message: plain(error.message), indicator: "red" });
+	frappe.msgprint({ title, message: plain(error.message), indicator: "red" });
 }
 
 export function confirmed(text) {
@@ -26,13 +26,13 @@ export function confirmed(text) {
 	});
 }
 
-async function done(request, text) {
+async function done(request, text, failure) {
 	try {
 		await request;
-		if (text) tell(text);
+		tell(text);
 		return true;
 	} catch (error) {
-		tell_error(error);
+		tell_error(error, failure);
 		return false;
 	}
 }
@@ -42,12 +42,13 @@ export async function cancel(job) {
 		job.status === "Running"
 			? __("Cancel this job? It is running, and stops as soon as it can.")
 			: __("Cancel this job? It will not run.");
-	return (await confirmed(text)) && done(write("cancel_job", { job_id: job.job_id }), __("Canceling."));
+	if (!(await confirmed(text))) return false;
+	return done(write("cancel_job", { job_id: job.job_id }), __("Canceling."), __("Could not cancel the job"));
 }
 
 export async function retry(job) {
 	const is_sure = await confirmed(__("Run this job again, with the same parameters?"));
-	return is_sure && done(write("retry_job", { job_id: job.job_id }), __("Queued again."));
+	return is_sure && done(write("retry_job", { job_id: job.job_id }), __("Queued again."), __("Could not retry the job"));
 }
 
 export async function run_now(job) {
@@ -57,7 +58,7 @@ export async function run_now(job) {
 		tell((await write("run_now", { job_id: job.job_id })).message);
 		return true;
 	} catch (error) {
-		tell_error(error);
+		tell_error(error, __("Could not run the job now"));
 		return false;
 	}
 }
@@ -71,7 +72,8 @@ export function reschedule(job) {
 			fields: [{ fieldname: "available_at", fieldtype: "Datetime", label: __("Not Before"), reqd: 1 }],
 			primary_action_label: __("Reschedule"),
 			primary_action: one_at_a_time(async ({ available_at }) => {
-				is_done = await done(write("reschedule_job", { job_id: job.job_id, available_at }), __("Rescheduled."));
+				const request = write("reschedule_job", { job_id: job.job_id, available_at });
+				is_done = await done(request, __("Rescheduled."), __("Could not reschedule the job"));
 				if (is_done) dialog.hide();
 			}),
 		});
@@ -82,13 +84,14 @@ export function reschedule(job) {
 
 export async function remove(job) {
 	if (!(await confirmed(__("Delete this job with its attempts and history? This can't be undone.")))) return false;
+	const failure = __("Could not delete the job");
 	try {
 		const { refused } = await write("delete_jobs", { job_ids: [job.job_id] });
 		const why = Object.values(refused)[0];
-		if (why) frappe.msgprint({ title: __("Not done"), message: plain(why), indicator: "red" });
+		if (why) frappe.msgprint({ title: failure, message: plain(why), indicator: "red" });
 		return !why;
 	} catch (error) {
-		tell_error(error);
+		tell_error(error, failure);
 		return false;
 	}
 }
@@ -106,7 +109,7 @@ export function edit_and_retry(job) {
 				const read_parameters = parse(parameters);
 				if (!read_parameters) return;
 				const request = write("retry_job", { job_id: job.job_id, parameters: read_parameters });
-				is_done = await done(request, __("Queued again."));
+				is_done = await done(request, __("Queued again."), __("Could not retry the job"));
 				if (is_done) dialog.hide();
 			}),
 		});
@@ -137,15 +140,21 @@ const BULK = {
 			count === 1
 				? __("Cancel 1 job? If it runs, it stops as soon as it can.")
 				: __("Cancel {0} jobs? Those that run stop as soon as they can.", [count]),
-		said: (count) => __("{0} canceled or about to stop", [count]),
+		said: (count) => (count === 1 ? __("Cancel requested for 1 job.") : __("Cancel requested for {0} jobs.", [count])),
+		failure: () => __("Could not cancel the jobs"),
 	},
-	retry_jobs: { ask: ask_retry, said: (count) => __("{0} queued again", [count]) },
+	retry_jobs: {
+		ask: ask_retry,
+		said: (count) => (count === 1 ? __("1 job queued again.") : __("{0} jobs queued again.", [count])),
+		failure: () => __("Could not retry the jobs"),
+	},
 	delete_jobs: {
 		ask: (count) =>
 			count === 1
 				? __("Delete 1 job with its history? This can't be undone.")
 				: __("Delete {0} jobs with their history? This can't be undone.", [count]),
-		said: (count) => __("{0} deleted", [count]),
+		said: (count) => (count === 1 ? __("1 job deleted.") : __("{0} jobs deleted.", [count])),
+		failure: () => __("Could not delete the jobs"),
 	},
 };
 
@@ -157,25 +166,29 @@ export async function bulk(name, job_ids) {
 		show_summary(words, await write(name, { job_ids }));
 		return true;
 	} catch (error) {
-		tell_error(error);
+		tell_error(error, words.failure());
 		return false;
 	}
 }
 
 export function show_summary(words, { done: finished, refused }) {
-	const reasons = Object.entries(refused);
-	if (!reasons.length) {
-		tell(words.said(finished.length));
+	const said = words.said(finished.length);
+	if (!Object.keys(refused).length) {
+		tell(said);
 		return;
 	}
-	const rows = reasons.map(([job_id, why]) =>
-		make("li", {}, make("code", {}, job_id), " ", why)
-	);
 	const summary = make("div", { class: "dw-summary" });
-	summary.append(
-		make("p", {}, words.said(finished.length) + ". " + __("{0} refused:", [reasons.length])),
-		make("ul", {}, rows)
-	);
+	summary.append(make("p", {}, said), make("ul", {}, refusals(refused).map((line) => make("li", {}, line))));
 	frappe.msgprint({ title: __("Result"), message: summary.outerHTML, indicator: finished.length ? "orange" : "red" });
 }
 
+/** A line for each reason of `{ job id: reason }`. It names the job, or how many jobs have this reason. */
+function refusals(refused) {
+	const lines = new Map();
+	for (const [job_id, why] of Object.entries(refused)) {
+		const reason = why.replaceAll(job_id, "…");
+		const { count = 0 } = lines.get(reason) ?? {};
+		lines.set(reason, { count: count + 1, only: why.includes(job_id) ? why : `${job_id}: ${why}` });
+	}
+	return [...lines].map(([reason, { count, only }]) => (count > 1 ? __("{0} jobs: {1}", [count, reason]) : only));
+}

@@ -36,6 +36,11 @@ export function live_progress(job_ids) {
 	return post(`${DESK}live_progress`, { job_ids });
 }
 
+/** The organization that the user means who names none; empty if it is not clear. */
+export function usual_organization() {
+	return post(`${DESK}usual_organization`, {});
+}
+
 function post(address, values) {
 	const headers = { "Content-Type": "application/json", "X-Frappe-CSRF-Token": frappe.csrf_token };
 	return ask(address, { method: "POST", body: JSON.stringify(values), headers });

@@ -1,7 +1,7 @@
 // The form of a Job Batch: its progress, the latest jobs, and cancel and retry of the whole batch.
 import { confirmed, tell, tell_error } from "./actions";
 import { is_outdated, read, write } from "./api";
-import { bar, button, link, make, pill } from "./dom";
+import { bar, button, link, make, pill, status_word } from "./dom";
 import { hide_editor } from "./last_change";
 import { Overview, figures, job_table, lists } from "./overview";
 
@@ -34,19 +34,28 @@ async function ask(batch_id) {
 }
 
 const render = (frm) => (batch) => {
-	const counts = batch.job_count_by_status;
 	const progress = bar(__("Progress"));
 	progress.show(batch.progress);
 	return [
 		make("div", { class: "dw-row" }, pill(batch.status), stopping(batch), ...buttons(frm, batch)),
 		progress.element,
-		figures(Object.entries(counts).map(([status, count]) => [__(status), count, status === "Dead Letter" && "bad"])),
+		figures(in_words(batch.job_count_by_status)),
 		callbacks(batch),
 		make("h4", {}, __("Latest jobs")),
 		job_table(batch.jobs, { with_type: true }),
 		lists([[__("All jobs of the batch"), "Background Job", { parent_batch: batch.batch_id }]]),
 	];
 };
+
+/** Rows of figures. Two states are called Retrying. */
+function in_words(counts) {
+	const found = {};
+	for (const [status, count] of Object.entries(counts)) {
+		const word = status_word(status);
+		found[word] = [word, count + (found[word]?.[1] ?? 0), status === "Dead Letter" && "bad"];
+	}
+	return Object.values(found);
+}
 
 const stopping = (batch) => batch.status === "Running" && batch.cancel_requested && __("Stopping");
 
@@ -63,22 +72,24 @@ function buttons(frm, batch) {
 	const found = [];
 	if (batch.status === "Running" && !batch.cancel_requested) {
 		const text = __("Cancel all jobs of this batch that have not ended?");
-		found.push(button(__("Cancel"), () => act(frm, text, "cancel_batch", __("Canceling."))));
+		const words = [text, __("Canceling."), __("Could not cancel the batch")];
+		found.push(button(__("Cancel"), () => act(frm, "cancel_batch", ...words)));
 	}
 	if (has_failed) {
 		const text = __("Retry all jobs of this batch that have failed?");
-		found.push(button(__("Retry failed jobs"), () => act(frm, text, "retry_batch", __("Queued again."))));
+		const words = [text, __("Queued again."), __("Could not retry the jobs")];
+		found.push(button(__("Retry failed jobs"), () => act(frm, "retry_batch", ...words)));
 	}
 	return found;
 }
 
-async function act(frm, text, name, said) {
-	if (!(await confirmed(text))) return;
+async function act(frm, name, question, said, failure) {
+	if (!(await confirmed(question))) return;
 	try {
 		await write(name, { batch_id: frm.docname });
 		tell(said);
 	} catch (error) {
-		tell_error(error);
+		tell_error(error, failure);
 		if (!is_outdated(error)) return;
 	}
 	frm.batch_page.open();

@@ -18,9 +18,9 @@ export const retry_by_error = one_at_a_time(async (report) => {
 	try {
 		const answer = await write("retry_dead_letters", { fingerprints, organization, job_type });
 		const left = answer.left ? " " + __("{0} more are left: retry again.", [answer.left]) : "";
-		show_summary({ said: (number) => __("{0} queued again", [number]) + left }, answer);
+		show_summary({ said: (number) => __("{0} jobs queued again.", [number]) + left }, answer);
 		report.refresh();
 	} catch (error) {
-		tell_error(error);
+		tell_error(error, __("Could not retry the jobs"));
 	}
 });

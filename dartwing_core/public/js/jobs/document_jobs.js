@@ -1,6 +1,6 @@
 // The jobs that are about a document, at the top of its form.
 import { read } from "./api";
-import { make, pill } from "./dom";
+import { job_pill, make } from "./dom";
 
 const SHOWN = 5;
 
@@ -43,7 +43,7 @@ function in_sight(frm, shown) {
 function line({ job_id, job_type, title, status, progress_message, error_message }) {
 	const link = make("a", { href: frappe.utils.get_form_link("Background Job", job_id) }, title || job_type);
 	const said = { Running: progress_message, Failed: error_message, "Dead Letter": error_message }[status];
-	return make("div", { class: "mb-1" }, pill(status), " ", link, said && make("span", { class: "text-muted" }, ` ${said}`));
+	return make("div", { class: "mb-1" }, job_pill(status), " ", link, said && make("span", { class: "text-muted" }, ` ${said}`));
 }
 
 /** A link to the list of all of them. */

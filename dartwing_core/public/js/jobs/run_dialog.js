@@ -2,18 +2,18 @@
 import { write } from "./api";
 import { parse, tell_error, tell_submitted } from "./actions";
 import { one_at_a_time } from "./dom";
-import { load_organization_doctype, organization_doctype } from "./organization_links";
+import { organization_doctype, own_organization } from "./organization_links";
 import { fields_of, parameters_of } from "./schema_fields";
 
 /** Show a dialog for the parameters of a job of this type, submit the job, and call `on_submitted(job_id)`. */
 export async function run_dialog({ job_type, display_name, schema }, on_submitted) {
-	await load_organization_doctype();
+	const organization = await own_organization();
 	const own = schema ? fields_of(schema) : [];
 	const raw = { fieldname: "_parameters", fieldtype: "Code", options: "JSON", label: __("Parameters"), default: "{}" };
 	const dialog = new frappe.ui.Dialog({
 		title: __("Run {0}", [frappe.utils.escape_html(__(display_name))]),
 		fields: [
-			...head(),
+			...head(organization),
 			{ fieldtype: "Section Break", label: __("Parameters") },
 			...(own.length ? own : [raw]),
 		],
@@ -27,14 +27,15 @@ export async function run_dialog({ job_type, display_name, schema }, on_submitte
 	return dialog;
 }
 
-function head() {
+function head(organization) {
 	return [
 		{
 			fieldname: "_organization",
 			fieldtype: "Link",
 			options: organization_doctype(),
 			label: __("Organization"),
-			description: __("Empty: the default organization"),
+			reqd: 1,
+			default: organization,
 		},
 		{ fieldtype: "Column Break" },
 		{
@@ -49,8 +50,7 @@ function head() {
 }
 
 function request_of(job_type, { _organization, _priority, _available_at }, parameters) {
-	const request = { job_type, parameters };
-	if (_organization) request.organization = _organization;
+	const request = { job_type, organization: _organization, parameters };
 	if (_priority) request.priority = _priority;
 	if (_available_at) request.available_at = _available_at;
 	return request;
@@ -63,7 +63,7 @@ async function submit(request, on_submitted) {
 		on_submitted(job_id);
 		return true;
 	} catch (error) {
-		tell_error(error);
+		tell_error(error, __("Could not submit the job"));
 		return false;
 	}
 }

@@ -2,6 +2,7 @@
 import { confirmed, tell_error, tell_submitted } from "./actions";
 import { is_outdated, read, write } from "./api";
 import { button, make, time } from "./dom";
+import { own_organization } from "./organization_links";
 import { Overview, job_table, lists } from "./overview";
 
 const LATEST = 5;
@@ -12,6 +13,7 @@ const SOON = 400; // milliseconds after a key
 export function setup_schedule_form() {
 	const preview = frappe.utils.debounce(show_preview, SOON);
 	frappe.ui.form.on("Job Schedule", {
+		onload: prefill,
 		refresh(frm) {
 			frm.schedule_page ??= new Overview(frm, ask, render(frm));
 			frm.schedule_page.open();
@@ -20,6 +22,12 @@ export function setup_schedule_form() {
 		on_hide: (frm) => frm.schedule_page?.close(),
 		...Object.fromEntries(WHEN.map((field) => [field, preview])),
 	});
+}
+
+async function prefill(frm) {
+	if (!frm.is_new() || frm.doc.organization) return;
+	const organization = await own_organization();
+	if (organization && frm.is_new() && !frm.doc.organization) frm.set_value("organization", organization);
 }
 
 async function ask(schedule_id) {
@@ -79,7 +87,7 @@ async function run_now(frm) {
 		const { job_id } = await write("run_schedule_now", { schedule_id: frm.docname });
 		tell_submitted(job_id);
 	} catch (error) {
-		tell_error(error);
+		tell_error(error, __("Could not submit the job"));
 		if (!is_outdated(error)) return;
 	}
 	frm.schedule_page.open();

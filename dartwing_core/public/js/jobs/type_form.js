@@ -29,7 +29,7 @@ const render = (frm) => (type) => [
 	job_table(type.recent),
 	lists([
 		[__("All jobs"), "Background Job", { job_type: type.job_type }],
-		[__("Dead letters"), "Background Job", { job_type: type.job_type, status: "Dead Letter" }],
+		[__("Failed jobs"), "Background Job", { job_type: type.job_type, status: "Dead Letter" }],
 	]),
 ];
 
@@ -47,7 +47,7 @@ async function close_circuit(frm, organization_name, circuit) {
 	try {
 		tell((await write("manually_close_circuit", circuit)).message);
 	} catch (error) {
-		tell_error(error);
+		tell_error(error, __("Could not close the circuit"));
 		if (!is_outdated(error)) return;
 	}
 	frm.type_page.open();
@@ -57,7 +57,7 @@ function rows_of(found) {
 	return [
 		[__("Running"), found.running],
 		[__("Waiting"), found.waiting],
-		[__("Dead letters"), found.dead_letter, found.dead_letter ? "bad" : ""],
+		[__("Failed"), found.dead_letter, found.dead_letter ? "bad" : ""],
 		[__("Ended in {0} h", [found.hours]), found.count],
 		[__("Failure rate"), percent(found.failure_rate), found.failure_rate > 0.5 ? "bad" : ""],
 		[__("Average"), seconds(found.average_seconds)],

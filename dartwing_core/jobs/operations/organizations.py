@@ -1,0 +1,63 @@
+"""What people do with all jobs of an organization."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import frappe
+from frappe.utils import create_batch
+from pypika import Order
+from pypika.terms import Criterion
+
+from .. import engine
+from ..access import visibility
+from ..after import batch_end
+from ..after.after_commit import after_commit, undone_on_error
+from ..job import find, record
+from ..job.job_rows import WaitingRow
+from ..lib import sql
+from ..lib.tables import JOB
+from ..line import wake
+from ..status import LIVE, NOT_RUNNING, JobStatus
+from ..submit import submission
+
+AT_ONCE = 500
+
+
+def cancel_all_jobs(organization: str, only_waiting: bool = False, reason: str | None = None) -> dict[str, int]:
+    """Cancel the unfinished jobs of an organization that the user may see: `{canceled, stopping, left}`, their numbers.
+
+    `canceled`: those that waited, also for a retry. `stopping`: those that run, and were asked to stop. `only_waiting`
+    leaves these alone. `left`: unfinished jobs beyond 10,000 waiting and 500 running ones, and those that another
+    transaction is just changing. Raises JobBusyError if it keeps a running one for too long; then none is canceled.
+    """
+    visible = visibility.viewer().can_see_condition(submission.required_text(organization, "organization"))
+    states = [str(status) for status in (NOT_RUNNING if only_waiting else LIVE)]
+    with undone_on_error():
+        canceled = _cancel_waiting(visible, reason)
+        rest = frappe.qb.from_(JOB).select(JOB.name, JOB.status).where(visible & JOB.status.isin(states))
+        now = sql.rows_outside_transaction(rest.limit(2 * engine.BULK_LIMIT))  # does not see what is canceled here
+        left = {row["name"]: row["status"] for row in now if row["name"] not in canceled}
+        running = [name for name, status in left.items() if status == JobStatus.RUNNING]
+        answer = engine.cancel_jobs(running[: engine.MAX_JOBS], reason)
+    stopping, ended = len(answer["done"]), len(answer["refused"])
+    return {"canceled": len(canceled), "stopping": stopping, "left": len(left) - stopping - ended}
+
+
+def _cancel_waiting(visible: Criterion, reason: str | None) -> set[str]:
+    """Cancel waiting jobs, the youngest first and those in line last: workers take the oldest. Returns their names."""
+    columns = [JOB[field] for field in find.WAITING_FIELDS]
+    query = frappe.qb.from_(JOB).select(*columns).where(visible & JOB.status.isin([str(one) for one in NOT_RUNNING]))
+    query = query.orderby(JOB.name, order=Order.desc).limit(engine.BULK_LIMIT)
+    found: list[WaitingRow] = query.run(as_dict=True)
+    canceled: list[WaitingRow] = []
+    for status in sorted(NOT_RUNNING, key=JobStatus.QUEUED.__eq__):
+        for some in create_batch([job for job in found if job["status"] == status], AT_ONCE):
+            canceled += record.cancel_all(some, frappe.session.user, reason)
+    following = after_commit()
+    for some in create_batch(canceled, AT_ONCE):
+        names, batches = [job["name"] for job in some], [job["parent_batch"] for job in some]
+        following.actions.append(partial(batch_end.release_and_close, names, batches))
+    if canceled:
+        following.add_once(wake.admit_held)
+    return {job["name"] for job in canceled}

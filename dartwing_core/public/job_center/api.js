@@ -75,6 +75,7 @@
 		details: (job) => read("get_job_details", { job_id: job }),
 		cancel: (job) => write("cancel_job", { job_id: job }),
 		retry: (job) => write("retry_job", { job_id: job }),
+		holdups: () => read("get_holdups", {}),
 		run_now: (job) => write("run_now", { job_id: job }),
 	};
 })();

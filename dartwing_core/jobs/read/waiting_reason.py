@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
-from itertools import compress
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,7 +19,6 @@ from ..access.standing import STOPPED_STATES, Limits
 from ..job import circuits
 from ..job.job_rows import JobRow
 from ..lib import clock, config
-from ..lib.row_types import TypeAndOrganization
 from ..line import limits as line_limits
 from ..line import queue_view
 from ..rq import doorbells, leader, redis_queue
@@ -36,16 +34,8 @@ WORKERS = "RQ Worker"
 """Frappe's DocType of workers."""
 
 
-class DueJob(TypeAndOrganization):
-    """A job that waits for nothing but its turn."""
-
-    status: str
-    queue: str
-    in_line: int
-
-
 class Stop(NamedTuple):
-    """What keeps a job from starting, and where that is changed: in a document, or in the DocType's list or only one."""
+    """What keeps a job from starting, and where that is changed. A DocType alone: its list or only document."""
 
     words: str
     doctype: str | None = None
@@ -65,7 +55,7 @@ def of_jobs(jobs: Iterable[JobRow]) -> dict[str, str]:
     return reasons | _due([job for job in waiting if job["name"] not in reasons], now)
 
 
-def _is_queued(job: DueJob | JobRow) -> bool:
+def _is_queued(job: JobRow) -> bool:
     return job["status"] == str(JobStatus.QUEUED)
 
 
@@ -98,21 +88,21 @@ def _due(jobs: list[JobRow], now: float) -> dict[str, str]:
     return reasons
 
 
-def find_stops(jobs: Sequence[DueJob], limits_of: Mapping[str, Limits], now: float) -> list[Stop | None]:
-    """What keeps each of these due jobs from starting, as long as nobody changes it: else None."""
+def find_stops(jobs: Sequence[JobRow], limits_of: Mapping[str, Limits], now: float) -> list[Stop | None]:
+    """What keeps each of these due jobs from starting as long as nobody changes it. None if nothing does."""
     guarded = {name for name in {job["job_type"] for job in jobs} if circuits.has_breaker(config.job_type(name))}
     open_circuits = circuits.of_types(guarded, {job["organization"] for job in jobs})
-    stops: list[Stop | None] = []
-    for job in jobs:
-        circuit = open_circuits.get((job["organization"], job["job_type"]))
-        stops.append(_stop(job, limits_of[job["organization"]], circuit, now))
-    is_free = [not stop and _is_queued(job) for job, stop in zip(jobs, stops, strict=True)]
-    queues = sorted({job["queue"] for job in compress(jobs, is_free)})
+    queues = sorted({job["queue"] for job in jobs if _is_queued(job)})
     workers = (redis_queue.if_there(lambda: doorbells.workers(queues)) or {}) if queues else {}
-    for place in compress(range(len(jobs)), is_free):
-        if workers.get(queue := jobs[place]["queue"]) == 0:
-            stops[place] = Stop(_("No worker serves the queue {0} at the moment.").format(queue), WORKERS)
-    return stops
+
+    def find(job: JobRow) -> Stop | None:
+        circuit = open_circuits.get((job["organization"], job["job_type"]))
+        stop = _stop(job, limits_of[job["organization"]], circuit, now)
+        if not stop and _is_queued(job) and workers.get(job["queue"]) == 0:
+            return Stop(_("No worker serves the queue {0} at the moment.").format(job["queue"]), WORKERS)
+        return stop
+
+    return [find(job) for job in jobs]
 
 
 def _soon(now: float) -> str:
@@ -125,7 +115,7 @@ def _soon(now: float) -> str:
     return _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen.")
 
 
-def _stop(job: DueJob, limits: Limits, circuit: circuits.Circuit | None, now: float) -> Stop | None:
+def _stop(job: JobRow, limits: Limits, circuit: circuits.Circuit | None, now: float) -> Stop | None:
     """What keeps the job from starting, however many workers are free."""
     pause = line_limits.pause_in_force(job["queue"])
     if pause == line_limits.MAINTENANCE:
@@ -153,7 +143,7 @@ def _stop(job: DueJob, limits: Limits, circuit: circuits.Circuit | None, now: fl
     return Stop(words.format(circuit.job_type, until), config.CIRCUIT, circuit.name)
 
 
-def _turn(job: DueJob, limits: Limits) -> str:
+def _turn(job: JobRow, limits: Limits) -> str:
     """The reason of a job that needs a free worker, with the caps that may apply."""
     job_type = config.job_type(job["job_type"]) or frappe._dict()
     rules = (

@@ -31,5 +31,5 @@ export function setup_holdups() {
 /** Sentences, as links where these lead to what can be changed. */
 function line(holdups) {
 	const sentences = holdups.map(({ reason, link }) => (link ? make("a", { href: link }, reason) : reason));
-	return make("div", { class: "form-message orange" }, ...sentences.flatMap((sentence) => [sentence, " "]));
+	return make("div", { class: "dw-holdups form-message orange" }, ...sentences.flatMap((sentence) => [sentence, " "]));
 }

@@ -269,6 +269,13 @@ class OpenCircuit(CircuitName):
     probe_job: str | None
 
 
+class Holdup(Answer):
+    """What keeps due jobs from starting. `link`: where that is changed in Desk, for users who may change it."""
+
+    reason: str
+    link: str | None
+
+
 # Job Types and figures -----------------------------------------------------------------------------------------------
 
 
@@ -384,5 +391,6 @@ BatchList = _answer("BatchList", Page, batches=list[ListedBatch])
 ScheduleAnswer = _answer("ScheduleAnswer", ListedSchedule, parameters=dict[str, Any] | None, next_runs=list[Moment])
 NextRuns = _answer("NextRuns", next_runs=list[Moment])
 ScheduleList = _answer("ScheduleList", Page, schedules=list[ListedSchedule])
+Holdups = _answer("Holdups", holdups=list[Holdup])
 OpenCircuits = _answer("OpenCircuits", circuits=list[OpenCircuit])
 ManuallyClosed = _answer("ManuallyClosed", CircuitName, status=Literal["Open", "Half Open", "Closed"], message=str)

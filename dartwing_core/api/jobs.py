@@ -230,6 +230,7 @@ list_batches = get("list", answers.BatchList, model_of(engine.list_batches, stat
 list_schedules = get("list", answers.ScheduleList)(engine.list_schedules)
 list_job_types = get("list", answers.JobTypes)(engine.list_job_types)
 get_dead_letter_jobs = get("list", answers.DeadLetters, tell=lambda jobs: {"jobs": jobs})(engine.get_dead_letter_jobs)
+get_holdups = get("list", answers.Holdups, tell=lambda found: {"holdups": found})(engine.get_holdups)
 get_open_circuits = get("list", answers.OpenCircuits, tell=lambda found: {"circuits": found})(engine.get_open_circuits)
 
 

@@ -72,6 +72,7 @@ from .read.figures import (
     get_metrics as get_metrics,
     get_slowest_jobs as get_slowest_jobs,
 )
+from .read.holdups import get_holdups as get_holdups
 from .read.jobs import (
     get_job_details as get_job_details,
     get_job_history as get_job_history,

@@ -21,7 +21,10 @@ no_cache = 1  # it holds the user's name and CSRF token
 sitemap = 0
 
 ROUTE = "/job-center"
-SCRIPTS = ("words", "dom", "api", "card", "log", "parameters", "edit", "details", "notice", "filters", "live", "main")
+SCRIPTS = (
+    *("words", "dom", "api", "card", "log", "parameters", "edit", "details"),
+    *("notice", "filters", "live", "holdups", "main"),
+)
 """In this order: each script may use those before it."""
 
 TEXT = re.compile(r'__\(\s*"([^"]+)"')

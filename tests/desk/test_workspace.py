@@ -10,8 +10,9 @@ import pytest
 from tests.support import browser as browsers
 from tests.support import factory
 from tests.support.jobs import run, submitted_by
+from tests.support.queues import serve
 
-from .pages import ROWS, arrive, button, confirm, dialog
+from .pages import ROWS, arrive, button, confirm, dialog, row, view
 
 expect = browsers.sync_api.expect
 
@@ -111,3 +112,22 @@ def test_what_the_engine_writes_is_called_nobodys_edit(visit, manager):
     expect(page.locator(".new-timeline:visible")).to_contain_text("Last change")
     expect(page.locator(".new-timeline:visible")).not_to_contain_text("edited")
     expect(page.locator(".page-container:visible .modified-by:visible")).to_have_count(0)
+
+
+def test_what_holds_jobs_up_stands_above_workspace_and_list_until_it_is_mended(visit, member, manager):
+    serve("one", "default")
+    job = submitted_by(member, factory.job_type("plain", is_paused=1))
+    page = visit(manager, "/app/background-jobs").page
+    line = page.locator("[role=status]:visible", has_text="Test Plain: Jobs of this type are paused.")
+    expect(line).to_be_visible()
+    page.evaluate("frappe.set_route('List', 'Job Type')")
+    arrive(page, "job-type")
+    expect(line).to_have_count(0)
+    page.evaluate("frappe.set_route('List', 'Background Job')")
+    line.get_by_role("link").click()
+    button(view(page), "Resume").click()
+    expect(button(view(page), "Pause")).to_be_visible()
+    page.go_back()
+    arrive(page, "background-job")
+    expect(row(page, job)).to_be_visible()
+    expect(line).to_have_count(0)

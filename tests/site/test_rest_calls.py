@@ -258,6 +258,7 @@ CALLS = {
     "list_schedules": after(schedule),
     "list_job_types": lambda: {"organization": factory.ALPHA},
     "get_open_circuits": after(open_circuit),
+    "get_holdups": after(lambda: submitted("echo_job", n=frappe.generate_hash())),
     "get_job_counts": after(waiting),
     "get_job_metrics": after(completed, dead),
     "get_execution_time_stats": after(completed),

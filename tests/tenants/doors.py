@@ -121,6 +121,7 @@ READS = {
     "list_schedules": ours_of_all("list_schedules", limit=100),
     "get_slowest_jobs": ours_of_all("get_slowest_jobs", limit=100),
     "get_open_circuits": ours_of_all("get_open_circuits"),
+    "get_holdups": ours_of_all("get_holdups", NOTHING),
     "get_job_counts": figures("get_job_counts", organization="<organization>"),
     "get_job_metrics": figures("get_job_metrics", organization="<organization>"),
     "get_execution_time_stats": figures("get_execution_time_stats", organization="<organization>"),

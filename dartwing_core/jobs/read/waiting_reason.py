@@ -5,8 +5,9 @@ Such as "Waits for JOB-1K11….", "Retries at 14:05 (in 3 min), attempt 3 of 5."
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import frappe
@@ -29,6 +30,16 @@ FIELDS = (
 )
 """The columns of Background Job for the words."""
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+WORKERS = "RQ Worker"
+"""Frappe's DocType of workers."""
+
+
+class Stop(NamedTuple):
+    """What keeps a job from starting, and where that is changed. A DocType alone: its list or only document."""
+
+    words: str
+    doctype: str | None = None
+    name: str | None = None
 
 
 def of_job(job: JobRow) -> str | None:
@@ -68,20 +79,30 @@ def _due(jobs: list[JobRow], now: float) -> dict[str, str]:
     if not jobs:
         return {}
     limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
+    stops = list(zip(jobs, find_stops(jobs, limits_of, now), strict=True))
+    soon = "" if all(stop or _is_queued(job) for job, stop in stops) else _soon(now)
+    reasons = {job["name"]: stop.words for job, stop in stops if stop}
+    for job, stop in stops:
+        if not stop:
+            reasons[job["name"]] = _turn(job, limits_of[job["organization"]]) if _is_queued(job) else soon
+    return reasons
+
+
+def find_stops(jobs: Sequence[JobRow], limits_of: Mapping[str, Limits], now: float) -> list[Stop | None]:
+    """What keeps each of these due jobs from starting as long as nobody changes it. None if nothing does."""
     guarded = {name for name in {job["job_type"] for job in jobs} if circuits.has_breaker(config.job_type(name))}
     open_circuits = circuits.of_types(guarded, {job["organization"] for job in jobs})
-    reasons: dict[str, str] = {}
-    for job in jobs:
-        circuit = open_circuits.get((job["organization"], job["job_type"]))
-        if reason := _stopped(job, limits_of[job["organization"]], circuit, now):
-            reasons[job["name"]] = reason
-    free = [job for job in jobs if job["name"] not in reasons]
-    queues = sorted({job["queue"] for job in free if _is_queued(job)})
+    queues = sorted({job["queue"] for job in jobs if _is_queued(job)})
     workers = (redis_queue.if_there(lambda: doorbells.workers(queues)) or {}) if queues else {}
-    soon = "" if all(map(_is_queued, free)) else _soon(now)
-    for job in free:
-        reasons[job["name"]] = _turn(job, limits_of[job["organization"]], workers) if _is_queued(job) else soon
-    return reasons
+
+    def find(job: JobRow) -> Stop | None:
+        circuit = open_circuits.get((job["organization"], job["job_type"]))
+        stop = _stop(job, limits_of[job["organization"]], circuit, now)
+        if not stop and _is_queued(job) and workers.get(job["queue"]) == 0:
+            return Stop(_("No worker serves the queue {0} at the moment.").format(job["queue"]), WORKERS)
+        return stop
+
+    return [find(job) for job in jobs]
 
 
 def _soon(now: float) -> str:
@@ -94,38 +115,36 @@ def _soon(now: float) -> str:
     return _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen.")
 
 
-def _stopped(job: JobRow, limits: Limits, circuit: circuits.Circuit | None, now: float) -> str | None:
-    """The reason that keeps the job from starting, however many workers are free."""
+def _stop(job: JobRow, limits: Limits, circuit: circuits.Circuit | None, now: float) -> Stop | None:
+    """What keeps the job from starting, however many workers are free."""
     pause = line_limits.pause_in_force(job["queue"])
     if pause == line_limits.MAINTENANCE:
-        return _("The site is being maintained.")
+        return Stop(_("The site is being maintained."))
     if pause == line_limits.EVERYTHING:
-        return _("All jobs are paused.")
+        return Stop(_("All jobs are paused."), config.SETTINGS)
     if pause == line_limits.QUEUE:
-        return _("The queue {0} is paused.").format(job["queue"])
+        return Stop(_("The queue {0} is paused.").format(job["queue"]), config.SETTINGS)
+    organization, job_type = (tenancy.ORGANIZATION, job["organization"]), (config.JOB_TYPE, job["job_type"])
     if limits.state in STOPPED_STATES:
-        return _("The organization is {0}.").format(_(limits.state).lower())
+        return Stop(_("The organization is {0}.").format(_(limits.state).lower()), *organization)
     if limits.is_paused:
-        return _("The jobs of the organization are paused.")
+        return Stop(_("The jobs of the organization are paused."), *organization)
     if not queue_view.may_start(config.job_type(job["job_type"])):
-        return _("Jobs of this type are paused.")
+        return Stop(_("Jobs of this type are paused."), *job_type)
     if job["in_line"] == LinePlace.HELD:
-        return _("Held: the organization is over its limit of {0} waiting jobs.").format(limits.max_waiting)
+        words = _("Held: the organization is over its limit of {0} waiting jobs.")
+        return Stop(words.format(limits.max_waiting), *organization)
     if circuit is None or not circuit.stops_jobs:
         return None
-    if not circuit.is_cooling:
-        return _("The circuit of {0} is being tried by another job.").format(circuit.job_type)
+    words = _("The circuit of {0} is being tried by another job.")
+    if circuit.is_cooling:
+        words = _("The circuit of {0} is open until {1}.")
     until = clock_time(circuit.open_until_epoch, now)
-    return _("The circuit of {0} is open until {1}.").format(circuit.job_type, until)
+    return Stop(words.format(circuit.job_type, until), config.CIRCUIT, circuit.name)
 
 
-def _turn(job: JobRow, limits: Limits, workers: Mapping[str, int]) -> str:
-    """The reason of a job that needs a free worker, with the caps that may apply.
-
-    `workers`: how many serve each queue. Empty while Redis is away.
-    """
-    if workers.get(job["queue"]) == 0:
-        return _("No worker serves the queue {0} at the moment.").format(job["queue"])
+def _turn(job: JobRow, limits: Limits) -> str:
+    """The reason of a job that needs a free worker, with the caps that may apply."""
     job_type = config.job_type(job["job_type"]) or frappe._dict()
     rules = (
         (limits.max_running, _("The organization's limit of running jobs is {0}.")),

@@ -74,6 +74,7 @@
 		details: (job) => read("get_job_details", { job_id: job }),
 		cancel: (job) => write("cancel_job", { job_id: job }),
 		retry: (job, parameters) => write("retry_job", { job_id: job, parameters }),
+		holdups: () => read("get_holdups", {}),
 		run_now: (job) => write("run_now", { job_id: job }),
 	};
 })();

@@ -3,6 +3,7 @@ import { setup_admin_notices } from "./jobs/admin_notices";
 import { setup_batch_form } from "./jobs/batch_form";
 import { retry_by_error } from "./jobs/dead_letter_report";
 import { setup_document_jobs } from "./jobs/document_jobs";
+import { setup_holdups } from "./jobs/holdups";
 import { setup_job_form } from "./jobs/job_form";
 import { job_list_settings } from "./jobs/job_list";
 import { setup_engine_form } from "./jobs/last_change";
@@ -25,3 +26,4 @@ Object.assign(
 setup_admin_notices();
 setup_document_jobs();
 setup_list_links();
+setup_holdups();

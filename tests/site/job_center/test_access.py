@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 
+import frappe
+
+from tests.support import browser as browsers
 from tests.support import factory
 from tests.support.job_center import PATH, card, expect
 from tests.support.jobs import submitted_by
+from tests.support.queues import serve
 
 
 def test_two_members_see_only_their_own_and_an_admin_both(visit, portal_user):
@@ -43,3 +47,21 @@ def test_the_page_is_not_cached_and_holds_the_users_own_token(visit, portal_user
         data.append(json.loads(page.locator("#jc-data").text_content()))
     assert [each["user"] for each in data] == [portal_user, anna]
     assert data[0]["csrf_token"] != data[1]["csrf_token"]
+
+
+def test_what_holds_jobs_up_stands_above_them_until_it_is_over(visit, portal_user):
+    serve("one", "default")
+    job_type = factory.job_type("plain", display_name="Monthly report", is_paused=1)
+    job = submitted_by(portal_user, job_type)
+    manager = factory.user("manager", factory.ALPHA, roles=("System Manager",))
+    pages = {user: visit(user).page for user in (portal_user, manager)}
+    lines = {user: page.get_by_role("status").filter(has_text="paused") for user, page in pages.items()}
+    for user, line in lines.items():
+        expect(line).to_have_text("Monthly report: Jobs of this type are paused.")
+        expect(line.get_by_role("link")).to_have_count(int(user == manager))
+    expect(card(pages[manager], job)).to_be_visible()
+    assert browsers.accessibility_faults(pages[manager]) == []
+    frappe.get_doc("Job Type", job_type).update({"is_paused": 0}).save()
+    frappe.db.commit()
+    pages[portal_user].evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(lines[portal_user]).to_have_count(0)

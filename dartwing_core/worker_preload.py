@@ -13,8 +13,6 @@ import importlib
 import pkgutil
 import sys
 
-from cryptography.fernet import Fernet
-
 WORKER_COMMANDS = frozenset({"worker", "worker-pool"})
 MODULES = (  # beside those that our own import
     "frappe.database.mariadb.database",
@@ -32,6 +30,7 @@ MODULES = (  # beside those that our own import
     "frappe.core.doctype.user.user",
     "frappe.monitor",
     "frappe.recorder",
+    "babel.dates",
 )
 PACKAGES = ("dartwing_core.jobs", "dartwing_core.dartwing_core.doctype")
 
@@ -52,5 +51,7 @@ def preload() -> None:
             for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
                 with contextlib.suppress(Exception):
                     importlib.import_module(module.name)
+    from cryptography.fernet import Fernet  # here: other commands of bench need not wait for it
+
     cipher = Fernet(Fernet.generate_key())
     cipher.decrypt(cipher.encrypt(b""))  # the first use of OpenSSL takes a process 6 ms

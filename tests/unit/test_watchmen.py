@@ -145,3 +145,10 @@ def test_no_method_of_others_is_overridden():
 def test_the_hooks_change_nothing_that_frappe_does_for_others():
     assert [hook for hook in FORBIDDEN if hasattr(hooks, hook)] == []
     assert hooks.after_request == ["dartwing_core.api.endpoints.after_request"]
+
+
+def test_a_command_of_bench_waits_for_no_cryptography_of_ours(tmp_path):
+    # Seen failing: each command of a bench on Frappe 15 took 30 ms longer.
+    ours = "[name for name in {*sys.modules} - before if name.startswith('cryptography')]"
+    process = f"before = {{*sys.modules}}\nfrom dartwing_core import worker_preload\nassert not {ours}"
+    assert left_by(process, tmp_path) == []

@@ -40,12 +40,9 @@
 		return job.completed_at ? "" : [job.waiting_reason, earlier_error(job)].filter(Boolean).join(" ");
 	}
 
-	/** The error of an earlier attempt of a job that has not failed for good. */
-	function earlier_error({ error_message: error, status, attempt, attempts }) {
-		if (!error || status === "Dead Letter") return "";
-		const failed = attempts?.findLast(({ error_message }) => error_message); // the list knows no attempts
-		const latest = status === "Running" ? attempt - 1 : attempt;
-		return __("Attempt {0} failed: {1}", words.number(failed?.attempt ?? latest), error);
+	/** The error of an earlier attempt, or why a job was canceled that never ran. A failed one has an error of its own. */
+	function earlier_error({ error_message: error, status }) {
+		return error && status !== "Dead Letter" ? __("Last error: {0}", error) : "";
 	}
 
 	/** The buttons of a job. `actions`: cancel, retry, run_now (called with the job). */

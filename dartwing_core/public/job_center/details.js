@@ -45,7 +45,8 @@
 		body.append(notice, ...parts);
 		parts.push(state);
 		dialog.append(make("div", { class: "jc-details-head" }, title, state, close), body);
-		dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+		// A text that is selected beyond the edge of the dialog ends in a click there, too: it must not cost the form.
+		dialog.addEventListener("click", (event) => event.target === dialog && edit.form.hidden && dialog.close());
 
 		function show_history({ history, owner_user }) {
 			const now = JSON.stringify(history);

@@ -12,16 +12,17 @@
 
 	/** `open` is the button that opens `form`; `show(job)` offers it to those who may edit. */
 	function edit(actions, title) {
-		let job, fields;
+		let job, begun, fields; // `begun`: the job as the form shows it
 		const open = button(__("Edit and retry"), begin);
 		const inputs = make("div", { class: "jc-form" });
 		const problem = make("p", { class: "jc-problem", role: "alert" });
 		const send = make("button", { class: "jc-button jc-button-main" }, __("Retry with these parameters"));
-		const buttons = make("div", { class: "jc-actions" }, send, button(__("Discard"), () => close(open)));
+		const buttons = make("div", { class: "jc-actions" }, send, button(__("Discard"), close));
 		const form = make("form", { novalidate: true, hidden: true, on_submit: submit }, inputs, problem, buttons);
 
 		function begin() {
-			fields = fields_of(job);
+			begun = job;
+			fields = fields_of(begun);
 			inputs.replaceChildren(...fields.map((field) => field.element));
 			set_text(problem, "");
 			show(form, true);
@@ -29,10 +30,11 @@
 			show(open, false);
 		}
 
-		/** Close the form. If the focus was in it, it moves to `instead`. */
-		function close(instead) {
-			show(open, true);
-			show(form, false, instead);
+		const may_edit = () => Boolean(job?.can_edit && job.can_retry);
+
+		function close() {
+			show(open, may_edit());
+			show(form, false, open.hidden ? title : open);
 			inputs.replaceChildren();
 		}
 
@@ -42,7 +44,7 @@
 			const changed = fields.filter((field) => field.is_changed());
 			const wrong = fields.filter((field) => field.tell(field.problem(changed.length > 0)));
 			if (wrong.length) return wrong[0].control.focus();
-			actions.retry(job, { parameters: parameters_of(job, changed), done: () => close(title), refused });
+			actions.retry(job, { parameters: parameters_of(begun, changed), done: close, refused });
 		}
 
 		/** Show why the server refuses: beside each field that it names, as in "date is missing", else below them. */
@@ -57,18 +59,18 @@
 			open,
 			form,
 			close,
+			/** An open form stays, with what is typed into it, also while the job runs again by itself. */
 			show(current) {
 				job = current;
-				const may_edit = Boolean(job.can_edit && job.can_retry);
-				if (!may_edit) close(title);
-				show(open, may_edit && form.hidden, title);
+				show(open, may_edit() && form.hidden, title);
 			},
 		};
 	}
 
-	/** A parameter that was not changed is sent as it came, a secret as dots, whatever its field shows. */
+	/** Undefined, so a plain retry, if none was changed. Else the others are sent as they came, a secret as dots. */
 	function parameters_of({ schema, parameters }, changed) {
-		if (!schema?.properties) return changed[0]?.value() ?? (changed.length ? {} : parameters);
+		if (!changed.length) return undefined;
+		if (!schema?.properties) return changed[0].value() ?? {};
 		return { ...parameters, ...Object.fromEntries(changed.map(({ name, value }) => [name, value()])) };
 	}
 
@@ -81,16 +83,16 @@
 		);
 	}
 
-	/** The property's schema with `$ref` resolved, and `anyOf` replaced by its one schema that is not null. */
+	/** The property's schema with `$ref` resolved, and `anyOf` or `allOf` replaced by its one schema that is not null. */
 	function resolved(property, schema) {
 		if (property.$ref) {
 			const found = property.$ref.replace(/^#\//, "").split("/").reduce((part, key) => part?.[key], schema);
-			return { ...found, ...property, $ref: undefined };
+			return { ...found, title: undefined, ...property, $ref: undefined }; // the title is the type's
 		}
-		const choices = (property.anyOf ?? []).filter(({ type }) => type !== "null");
+		const parts = property.anyOf ?? property.allOf ?? []; // `allOf` of one: the pydantic of Frappe 15
+		const choices = parts.filter(({ type }) => type !== "null");
 		if (choices.length !== 1) return property;
-		const may_be_null = property.anyOf.length > 1;
-		return { ...resolved(choices[0], schema), ...property, anyOf: undefined, may_be_null };
+		return { ...resolved(choices[0], schema), ...property, anyOf: undefined, may_be_null: parts.length > 1 };
 	}
 
 	function field_of(name, property, given, is_required, place) {

@@ -100,6 +100,57 @@ def test_an_untouched_form_keeps_the_parameters_and_the_secret(visit, portal_use
     assert run(job, 2)["error_message"] == "Too many copies", "with the secret that it had"
 
 
+def test_a_form_stays_while_the_job_runs_again_and_text_is_selected_beyond_the_dialog(visit, portal_user):
+    # Seen failing: the retry of the job itself, or the end of a selection outside, threw away what was typed.
+    job = failed(portal_user)
+    set_columns(job, status="Failed", error_message="No answer", completed_at=None)
+    page, details = opened(visit, portal_user, job)
+    details.get_by_role("button", name="Edit and retry").click()
+    note = details.get_by_label("Note")
+    note.fill("better")
+    details.get_by_label("Token").fill("s3cret-token")
+    note.hover()
+    page.mouse.down()
+    page.mouse.move(1, 300)
+    page.mouse.up()
+    set_columns(job, status="Running", attempt=2)
+    expect(pill(details).first).to_have_text("Running", timeout=10_000)
+    expect(note).to_have_value("better")
+    send = details.get_by_role("button", name="Retry with these parameters")
+    send.click()
+    expect(details.locator("form > .jc-problem")).to_have_text(re.compile("is Running. Only a job that has failed"))
+    set_columns(job, status="Dead Letter")
+    send.click()
+    expect(pill(details).first).to_have_text(re.compile("Queued|Waiting"))
+    assert as_user(portal_user, get_job_details, job.name)["parameters"]["note"] == "better"
+
+
+def test_an_untouched_form_is_a_plain_retry_whatever_javascript_makes_of_numbers(visit, portal_user):
+    # Seen failing: 30.0 came back as 30, so the job lost its checkpoint.
+    job = submitted_by(portal_user, factory.job_type("plain"), factor=30.0)
+    set_columns(job, status="Dead Letter")
+    content = frappe.db.get_value("Background Job", job.name, "job_hash")
+    _page, details = opened(visit, portal_user, job)
+    details.get_by_role("button", name="Edit and retry").click()
+    details.get_by_role("button", name="Retry with these parameters").click()
+    expect(pill(details).first).to_have_text(re.compile("Queued|Waiting"))
+    frappe.db.rollback()
+    assert frappe.db.get_value("Background Job", job.name, "job_hash") == content
+
+
+def test_a_choice_of_a_named_type_is_a_choice_with_the_parameters_own_name(visit, portal_user):
+    # Seen failing: with the type's name as label; and as JSON where there is a default, as pydantic of Frappe 15 says it.
+    parts = {"with": {"allOf": [{"$ref": "#/$defs/Language"}], "default": "en"}, "bare": {"$ref": "#/$defs/Language"}}
+    defined = {"Language": {"enum": ["en", "de"], "title": "Language", "type": "string"}}
+    schema = frappe.as_json({"type": "object", "properties": parts, "$defs": defined})
+    job = submitted_by(portal_user, factory.job_type("plain", parameters_schema=schema), bare="de")
+    set_columns(job, status="Dead Letter")
+    _page, details = opened(visit, portal_user, job)
+    details.get_by_role("button", name="Edit and retry").click()
+    for name, value in (("with", "en"), ("bare", "de")):
+        expect(details.get_by_role("combobox", name=name, exact=True)).to_have_value(f'"{value}"')
+
+
 def test_a_type_without_a_schema_is_edited_as_json_by_those_who_may(visit, portal_user):
     admin = factory.user("ada", factory.ALPHA, roles=(), org_role="Admin")
     job = submitted_by(portal_user, factory.job_type("plain", display_name="Plain work"), month=1)

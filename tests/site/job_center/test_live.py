@@ -71,12 +71,16 @@ def test_the_error_of_an_earlier_attempt_is_named_as_such(visit, portal_user, ru
         set_columns(job, status=status, completed_at=frappe.utils.now() if status == "Canceled" else None)
         word = "Retrying" if status == "Failed" else status
         expect(pill(details).first).to_have_text(word, timeout=10_000)
-        expect(details.locator("> div > .jc-note:visible")).to_have_text("Attempt 1 failed: No answer")
+        expect(details.locator("> div > .jc-note:visible")).to_have_text("Last error: No answer")
         expect(details.locator(".jc-error")).to_be_hidden()
         expect(details.locator(".jc-facts").last).to_contain_text("Attempt2 of 4")
         expect(details.get_by_role("progressbar")).to_have_count(1 if status == "Running" else 0)
     expect(card(page, job).get_by_role("progressbar")).to_be_hidden()
-    set_columns(job, status="Dead Letter")
+    # Seen failing: "Attempt 0 failed", of a job that never ran.
+    set_columns(job, attempt=0, retry_count=0, error_message="The job it depends on failed")
+    page.reload()
+    expect(details.locator("> div > .jc-note:visible")).to_have_text("Last error: The job it depends on failed")
+    set_columns(job, status="Dead Letter", error_message="No answer")
     page.reload()
     expect(details.locator(".jc-error")).to_have_text("No answer")
     expect(pill(card(page, job))).to_have_text("Failed")

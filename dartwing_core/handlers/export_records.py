@@ -69,8 +69,8 @@ def export_records(context: JobContext, parameters: ExportParameters) -> dict[st
     records = Records(parameters)
     total, written = records.count(), 0
     if parameters.file_format == "xlsx" and total >= XLSX_ROWS:
-        text = _("An XLSX sheet has {0} rows, one for the header: too few for {1} records. Use csv, filters or limit.")
-        raise PermanentError(text.format(f"{XLSX_ROWS:,}", f"{total:,}"))
+        text = _("An XLSX sheet has room for {0} records, not for {1}. Use csv, filters or a limit.")
+        raise PermanentError(text.format(f"{XLSX_ROWS - 1:,}", f"{total:,}"))
     # A file without a name vanishes with its process, even after a kill.
     with tempfile.TemporaryFile(dir=get_files_path(is_private=True)) as content:
         with FORMATS[parameters.file_format](content, records.doctype) as write:

@@ -22,8 +22,11 @@ def refused(error: type[Exception], match: str, *args, **kwargs) -> None:
     assert frappe.message_log == [], "no message of the framework leaks into the response"
 
 
-def test_an_unknown_type_is_refused():
-    advice = "Unknown Job Type: nowhere. If code declares it, name its module in background_job_handlers .* --handlers"
+def test_an_unknown_type_is_refused(monkeypatch):
+    monkeypatch.setitem(frappe.conf, "developer_mode", 1)
+    advice = "Unknown Job Type: nowhere. If code declares it, name its module in the hook background_job_handlers"
+    refused(InvalidJobError, f"{advice} .* Without a bench: ./dev run --handlers", "nowhere", factory.ALPHA)
+    monkeypatch.setitem(frappe.conf, "developer_mode", 0)
     refused(InvalidJobError, advice, "nowhere", factory.ALPHA)
 
 
@@ -40,7 +43,8 @@ def test_a_type_that_is_disabled_or_has_no_handler_takes_no_new_jobs(job_type):
 @pytest.mark.parametrize(("wrong", "said"), [(None, "missing"), ("  ", "missing"), (0, "text"), (["x"], "text")])
 def test_type_and_organization_are_required_and_text(job_type, wrong, said):
     refused(InvalidJobError, f"job_type .*{said}", wrong, factory.ALPHA)
-    refused(InvalidJobError, f"organization .*{said}", job_type, wrong)
+    told = "Choose an organization" if wrong is None else f"organization .*{said}"
+    refused(InvalidJobError, told, job_type, wrong)
 
 
 def test_parameters_are_an_object_with_a_json_form(job_type):

@@ -105,5 +105,5 @@ def test_nobody_else_is_told_them(alice, bob):
         submittable(bob)
     with pytest.raises(frappe.PermissionError, match="not a member"):
         submittable(alice, "no such organization")
-    with pytest.raises(InvalidJobError, match="organization is missing"):
+    with pytest.raises(InvalidJobError, match="Choose an organization"):
         submittable(alice, "")

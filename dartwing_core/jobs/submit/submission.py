@@ -198,8 +198,11 @@ def enabled_type(name: Any) -> JobType:
     """The Job Type of this name, if it takes jobs. Raises InvalidJobError."""
     job_type = config.job_type(required_text(name, "job_type")) or _newly_declared(name)
     if job_type is None or job_type.name != name:  # MariaDB finds other spellings too, and they would bypass the cache
-        text = _("Unknown Job Type: {0}. If code declares it, name its module in {1} and run bench migrate, or use {2}.")
-        raise InvalidJobError(text.format(cut(name), functions.HANDLERS_HOOK, "./dev run --handlers"))
+        text = _("Unknown Job Type: {0}. If code declares it, name its module in the hook {1} and run bench migrate.")
+        text = text.format(cut(name), functions.HANDLERS_HOOK)
+        if frappe.conf.developer_mode:
+            text += " " + _("Without a bench: ./dev run --handlers FILE.")
+        raise InvalidJobError(text)
     if not job_type.is_enabled:
         raise InvalidJobError(_("Job Type {0} is disabled and accepts no new jobs.").format(job_type.name))
     return job_type

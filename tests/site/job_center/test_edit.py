@@ -92,7 +92,7 @@ def test_wrong_parameters_are_corrected_in_a_form_and_the_job_retried(visit, por
 def test_an_untouched_form_keeps_the_parameters_and_the_secret(visit, portal_user):
     # Seen failing: with the dots sent beside defaults that the job had left out.
     job = failed(portal_user)
-    page, details = opened(visit, portal_user, job)
+    _page, details = opened(visit, portal_user, job)
     details.get_by_role("button", name="Edit and retry").click()
     details.get_by_role("button", name="Retry with these parameters").click()
     expect(pill(details).first).to_have_text(re.compile("Queued|Waiting"))
@@ -139,7 +139,7 @@ def test_an_untouched_form_is_a_plain_retry_whatever_javascript_makes_of_numbers
 
 
 def test_a_choice_of_a_named_type_is_a_choice_with_the_parameters_own_name(visit, portal_user):
-    # Seen failing: with the type's name as label; and as JSON where there is a default, as pydantic of Frappe 15 says it.
+    # Seen failing: with the type's name as label; and as JSON beside a default, on Frappe 15.
     parts = {"with": {"allOf": [{"$ref": "#/$defs/Language"}], "default": "en"}, "bare": {"$ref": "#/$defs/Language"}}
     defined = {"Language": {"enum": ["en", "de"], "title": "Language", "type": "string"}}
     schema = frappe.as_json({"type": "object", "properties": parts, "$defs": defined})
@@ -158,7 +158,7 @@ def test_a_type_without_a_schema_is_edited_as_json_by_those_who_may(visit, porta
     _page, details = opened(visit, admin, job)
     expect(details.get_by_role("button", name="Retry: Plain work")).to_be_visible()
     expect(details.get_by_role("button", name="Edit and retry")).to_be_hidden()
-    page, details = opened(visit, portal_user, job)
+    _page, details = opened(visit, portal_user, job)
     details.get_by_role("button", name="Edit and retry").click()
     text = details.get_by_label("Parameters (JSON)")
     expect(text).to_have_value('{\n  "month": 1\n}')

@@ -155,6 +155,6 @@ NAMED: dict[str, Any] = {
     "batch": Annotated[Text, about("Only jobs of this batch")],
     "schedule": Annotated[Text, about("Only jobs of this schedule")],
     "tag": Annotated[Text, about("Only jobs with this tag, among the newest 10,000")],
-    "hours": Annotated[int, about("Counts jobs that were submitted within this number of hours")],
+    "hours": Annotated[int, about("Counts jobs that have ended within this number of hours")],
 }
 """Arguments that mean the same for each endpoint."""

@@ -72,7 +72,7 @@ def get_job_status(job_id: str) -> dict[str, Any]:
 
 def list_jobs(
     organization: str | None = None,
-    status: str | None = None,
+    status: str | Sequence[str] | None = None,
     job_type: str | None = None,
     limit: int = 20,
     offset: int = 0,
@@ -89,18 +89,22 @@ def list_jobs(
     """Jobs that the user may see, newest first: `{jobs, total, limit, offset}`.
 
     `limit` is cut to 1–100, `total` to 10,000. Another order than creation sorts the newest 10,000.
-    `from_date` and `to_date` bound the creation. `batch`, `schedule`: only its jobs.
+    `status`: one or several. `from_date` and `to_date` bound the creation. `batch`, `schedule`: only its jobs.
     `reference`: only jobs about this document, given as to `submit_job`. `tag`: only jobs with this tag,
     among the newest 10,000 that the other filters leave.
     `order_by`: creation, modified, status, priority, available_at, started_at or completed_at, with "asc" or "desc".
     Raises InvalidJobError for an unknown status, priority, field or date.
     """
-    pages.check_choice("status", status, [item.value for item in JobStatus])
+    statuses = [one for one in (status if isinstance(status, list | tuple) else [status]) if one]
+    for one in statuses:
+        pages.check_choice("status", one, [item.value for item in JobStatus])
     pages.check_choice("priority", priority, priorities.PRIORITIES)
     viewer = visibility.viewer()
     condition = viewer.visible(JOB, pages.text(organization, "organization"))
-    filters = {"status": status, "job_type": job_type, "priority": priority, "owner_user": owner_user}
+    filters = {"job_type": job_type, "priority": priority, "owner_user": owner_user}
     condition = pages.narrowed(condition, JOB, **filters, parent_batch=batch)
+    if statuses:
+        condition &= JOB.status.isin(statuses)
     if schedule:
         condition &= JOB.schedule_run.like(f"{schedule}@%")
     if from_date:

@@ -12,7 +12,6 @@
 	const MORE_LINES = 2_000; // after an event that tells of more lines: workers store them about every second
 	const ONE_BY_ONE = 3; // more changed jobs than this are requested as a list
 	const TICK = 1_000; // of texts such as "5 seconds ago"
-	const RETRYING = ["Failed", "Timed Out"];
 	const find = (id) => document.getElementById(id);
 
 	const list = find("jc-list");
@@ -42,7 +41,8 @@
 	async function read_list() {
 		const number = (question += 1);
 		const { status, ...more } = filters.values;
-		const answer = await read_page(status === RETRYING[0] ? RETRYING : [status], more, PAGE, page * PAGE);
+		const states = status === "Failed" ? '["Failed", "Timed Out"]' : status; // both are "Retrying"
+		const answer = await api.list({ ...more, status: states, limit: PAGE, offset: page * PAGE });
 		if (number !== question) return;
 		total = answer.total;
 		if (!answer.jobs.length && total && page) {
@@ -51,14 +51,6 @@
 		}
 		notices.forget("polling");
 		show_list(answer.jobs);
-	}
-
-	/** A page of the jobs in one of these states, one state after the other: list_jobs takes only one. */
-	async function read_page([status, ...others], filter, limit, offset) {
-		const { jobs: found, total: number } = await api.list({ ...filter, status, limit, offset });
-		if (!others.length) return { jobs: found, total: number };
-		const rest = await read_page(others, filter, PAGE, Math.max(0, offset - number));
-		return { jobs: [...found, ...rest.jobs].slice(0, limit), total: number + rest.total };
 	}
 
 	function show_list(found) {

@@ -1,5 +1,5 @@
 // Actions on jobs. Each asks for confirmation, and resolves to true when it is done. A refusal is shown.
-import { write } from "./api";
+import { ApiError, write } from "./api";
 import { link, make, one_at_a_time } from "./dom";
 
 const plain = (text) => frappe.utils.escape_html(text);
@@ -14,10 +14,10 @@ export function tell_submitted(job_id) {
 	frappe.show_alert({ message, indicator: "green" }, 10);
 }
 
-/** Show an error. */
-export function tell_error(error) {
+/** Show an error. `title`: what has failed. */
+export function tell_error(error, title = __("This didn't work")) {
 	if (!error.kind) throw error;
-	frappe.msgprint({ title: __("Not done"), message: plain(error.message), indicator: "red" });
+	frappe.msgprint({ title, message: plain(error.message), indicator: "red" });
 }
 
 export function confirmed(text) {
@@ -26,13 +26,14 @@ export function confirmed(text) {
 	});
 }
 
-async function done(request, text) {
+/** Whether the request was done. Says so, or what has failed. */
+export async function done(request, text, failed) {
 	try {
 		await request;
-		if (text) tell(text);
+		tell(text);
 		return true;
 	} catch (error) {
-		tell_error(error);
+		tell_error(error, failed);
 		return false;
 	}
 }
@@ -42,12 +43,13 @@ export async function cancel(job) {
 		job.status === "Running"
 			? __("Cancel this job? It is running, and stops as soon as it can.")
 			: __("Cancel this job? It will not run.");
-	return (await confirmed(text)) && done(write("cancel_job", { job_id: job.job_id }), __("Canceling."));
+	if (!(await confirmed(text))) return false;
+	return done(write("cancel_job", { job_id: job.job_id }), __("Canceling."), __("Couldn't cancel the job"));
 }
 
 export async function retry(job) {
 	const is_sure = await confirmed(__("Run this job again, with the same parameters?"));
-	return is_sure && done(write("retry_job", { job_id: job.job_id }), __("Queued again."));
+	return is_sure && done(write("retry_job", { job_id: job.job_id }), __("Queued again."), __("Couldn't retry the job"));
 }
 
 export async function run_now(job) {
@@ -57,7 +59,7 @@ export async function run_now(job) {
 		tell((await write("run_now", { job_id: job.job_id })).message);
 		return true;
 	} catch (error) {
-		tell_error(error);
+		tell_error(error, __("Couldn't run the job now"));
 		return false;
 	}
 }
@@ -71,7 +73,8 @@ export function reschedule(job) {
 			fields: [{ fieldname: "available_at", fieldtype: "Datetime", label: __("Not Before"), reqd: 1 }],
 			primary_action_label: __("Reschedule"),
 			primary_action: one_at_a_time(async ({ available_at }) => {
-				is_done = await done(write("reschedule_job", { job_id: job.job_id, available_at }), __("Rescheduled."));
+				const request = write("reschedule_job", { job_id: job.job_id, available_at });
+				is_done = await done(request, __("Rescheduled."), __("Couldn't reschedule the job"));
 				if (is_done) dialog.hide();
 			}),
 		});
@@ -85,35 +88,12 @@ export async function remove(job) {
 	try {
 		const { refused } = await write("delete_jobs", { job_ids: [job.job_id] });
 		const why = Object.values(refused)[0];
-		if (why) frappe.msgprint({ title: __("Not done"), message: plain(why), indicator: "red" });
-		return !why;
+		if (why) throw new ApiError("refused", why);
+		return true;
 	} catch (error) {
-		tell_error(error);
+		tell_error(error, __("Couldn't delete the job"));
 		return false;
 	}
-}
-
-/** A dialog with the parameters as JSON. */
-export function edit_and_retry(job) {
-	return new Promise((resolve) => {
-		let is_done = false;
-		const dialog = new frappe.ui.Dialog({
-			title: __("Edit parameters and retry"),
-			size: "large",
-			fields: [{ fieldname: "parameters", fieldtype: "Code", options: "JSON", label: __("Parameters"), reqd: 1 }],
-			primary_action_label: __("Retry"),
-			primary_action: one_at_a_time(async ({ parameters }) => {
-				const read_parameters = parse(parameters);
-				if (!read_parameters) return;
-				const request = write("retry_job", { job_id: job.job_id, parameters: read_parameters });
-				is_done = await done(request, __("Queued again."));
-				if (is_done) dialog.hide();
-			}),
-		});
-		dialog.onhide = () => resolve(is_done);
-		dialog.set_value("parameters", JSON.stringify(job.parameters ?? {}, null, 2));
-		dialog.show();
-	});
 }
 
 /** JSON text as an object. For other text, shows a message and returns null. */
@@ -137,7 +117,7 @@ const BULK = {
 			count === 1
 				? __("Cancel 1 job? If it runs, it stops as soon as it can.")
 				: __("Cancel {0} jobs? Those that run stop as soon as they can.", [count]),
-		said: (count) => __("{0} canceled or about to stop", [count]),
+		said: (count) => (count === 1 ? __("1 job canceled") : __("{0} jobs canceled", [count])),
 	},
 	retry_jobs: { ask: ask_retry, said: (count) => __("{0} queued again", [count]) },
 	delete_jobs: {

@@ -149,7 +149,7 @@ def test_jobs_in_mixed_states_are_canceled_as_far_as_they_can_be(visit, member):
     act(page, "Cancel")
     expect(dialog(page)).to_contain_text("Cancel 2 jobs? Those that run stop as soon as they can.")
     confirm(page)
-    expect(dialog(page)).to_contain_text("1 canceled or about to stop. 1 refused:")
+    expect(dialog(page)).to_contain_text("1 job canceled. 1 refused:")
     expect(dialog(page)).to_contain_text(f"{dead.name}")
     expect(dialog(page)).to_contain_text("can't be canceled")
     assert (status(waiting), status(dead)) == ("Canceled", "Dead Letter")

@@ -18,6 +18,10 @@ class BackgroundJob(EngineDocument, SealedDocument):
         """Hook of Frappe's Log Settings."""
         retention.clear_old_jobs(days)
 
+    def onload(self) -> None:
+        """Hook of Frappe's, when a form is loaded: without a title, the job goes by its type and the end of its id."""
+        self.job_title = self.job_title or f"{self.job_type} {self.name[-6:]}"
+
     def on_trash(self) -> None:
         """Refuse to delete a job that is not over, or that an unfinished batch or job needs."""
         status = sql.latest(config.JOB, self.name, "status") or self.status  # a retry may have just been committed

@@ -1,5 +1,5 @@
 // Actions on jobs. Each asks for confirmation, and resolves to true when it is done. A refusal is shown.
-import { write } from "./api";
+import { ApiError, write } from "./api";
 import { link, make, one_at_a_time } from "./dom";
 
 const plain = (text) => frappe.utils.escape_html(text);
@@ -26,7 +26,8 @@ export function confirmed(text) {
 	});
 }
 
-async function done(request, text, failure) {
+/** Whether the request was done. Says so, or what could not be done. */
+export async function done(request, text, failure) {
 	try {
 		await request;
 		tell(text);
@@ -88,35 +89,12 @@ export async function remove(job) {
 	try {
 		const { refused } = await write("delete_jobs", { job_ids: [job.job_id] });
 		const why = Object.values(refused)[0];
-		if (why) frappe.msgprint({ title: failure, message: plain(why), indicator: "red" });
-		return !why;
+		if (why) throw new ApiError("refused", why);
+		return true;
 	} catch (error) {
 		tell_error(error, failure);
 		return false;
 	}
-}
-
-/** A dialog with the parameters as JSON. */
-export function edit_and_retry(job) {
-	return new Promise((resolve) => {
-		let is_done = false;
-		const dialog = new frappe.ui.Dialog({
-			title: __("Edit parameters and retry"),
-			size: "large",
-			fields: [{ fieldname: "parameters", fieldtype: "Code", options: "JSON", label: __("Parameters"), reqd: 1 }],
-			primary_action_label: __("Retry"),
-			primary_action: one_at_a_time(async ({ parameters }) => {
-				const read_parameters = parse(parameters);
-				if (!read_parameters) return;
-				const request = write("retry_job", { job_id: job.job_id, parameters: read_parameters });
-				is_done = await done(request, __("Queued again."), __("Could not retry the job"));
-				if (is_done) dialog.hide();
-			}),
-		});
-		dialog.onhide = () => resolve(is_done);
-		dialog.set_value("parameters", JSON.stringify(job.parameters ?? {}, null, 2));
-		dialog.show();
-	});
 }
 
 /** JSON text as an object. For other text, shows a message and returns null. */

@@ -56,6 +56,9 @@ export function pill(status, text = __(status)) {
 	return make("span", { class: `indicator-pill ${COLORS[status] ?? "gray"} no-indicator-dot` }, text);
 }
 
+/** The title of a job; of one without, its type and the end of its id. */
+export const title_of = (title, job_type, job_id) => title || `${job_type} ${job_id.slice(-6)}`;
+
 export const job_pill = (status) => pill(status, status_word(status));
 
 /** A progress bar; `show(percent)` moves it. */
@@ -76,11 +79,17 @@ export function bar(label) {
 	};
 }
 
-/** A time (ISO 8601) in the user's time zone, with its distance from now. */
+/** A time (ISO 8601, or by the site's clock) as Frappe's fields take it. */
+export function system_time(moment_text) {
+	const zone = frappe.boot.time_zone?.system || frappe.sys_defaults.time_zone;
+	return moment.tz(moment_text, zone).format("YYYY-MM-DD HH:mm:ss");
+}
+
+/** A time (ISO 8601) in the user's time zone, to the second, with its distance from now. */
 export function time(moment_text) {
 	const at = moment(moment_text);
-	const system = at.clone().tz(frappe.boot.time_zone?.system || frappe.sys_defaults.time_zone);
-	const text = frappe.datetime.str_to_user(system.format("YYYY-MM-DD HH:mm:ss"));
+	const local = at.clone().tz(frappe.boot.time_zone?.user || frappe.sys_defaults.time_zone);
+	const text = local.format(`${frappe.datetime.get_user_date_fmt().toUpperCase()} HH:mm:ss`);
 	return make("time", { datetime: moment_text, title: at.fromNow() }, text);
 }
 

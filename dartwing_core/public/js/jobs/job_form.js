@@ -1,7 +1,8 @@
 // The form of a Background Job: a view that keeps itself up to date while it is on screen.
 import * as actions from "./actions";
 import { read } from "./api";
-import { COLORS } from "./dom";
+import { COLORS, status_word, title_of } from "./dom";
+import { edit_and_retry } from "./edit_dialog";
 import { JobView } from "./job_view";
 import { hide_editor } from "./last_change";
 import { LiveJob } from "./live_job";
@@ -10,8 +11,9 @@ import { LiveJob } from "./live_job";
 const NOT_OFFERED = ".form-assignments, .form-tags, .form-shared, .form-attachments .add-attachment-btn";
 const PATIENCE = 2_000; // milliseconds; a socket that comes back within this time gets no message
 
-/** Sections whose fields the view shows better. They stay where there is no view. */
-const REPLACED = ["progress", "outcome", "parameters", "times", "relations", "reference"].map((name) => `section_${name}`);
+/** Sections and fields that the view shows better. They stay where there is no view. */
+const SECTIONS = ["progress", "outcome", "parameters", "times", "attempts", "relations", "reference"];
+const REPLACED = ["status", ...SECTIONS.map((name) => `section_${name}`)];
 
 export function setup_job_form() {
 	frappe.ui.form.on("Background Job", {
@@ -28,6 +30,16 @@ export function setup_job_form() {
 			frm.job_page?.close();
 		},
 	});
+}
+
+/** Name the form anew, wherever Frappe 15 or 16 does: other parameters may give a job another title. */
+function show_title(frm, title) {
+	if (frm.doc.job_title === title) return;
+	frm.doc.job_title = title;
+	frm.refresh_field("job_title");
+	frm.toolbar.set_title();
+	frappe.breadcrumbs.update();
+	frm.page.sidebar?.find(".form-details .form-title-text").text(title);
 }
 
 class JobPage {
@@ -81,10 +93,13 @@ class JobPage {
 		this.trouble = null;
 		this.say();
 		this.view.show(job);
-		this.frm.page.set_indicator(__(job.status), COLORS[job.status]);
-		const fields = ["status", "priority", "queue", "attempt", "retry_count", "max_retries"];
-		for (const field of fields) this.frm.doc[field] = job[field];
-		fields.forEach((field) => this.frm.refresh_field(field));
+		const { frm } = this;
+		show_title(frm, title_of(job.title, job.job_type, job.job_id));
+		frm.page.set_indicator(status_word(job.status), COLORS[job.status]);
+		for (const field of ["status", "priority", "queue"]) {
+			frm.doc[field] = job[field];
+			frm.refresh_field(field);
+		}
 	}
 
 	failed(error) {
@@ -134,7 +149,7 @@ class JobPage {
 			{
 				label: __("Edit and retry"),
 				is_offered: (job) => job.can_edit,
-				run: (job) => then(actions.edit_and_retry(job)),
+				run: (job) => then(edit_and_retry(job)),
 			},
 			{
 				label: __("Delete"),

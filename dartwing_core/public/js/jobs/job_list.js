@@ -1,7 +1,7 @@
 // The list of Background Jobs: quick filters with their counts, bulk actions, live while it is on screen.
 import { bulk } from "./actions";
 import { live_progress, read } from "./api";
-import { COLORS, make, one_at_a_time, status_word } from "./dom";
+import { COLORS, make, one_at_a_time, status_word, title_of } from "./dom";
 
 const JOB = "Background Job";
 const REFRESH_SOON = 1_500; // changes of many jobs become one refresh
@@ -23,7 +23,10 @@ export function job_list_settings() {
 		hide_name_column: true,
 		add_fields: ["status", "progress", "progress_message", "owner_user", "organization", "error_message", "attempt"],
 		get_indicator: ({ status }) => [status_word(status), COLORS[status], filter_of(status)],
-		formatters: { progress: (_value, _df, job) => progress_cell(job) },
+		formatters: {
+			job_title: (title, _df, { job_type, name }) => title_of(title, job_type, name),
+			progress: (_value, _df, job) => progress_cell(job),
+		},
 		onload(listview) {
 			listview.list_view_settings.disable_scrolling = 1; // else Frappe 16 lets long titles push progress out of sight
 			listview.job_list ??= new JobList(listview);

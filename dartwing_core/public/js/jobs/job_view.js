@@ -1,6 +1,7 @@
 // The view above the fields in the form of a Background Job. A part is made anew only when its data have changed, so
 // that opened sections stay open.
-import { bar, button, duration, fold, json, link, make, pill, time } from "./dom";
+import { bar, button, duration, fold, job_pill, json, link, make, pill, time } from "./dom";
+import { is_finished } from "./live_job";
 
 const JOB = "Background Job";
 const RUN = "Background Job Run";
@@ -33,11 +34,12 @@ export class JobView {
 
 	show(job) {
 		this.show_progress(job);
-		this.part("head", [job.title, job.status, job.cancel_requested, job.attempt], () => head(job));
+		this.part("head", [job.status, job.cancel_requested, job.attempt, job.retry_count], () => head(job));
 		this.part("labels", [job.reference_doctype, job.reference_name, job.tags], () => labels(job));
-		this.part("steps", job.steps, () => steps(job.steps));
+		this.part("steps", [job.steps, job.status], () => steps(job));
 		this.part("buttons", this.offered(job).map(({ label }) => label), () => this.buttons(job));
-		this.part("outcome", [job.status, job.error_message, job.output_reference, job.result_is_hidden], () => outcome(job));
+		const error = [job.error_message, job.attempt, job.attempts.length];
+		this.part("outcome", [job.status, error, job.output_reference, job.result_is_hidden], () => outcome(job));
 		this.part("files", [job.files, job.output_url], () => files(job));
 		this.part("attempts", job.attempts, () => attempts(job));
 		this.part("relatives", [job.relatives, job.batch, job.callback_of], () => relatives(job));
@@ -54,11 +56,10 @@ export class JobView {
 	}
 
 	show_progress(job) {
-		const is_shown = job.status === "Running" || (job.progress > 0 && job.status !== "Completed");
-		this.progress.element.hidden = !is_shown;
+		this.progress.element.hidden = job.status !== "Running";
 		this.progress.show(job.progress);
-		this.parts.line.textContent = job.waiting_reason || job.progress_message || "";
-		this.parts.line.hidden = !this.parts.line.textContent || job.status === "Completed";
+		this.parts.line.textContent = is_finished(job) ? "" : job.waiting_reason || job.progress_message || "";
+		this.parts.line.hidden = !this.parts.line.textContent;
 	}
 
 	offered(job) {
@@ -82,9 +83,15 @@ export class JobView {
 }
 
 function head(job) {
-	const more = job.cancel_requested ? __("Stopping") : "";
-	const title = job.title && make("strong", { class: "dw-title" }, job.title);
-	return [title, pill(job.status), more && make("span", { class: "text-muted" }, more)];
+	const muted = [job.attempt && attempt_words(job), job.cancel_requested && __("Stopping")].filter(Boolean);
+	return [job_pill(job.status), ...muted.map((text) => make("span", { class: "text-muted" }, text))];
+}
+
+/** The attempt of its series that runs, comes next or was the last, and how many there may be. */
+function attempt_words({ attempt, retry_count, max_retries }) {
+	const numbers = [retry_count + 1, max_retries + 1];
+	if (attempt <= retry_count + 1) return __("attempt {0} of {1}", numbers);
+	return __("attempt {0} of {1} ({2} in all)", [...numbers, attempt]); // after a retry by hand, or a lost worker
 }
 
 /** The document that the job is about, and its tags. */
@@ -95,20 +102,29 @@ function labels({ reference_doctype: doctype, reference_name: name, tags }) {
 }
 
 const LOG_LEVELS = () => ({ debug: __("Debug"), info: __("Info"), warning: __("Warning"), error: __("Error") });
-const STEP_WORDS = () => ({ done: __("done"), active: __("under way"), pending: __("to come") });
+const STEP_WORDS = () => ({
+	done: __("done"),
+	active: __("in progress"),
+	pending: __("not started"),
+	stopped: __("stopped"),
+});
 
-function steps(list) {
+/** The steps of the latest attempt. The one at which it has ended is not in progress any more. */
+function steps({ steps: list, status }) {
 	if (!list?.length) return [];
 	const words = STEP_WORDS();
-	const items = list.map(({ name, state }) =>
-		make("li", { class: `dw-step dw-step-${state}`, title: words[state] ?? state }, name)
-	);
+	const items = list.map(({ name, state }) => {
+		const now = state === "active" && status !== "Running" ? "stopped" : state;
+		return make("li", { class: `dw-step dw-step-${now}`, title: words[now] ?? now }, name);
+	});
 	return make("ol", { class: "dw-step-list", "aria-label": __("Steps") }, items);
 }
 
 function outcome(job) {
 	const nodes = [];
-	if (job.error_message) {
+	if (job.error_message && job.status !== "Dead Letter") {
+		nodes.push(make("p", { class: "text-muted dw-earlier" }, earlier_error(job)));
+	} else if (job.error_message) {
 		const kind = { Permanent: __("Permanent error"), Transient: __("Transient error") }[job.error_type] ?? __("Error");
 		nodes.push(make("div", { class: "dw-error" }, make("strong", {}, kind), make("p", {}, job.error_message)));
 	}
@@ -125,6 +141,12 @@ function outcome(job) {
 	return nodes;
 }
 
+/** Whose error it is that a job has which may still succeed, or was canceled. */
+function earlier_error({ error_message: error, attempts: all, attempt, status }) {
+	const failed = all.findLast(({ error_message }) => error_message);
+	return __("Attempt {0} failed: {1}", [failed?.attempt ?? (status === "Running" ? attempt - 1 : attempt), error]);
+}
+
 /** The files that the job has made, but for the one that is its outcome. */
 function files(job) {
 	const more = job.files.filter(({ file_url }) => file_url !== job.output_url);
@@ -137,11 +159,11 @@ function files(job) {
 
 function attempts(job) {
 	if (!job.attempts.length) return [];
-	const items = [...job.attempts].reverse().map((attempt) => attempt_item(job, attempt));
+	const items = job.attempts.map((attempt, place) => attempt_item(job, attempt, job.attempts[place + 1])).reverse();
 	return [make("h4", {}, __("Attempts")), make("ol", { class: "dw-timeline" }, items)];
 }
 
-function attempt_item(job, attempt) {
+function attempt_item(job, attempt, next) {
 	const line = make("div", { class: "dw-row" }, make("strong", {}, link_to_run(job, attempt)));
 	if (attempt.outcome) line.append(pill(attempt.outcome));
 	if (attempt.started_at) line.append(time(attempt.started_at));
@@ -156,6 +178,9 @@ function attempt_item(job, attempt) {
 	if (attempt.log.length) {
 		const lines = make("ol", { class: "dw-log", tabindex: "0" }, attempt.log.map(log_line));
 		item.append(fold(__("Log of attempt {0}", [attempt.attempt]), lines));
+	}
+	if (attempt.parameters && JSON.stringify(attempt.parameters) !== JSON.stringify(next?.parameters)) {
+		item.append(fold(__("Parameters up to attempt {0}", [attempt.attempt]), json(attempt.parameters)));
 	}
 	return item;
 }
@@ -182,7 +207,7 @@ function relatives(job) {
 }
 
 function relative({ job_id, job_type, status }) {
-	return make("div", { class: "dw-row" }, link(JOB, job_id), job_type, status && pill(status));
+	return make("div", { class: "dw-row" }, link(JOB, job_id), job_type, status && job_pill(status));
 }
 
 function batch({ batch_id, description, status }) {
@@ -223,7 +248,7 @@ function history(job) {
 			"tr",
 			{},
 			make("td", {}, time(event.timestamp)),
-			make("td", {}, pill(event.to_status)),
+			make("td", {}, job_pill(event.to_status)),
 			make("td", {}, event.message),
 			make("td", {}, event.actor)
 		)

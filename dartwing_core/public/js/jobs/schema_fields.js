@@ -1,5 +1,6 @@
 // Makes fields of a Desk dialog from a JSON Schema of parameters, and parameters from their values.
 import { tell } from "./actions";
+import { system_time } from "./dom";
 
 const LONG_TEXT = 140;
 const AS_JSON = "json"; // values for which Frappe has no field are entered as JSON
@@ -29,15 +30,25 @@ function field_of(fieldname, property, is_required) {
 	const field = { fieldname, label: as_html(title), reqd: is_required ? 1 : 0 };
 	if (description) field.description = as_html(__(description));
 	const { kind, df } = type_of(property);
-	if (property.default != null) field.default = default_of(property.default, kind);
+	if (property.default != null) field.default = shown_value(property.default, kind);
 	return { ...field, ...df, _kind: kind, _title: title, _choices: property.enum };
 }
 
 /** The text, escaped: Frappe renders the texts of fields as HTML. */
 const as_html = (text) => frappe.utils.escape_html(String(text));
 
-function default_of(value, kind) {
+/** What the fields show for these parameters. Null if one of them has no field. */
+export function values_of(fields, parameters) {
+	const kinds = new Map(fields.map(({ fieldname, _kind }) => [fieldname, _kind]));
+	const given = Object.entries(parameters);
+	if (given.some(([name]) => !kinds.has(name))) return null;
+	return Object.fromEntries(given.map(([name, value]) => [name, shown_value(value, kinds.get(name))]));
+}
+
+function shown_value(value, kind) {
+	if (value == null) return "";
 	if (kind === "choice") return choice_text(value);
+	if (kind === "moment") return system_time(value);
 	return kind === AS_JSON ? text_of(value) : value;
 }
 
@@ -53,7 +64,7 @@ function type_of({ type, enum: values, format, maxLength }) {
 	if (type === "integer") return { kind: "number", df: { fieldtype: "Int" } };
 	if (type === "number") return { kind: "number", df: { fieldtype: "Float" } };
 	if (type === "string" && format === "date") return { kind: "text", df: { fieldtype: "Date" } };
-	if (type === "string" && format === "date-time") return { kind: "text", df: { fieldtype: "Datetime" } };
+	if (type === "string" && format === "date-time") return { kind: "moment", df: { fieldtype: "Datetime" } };
 	if (type === "string" && format === "password") return { kind: "text", df: { fieldtype: "Password" } };
 	if (type === "string") return { kind: "text", df: { fieldtype: maxLength > LONG_TEXT ? "Small Text" : "Data" } };
 	return { kind: AS_JSON, df: { fieldtype: "Code", options: "JSON", max_height: "120px" } };
@@ -61,6 +72,21 @@ function type_of({ type, enum: values, format, maxLength }) {
 
 function text_of(value) {
 	return value == null ? "" : JSON.stringify(value, null, 2);
+}
+
+/**
+ * The stored parameters, with what the user has changed. `before`: the first values of the fields, in which Frappe may
+ * have rounded numbers. For invalid JSON, shows a message and returns null.
+ */
+export function edited_parameters(fields, before, after, stored) {
+	const entered = parameters_of(fields, after);
+	const first = parameters_of(fields.filter(({ _kind }) => _kind !== AS_JSON), before);
+	const edited = { ...stored };
+	for (const { fieldname, _kind } of entered ? fields : []) {
+		const old = _kind === AS_JSON ? stored[fieldname] : first[fieldname];
+		if (text_of(entered[fieldname]) !== text_of(old)) edited[fieldname] = entered[fieldname];
+	}
+	return entered && edited;
 }
 
 /** The entered values, without empty ones. For invalid JSON, shows a message and returns null. */

@@ -142,9 +142,9 @@ function outcome(job) {
 }
 
 /** Whose error it is that a job has which may still succeed, or was canceled. */
-function earlier_error({ error_message: error, attempts: all, attempt, status }) {
+function earlier_error({ error_message: error, attempts: all }) {
 	const failed = all.findLast(({ error_message }) => error_message);
-	return __("Attempt {0} failed: {1}", [failed?.attempt ?? (status === "Running" ? attempt - 1 : attempt), error]);
+	return failed ? __("Attempt {0} failed: {1}", [failed.attempt, error]) : __("Last error: {0}", [error]);
 }
 
 /** The files that the job has made, but for the one that is its outcome. */

@@ -13,15 +13,16 @@ export function fields_of(schema) {
 	);
 }
 
-/** The schema with `$ref` resolved, and `anyOf` replaced by its one schema that is not null. */
+/** The schema with `$ref` resolved, and `anyOf` or `allOf` replaced by its one schema that is not null. */
 function resolved(property, schema) {
 	if (property.$ref) {
 		const found = property.$ref.replace(/^#\//, "").split("/").reduce((part, key) => part?.[key], schema);
-		return { ...found, ...property, $ref: undefined };
+		return { ...found, title: undefined, ...property, $ref: undefined }; // the title is the type's
 	}
-	const choices = (property.anyOf ?? property.oneOf ?? []).filter(({ type }) => type !== "null");
-	if (choices.length === 1) return { ...resolved(choices[0], schema), ...property, anyOf: undefined, oneOf: undefined };
-	return property;
+	// `allOf` of one: the pydantic of Frappe 15
+	const choices = (property.anyOf ?? property.oneOf ?? property.allOf ?? []).filter(({ type }) => type !== "null");
+	if (choices.length !== 1) return property;
+	return { ...resolved(choices[0], schema), ...property, anyOf: undefined, oneOf: undefined, allOf: undefined };
 }
 
 function field_of(fieldname, property, is_required) {

@@ -20,7 +20,7 @@ class BackgroundJob(EngineDocument, SealedDocument):
 
     def onload(self) -> None:
         """Hook of Frappe's, when a form is loaded: without a title, the job goes by its type and the end of its id."""
-        self.job_title = self.job_title or f"{self.job_type} {self.name[-6:]}"
+        self.set("job_title", self.get("job_title") or f"{self.job_type} {self.name[-6:]}")
 
     def on_trash(self) -> None:
         """Refuse to delete a job that is not over, or that an unfinished batch or job needs."""

@@ -206,7 +206,7 @@ def test_a_secret_that_is_left_alone_stays(visit, member):
     shown.locator("[data-fieldname=url] input").fill("https://example.org")
     shown.get_by_role("button", name="Retry").click()
     refusal = page.locator(".modal.show", has_text="Could not retry the job")
-    expect(refusal).to_contain_text("token: these dots stand for a secret")
+    expect(refusal).to_contain_text("token: enter the secret itself")
     refusal.locator(".btn-modal-close").click()
     shown.locator("[data-fieldname=url] input").fill(GIVEN["url"])
     shown.get_by_role("button", name="Retry").click()

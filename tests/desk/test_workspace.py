@@ -85,12 +85,12 @@ def test_dead_letters_are_retried_from_the_report(visit, member, dead_letters):
     page = visit(member, "/app/query-report/Dead Letters by Error").page
     expect(page.locator(".datatable")).to_contain_text("asked to fail for good")
     button(page, "Retry Selected").click()
-    expect(page.locator(".desk-alert")).to_contain_text("First check the errors")
+    expect(page.locator(".desk-alert")).to_contain_text("Select the errors")
     page.locator(".datatable .dt-row-0 input[type=checkbox]").check()
     button(page, "Retry Selected").click()
     expect(dialog(page)).to_contain_text("Retry 2 jobs?")
     confirm(page)
-    expect(page.locator(".desk-alert", has_text="2 queued again")).to_be_visible()
+    expect(page.locator(".desk-alert", has_text="2 jobs queued again.")).to_be_visible()
     frappe.db.rollback()
     assert {frappe.db.get_value("Background Job", job.name, "status") for job in dead_letters} == {"Queued"}
 

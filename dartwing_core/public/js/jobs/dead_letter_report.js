@@ -8,7 +8,7 @@ export const retry_by_error = one_at_a_time(async (report) => {
 	const checked = report.datatable?.rowmanager.getCheckedRows() ?? [];
 	const rows = checked.map((index) => report.data[index]).filter((row) => row?.fingerprint);
 	if (!rows.length) {
-		tell(__("First check the errors whose jobs you want to retry."), "orange");
+		tell(__("Select the errors whose jobs you want to retry."), "orange");
 		return;
 	}
 	const count = rows.reduce((sum, row) => sum + row.jobs, 0);

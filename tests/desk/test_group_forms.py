@@ -113,7 +113,7 @@ def test_a_schedule_shows_its_next_runs_and_is_run_once(visit, admin):
     button(place, "Run once now").click()
     confirm(page)
     job = until(lambda: newest(kind), 15, "the job")
-    expect(place.locator(".dw-jobs")).to_contain_text(job)
+    expect(place.locator(".dw-jobs")).to_contain_text(job[-6:])
     page.evaluate("() => cur_frm.set_value('cron', '0 0 1 1 *')")
     expect(place.locator(".dw-next li").first).to_contain_text(
         re.compile(r"(31.12|12.31).2026|01.01.2027|2026.12.31|2027.01.01")

@@ -53,7 +53,7 @@ def test_a_job_is_run_with_a_dialog_made_of_the_schema(visit, work, member):
     job = until(lambda: newest(kind), 15, "the job")
     parameters = contents.parameters(job)
     assert parameters == {"title": "test run", "then": "return", "urgent": True, "copies": 2, "tags": ["a", "b"]}
-    expect(view(page).locator(".dw-jobs")).to_contain_text(job)
+    expect(view(page).locator(".dw-jobs")).to_contain_text(job[-6:])
 
 
 ODD = "<img src=x onerror='window.hacked=1'>"

@@ -1,6 +1,6 @@
 // Shared by the forms of Job Type, Job Batch and Organization: figures in a row, a list of jobs, and polling while the
 // form is on screen.
-import { bar, duration, job_pill, link, make, time } from "./dom";
+import { bar, duration, job_pill, link, make, time, title_of } from "./dom";
 
 const AGAIN = 10_000;
 
@@ -24,7 +24,8 @@ export function job_table(jobs, { with_type = false } = {}) {
 }
 
 function job_row(job, with_type) {
-	const row = make("li", { class: "dw-row" }, job_pill(job.status), link("Background Job", job.job_id));
+	const name = link("Background Job", job.job_id, title_of(job.title, job.job_type, job.job_id));
+	const row = make("li", { class: "dw-row" }, job_pill(job.status), name);
 	if (with_type) row.append(make("span", {}, job.job_type));
 	row.append(make("span", { class: "text-muted" }, job.organization_name, " · ", job.owner_user), time(job.created_at));
 	if (job.status === "Running") {

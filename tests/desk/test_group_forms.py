@@ -52,6 +52,7 @@ def test_an_organization_shows_its_jobs_and_is_paused(visit, member, manager):
     page = visit(manager, f"/app/organization/{factory.ALPHA}").page
     button(view(page), "Pause jobs").click()
     expect(button(view(page), "Resume jobs")).to_be_visible()
+    expect(view(page)).to_contain_text("Paused: new jobs are accepted, and wait.")
     until(
         lambda: not frappe.db.rollback() and frappe.db.get_value("Organization", factory.ALPHA, "is_paused"), 10, "it"
     )

@@ -21,7 +21,7 @@ from .test_pause import PAUSES
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 TITLE = factory.title_of(factory.ALPHA)
-NO_WORKER = "No worker serves the queue default at the moment."
+NO_WORKER = 'No worker serves the queue "default" at the moment.'
 TOLD = {
     "site": ("All jobs are paused.", "job-engine-settings"),
     "queue": ("The queue default is paused.", "job-engine-settings"),

@@ -120,12 +120,12 @@ def test_where_nobody_sweeps_the_words_say_so(overdue):
     client.delete(key)
     assert reason(overdue) == words
     sweeper.sweep()
-    assert reason(overdue) == "No worker serves the queue default at the moment."
+    assert reason(overdue) == 'No worker serves the queue "default" at the moment.'
 
 
 def test_a_queued_job_says_whether_anybody_serves_its_queue(job_type):
     job = submitted(job_type)
-    assert reason(job) == "No worker serves the queue default at the moment."
+    assert reason(job) == 'No worker serves the queue "default" at the moment.'
     serve("one", "default")
     assert reason(job) == "Waits for a free worker."
 

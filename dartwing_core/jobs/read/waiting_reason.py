@@ -99,7 +99,7 @@ def find_stops(jobs: Sequence[JobRow], limits_of: Mapping[str, Limits], now: flo
         circuit = open_circuits.get((job["organization"], job["job_type"]))
         stop = _stop(job, limits_of[job["organization"]], circuit, now)
         if not stop and _is_queued(job) and workers.get(job["queue"]) == 0:
-            return Stop(_("No worker serves the queue {0} at the moment.").format(job["queue"]), WORKERS)
+            return Stop(_('No worker serves the queue "{0}" at the moment.').format(job["queue"]), WORKERS)
         return stop
 
     return [find(job) for job in jobs]

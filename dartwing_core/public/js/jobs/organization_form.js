@@ -59,7 +59,7 @@ async function cancel_all(frm, only_waiting) {
 		const asked = number_of(await read("get_job_counts", { organization }), only_waiting);
 		const values = [asked < MOST ? asked : `${MOST}+`, frm.doc.org_name];
 		const text = only_waiting
-			? __("Cancel {0} waiting jobs of {1}?", values)
+			? __("Cancel {0} waiting jobs of {1}? They will not run.", values)
 			: __("Cancel all {0} unfinished jobs of {1}? Those that run stop as soon as they can.", values);
 		if (!(await confirmed(text))) return;
 		const answer = await write("cancel_all_jobs", { organization, only_waiting });
@@ -93,6 +93,7 @@ const render = (frm) => (found) => {
 	if (found.running) buttons.push(button(__("Cancel all"), () => cancel_all(frm, false)));
 	return [
 		buttons.length > 0 && make("div", { class: "dw-row" }, buttons),
+		is_paused && make("p", { class: "text-muted" }, __("Paused: new jobs are accepted, and wait.")),
 		figures([
 			[__("Running"), found.running],
 			[__("Waiting"), found.waiting],

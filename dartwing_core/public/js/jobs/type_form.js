@@ -25,7 +25,7 @@ const render = (frm) => (type) => [
 	figures(rows_of(type.figures)),
 	type.circuits.length > 0 && make("h4", {}, __("Circuits that stop jobs")),
 	...type.circuits.map((circuit) => circuit_row(frm, circuit)),
-	make("h4", {}, __("Recent jobs")),
+	make("h4", {}, __("Latest jobs")),
 	job_table(type.recent),
 	lists([
 		[__("All jobs"), "Background Job", { job_type: type.job_type }],

@@ -18,6 +18,7 @@ from ..job.job_rows import WaitingRow
 from ..lib import sql
 from ..lib.tables import JOB
 from ..line import wake
+from ..read import visible_jobs
 from ..status import LIVE, NOT_RUNNING, JobStatus
 from ..submit import submission
 
@@ -36,10 +37,12 @@ def cancel_all_jobs(organization: str, only_waiting: bool = False, reason: str |
     with undone_on_error():
         canceled = _cancel_waiting(visible, reason)
         rest = frappe.qb.from_(JOB).select(JOB.name, JOB.status).where(visible & JOB.status.isin(states))
+        rest = rest.orderby(JOB.status == str(JobStatus.RUNNING), order=Order.desc)  # first those to be stopped
         now = sql.rows_outside_transaction(rest.limit(2 * engine.BULK_LIMIT))  # does not see what is canceled here
         left = {row["name"]: row["status"] for row in now if row["name"] not in canceled}
         running = [name for name, status in left.items() if status == JobStatus.RUNNING]
-        answer = engine.cancel_jobs(running[: engine.MAX_JOBS], reason)
+        known = visible_jobs.visible_names(running[: engine.MAX_JOBS])  # others are younger than this transaction
+        answer = engine.cancel_jobs(known, reason)
     stopping, ended = len(answer["done"]), len(answer["refused"])
     return {"canceled": len(canceled), "stopping": stopping, "left": len(left) - stopping - ended}
 

@@ -6,14 +6,14 @@ import re
 
 import frappe
 
-from dartwing_core.jobs import submit_batch
+from dartwing_core.jobs import run_schedule_now, submit_batch
 from tests.support import browser as browsers
 from tests.support import factory, named, schedules
 from tests.support.jobs import run, submitted_by, submitted_for
-from tests.support.sessions import as_user, claimed
+from tests.support.sessions import as_user, claimed, committed
 from tests.support.waiting import until
 
-from .pages import button, confirm, dialog, figure, newest, row, view
+from .pages import ROWS, arrive, button, confirm, dialog, figure, newest, row, view
 
 expect = browsers.sync_api.expect
 
@@ -121,6 +121,20 @@ def test_a_schedule_shows_its_next_runs_and_is_run_once(visit, admin):
     )
     page.evaluate("() => cur_frm.set_value('cron', 'x')")
     expect(place.locator(".dw-next")).to_contain_text("cron")
+
+
+def test_a_schedule_leads_to_the_list_of_its_jobs(visit, admin):
+    # A filter by a field that Background Job does not have would show all jobs.
+    kind = factory.job_type("plain")
+    submitted_by(admin, kind)
+    schedule = as_user(admin, schedules.made, kind)
+    job = as_user(admin, lambda: committed(run_schedule_now, schedule.name))
+    page = visit(admin, f"/app/job-schedule/{schedule.name}").page
+    view(page).get_by_role("link", name="All jobs of the schedule").click()
+    arrive(page, "background-job")
+    rows = page.locator(f".page-container:visible {ROWS}")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text(job.name[-6:])
 
 
 def test_a_new_schedule_begins_with_the_only_organization_of_its_user(visit, admin):

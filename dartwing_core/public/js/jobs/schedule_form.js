@@ -44,8 +44,11 @@ const render = (frm) => (schedule) => [
 	schedule.enabled ? next_runs(schedule.next_runs) : make("p", { class: "text-muted" }, __("Disabled: nothing is due.")),
 	make("h4", {}, __("Latest jobs")),
 	job_table(schedule.jobs),
-	lists([[__("All jobs of the schedule"), "Background Job", { schedule: schedule.schedule_id }]]),
+	lists([[__("All jobs of the schedule"), "Background Job", { schedule_run: runs_of(schedule.schedule_id) }]]),
 ];
+
+/** The list's filter for the jobs of a schedule, as links hold it. */
+const runs_of = (schedule_id) => JSON.stringify(["like", `${schedule_id}@%`]);
 
 function next_runs(moments) {
 	const items = moments.map((moment) => make("li", {}, time(moment)));

@@ -23,7 +23,7 @@ from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.operations import dead_letters, organizations
 from dartwing_core.jobs.submit import dedup
 from tests.support import attempts, batches, database, factory
-from tests.support.jobs import run, status, submit_many, submitted_by, submitted_for, submitted_with
+from tests.support.jobs import run, set_columns, status, submit_many, submitted_by, submitted_for, submitted_with
 from tests.support.sessions import as_user, claimed, committed, elsewhere, in_parallel
 
 NOWHERE = "JOB-1K00000000000NOWHERE"
@@ -232,6 +232,14 @@ def test_all_waiting_jobs_of_an_organization_are_canceled(states):
     assert (found["running"], found["foreign"]) == ("Running", "Queued")
     assert all_canceled("Administrator", reason="no more") == {"canceled": 0, "stopping": 1, "left": 0}
     assert database.value("SELECT COUNT(*) FROM `tabBackground Job Run` WHERE cancel_requested = 1") == 1
+
+
+def test_a_cancel_of_all_leaves_the_jobs_that_tell_apps_of_events(alice):
+    # Seen failing: with all that a System Manager sees.
+    job = submitted_by(alice, factory.job_type("plain"), n=1)
+    set_columns(job, owner_user="Administrator", job_type="enqueued_function")
+    assert all_canceled("Administrator") == {"canceled": 0, "stopping": 0, "left": 0}
+    assert status(job) == "Queued"
 
 
 def test_a_cancel_of_all_reaches_what_its_user_sees(states, alice, bob):

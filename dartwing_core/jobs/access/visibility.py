@@ -31,6 +31,8 @@ RESULTS = ("result", "output_reference")
 DECIDING_FIELDS = ("owner_user", "organization", "job_type", "is_result_private")
 """The columns that `can_see_result` needs of a job."""
 OWNER_ONLY = "Owner Only"
+NOT_OF_ENGINE = (JOB.owner_user != config.ENGINE) | (JOB.job_type != config.ENQUEUED)
+"""The condition for jobs that tell no app of an event (`is_of_engine`)."""
 """`results_visible_to` of a Job Type."""
 
 
@@ -123,9 +125,7 @@ class Viewer:
     def can_see_condition(self, organization: str | None = None) -> Criterion:
         """`can_see_job` as a condition. `visible` counts the jobs of an organization by an index alone."""
         condition = self.visible(JOB, organization)
-        if self.sees_everything:
-            return condition
-        return condition & ((JOB.owner_user != config.ENGINE) | (JOB.job_type != config.ENQUEUED))
+        return condition if self.sees_everything else condition & NOT_OF_ENGINE
 
     def without_hidden_result(self, job: Row) -> Row:
         """The job's columns. Hidden result columns are None, and texts of jobs that tell apps of events."""

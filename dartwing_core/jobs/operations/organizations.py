@@ -32,7 +32,8 @@ def cancel_all_jobs(organization: str, only_waiting: bool = False, reason: str |
     leaves these alone. `left`: unfinished jobs beyond 10,000 waiting and 500 running ones, and those that another
     transaction is just changing. Raises JobBusyError if it keeps a running one for too long; then none is canceled.
     """
-    visible = visibility.viewer().can_see_condition(submission.required_text(organization, "organization"))
+    asked = submission.required_text(organization, "organization")
+    visible = visibility.viewer().visible(JOB, asked) & visibility.NOT_OF_ENGINE  # apps still hear of what has ended
     states = [str(status) for status in (NOT_RUNNING if only_waiting else LIVE)]
     with undone_on_error():
         canceled = _cancel_waiting(visible, reason)
@@ -63,4 +64,5 @@ def _cancel_waiting(visible: Criterion, reason: str | None) -> set[str]:
         following.actions.append(partial(batch_end.release_and_close, names, batches))
     if canceled:
         following.add_once(wake.admit_held)
+        following.add_once(wake.wake_for_line)  # claims may have given up a line whose first jobs were locked here
     return {job["name"] for job in canceled}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from frappe import _
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WrapValidator, create_model, model_validator
@@ -17,7 +17,7 @@ from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.lib.texts import as_sentence
 from dartwing_core.jobs.types.parameters import problems_of
 
-from .answers import Frequency, OnParentFailure, Priority, Unit
+from .answers import Frequency, OnParentFailure, Priority, Status, Unit
 
 TRANSPORT = frozenset({"cmd", "csrf_token", "sid", "lang", "_lang", "_"})
 """Names that Frappe and browsers send beside the arguments of a function."""
@@ -101,6 +101,7 @@ JSON = BeforeValidator(_parsed)
 LIST = BeforeValidator(_list_parsed)
 """A list is JSON text in a form field. Other text is no list."""
 TIME = _one_error(lambda: _("must be a time (ISO 8601), or a number of seconds from now"))
+STATUSES = _one_error(lambda: _("must be one of: {0}").format(", ".join(get_args(Status))))
 ID_OR_IDS = _one_error(lambda: _("must be the id of a job, or a list of ids"))
 Text = Annotated[str, Field(max_length=10_000)]
 Callback = Annotated[dict[str, Any] | None, JSON, about("A job, made then: job_type, parameters, priority, title")]

@@ -30,7 +30,7 @@ from dartwing_core.jobs.status import FINISHED, JobStatus
 
 from . import answers, openapi
 from .answers import BatchStatus, Status
-from .arguments import JSON, LIST, Callback, Text, about, model_of
+from .arguments import JSON, LIST, STATUSES, Callback, Text, about, model_of
 from .endpoints import REPEATABLE, get, post
 
 MOST_SECONDS = 20
@@ -210,7 +210,7 @@ def download_file(job_id: str, name: Annotated[Text, about("As get_job_details l
 
 ListJobs = model_of(
     engine.list_jobs,
-    status=Annotated[Status | list[Status], LIST, about("Only jobs in this state, or in one of these")],
+    status=Annotated[Status | list[Status], STATUSES, LIST, about("In this state, or in one of these")],
     reference=None,
     reference_doctype=Annotated[Text, about("Only jobs about a document of this DocType, with reference_name")],
     reference_name=Annotated[Text, about("The name of that document")],

@@ -148,7 +148,7 @@ def test_a_cancel_or_a_full_sheet_stops_and_leaves_nothing(monkeypatch):
         exported(context)
     assert context.messages == ["250 of 300 rows"]
     monkeypatch.setattr(handler, "XLSX_ROWS", 300)
-    with pytest.raises(PermanentError, match="An XLSX sheet has 300 rows"):
+    with pytest.raises(PermanentError, match="An XLSX sheet has room for 299 records"):
         exported(Context({"doctype": RECORD, "file_format": "xlsx"}))
     assert records.export_files() == []
 

@@ -104,7 +104,8 @@ def test_filters(alice, bob):
     alpha = {"organization": factory.ALPHA}
     dates = {"to_date": "2999-01-01", "from_date": "2000-01-01T00:00:00+00:00"}
     mine = {"owner_user": alice, "status": "Queued", "job_type": "test_plain", "priority": "Normal"}
-    for found in ({"organization": factory.BETA}, mine, {**alpha, **dates}):
+    several = {**alpha, "status": ["Queued", "Failed"]}
+    for found in ({"organization": factory.BETA}, mine, {**alpha, **dates}, several):
         assert list_jobs(**found)["total"] == 1
     for none in ({**alpha, "status": "Completed"}, {**alpha, "from_date": "2999-01-01"}):
         assert list_jobs(**none)["total"] == 0
@@ -114,6 +115,7 @@ def test_filters(alice, bob):
     "arguments",
     [
         {"status": "Sleeping"},
+        {"status": ["Queued", "Sleeping"]},
         {"priority": "Urgent"},
         {"order_by": "creation; DROP TABLE tabUser"},
         {"order_by": "input_parameters desc"},

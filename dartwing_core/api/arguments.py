@@ -138,7 +138,7 @@ NAMED: dict[str, Any] = {
     "title": Annotated[Text, about("A name that tells the job from others of its type")],
     "reference": Annotated[Reference, JSON, about("The document that it is about, whose form then shows the job")],
     "tags": Annotated[list[Text], LIST, about("Texts by which list_jobs finds it")],
-    "fingerprints": Annotated[list[Text], JSON, about("Of errors, as the report Dead Letters by Error has them")],
+    "fingerprints": Annotated[list[Text], JSON, about("Of errors, as the report Failed Jobs by Error has them")],
     "reason": Annotated[Text, about("Kept with what is canceled")],
     # Of schedules
     "frequency": Frequency,

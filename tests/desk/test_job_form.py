@@ -376,7 +376,7 @@ def test_texts_of_a_job_are_shown_as_text(visit, member):
         ("/app/background-job/view/report?name={job}", ".datatable .dt-row-0"),
         ("/app/job-batch/{batch}", ".form-page"),
         ("/app/job-batch?name={batch}", ROWS),
-        ("/app/query-report/Dead Letters by Error?organization=Test Alpha", ".datatable .dt-row-0"),
+        ("/app/query-report/Failed Jobs by Error?organization=Test Alpha", ".datatable .dt-row-0"),
     ],
 )
 def test_texts_of_the_engine_are_shown_as_text_wherever_frappe_shows_them(visit, manager, address, shows):

@@ -82,7 +82,7 @@ def test_the_shortcut_to_failed_jobs_counts_and_shows_no_others(visit, dead_lett
 
 
 def test_dead_letters_are_retried_from_the_report(visit, member, dead_letters):
-    page = visit(member, "/app/query-report/Dead Letters by Error").page
+    page = visit(member, "/app/query-report/Failed Jobs by Error").page
     expect(page.locator(".datatable")).to_contain_text("asked to fail for good")
     button(page, "Retry Selected").click()
     expect(page.locator(".desk-alert")).to_contain_text("Select the errors")

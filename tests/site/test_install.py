@@ -60,7 +60,7 @@ def test_the_scheduler_sweeps_every_minute():
 
 APP = Path(install.__file__).parent
 LINKS = json.loads((APP / "workspace_sidebar/background_jobs.json").read_text())["items"]
-REPORTS = ("Dead Letters by Error", "Job Type Performance")
+REPORTS = ("Failed Jobs by Error", "Job Type Performance")
 
 
 def test_the_sidebar_leads_to_all_that_people_open():

@@ -150,7 +150,7 @@ def test_a_run_by_somebody_else_shows_its_result_to_the_owner_alone(alice, admin
 # Reports: neither prepared nor mailed -------------------------------------------------------------------------------
 
 
-REPORTS = ("Dead Letters by Error", "Job Type Performance")
+REPORTS = ("Failed Jobs by Error", "Job Type Performance")
 
 
 @pytest.fixture

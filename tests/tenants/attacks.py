@@ -65,7 +65,7 @@ TOKEN = {"sealed_result": "<token>", "sealed_output_reference": "<token>", "seal
 FORGED_RUN = {"doctype": RUN, "name": "<own_run>", "background_job": "<own_job>", "attempt": 1}
 NEW_SCHEDULE = {"doctype": SCHEDULE, "title": "x", "organization": "<own_organization>", "job_type": TYPE,
                 "frequency": "Cron", "cron": "0 7 * * *", "time_zone": "UTC"}  # fmt: skip
-REPORT_NAME = "Dead Letters by Error"
+REPORT_NAME = "Failed Jobs by Error"
 OWN_FILE = {"doctype": "File", "file_name": "x.txt", "file_url": "<address>", "is_private": 1}
 
 # fmt: off

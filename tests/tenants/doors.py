@@ -190,7 +190,7 @@ FRAPPES = {
     "list grouped": get(f"{VIEW}.get", doctype=JOB, filters=ONE, fields=["status", "error_message"],
                         group_by="`tabBackground Job`.`status`"),
     "list count": get(f"{VIEW}.get_count", EXISTS, doctype=JOB, filters=ONE, fields=[]),
-    "own report": Door("GET", "/api/method/frappe.desk.query_report.run", {"report_name": "Dead Letters by Error"},
+    "own report": Door("GET", "/api/method/frappe.desk.query_report.run", {"report_name": "Failed Jobs by Error"},
                        LABEL, needs_desk=True, is_list=True),
     "link search": get(SEARCH, EXISTS, doctype=JOB, txt="<dead>"),
     "link search of schedules": get(SEARCH, EXISTS, doctype=SCHEDULE, txt="<schedule>"),

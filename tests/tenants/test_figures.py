@@ -15,7 +15,7 @@ from .world import ACCOUNTS, NO_LOGIN, TYPE, World
 
 DESK = "dartwing_core.api.desk"
 CHARTS = ("Completed Background Jobs by Hour", "Failed Background Jobs by Type", "Waiting Time of Background Jobs")
-REPORTS = ("Job Type Performance", "Dead Letters by Error")
+REPORTS = ("Job Type Performance", "Failed Jobs by Error")
 DEAD, DONE = "Dead Letter", "Completed"
 COUNTED = [name for name in ACCOUNTS if name not in (*NO_LOGIN, "manager")]
 

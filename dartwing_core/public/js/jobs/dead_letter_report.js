@@ -1,9 +1,9 @@
-// The report "Dead Letters by Error": its button retries the jobs of the checked rows.
+// The report "Failed Jobs by Error": its button retries the jobs of the checked rows.
 import { ask_retry, confirmed, show_summary, tell, tell_error } from "./actions";
 import { write } from "./api";
 import { one_at_a_time } from "./dom";
 
-/** Retry the jobs of the checked rows in the report "Dead Letters by Error". */
+/** Retry the jobs of the checked rows in the report "Failed Jobs by Error". */
 export const retry_by_error = one_at_a_time(async (report) => {
 	const checked = report.datatable?.rowmanager.getCheckedRows() ?? [];
 	const rows = checked.map((index) => report.data[index]).filter((row) => row?.fingerprint);

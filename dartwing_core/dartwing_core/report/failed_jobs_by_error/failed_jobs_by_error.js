@@ -1,4 +1,4 @@
-frappe.query_reports["Dead Letters by Error"] = {
+frappe.query_reports["Failed Jobs by Error"] = {
 	filters: [
 		{
 			fieldname: "organization",

@@ -1,4 +1,4 @@
-"""The report Dead Letters by Error."""
+"""The report Failed Jobs by Error."""
 
 from __future__ import annotations
 

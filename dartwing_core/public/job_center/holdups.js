@@ -21,5 +21,5 @@
 	}
 
 	document.getElementById("jc-notice").before(place);
-	new live.Poller(renew, () => EVERY, ({ kind }) => kind !== "login").now();
+	new live.Poller(renew, () => EVERY, () => {}).now(); // the next one tries again
 })();

@@ -3,8 +3,7 @@
 	"use strict";
 
 	const center = window.dartwing_job_center;
-	const WATCH = 2_000,
-		FAST = 3_000, // limits: list_jobs 60, and get_job_status and get_job_details 600 calls a minute, over all tabs
+	const FAST = 3_000, // limits: list_jobs 60, and get_job_status and get_job_details 600 calls a minute, over all tabs
 		SLOW = 15_000,
 		LONGEST_BACKOFF = 60_000;
 
@@ -12,11 +11,9 @@
 	const state_of = ({ status, attempt }) => `${status} ${attempt}`;
 
 	/** Milliseconds until the next request for the list, or for the `opened` job. `is_told`: whether events report it. */
-	function interval_of(is_told, opened) {
-		if (is_told || opened?.completed_at) return SLOW;
-		return opened?.status === "Running" || opened?.status === "Queued" ? WATCH : FAST;
-	}
+	const interval_of = (is_told, opened) => (is_told || opened?.completed_at ? SLOW : FAST);
 
+	let is_over = false; // for all pollers: the session has ended
 	let not_before = 0; // for all pollers: the server has asked to wait until then
 
 	/**
@@ -50,14 +47,9 @@
 			this.timer = setTimeout(() => this.run(), due - Date.now());
 		}
 
-		stop() {
-			clearTimeout(this.timer);
-			this.is_stopped = true;
-		}
-
 		async run() {
 			this.due = Infinity;
-			if (this.is_stopped || document.hidden) return;
+			if (is_over || document.hidden) return;
 			if (Date.now() < not_before) return this.after(0);
 			this.is_wanted = this.is_busy;
 			if (this.is_busy) return;
@@ -66,7 +58,7 @@
 			const wait = await this.attempt();
 			this.is_busy = false;
 			if (this.is_wanted && !this.failures) this.now();
-			else if (wait != null && !this.is_stopped) this.after(wait);
+			else if (wait != null) this.after(wait);
 			this.is_wanted = false;
 		}
 
@@ -78,6 +70,7 @@
 				return this.interval();
 			} catch (error) {
 				this.failures += 1;
+				is_over ||= error.kind === "login";
 				if (error.seconds) not_before = Date.now() + error.seconds * 1000;
 				if (this.on_error(error) === false) return null;
 				return Math.min(1000 * 2 ** this.failures, LONGEST_BACKOFF);

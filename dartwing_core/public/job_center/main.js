@@ -196,7 +196,7 @@
 			poller.soon(0); // the job moves now, even if no job moved before
 		} catch (error) {
 			if (refused && error.kind === "refused") refused(error.message);
-			else failed(error, "action");
+			else notices.say(error, "action");
 			if (["gone", "refused"].includes(error.kind)) poller.now();
 		} finally {
 			set_busy(id, false);
@@ -213,14 +213,9 @@
 
 	// Errors --------------------------------------------------------------------------------------------------------
 
-	function failed(error, source) {
-		if (error.kind === "login") for (const each of [poller, details_poller]) each.stop();
-		notices.say(error, source);
-	}
-
 	function list_failed(error) {
 		list.setAttribute("aria-busy", "false");
-		if (error.kind !== "busy" || poller.failures > 2) failed(error, "polling");
+		if (error.kind !== "busy" || poller.failures > 2) notices.say(error, "polling");
 	}
 
 	function details_failed(error) {
@@ -228,7 +223,7 @@
 		// The job is deleted, or the user has left its organization.
 		view.end(opened.id);
 		opened.job = null;
-		failed(error, "action");
+		notices.say(error, "action");
 		poller.now();
 		return false;
 	}

@@ -49,18 +49,10 @@ class LinePlace(IntEnum):
     """Pending, and due: its organization is at its waiting cap."""
 
 
-WORDS = {
-    JobStatus.PENDING: "Waiting",
-    JobStatus.FAILED: "Retrying",
-    JobStatus.TIMED_OUT: "Retrying",
-    JobStatus.DEAD_LETTER: "Failed",
-}
-"""What people read instead of the stored state. They read the other states as they are stored."""
-
-
 def word_of(status: str) -> str:
-    """The state of a job in the reader's language."""
-    return _(WORDS.get(JobStatus(status), status))
+    """The state of a job as people read it, in their language. Most are read as they are stored."""
+    words = {"Pending": _("Waiting"), "Failed": _("Retrying"), "Timed Out": _("Retrying"), "Dead Letter": _("Failed")}
+    return words.get(str(status)) or _(status)
 
 
 FINISHED = frozenset({JobStatus.COMPLETED, JobStatus.CANCELED, JobStatus.DEAD_LETTER})

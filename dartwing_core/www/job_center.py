@@ -16,6 +16,7 @@ from dartwing_core import __version__
 from dartwing_core.jobs.access import permission, visibility
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.read import waiting_reason
+from dartwing_core.jobs.status import word_of
 
 no_cache = 1  # it holds the user's name and CSRF token
 sitemap = 0
@@ -83,16 +84,8 @@ def _path(name: str) -> Path:
 
 def status_names() -> dict[str, str]:
     """The statuses in words for people who do not know the engine, in the order of the filter, which has each once."""
-    return {
-        "Running": _("Running"),
-        "Queued": _("Queued"),
-        "Pending": _("Waiting"),
-        "Completed": _("Completed"),
-        "Failed": _("Retrying"),
-        "Timed Out": _("Retrying"),
-        "Dead Letter": _("Failed"),
-        "Canceled": _("Canceled"),
-    }
+    order = ("Running", "Queued", "Pending", "Completed", "Failed", "Timed Out", "Dead Letter", "Canceled")
+    return {status: word_of(status) for status in order}
 
 
 def words() -> dict[str, str]:

@@ -90,7 +90,7 @@ class Job:
         """A user cancels the waiting job."""
         return self._move(JobStatus.CANCELED, CANCELED, _canceled(user, reason), user, lock_wait=LOCK_WAIT)
 
-    def retry(self, active_key: str | None, edited: Mapping[str, Any], changed: Sequence[str] = ()) -> bool:
+    def retry(self, active_key: str | None, edited: Mapping[str, Any], changed: Sequence[str]) -> bool:
         """The current user begins a fresh series of attempts.
 
         `edited`: the columns of other parameters. `changed`: the names of these.

@@ -15,7 +15,6 @@ from dartwing_core.jobs import submit_job
 from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.line import claim, queue_view
 from dartwing_core.jobs.rq import redis_queue
-from dartwing_core.jobs.status import LinePlace
 from tests.support import attempts, database, factory, processes
 from tests.support.circuits import change
 from tests.support.jobs import messages, set_columns, status, submit_many, submitted
@@ -130,21 +129,6 @@ def test_a_look_serves_several_jobs(job_type, monkeypatch):
     assert len(seen) == 2, seen  # the job with its owner's standing, and its start
     assert len(log) == 1
     frappe.db.rollback()
-
-
-def test_a_settle_reads_the_line_anew_only_in_a_young_transaction_and_admits_nobody(job_type):
-    # Seen failing: each view that had run out cost a commit.
-    *_others, held = submit_many(job_type, 4)
-    claimer = claim.Claimer()
-    assert claimer.claim_next()
-    claimer.view.good_until = 0
-    assert claimer.claim_with_settle([], age=1) is None
-    assert claimer.claim_with_settle([], age=0)
-    sql.commit()
-    claimer.view.good_until = 0
-    set_columns(held, in_line=LinePlace.HELD)
-    assert claimer.claim_with_settle([], age=0) is None
-    assert claimer.claim_next(), "as its own look does"
 
 
 def test_who_takes_a_job_locks_neither_its_owner_nor_its_organization(job_type):

@@ -129,18 +129,13 @@ class Claimer:
         """Claim this job, if it may start now and this attempt is its next. For callers outside of a worker."""
         return connection.retried(partial(self._claim_named, name, attempt))
 
-    def claim_with_settle(self, log: list[history.Event], age: float = float("inf")) -> ClaimedJob | None:
+    def claim_with_settle(self, log: list[history.Event]) -> ClaimedJob | None:
         """Claim the next job in the transaction of a settle, which commits. Adds the events of its history to `log`.
 
-        `age`: seconds since the transaction began, at most. None if the line has to be read anew in an old one, or if
-        a claim has to count running jobs: both take a fresh snapshot.
+        None if the process has to read the line anew, or a claim has to count running jobs: both take a fresh snapshot.
         """
         if time.monotonic() >= self.view.good_until:
-            is_young = age < queue_view.SHORTEST
-            found = queue_view.read_view_in_settle(self._queues, self._turns, self._workers) if is_young else None
-            if found is None:
-                return None
-            self._use(found)
+            return None
         return self._claim_in_order(log, in_settle=True)
 
     def _claim(self) -> ClaimedJob | None:
@@ -148,17 +143,15 @@ class Claimer:
             sql.commit()  # a fresh snapshot
             is_known = time.monotonic() < self.view.good_until
             if not is_known:
-                self._use(queue_view.read_view(self._queues, self._turns, self._workers))
+                found = queue_view.read_view(self._queues, self._turns, self._workers)
+                found.take_over(self.view)
+                self.view = found
             is_empty = not is_known and not self.view.choice.lines
             taken = self.claim_from_view()
             if taken or self.needs_entry or is_empty:
                 return taken
             self.view.good_until = 0
         return None  # others hold the jobs that are there; the next sweep wakes workers for them
-
-    def _use(self, found: queue_view.QueueView) -> None:
-        found.take_over(self.view)
-        self.view = found
 
     def _claim_named(self, name: str, attempt: int) -> ClaimedJob | None:
         sql.commit()

@@ -135,37 +135,30 @@ def read_view(queues: Collection[str] | None = None, turns: Turns | None = None,
     `turns`: the caller's turns; None if it claims nothing. `workers`: how many claim from these queues. The caller
     provides a fresh snapshot. Commits if held jobs get in line.
     """
-    began, first = time.monotonic(), _heads_unless_paused()
-    if held := first[LinePlace.HELD]:
-        entered = sql.committed(partial(admit, held))
-        first = heads() if entered else first
-    return _build_view(first[LinePlace.IN_LINE], queues, began, turns, workers)
-
-
-def read_view_in_settle(queues: Collection[str] | None, turns: Turns, workers: int) -> QueueView | None:
-    """As `read_view`, in a transaction that is not to be committed yet. None if there are held jobs."""
-    began, first = time.monotonic(), _heads_unless_paused()
-    is_all = not first[LinePlace.HELD]
-    return _build_view(first[LinePlace.IN_LINE], queues, began, turns, workers) if is_all else None
+    config.read_anew()
+    began = time.monotonic()
+    lines: list[Line] = []
+    if not limits.pause_in_force():
+        first = heads()
+        if held := first[LinePlace.HELD]:
+            entered = sql.committed(partial(admit, held))
+            first = heads() if entered else first
+        paused = limits.paused(line.queue for line in first[LinePlace.IN_LINE])
+        lines = [line for line in first[LinePlace.IN_LINE] if line.queue not in paused]
+    return _build_view(lines, queues, began, turns, workers)
 
 
 def read_view_of_job(line: Line, only: Place) -> QueueView:
     """Read whether this job of a line may start. Others of the line may not."""
-    view = _build_view([line], None, time.monotonic())
+    lines = [] if limits.pause_in_force(line.queue) else [line]
+    view = _build_view(lines, None, time.monotonic())
     view._ahead[line.key] = ReadAhead(line, 0, [only])
     return view
-
-
-def _heads_unless_paused() -> dict[int, list[Line]]:
-    config.read_anew()
-    return {LinePlace.IN_LINE: [], LinePlace.HELD: []} if limits.pause_in_force() else heads()
 
 
 def _build_view(
     lines: list[Line], queues: Collection[str] | None, began: float, turns: Turns | None = None, workers: int = 1
 ) -> QueueView:
-    paused = limits.paused(line.queue for line in lines)
-    lines = [line for line in lines if line.queue not in paused]
     limits_of = tenancy.limits_of(sorted({line.organization for line in lines}))
     types = {name: config.job_type(name) for name in {line.job_type for line in lines}}
     waits = [line for line in lines if limits_of[line.organization].may_start and may_start(types[line.job_type])]

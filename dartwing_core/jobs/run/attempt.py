@@ -215,7 +215,7 @@ class Attempt:
         """Claim the next job. Its own errors are left to another look, unless they undo what is written here."""
         written = len(log)
         try:
-            return claimer.claim_with_settle(log, time.monotonic() - self.started)
+            return claimer.claim_with_settle(log)
         except Exception as error:
             has_started = len(log) > written
             if has_started or outcome.is_timeout(error) or server_errors.database_code(error) is not None:

@@ -64,13 +64,17 @@ KEPT_SECONDS = 0.25
 
 
 @contextmanager
-def keeping(is_kept: bool = True) -> Iterator[None]:
+def keeping(is_kept: bool = True, *, is_lasting: bool = False) -> Iterator[None]:
     """Read settings, Job Types, hooks and the time zone at most once in KEPT_SECONDS while entered, in this thread.
 
     For many jobs: a process empties Frappe's caches between two of them. With `is_kept=False`, while a handler runs,
-    what is in force is read.
+    what is in force is read. With `is_lasting`, nothing known is read again: what a settle read in the snapshot of its
+    handler, such as a type that was not paused then, Frappe's cache would keep for all.
     """
-    token = _kept_values.set((_kept_values.get() or {}) if is_kept else None)
+    values = _kept_values.get() or {}
+    if is_lasting:
+        values = {key: (float("inf"), value) for key, (_good_until, value) in values.items()}
+    token = _kept_values.set(values if is_kept else None)
     try:
         yield
     finally:

@@ -102,9 +102,10 @@ class Attempt:
         `is_named`: whether the entry of RQ names the job, so that Frappe has called the hooks `before_job`.
         """
         try:
-            result = self._run_handler(is_named)
-            has_grown = context is not None and context.has_grown()
-            return self._succeed(result, None if has_grown else claimer)
+            with config.keeping():
+                result = self._run_handler(is_named)
+                has_grown = context is not None and context.has_grown()
+                return self._succeed(result, None if has_grown else claimer)
         except BaseException as error:
             failure = self._actual_error(error)
         try:  # out here: an error in it is logged without the handler's, which may tell secrets
@@ -134,6 +135,8 @@ class Attempt:
             self.context.parameters = canonical.load(self._parameters) or {}
             if job.attempt > 1:
                 self.context.state = canonical.load(runs.latest_state(job.name))
+            config.settings()  # both are kept for the settle
+            config.job_type(job.row["job_type"])
             with self._watch, config.keeping(False):
                 handler = handlers.resolve(job_type.handler_method)
                 secrets = parameters.secrets_of(handler, self.context.parameters)
@@ -180,10 +183,11 @@ class Attempt:
         if self._connection_id != sql.this_connection():
             raise TransientError(_("The database connection was replaced while the handler ran."))
         self._watch.check()
-        settings = config.settings()
-        end = outcome.success(result, settings.max_result_bytes, self.context.secrets)
         log: list[history.Event] = []
-        if not self._write_success(end, log):
+        with config.keeping(is_lasting=True):
+            end = outcome.success(result, config.settings().max_result_bytes, self.context.secrets)
+            is_written = self._write_success(end, log)
+        if not is_written:
             connection.discard()  # this attempt's writes must not stay (invariant I4)
             self.context.files.drop()
             return None

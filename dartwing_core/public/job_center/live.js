@@ -13,7 +13,7 @@
 	/** Milliseconds until the next request for the list, or for the `opened` job. `is_told`: whether events report it. */
 	const interval_of = (is_told, opened) => (is_told || opened?.completed_at ? SLOW : FAST);
 
-	let is_over = false; // for all pollers: the session has ended
+	let is_over = false; // for all pollers: the user knows that the session has ended
 	let not_before = 0; // for all pollers: the server has asked to wait until then
 
 	/**
@@ -70,7 +70,6 @@
 				return this.interval();
 			} catch (error) {
 				this.failures += 1;
-				is_over ||= error.kind === "login";
 				if (error.seconds) not_before = Date.now() + error.seconds * 1000;
 				if (this.on_error(error) === false) return null;
 				return Math.min(1000 * 2 ** this.failures, LONGEST_BACKOFF);
@@ -103,5 +102,7 @@
 		attach();
 	}
 
-	center.live = { Poller, listen, interval_of, state_of };
+	const end = () => (is_over = true);
+
+	center.live = { Poller, listen, interval_of, state_of, end };
 })();

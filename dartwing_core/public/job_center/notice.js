@@ -26,6 +26,7 @@
 				error = new api.ApiError("failed", __("Something went wrong. Please try again later."));
 			}
 			const { kind, message } = error;
+			if (kind === "login") center.live.end();
 			const place = this.dialog.closest("dialog").open ? this.dialog : this.page;
 			const current = place.firstChild;
 			const is_said = current?.dataset.kind === kind && current.firstChild.textContent === message;

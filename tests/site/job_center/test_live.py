@@ -198,6 +198,17 @@ def test_a_session_that_ends_leads_to_the_login(visit, portal_user, running):
     assert asked == [], "it does not go on asking"
 
 
+def test_a_session_whose_end_the_holdups_meet_first_leads_to_the_login(visit, portal_user):
+    # Seen failing: their request, which shows no errors, silenced those that do.
+    page = visit(portal_user).page
+    page.route("**/*get_holdups*", lambda route: route.fulfill(status=403, json={}))
+    with page.expect_response("**/*get_holdups*"):
+        page.reload()
+    expect(page.get_by_role("heading", name="No jobs yet")).to_be_visible()
+    page.context.clear_cookies()
+    expect(page.get_by_role("link", name="Log in")).to_be_visible()
+
+
 def test_a_lost_network_is_told_and_overcome(visit, portal_user, running):
     job = running(progress=10)
     visitor = visit(portal_user)

@@ -109,7 +109,9 @@ class Slice:
                 connection.renew()
             after_settle.follow_up(attempt)
             after_settle.requeue_if_due(attempt)
-            if not next_job and self._may_go_on(attempt):
+            if next_job:
+                best_effort.run(self._claimer.renew_view)
+            elif self._may_go_on(attempt):
                 next_job = self._claim(may_linger=True)
             job, is_first = next_job, False
 

@@ -125,23 +125,25 @@ def test_an_attempt_whose_organization_was_paused_since_the_look_goes_back_into_
     assert claim.Claimer().claim_next().name == job.name
 
 
-@pytest.mark.parametrize("what", ["everything", "type"])
+@pytest.mark.parametrize("what", ["everything", "its type", "a type that it submits"])
 def test_a_pause_while_a_handler_runs_stays_in_force(what, monkeypatch):
-    # Seen failing: the settle read settings and type in the handler's snapshot, and Frappe's cache kept them for all.
-    kind = factory.job_type("plain", "nothing")
-    paused = ("Job Engine Settings", "Job Engine Settings") if what == "everything" else ("Job Type", kind)
+    # Seen failing: handler and settle read settings and types in an old snapshot, and Frappe's cache kept them for all.
+    kind, other = factory.job_type("plain", "nothing"), factory.job_type("other", "nothing")
+    name = other if what == "a type that it submits" else kind
+    paused = ("Job Engine Settings", "Job Engine Settings") if what == "everything" else ("Job Type", name)
     pause = partial(_save, *paused, "is_paused")
 
     def paused_meanwhile(context):
         frappe.db.count("User")  # opens the snapshot
         elsewhere(pause, 1)
+        submit_job(other, factory.ALPHA, {"n": 2})
 
     monkeypatch.setattr(handlers, "nothing", handlers.job_handler(paused_meanwhile))
     job = submitted(kind)
     try:
         assert attempts.run_next() == job.name
         frappe.db.rollback()
-        in_force = config.settings() if what == "everything" else config.job_type(kind)
+        in_force = config.settings() if what == "everything" else config.job_type(name)
         assert (status(job), in_force.is_paused) == ("Completed", 1)
     finally:
         pause(0)

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 import frappe
+from frappe.model.document import get_doc  # unlike `frappe.get_doc`, it replaces no cached document
 from frappe.utils import cint, get_system_timezone
 
 JOB = "Background Job"
@@ -63,22 +64,34 @@ _kept_values: ContextVar[dict[Any, tuple[float, Any]] | None] = ContextVar("kept
 KEPT_SECONDS = 0.25
 
 
+_is_cache_passed: ContextVar[bool] = ContextVar("is_cache_passed", default=False)
+
+
 @contextmanager
-def keeping(is_kept: bool = True, *, is_lasting: bool = False) -> Iterator[None]:
+def keeping(is_kept: bool = True) -> Iterator[None]:
     """Read settings, Job Types, hooks and the time zone at most once in KEPT_SECONDS while entered, in this thread.
 
     For many jobs: a process empties Frappe's caches between two of them. With `is_kept=False`, while a handler runs,
-    what is in force is read. With `is_lasting`, nothing known is read again: what a settle read in the snapshot of its
-    handler, such as a type that was not paused then, Frappe's cache would keep for all.
+    what is in force is read.
     """
-    values = _kept_values.get() or {}
-    if is_lasting:
-        values = {key: (float("inf"), value) for key, (_good_until, value) in values.items()}
-    token = _kept_values.set(values if is_kept else None)
+    token = _kept_values.set((_kept_values.get() or {}) if is_kept else None)
     try:
         yield
     finally:
         _kept_values.reset(token)
+
+
+@contextmanager
+def passing_cache() -> Iterator[None]:
+    """Read settings and Job Types from the database, in an attempt: its snapshot is as old as its handler's first read.
+
+    What is read there, such as a type that was not paused then, Frappe's cache would keep for all.
+    """
+    token = _is_cache_passed.set(True)
+    try:
+        yield
+    finally:
+        _is_cache_passed.reset(token)
 
 
 def read_anew() -> None:
@@ -129,7 +142,7 @@ def time_zone() -> str:
 
 def _read_settings() -> Any:
     """The saved settings. A number that is missing or 0 is its default, but for `slice_seconds`, where 0 has a use."""
-    saved = frappe.get_cached_doc(SETTINGS)
+    saved = _read_document(SETTINGS, SETTINGS)
     values = frappe._dict()
     for field in saved.meta.fields:
         value = saved.get(field.fieldname)
@@ -140,10 +153,14 @@ def _read_settings() -> Any:
 
 def _read_job_type(name: str) -> JobType | None:
     try:
-        return frappe.get_cached_doc(JOB_TYPE, name)
+        return _read_document(JOB_TYPE, name)
     except frappe.DoesNotExistError:
         frappe.clear_last_message()
         return None
+
+
+def _read_document(doctype: str, name: str) -> Any:
+    return get_doc(doctype, name) if _is_cache_passed.get() else frappe.get_cached_doc(doctype, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ class Claimer:
     def _read_view(self) -> None:
         found = queue_view.read_view(self._queues, self._turns, self._workers)
         found.take_over(self.view)
-        self.view = found
+        self.view, self._looked_at = found, time.monotonic()
 
     def _claim(self) -> ClaimedJob | None:
         for _try in range(TRIES):

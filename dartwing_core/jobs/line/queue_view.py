@@ -25,7 +25,7 @@ from .limits import Key
 from .turns import Choice, Line, Turns
 
 SHARE = 20
-"""A view is good for so many times as long as its reading took. So reading takes a twentieth of a worker's time."""
+"""A view is good for so many times as long as its reading took. So reading takes a tenth of a worker's time at most."""
 SHORTEST, LONGEST = 0.05, 0.25
 """Seconds for which a view is good. A job that comes meanwhile waits for the next view."""
 AHEAD = 20

@@ -102,7 +102,7 @@ class Attempt:
         `is_named`: whether the entry of RQ names the job, so that Frappe has called the hooks `before_job`.
         """
         try:
-            with config.keeping():
+            with config.keeping(), config.passing_cache():
                 result = self._run_handler(is_named)
                 has_grown = context is not None and context.has_grown()
                 return self._succeed(result, None if has_grown else claimer)
@@ -135,8 +135,6 @@ class Attempt:
             self.context.parameters = canonical.load(self._parameters) or {}
             if job.attempt > 1:
                 self.context.state = canonical.load(runs.latest_state(job.name))
-            config.settings()  # both are kept for the settle
-            config.job_type(job.row["job_type"])
             with self._watch, config.keeping(False):
                 handler = handlers.resolve(job_type.handler_method)
                 secrets = parameters.secrets_of(handler, self.context.parameters)
@@ -184,10 +182,8 @@ class Attempt:
             raise TransientError(_("The database connection was replaced while the handler ran."))
         self._watch.check()
         log: list[history.Event] = []
-        with config.keeping(is_lasting=True):
-            end = outcome.success(result, config.settings().max_result_bytes, self.context.secrets)
-            is_written = self._write_success(end, log)
-        if not is_written:
+        end = outcome.success(result, config.settings().max_result_bytes, self.context.secrets)
+        if not self._write_success(end, log):
             connection.discard()  # this attempt's writes must not stay (invariant I4)
             self.context.files.drop()
             return None

@@ -58,7 +58,8 @@
 		/** Move errors to the page when the dialog closes, if they concern the page as well. */
 		leave_dialog() {
 			const notice = this.dialog.firstChild;
-			if (notice?.dataset.source === "polling") this.page.replaceChildren(notice);
+			const { kind, source } = notice?.dataset ?? {};
+			if (source === "polling" || kind === "login") this.page.replaceChildren(notice);
 			this.dialog.replaceChildren();
 		}
 

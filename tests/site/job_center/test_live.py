@@ -209,6 +209,17 @@ def test_a_session_whose_end_the_holdups_meet_first_leads_to_the_login(visit, po
     expect(page.get_by_role("link", name="Log in")).to_be_visible()
 
 
+def test_the_way_to_the_login_stays_when_the_dialog_closes(visit, portal_user, running):
+    # Seen failing: an action in the dialog was told of the end, and all went silent when the dialog closed.
+    page = visit(portal_user, f"{PATH}#{running(progress=10).name}").page
+    page.route("**/*cancel_job*", lambda route: route.fulfill(status=403, json={}))
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel job").click()
+    expect(page.get_by_role("dialog").get_by_role("link", name="Log in")).to_be_visible()
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator("#jc-notice").get_by_role("link", name="Log in")).to_be_visible()
+
+
 def test_a_lost_network_is_told_and_overcome(visit, portal_user, running):
     job = running(progress=10)
     visitor = visit(portal_user)

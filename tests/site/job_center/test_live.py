@@ -191,7 +191,8 @@ def test_a_session_that_ends_leads_to_the_login(visit, portal_user, running):
     page = visitor.page
     expect(page.locator(".jc-card")).to_have_count(1)
     visitor.context.clear_cookies()
-    expect(page.locator("#jc-notice")).to_contain_text("Your session has expired. Log in again to continue.")
+    notice = page.locator("#jc-notice")  # by the next request: with a socket, that is one in 15 seconds
+    expect(notice).to_contain_text("Your session has expired. Log in again to continue.", timeout=20_000)
     expect(page.get_by_role("link", name="Log in")).to_have_attribute("href", "/login?redirect-to=%2Fjob-center")
     asked = requests_of(page)
     page.wait_for_timeout(2_500)
@@ -206,7 +207,7 @@ def test_a_session_whose_end_the_holdups_meet_first_leads_to_the_login(visit, po
         page.reload()
     expect(page.get_by_role("heading", name="No jobs yet")).to_be_visible()
     page.context.clear_cookies()
-    expect(page.get_by_role("link", name="Log in")).to_be_visible()
+    expect(page.get_by_role("link", name="Log in")).to_be_visible(timeout=20_000)
 
 
 def test_the_way_to_the_login_stays_when_the_dialog_closes(visit, portal_user, running):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timezone
+from functools import partial
 from typing import Any
 
 import frappe
@@ -109,8 +110,8 @@ class Slice:
                 connection.renew()
             after_settle.follow_up(attempt)
             after_settle.requeue_if_due(attempt)
-            if next_job:
-                best_effort.run(self._claimer.renew_view)
+            if next_job:  # which may take as long as this one
+                best_effort.run(partial(self._claimer.renew_view, time.monotonic() - attempt.started))
             elif self._may_go_on(attempt):
                 next_job = self._claim(may_linger=True)
             job, is_first = next_job, False

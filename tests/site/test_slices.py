@@ -173,11 +173,15 @@ def test_a_job_of_a_slice_costs_six_statements(job_type):
 def test_a_settle_starts_the_next_job_where_views_run_out_too(monkeypatch):
     # Seen failing: a settle reads no view of its handler's snapshot, so each second start was a commit of its own.
     now, number = [time.monotonic()], 6
-    monkeypatch.setattr(claim, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr(queue_view, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def pass_time(seconds):
+        now[0] += seconds
+
+    for module in (claim, executor, queue_view):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=pass_time))
 
     def work(context):
-        now[0] += 0.6 * queue_view.SHORTEST
+        pass_time(0.6 * queue_view.SHORTEST)
 
     monkeypatch.setattr(handlers, "nothing", handlers.job_handler(work))
     kind = factory.job_type("plain", "nothing")

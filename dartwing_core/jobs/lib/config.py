@@ -62,9 +62,8 @@ JobType: TypeAlias = Any
 _kept_values: ContextVar[dict[Any, tuple[float, Any]] | None] = ContextVar("kept_values", default=None)
 """What this thread has read while `keeping` is entered, and until when that is good, as `time.monotonic()`."""
 KEPT_SECONDS = 0.25
-
-
 _is_cache_passed: ContextVar[bool] = ContextVar("is_cache_passed", default=False)
+"""Whether `passing_cache` is entered in this thread."""
 
 
 @contextmanager

@@ -118,7 +118,6 @@ class Claimer:
         self.found_nobody = False
         """Whether the last look for a job found none, and this process frees no slot of a cap."""
         self._had_caps = False
-        self._looked_at = time.monotonic()
 
     def claim_next(self) -> ClaimedJob | None:
         """Claim the next job and make it Running. None if there is none. Commits, by SQL alone."""
@@ -139,22 +138,17 @@ class Claimer:
             return None
         return self._claim_in_order(log, in_settle=True)
 
-    def renew_view(self) -> None:
-        """Read the line anew for the next settle, between two jobs, if the view would run out by then.
-
-        Commits. By then: after as long as since the last call, so that long jobs read no views for nothing.
-        """
-        now = time.monotonic()
-        if 2 * now - self._looked_at >= self.view.good_until:
+    def renew_view(self, seconds: float) -> None:
+        """Read the line anew, between two jobs, if the view runs out within so many seconds. Commits."""
+        if time.monotonic() + seconds >= self.view.good_until:
             sql.commit()  # a fresh snapshot
             self._read_view()
             sql.commit()
-        self._looked_at = now
 
     def _read_view(self) -> None:
         found = queue_view.read_view(self._queues, self._turns, self._workers)
         found.take_over(self.view)
-        self.view, self._looked_at = found, time.monotonic()
+        self.view = found
 
     def _claim(self) -> ClaimedJob | None:
         for _try in range(TRIES):

@@ -181,8 +181,9 @@ class Attempt:
         if self._connection_id != sql.this_connection():
             raise TransientError(_("The database connection was replaced while the handler ran."))
         self._watch.check()
+        settings = config.settings()
+        end = outcome.success(result, settings.max_result_bytes, self.context.secrets)
         log: list[history.Event] = []
-        end = outcome.success(result, config.settings().max_result_bytes, self.context.secrets)
         if not self._write_success(end, log):
             connection.discard()  # this attempt's writes must not stay (invariant I4)
             self.context.files.drop()

@@ -115,8 +115,8 @@ def check_queues(world: World, jobs: list[dict]) -> None:
         assert job["queue"] == priorities.QUEUE_OF_PRIORITY[job["priority"]], job
     listed, served = world.listed(), doorbells.workers(queues.ALL)
     for queue, number in listed.items():
-        at_most = max(world.served[queue], served[queue]) + 1 + world.at_front
-        assert number <= max(at_most, world.rung[queue]), (queue, listed, served, world.rung)
+        at_most = max(max(world.served[queue], served[queue]) + 1, world.rung[queue]) + world.at_front
+        assert number <= at_most, (queue, listed, served, world.rung, world.at_front)
     world.rung, world.served, world.at_front = listed, Counter(served), 0
 
 

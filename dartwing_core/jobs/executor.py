@@ -64,7 +64,7 @@ def run_one(name: str, attempt: int) -> None:
     finally:
         heartbeat_thread.end()
         context.restore()
-    after_settle.follow_up(made)
+    after_settle.follow_up(made, is_hurried=False)
     best_effort.run(sweeper.sweep_now_and_then)
 
 
@@ -108,7 +108,7 @@ class Slice:
             self._context.restore()
             if not attempt.has_clean_connection:
                 connection.renew()
-            after_settle.follow_up(attempt)
+            after_settle.follow_up(attempt, is_hurried=next_job is not None)
             after_settle.requeue_if_due(attempt)
             if next_job:  # which may take as long as this one
                 best_effort.run(partial(self._claimer.renew_view, time.monotonic() - attempt.started))

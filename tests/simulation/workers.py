@@ -184,7 +184,7 @@ class Workers(State):
         frappe.set_user("Administrator")
         if attempt.end and not dies:
             attempt.started -= find.OVERTIME if self.seldom() else 0
-            after_settle.follow_up(attempt)
+            after_settle.follow_up(attempt, is_hurried=next_job is not None)
         if next_job:
             slice_.claimer.view.good_until = math.inf
             self.began(slice_, next_job, before)

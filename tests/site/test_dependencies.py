@@ -13,10 +13,10 @@ from dartwing_core.jobs import InvalidJobError, executor, get_job_history, get_j
 from dartwing_core.jobs.after import child_jobs
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.sweep import sweeper
-from tests.support import database, factory, processes
+from tests.support import attempts, database, factory, handlers, processes
 from tests.support.jobs import entries, set_columns, status, submitted, submitted_with
 from tests.support.parents import child_of, end_badly, parents_of
-from tests.support.sessions import committed
+from tests.support.sessions import committed, elsewhere
 
 
 @pytest.fixture
@@ -162,6 +162,19 @@ def test_a_parent_that_completes_while_its_child_is_submitted_lets_it_go(job_typ
         cursor.execute("UPDATE `tabBackground Job` SET status = 'Completed' WHERE name = %s", (parent.name,))
     frappe.db.commit()
     assert status(child) == "Queued"
+
+
+def test_a_child_that_comes_while_its_short_parent_runs_is_released_at_its_end(plain, monkeypatch):
+    # Seen failing: a parent of less than a second that began without children did not look for any.
+    parent, children = submitted_with(plain, parameters={"n": 1}), []
+
+    def parent_of_another(context):
+        if context.job_id == parent.name:
+            elsewhere(lambda: children.append(submitted_with(plain, parameters={"n": 2}, depends_on=parent.name)))
+
+    monkeypatch.setattr(handlers, "nothing", handlers.job_handler(parent_of_another))
+    assert attempts.run_next() == parent.name
+    assert status(children[0]) == "Queued"
 
 
 def test_a_parent_that_ends_while_its_child_goes_on_to_it_lets_it_go(job_type, monkeypatch):

@@ -21,16 +21,17 @@ CHANGED = "job_circuit_changed"
 """Realtime event for the admins of the organization."""
 
 
-def follow_up(attempt: Attempt) -> None:
+def follow_up(attempt: Attempt, *, is_hurried: bool) -> None:
     """Release the jobs that waited for this one, and close its batch if it was the last.
 
-    A quick job that had no children when it began has hardly got one since. It is spared that query.
+    `is_hurried`: whether the next job is claimed already. Then a quick job that had no children when it began is spared
+    that query. The next sweep releases a child that has come since.
     """
     job, end = attempt.job, attempt.end
     if end is not None:
         best_effort.run(partial(record_end, job.row, end, is_probe=job.is_probe))
     batch = job.row["parent_batch"]
-    if job.has_children or time.monotonic() - attempt.started > QUICK_SECONDS:
+    if job.has_children or not is_hurried or time.monotonic() - attempt.started > QUICK_SECONDS:
         best_effort.run(partial(batch_end.release_and_close, [job.name], [batch]))
     elif batch:
         best_effort.run(partial(batch_end.close_ended, [batch]))

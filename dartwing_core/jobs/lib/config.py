@@ -1,4 +1,5 @@
-"""Settings of the engine and of Job Types, and hooks, read through Frappe's caches (no SQL when warm).
+"""Settings of the engine and of Job Types, and hooks. Claims and attempts read them from the database, others through
+Frappe's caches.
 
 Also the engine's own constants: names of DocTypes, bounds.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 import frappe
-from frappe.model.document import get_doc  # unlike `frappe.get_doc`, it replaces no cached document
 from frappe.utils import cint, get_system_timezone
 
 JOB = "Background Job"
@@ -62,8 +62,8 @@ JobType: TypeAlias = Any
 _kept_values: ContextVar[dict[Any, tuple[float, Any]] | None] = ContextVar("kept_values", default=None)
 """What this thread has read while `keeping` is entered, and until when that is good, as `time.monotonic()`."""
 KEPT_SECONDS = 0.25
-_is_cache_passed: ContextVar[bool] = ContextVar("is_cache_passed", default=False)
-"""Whether `passing_cache` is entered in this thread."""
+PASSES_CACHE = "passes_cache_of_job_types"
+"""A flag of Frappe's while `passing_cache` is entered."""
 
 
 @contextmanager
@@ -73,7 +73,8 @@ def keeping(is_kept: bool = True) -> Iterator[None]:
     For many jobs: a process empties Frappe's caches between two of them. With `is_kept=False`, while a handler runs,
     what is in force is read.
     """
-    token = _kept_values.set((_kept_values.get() or {}) if is_kept else None)
+    outer = _kept_values.get()
+    token = _kept_values.set(({} if outer is None else outer) if is_kept else None)
     try:
         yield
     finally:
@@ -82,15 +83,17 @@ def keeping(is_kept: bool = True) -> Iterator[None]:
 
 @contextmanager
 def passing_cache() -> Iterator[None]:
-    """Read settings and Job Types from the database, in an attempt: its snapshot is as old as its handler's first read.
+    """Read settings and Job Types from the database: in claims, which decide, and in attempts.
 
-    What is read there, such as a type that was not paused then, Frappe's cache would keep for all.
+    Frappe's cache keeps for all what somebody read in an old snapshot, such as a type that was not paused then. An
+    attempt's snapshot is as old as its handler's first read. A time limit may strike in here: flags end with the job.
     """
-    token = _is_cache_passed.set(True)
+    before = frappe.flags.get(PASSES_CACHE)
+    frappe.flags[PASSES_CACHE] = True
     try:
         yield
     finally:
-        _is_cache_passed.reset(token)
+        frappe.flags[PASSES_CACHE] = before
 
 
 def read_anew() -> None:
@@ -99,14 +102,17 @@ def read_anew() -> None:
 
 
 def _kept(key: Any, read: Callable[[], Any]) -> Any:
-    values = _kept_values.get()
-    if values is None:
-        return read()
-    good_until, value = values.get(key, (0.0, None))
+    good_until, value = (_kept_values.get() or {}).get(key, (0.0, None))
     if value is None or time.monotonic() > good_until:
         value = read()
-        values[key] = time.monotonic() + KEPT_SECONDS, value
+        _keep(key, value)
     return value
+
+
+def _keep(key: Any, value: Any) -> None:
+    values = _kept_values.get()
+    if values is not None:
+        values[key] = time.monotonic() + KEPT_SECONDS, value
 
 
 def settings() -> Any:
@@ -115,8 +121,18 @@ def settings() -> Any:
 
 
 def job_type(name: str) -> JobType | None:
-    """The Job Type document, from the cache. None if there is none of this name."""
+    """The Job Type. None if there is none of this name."""
     return _kept(("type", name), lambda: _read_job_type(name))
+
+
+def job_types(names: Collection[str]) -> dict[str, JobType | None]:
+    """The Job Types of these names, in one statement: those of a claim."""
+    table = frappe.qb.DocType(JOB_TYPE)
+    rows = frappe.qb.from_(table).select("*").where(table.name.isin(list(names))).run(as_dict=True) if names else []
+    found = {row.name: row for row in rows}
+    for name, row in found.items():
+        _keep(("type", name), row)
+    return {name: found.get(name) for name in names}
 
 
 def hook(name: str) -> Any:
@@ -141,9 +157,10 @@ def time_zone() -> str:
 
 def _read_settings() -> Any:
     """The saved settings. A number that is missing or 0 is its default, but for `slice_seconds`, where 0 has a use."""
-    saved = _read_document(SETTINGS, SETTINGS)
+    passes = frappe.flags.get(PASSES_CACHE)
+    saved = frappe.db.get_singles_dict(SETTINGS, cast=True) if passes else frappe.get_cached_doc(SETTINGS)
     values = frappe._dict()
-    for field in saved.meta.fields:
+    for field in frappe.get_meta(SETTINGS).fields:
         value = saved.get(field.fieldname)
         is_set = value is not None if field.fieldname == ZERO_IS_OFF else bool(value)
         values[field.fieldname] = value if is_set or field.fieldtype != "Int" else cint(field.default)
@@ -151,15 +168,13 @@ def _read_settings() -> Any:
 
 
 def _read_job_type(name: str) -> JobType | None:
+    if frappe.flags.get(PASSES_CACHE):
+        return frappe.db.get_value(JOB_TYPE, name, "*", as_dict=True)
     try:
-        return _read_document(JOB_TYPE, name)
+        return frappe.get_cached_doc(JOB_TYPE, name)
     except frappe.DoesNotExistError:
         frappe.clear_last_message()
         return None
-
-
-def _read_document(doctype: str, name: str) -> Any:
-    return get_doc(doctype, name) if _is_cache_passed.get() else frappe.get_cached_doc(doctype, name)
 
 
 @dataclass(frozen=True, slots=True)

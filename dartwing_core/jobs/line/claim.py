@@ -139,14 +139,17 @@ class Claimer:
         return self._claim_in_order(log, in_settle=True)
 
     def renew_view(self, seconds: float) -> None:
-        """Read the line anew, between two jobs, if the view runs out within so many seconds. Commits."""
+        """Read the line anew, between two jobs, if the view runs out within so many seconds. Commits.
+
+        The next job waits, so held jobs are left to the next claim or sweep.
+        """
         if time.monotonic() + seconds >= self.view.good_until:
             sql.commit()  # a fresh snapshot
-            self._read_view()
+            self._read_view(is_admitting=False)
             sql.commit()
 
-    def _read_view(self) -> None:
-        found = queue_view.read_view(self._queues, self._turns, self._workers)
+    def _read_view(self, *, is_admitting: bool = True) -> None:
+        found = queue_view.read_view(self._queues, self._turns, self._workers, is_admitting=is_admitting)
         found.take_over(self.view)
         self.view = found
 

@@ -25,7 +25,7 @@ from .limits import Key
 from .turns import Choice, Line, Turns
 
 SHARE = 20
-"""A view is good for so many times as long as its reading took. So reading takes a tenth of a worker's time at most."""
+"""A view is good for so many times as long as its reading took."""
 SHORTEST, LONGEST = 0.05, 0.25
 """Seconds for which a view is good. A job that comes meanwhile waits for the next view."""
 AHEAD = 20
@@ -129,18 +129,22 @@ class QueueView:
         return bool(self.caps(line)) or circuits.has_breaker(self.types[line.job_type])
 
 
-def read_view(queues: Collection[str] | None = None, turns: Turns | None = None, workers: int = 1) -> QueueView:
+@config.keeping()
+@config.passing_cache()
+def read_view(
+    queues: Collection[str] | None = None, turns: Turns | None = None, workers: int = 1, *, is_admitting: bool = True
+) -> QueueView:
     """Read which jobs of these queues (all by default) may start.
 
     `turns`: the caller's turns; None if it claims nothing. `workers`: how many claim from these queues. The caller
-    provides a fresh snapshot. Commits if held jobs get in line.
+    provides a fresh snapshot. `is_admitting`: whether held jobs get in line first, which commits.
     """
     config.read_anew()
     began = time.monotonic()
     lines: list[Line] = []
     if not limits.pause_in_force():
         first = heads()
-        if held := first[LinePlace.HELD]:
+        if is_admitting and (held := first[LinePlace.HELD]):
             entered = sql.committed(partial(admit, held))
             first = heads() if entered else first
         paused = limits.paused(line.queue for line in first[LinePlace.IN_LINE])
@@ -148,6 +152,7 @@ def read_view(queues: Collection[str] | None = None, turns: Turns | None = None,
     return _build_view(lines, queues, began, turns, workers)
 
 
+@config.passing_cache()
 def read_view_of_job(line: Line, only: Place) -> QueueView:
     """Read whether this job of a line may start. Others of the line may not."""
     lines = [] if limits.pause_in_force(line.queue) else [line]
@@ -160,7 +165,7 @@ def _build_view(
     lines: list[Line], queues: Collection[str] | None, began: float, turns: Turns | None = None, workers: int = 1
 ) -> QueueView:
     limits_of = tenancy.limits_of(sorted({line.organization for line in lines}))
-    types = {name: config.job_type(name) for name in {line.job_type for line in lines}}
+    types = config.job_types({line.job_type for line in lines})
     waits = [line for line in lines if limits_of[line.organization].may_start and may_start(types[line.job_type])]
     guarded = [name for name, job_type in types.items() if circuits.has_breaker(job_type)]
     stopped = {pair for pair, circuit in circuits.of_types(guarded).items() if circuit.stops_jobs}

@@ -102,7 +102,7 @@ class Attempt:
         `is_named`: whether the entry of RQ names the job, so that Frappe has called the hooks `before_job`.
         """
         try:
-            with config.keeping(), config.passing_cache():
+            with config.passing_cache():
                 result = self._run_handler(is_named)
                 has_grown = context is not None and context.has_grown()
                 return self._succeed(result, None if has_grown else claimer)

@@ -72,7 +72,7 @@ def test_a_take_costs_a_fixed_number_of_statements_however_many_lines_there_are(
     claim.Claimer().claim_next()
     with database.statements() as seen:
         assert claim.Claimer().claim_next()
-    assert len(seen) <= 7, seen
+    assert len(seen) <= 8, seen  # with settings and types as the database has them
 
 
 def test_a_look_at_many_lines_is_good_for_many_jobs(crowd):

@@ -117,6 +117,7 @@ def wipe() -> None:
     _delete_job_types(*(name for name in names if name.startswith("test_")))  # Frappe 15 escapes the escape of LIKE
     free = "status = 'Active', is_paused = 0, weight = 1, max_running = 0, max_waiting = 0, on_queue_full = 'Reject'"
     frappe.db.sql(f"UPDATE `tabOrganization` SET {free} WHERE name LIKE 'Test %'")
+    frappe.db.commit()  # a fresh snapshot: a web process writes when its users were last active
     frappe.db.sql("UPDATE `tabUser` SET enabled = 1 WHERE name LIKE 'test\\_%' AND enabled = 0")
     frappe.db.commit()
 

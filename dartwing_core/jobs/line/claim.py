@@ -139,17 +139,14 @@ class Claimer:
         return self._claim_in_order(log, in_settle=True)
 
     def renew_view(self, seconds: float) -> None:
-        """Read the line anew, between two jobs, if the view runs out within so many seconds. Commits.
-
-        The next job waits, so held jobs are left to the next claim or sweep.
-        """
+        """Read the line anew, between two jobs, if the view runs out within so many seconds. Commits."""
         if time.monotonic() + seconds >= self.view.good_until:
             sql.commit()  # a fresh snapshot
-            self._read_view(is_admitting=False)
+            self._read_view()
             sql.commit()
 
-    def _read_view(self, *, is_admitting: bool = True) -> None:
-        found = queue_view.read_view(self._queues, self._turns, self._workers, is_admitting=is_admitting)
+    def _read_view(self) -> None:
+        found = queue_view.read_view(self._queues, self._turns, self._workers)
         found.take_over(self.view)
         self.view = found
 

@@ -131,20 +131,18 @@ class QueueView:
 
 @config.keeping()
 @config.passing_cache()
-def read_view(
-    queues: Collection[str] | None = None, turns: Turns | None = None, workers: int = 1, *, is_admitting: bool = True
-) -> QueueView:
+def read_view(queues: Collection[str] | None = None, turns: Turns | None = None, workers: int = 1) -> QueueView:
     """Read which jobs of these queues (all by default) may start.
 
     `turns`: the caller's turns; None if it claims nothing. `workers`: how many claim from these queues. The caller
-    provides a fresh snapshot. `is_admitting`: whether held jobs get in line first, which commits.
+    provides a fresh snapshot. Commits if held jobs get in line.
     """
     config.read_anew()
     began = time.monotonic()
     lines: list[Line] = []
     if not limits.pause_in_force():
         first = heads()
-        if is_admitting and (held := first[LinePlace.HELD]):
+        if held := first[LinePlace.HELD]:
             entered = sql.committed(partial(admit, held))
             first = heads() if entered else first
         paused = limits.paused(line.queue for line in first[LinePlace.IN_LINE])

@@ -47,7 +47,7 @@ class World(Submitters, Workers, Operators):
         self.lost += self.in_flight
         self.in_flight = []
         queues.serve("all", *queues.ALL)
-        for _round in range(200):  # an open circuit lets one attempt through in each
+        for _round in range(100 + 4 * len(self.jobs())):  # an open circuit lets one attempt through in each
             self.offset += 4_000
             self.set_database_clock()
             sweeper.sweep()

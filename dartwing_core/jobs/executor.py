@@ -64,7 +64,7 @@ def run_one(name: str, attempt: int) -> None:
     finally:
         heartbeat_thread.end()
         context.restore()
-    after_settle.follow_up(made, is_hurried=False)
+    after_settle.follow_up(made)
     best_effort.run(sweeper.sweep_now_and_then)
 
 

@@ -60,7 +60,7 @@ def run_next(queues: Collection[str] | None = None) -> str | None:
         made.make()
     finally:
         context.restore()
-    after_settle.follow_up(made, is_hurried=False)
+    after_settle.follow_up(made)
     return made.job.name
 
 

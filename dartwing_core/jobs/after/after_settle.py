@@ -21,7 +21,7 @@ CHANGED = "job_circuit_changed"
 """Realtime event for the admins of the organization."""
 
 
-def follow_up(attempt: Attempt, *, is_hurried: bool) -> None:
+def follow_up(attempt: Attempt, *, is_hurried: bool = False) -> None:
     """Release the jobs that waited for this one, and close its batch if it was the last.
 
     `is_hurried`: whether the next job is claimed already. Then a quick job that had no children when it began is spared

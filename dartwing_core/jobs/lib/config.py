@@ -126,7 +126,7 @@ def job_type(name: str) -> JobType | None:
 
 
 def job_types(names: Collection[str]) -> dict[str, JobType | None]:
-    """The Job Types of these names, in one statement: those of a claim."""
+    """The Job Types of these names as the database has them, in one statement."""
     table = frappe.qb.DocType(JOB_TYPE)
     rows = frappe.qb.from_(table).select("*").where(table.name.isin(list(names))).run(as_dict=True) if names else []
     found = {row.name: row for row in rows}
@@ -169,7 +169,7 @@ def _read_settings() -> Any:
 
 def _read_job_type(name: str) -> JobType | None:
     if frappe.flags.get(PASSES_CACHE):
-        return frappe.db.get_value(JOB_TYPE, name, "*", as_dict=True)
+        return job_types([name])[name]
     try:
         return frappe.get_cached_doc(JOB_TYPE, name)
     except frappe.DoesNotExistError:

@@ -13,7 +13,7 @@ from ..lib.config import JobType
 from ..lib.row_types import MovableJob, TypeAndOrganization
 from ..line import wake
 from ..run.attempt import Attempt
-from ..status import JobStatus
+from ..status import FINISHED, JobStatus
 from . import batch_end
 
 QUICK_SECONDS = 1.0
@@ -28,8 +28,11 @@ def follow_up(attempt: Attempt, *, is_hurried: bool = False) -> None:
     that query. The next sweep releases a child that has come since.
     """
     job, end = attempt.job, attempt.end
-    if end is not None:
-        best_effort.run(partial(record_end, job.row, end, is_probe=job.is_probe))
+    if end is None:
+        return
+    best_effort.run(partial(record_end, job.row, end, is_probe=job.is_probe))
+    if end.status not in FINISHED:  # the job goes on
+        return
     batch = job.row["parent_batch"]
     if job.has_children or not is_hurried or time.monotonic() - attempt.started > QUICK_SECONDS:
         best_effort.run(partial(batch_end.release_and_close, [job.name], [batch]))

@@ -1,5 +1,5 @@
-"""Settings of the engine and of Job Types, and hooks. Claims and attempts read them from the database, others through
-Frappe's caches.
+"""Settings of the engine and of Job Types, and hooks. Claims and handlers read the former from the database, others
+through Frappe's caches.
 
 Also the engine's own constants: names of DocTypes, bounds.
 """
@@ -56,13 +56,13 @@ def policy_of_window(window: int | None) -> str:
 
 
 JobType: TypeAlias = Any
-"""The document of a Job Type. A whole number of 0 or None is not set."""
+"""The document or row of a Job Type. A whole number of 0 or None is not set."""
 
 
 _kept_values: ContextVar[dict[Any, tuple[float, Any]] | None] = ContextVar("kept_values", default=None)
 """What this thread has read while `keeping` is entered, and until when that is good, as `time.monotonic()`."""
 KEPT_SECONDS = 0.25
-PASSES_CACHE = "passes_cache_of_job_types"
+PASSES_CACHE = "passes_cache_of_settings_and_job_types"
 """A flag of Frappe's while `passing_cache` is entered."""
 
 

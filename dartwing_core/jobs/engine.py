@@ -18,11 +18,10 @@ from .access import permission, visibility
 from .after import cancel
 from .after.after_commit import after_commit, undone_on_error
 from .errors import DuplicateJobError, InvalidJobError, InvalidTransitionError, JobChangedError
-from .job import batch_store, columns, dependencies, find, record, runs
-from .job.job_rows import JobRow
+from .job import batch_store, dependencies, find, record, runs
 from .job.record import Job
 from .lib import clock, config
-from .lib.row_types import Columns
+from .lib.rows import Columns, JobRow, may_be_rescheduled, waits_for_its_time
 from .lib.texts import cut, describe_unknown, error_text
 from .read import visible_jobs
 from .status import RETRYABLE, WAITING, JobStatus, word_of
@@ -187,7 +186,7 @@ def reschedule_job(job_id: str, available_at: datetime | timedelta | str | float
 
 
 def _reschedule(job: JobRow, due: float) -> Document:
-    if not columns.may_be_rescheduled(job):
+    if not may_be_rescheduled(job):
         raise _refusal(job, _("Job {0} is {1}. Only a job that has not started can be rescheduled."))
     before, after = clock.shown(job["due_epoch"] or 0), clock.shown(due)
     return _moved(job, due, f"Rescheduled from {before} to {after}")
@@ -207,7 +206,7 @@ def _run_now(job: JobRow) -> Document:
     if job["status"] not in (JobStatus.QUEUED, *WAITING):
         raise _refusal(job, _("Job {0} is {1}. Only a job that waits for its time can be run now."))
     now = clock.now_epoch()
-    if not columns.waits_for_its_time(job, now):
+    if not waits_for_its_time(job, now):
         return request.as_document(job)
     return _moved(job, now, f"Run now instead of at {clock.shown(job['due_epoch'] or 0)}")
 

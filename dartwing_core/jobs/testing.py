@@ -17,9 +17,8 @@ import frappe
 from . import executor
 from .access import content
 from .job import find, job_files, record
-from .job.job_rows import NewJobRow
 from .lib import clock, config, connection, sealing, secret_values, sql
-from .lib.row_types import AttemptKey
+from .lib.rows import AttemptKey, NewJobRow
 from .line import queue_view
 from .rq import doorbells
 from .run.context import JobContext

@@ -19,9 +19,10 @@ from dartwing_core.jobs import (
     run_now,
     submit_job,
 )
-from dartwing_core.jobs.job import columns, record
+from dartwing_core.jobs.job import record
 from dartwing_core.jobs.job.record import Job
 from dartwing_core.jobs.lib import clock
+from dartwing_core.jobs.lib.rows import due_columns
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.status import LinePlace
 from dartwing_core.jobs.sweep import sweeper
@@ -58,7 +59,7 @@ def last_entry(job) -> dict:
 
 def test_a_pending_job_gets_another_time_and_its_history_says_from_when_to_when_and_by_whom(job_type, alice):
     job = submitted_by(alice, job_type)
-    set_columns(job, status="Pending", in_line=0, **columns.due(1_800_000_000, "Normal"))
+    set_columns(job, status="Pending", in_line=0, **due_columns(1_800_000_000, "Normal"))
     frappe.set_user(alice)
     document = committed(reschedule_job, job.name, datetime(2027, 6, 1, 12, tzinfo=timezone.utc))
     assert (document.status, due(job)) == ("Pending", datetime(2027, 6, 1, 12, tzinfo=timezone.utc).timestamp())
@@ -217,7 +218,7 @@ def test_a_child_that_is_due_still_waits_for_its_parent(job_type):
 
 def test_a_job_put_off_between_the_choice_of_a_sweep_and_its_update_does_not_get_in_line(job_type, monkeypatch):
     job = later(job_type)
-    set_columns(job, **columns.due(clock.now_epoch() - 1, "Normal"))
+    set_columns(job, **due_columns(clock.now_epoch() - 1, "Normal"))
     enter_line = record.enter_line
 
     def put_off_first(names):

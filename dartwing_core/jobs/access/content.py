@@ -14,7 +14,7 @@ import frappe
 from frappe import _
 
 from ..lib import config, sealing
-from ..lib.row_types import Columns, Row
+from ..lib.rows import Columns, Row
 from ..status import JobStatus
 from . import visibility
 

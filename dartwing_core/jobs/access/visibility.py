@@ -18,7 +18,7 @@ from pypika.queries import Table
 from pypika.terms import Criterion, EmptyCriterion
 
 from ..lib import config
-from ..lib.row_types import Row, changed
+from ..lib.rows import Row, changed
 from ..lib.tables import JOB
 from . import tenancy
 from .standing import NO_REACH, Reach, resolve_name

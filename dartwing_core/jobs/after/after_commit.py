@@ -12,7 +12,7 @@ from frappe import _
 
 from ..errors import JobBusyError
 from ..lib import best_effort, named_locks, server_errors, sql
-from ..lib.row_types import RungJob
+from ..lib.rows import RungJob
 from ..line import wake
 from . import batch_end
 

@@ -10,7 +10,7 @@ from ..job import circuits, events, record
 from ..job.runs import Outcome
 from ..lib import best_effort, clock, config, sql
 from ..lib.config import JobType
-from ..lib.row_types import MovableJob, TypeAndOrganization
+from ..lib.rows import MovableJob, TypeAndOrganization
 from ..line import wake
 from ..run.attempt import Attempt
 from ..status import FINISHED, JobStatus

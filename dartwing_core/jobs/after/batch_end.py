@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from functools import partial
-from typing import cast
 
 import frappe
 
-from ..job import batch_store, columns, event_jobs, record
+from ..job import batch_store, event_jobs, record
 from ..job.batch_store import ON_COMPLETE, ON_FAILURE, ON_SUCCESS, BatchState
-from ..job.job_rows import NewJobRow
 from ..lib import best_effort, clock, config, sql
-from ..lib.row_types import Columns
+from ..lib.rows import Columns, NewJobRow, new_job
 from ..line import wake
 from . import child_jobs
 
@@ -94,7 +92,5 @@ def as_callback(row: NewJobRow) -> str:
 
 
 def _callback(batch: Columns, kind: str) -> NewJobRow:
-    kept, now = json.loads(batch[kind]), clock.now_epoch()
-    row = columns.new_row(batch["owner_user"], batch["organization"], now) | kept
-    row |= columns.place(now, row["priority"]) | {"callback_of": batch["name"]}
-    return cast(NewJobRow, row)
+    kept = json.loads(batch[kind])
+    return new_job(batch["owner_user"], batch["organization"], **kept, callback_of=batch["name"])

@@ -17,9 +17,9 @@ from frappe.utils import create_batch
 from ..errors import InvalidTransitionError, JobChangedError
 from ..job import batch_store, find, record, runs
 from ..job.find import LOCK_WAIT
-from ..job.job_rows import JobRow, MemberRow
 from ..job.record import Job
 from ..lib import best_effort, config, sql
+from ..lib.rows import JobRow, MemberRow
 from ..line import wake
 from ..rq import redis_queue
 from ..status import NOT_RUNNING, JobStatus, can_move, word_of

@@ -12,8 +12,8 @@ from functools import partial
 
 from ..job import dependencies, find, record
 from ..job.find import RUN_ANYWAY
-from ..job.job_rows import WaitingRow
 from ..lib import best_effort, clock, config, sql
+from ..lib.rows import WaitingRow
 from ..line import wake
 from ..status import LIVE, WAITING, JobStatus
 

@@ -14,11 +14,10 @@ from pypika.queries import QueryBuilder
 from ..access import content
 from ..lib import clock, config, sql
 from ..lib.dml import update_query
-from ..lib.row_types import Columns, fields_of
+from ..lib.rows import Columns, MemberRow, fields_of
 from ..lib.tables import BATCH, JOB
 from ..status import LIVE, JobStatus
 from . import find
-from .job_rows import MemberRow
 
 
 class BatchRow(TypedDict):

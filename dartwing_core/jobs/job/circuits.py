@@ -20,7 +20,7 @@ from pypika.terms import Criterion
 from ..lib import clock, config, ids, sql
 from ..lib.config import JobType
 from ..lib.dml import insert_rows, standard_columns, update_query
-from ..lib.row_types import Columns, MovableJob, TypeAndOrganization, fields_of
+from ..lib.rows import Columns, MovableJob, TypeAndOrganization, fields_of
 from ..lib.tables import CIRCUIT, JOB, RUN
 from ..status import JobStatus
 from . import find

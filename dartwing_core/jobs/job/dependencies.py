@@ -12,10 +12,10 @@ from pypika.functions import Coalesce, Max
 from ..access import content, visibility
 from ..lib import canonical, clock, config, dml, ids
 from ..lib.dml import standard_columns
+from ..lib.rows import JobRow
 from ..lib.tables import DEPENDENCY, JOB
 from ..status import LIVE, JobStatus, LinePlace
 from . import find, record
-from .job_rows import JobRow
 
 INSERT_ROWS = 5_000
 POINT_ROWS = 500

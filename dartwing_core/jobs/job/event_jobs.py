@@ -8,17 +8,15 @@ Administrator, like functions of the scheduler: an owner may have left. Jobs of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import frappe
 
-from ..lib import canonical, clock, config, priorities
-from ..lib.row_types import OwnedJob
+from ..lib import canonical, config, priorities
+from ..lib.rows import NewJobRow, OwnedJob, new_job
 from ..lib.texts import is_path
 from ..rq import redis_queue
 from ..status import RETRYABLE, JobStatus
-from . import columns
-from .job_rows import NewJobRow
 
 HOOK, BATCH_HOOK = "background_job_events", "job_batch_events"
 ANY_TYPE = "*"
@@ -90,19 +88,20 @@ def _paths(by_event: Any, event: str) -> list[str]:
 
 def _row(path: str, organization: str, owner: str, **details: str) -> NewJobRow:
     """The job that calls a function. `organization` and `owner`: of what it is told about."""
-    job_type, now = config.job_type(config.ENQUEUED) or frappe._dict(), clock.now_epoch()
+    job_type = config.job_type(config.ENQUEUED) or frappe._dict()
     queue, priority = job_type.queue, job_type.default_priority or "Normal"
     arguments = {**details, "organization": organization, "owner_user": owner}
     parameters = canonical.canonical_json({"method": path, "arguments": arguments})
-    own = {
-        "job_type": config.ENQUEUED,
-        "job_title": path.rpartition(".")[2],
-        "priority": priority,
-        "queue": queue if queue in redis_queue.queue_names() else priorities.QUEUE_OF_PRIORITY[priority],
-        "timeout_seconds": config.DEFAULT_TIMEOUT,
-        "max_retries": job_type.max_retries or 0,
-        "is_result_private": 1,
-        "sealed_input_parameters": parameters,  # ids alone, and a change must not fail for want of the site's key
-        "job_hash": canonical.hash_of(config.ENQUEUED, organization, parameters),
-    }
-    return cast(NewJobRow, columns.new_row(config.ENGINE, organization, now) | columns.place(now, priority) | own)
+    return new_job(
+        config.ENGINE,
+        organization,
+        priority,
+        job_type=config.ENQUEUED,
+        job_title=path.rpartition(".")[2],
+        queue=queue if queue in redis_queue.queue_names() else priorities.QUEUE_OF_PRIORITY[priority],
+        timeout_seconds=config.DEFAULT_TIMEOUT,
+        max_retries=job_type.max_retries or 0,
+        is_result_private=1,
+        sealed_input_parameters=parameters,  # ids alone, and a change must not fail for want of the site's key
+        job_hash=canonical.hash_of(config.ENQUEUED, organization, parameters),
+    )

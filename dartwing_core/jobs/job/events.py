@@ -19,7 +19,7 @@ from frappe.realtime import get_doc_room, get_user_room
 
 from ..access import standing, tenancy, visibility
 from ..lib import clock, config, sql
-from ..lib.row_types import Columns, OwnedJob
+from ..lib.rows import Columns, OwnedJob
 from ..lib.server_errors import RedisError
 from ..rq import redis_queue
 from ..status import JobStatus

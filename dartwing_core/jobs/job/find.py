@@ -16,10 +16,9 @@ from pypika.terms import Criterion
 
 from ..access import content
 from ..lib import config, sql
-from ..lib.row_types import fields_of
+from ..lib.rows import ChildRow, DoubtfulRow, JobRow, WaitingRow, fields_of
 from ..lib.tables import DEPENDENCY, JOB, RUN
 from ..status import ENDED_BADLY, FINISHED, LIVE, WAITING, JobStatus, LinePlace
-from .job_rows import ChildRow, DoubtfulRow, JobRow, WaitingRow
 
 LOCK_WAIT = 2
 """Seconds to wait for a row that another transaction has locked, in operations: that may be a web request."""

@@ -9,10 +9,9 @@ import frappe
 
 from ..lib import clock, config, dml, ids
 from ..lib.dml import standard_columns
-from ..lib.row_types import Columns, MovableJob
+from ..lib.rows import Columns, DoubtfulRow, JobRow, MovableJob
 from ..lib.tables import LOG
 from ..status import JobStatus
-from .job_rows import DoubtfulRow, JobRow
 
 MESSAGE_LENGTH = 500
 Event = Columns

@@ -17,7 +17,7 @@ from frappe.utils import escape_html, get_url, get_url_to_form
 
 from ..access import visibility
 from ..lib import best_effort, config, sql
-from ..lib.row_types import OwnedJob
+from ..lib.rows import OwnedJob
 from ..rq import redis_queue
 from ..status import JobStatus
 from . import events

@@ -16,14 +16,13 @@ from pypika import Case
 from ..access import content
 from ..errors import InvalidTransitionError
 from ..lib import clock, config, dml, priorities, server_errors, sql
-from ..lib.row_types import Columns
+from ..lib.rows import Columns, HolderRow, JobRow, NewJobRow, WaitingRow, due_columns, place_columns
 from ..lib.tables import JOB
 from ..lib.texts import TEXT_LENGTH, text_for_storage
 from ..rq import doorbells, redis_queue
 from ..status import FINISHED, RETRYABLE, WAITING, JobStatus, LinePlace, can_move
-from . import columns, event_jobs, events, find, history, notices
+from . import event_jobs, events, find, history, notices
 from .find import LOCK_WAIT, Child
-from .job_rows import HolderRow, JobRow, NewJobRow, WaitingRow
 from .runs import Outcome
 
 CREATED, ENTERED, ENTERED_AGAIN = "Job created", "Job enqueued", "Job enqueued for retry"
@@ -79,7 +78,7 @@ class Job:
         if end.retry_count is not None:
             written["retry_count"] = end.retry_count
         if end.due is not None:
-            written |= columns.due(end.due, self.row["priority"])
+            written |= due_columns(end.due, self.row["priority"])
             if end.status != JobStatus.PENDING:
                 written["next_retry_at"] = written["available_at"]
             if end.keeps_place:
@@ -106,7 +105,7 @@ class Job:
         `waits_for` may change at the same moment, so it is not written. `put_in_line` puts a due job in line.
         """
         is_later, user = epoch > clock.now_epoch(), frappe.session.user
-        status, written = JobStatus(self.row["status"]), columns.due(epoch, self.row["priority"])
+        status, written = JobStatus(self.row["status"]), due_columns(epoch, self.row["priority"])
         if is_later:
             written["in_line"] = int(LinePlace.OUTSIDE)  # not held either
         if status == JobStatus.QUEUED and is_later:
@@ -301,7 +300,7 @@ def _canceled(user: str | None, reason: str | None) -> Columns:
 def _fresh(job: WaitingRow) -> Columns:
     """The columns that begin a fresh series of attempts, without `waits_for`."""
     written = {
-        **columns.place(clock.now_epoch(), job["priority"], job["waits_for"]),
+        **place_columns(clock.now_epoch(), job["priority"], job["waits_for"]),
         **dict.fromkeys(("next_retry_at", "completed_at", "error_message", "error_type", "progress_message")),
         **dict.fromkeys(("retry_count", "crash_count", "progress"), 0),
     }

@@ -18,7 +18,7 @@ from ..access import content
 from ..errors import JobCanceledError
 from ..lib import clock, config, dml, ids, server_errors, sql
 from ..lib.dml import STANDARD, standard_columns
-from ..lib.row_types import AttemptKey, Columns, fields_of
+from ..lib.rows import AttemptKey, Columns, fields_of
 from ..lib.tables import RUN
 from ..lib.texts import TEXT_LENGTH
 from ..status import JobStatus

@@ -18,10 +18,10 @@ from pypika.terms import Parameter, PseudoColumn
 from ..access import tenancy
 from ..access.standing import Standing
 from ..job import circuits, events, find, history
-from ..job.job_rows import JobRow
 from ..job.record import Job
 from ..lib import clock, connection, sql
 from ..lib.config import JobType
+from ..lib.rows import JobRow
 from ..lib.tables import DEPENDENCY, JOB
 from ..status import JobStatus
 from . import limits, queue_view

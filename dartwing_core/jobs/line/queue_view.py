@@ -14,10 +14,9 @@ import frappe
 from ..access import tenancy
 from ..access.standing import Limits
 from ..job import circuits, find, record
-from ..job.job_rows import WaitingRow
 from ..lib import config, sql
 from ..lib.config import JobType
-from ..lib.row_types import RungJob
+from ..lib.rows import RungJob, WaitingRow
 from ..lib.tables import JOB
 from ..status import LinePlace
 from . import limits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..lib import sql
-from ..lib.row_types import RungJob
+from ..lib.rows import RungJob
 from ..rq import doorbells, redis_queue
 from ..status import LinePlace
 from . import limits, queue_view

@@ -24,10 +24,9 @@ from ..after.after_commit import after_commit, undone_on_error
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
 from ..job import batch_store, record
 from ..job.batch_store import CALLBACKS, RUNNING, BatchRow
-from ..job.job_rows import MemberRow
 from ..lib import clock, config, ids, sql
 from ..lib.dml import insert_rows, standard_columns
-from ..lib.row_types import Columns
+from ..lib.rows import Columns, MemberRow
 from ..lib.tables import BATCH
 from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
 from ..read import pages

@@ -18,7 +18,7 @@ from ..job import circuits
 from ..job.circuits import CircuitRow
 from ..lib import config
 from ..lib.config import JobType
-from ..lib.row_types import changed
+from ..lib.rows import changed
 from ..lib.tables import CIRCUIT
 from ..lib.texts import cut
 from ..line import wake

@@ -14,8 +14,8 @@ from ..access import visibility
 from ..after import batch_end
 from ..after.after_commit import after_commit, undone_on_error
 from ..job import find, record
-from ..job.job_rows import WaitingRow
 from ..lib import sql
+from ..lib.rows import WaitingRow
 from ..lib.tables import JOB
 from ..line import wake
 from ..read import visible_jobs

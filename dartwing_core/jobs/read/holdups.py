@@ -10,8 +10,8 @@ from frappe import _
 from frappe.utils import get_url_to_form, get_url_to_list
 
 from ..access import tenancy, visibility
-from ..job.job_rows import JobRow
 from ..lib import clock, config
+from ..lib.rows import JobRow
 from ..lib.tables import JOB
 from ..line import queue_view
 from ..status import JobStatus, LinePlace

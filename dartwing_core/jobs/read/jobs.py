@@ -15,12 +15,11 @@ from pypika.terms import Criterion
 
 from ..access import content, visibility
 from ..errors import JobNotFoundError
-from ..job import batch_store, columns, dependencies, history, job_files, labels, runs
+from ..job import batch_store, dependencies, history, job_files, labels, runs
 from ..job.job_files import StoredFile
-from ..job.job_rows import JobRow
 from ..job.runs import ProgressColumns, RunRow
 from ..lib import canonical, clock, config, priorities
-from ..lib.row_types import changed
+from ..lib.rows import JobRow, changed, may_be_rescheduled, waits_for_its_time
 from ..lib.sealing import SealError
 from ..lib.tables import DEPENDENCY, JOB, RUN
 from ..lib.texts import cut
@@ -214,8 +213,8 @@ def _public_job(job: JobRow, run: RunRow | None, reason: str | None) -> dict[str
         "cancel_requested": is_stopping,
         "can_cancel": can_move(status, JobStatus.CANCELED) and not is_stopping,
         "can_retry": status in RETRYABLE,
-        "can_reschedule": columns.may_be_rescheduled(job),
-        "can_run_now": columns.waits_for_its_time(job, clock.now_epoch()),
+        "can_reschedule": may_be_rescheduled(job),
+        "can_run_now": waits_for_its_time(job, clock.now_epoch()),
         "output_url": _file_url(job["output_reference"]),
     }
 

@@ -13,7 +13,7 @@ from ..access.visibility import DECIDING_FIELDS, Viewer, viewer
 from ..after.after_commit import undone_on_error
 from ..errors import InvalidTransitionError, JobChangedError, JobNotFoundError
 from ..job import find
-from ..job.job_rows import JobRow
+from ..lib.rows import JobRow
 from ..lib.tables import JOB
 from ..lib.texts import cut
 

@@ -17,8 +17,8 @@ from frappe.utils import formatdate, get_system_timezone
 from ..access import tenancy
 from ..access.standing import STOPPED_STATES, Limits
 from ..job import circuits
-from ..job.job_rows import JobRow
 from ..lib import clock, config
+from ..lib.rows import JobRow
 from ..line import limits as line_limits
 from ..line import queue_view
 from ..rq import doorbells, leader, redis_queue

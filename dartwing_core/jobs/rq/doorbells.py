@@ -18,7 +18,7 @@ from rq import Queue, Worker, get_current_job
 from rq.job import Job
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
-from ..lib.row_types import RungJob
+from ..lib.rows import RungJob
 from . import redis_queue
 
 ASK_SECONDS = 0.05

@@ -24,7 +24,7 @@ from rq.command import send_command
 from rq.job import Job, JobStatus
 
 from ..lib import ids
-from ..lib.row_types import RungJob
+from ..lib.rows import RungJob
 
 EXECUTE = "dartwing_core.jobs.executor.execute_job"
 FAILURE_TTL = 24 * 3600

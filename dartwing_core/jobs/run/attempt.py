@@ -23,7 +23,7 @@ from ..job import dependencies, find, history, record, runs
 from ..job.runs import Outcome
 from ..lib import best_effort, canonical, clock, config, connection, ids, server_errors, sql
 from ..lib.config import RetryPolicy
-from ..lib.row_types import Columns
+from ..lib.rows import Columns
 from ..lib.secret_values import spellings, without_in
 from ..line import claim
 from ..line.claim import ClaimedJob, Claimer

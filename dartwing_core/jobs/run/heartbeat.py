@@ -19,7 +19,7 @@ from ..access import content
 from ..job import events
 from ..lib import clock, config, sql
 from ..lib.dml import STANDARD, standard_columns
-from ..lib.row_types import Columns
+from ..lib.rows import Columns
 from .context import JobContext
 
 FIRST_BEAT = 2.0

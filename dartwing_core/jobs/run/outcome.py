@@ -15,11 +15,10 @@ from frappe.model.document import Document
 from ..access.content import first_line
 from ..errors import InvalidJobError, JobError, JobPutBackError, JobSnoozed, JobTimeoutError
 from ..job import circuits, history
-from ..job.job_rows import DoubtfulRow, JobRow
 from ..job.runs import Outcome
 from ..lib import canonical, classification, clock, config, server_errors
 from ..lib.config import RetryPolicy
-from ..lib.row_types import Columns, TypeAndOrganization
+from ..lib.rows import Columns, DoubtfulRow, JobRow, TypeAndOrganization
 from ..lib.secret_values import without, without_in
 from ..lib.server_errors import BaseTimeoutException
 from ..lib.texts import error_text, text_for_storage

@@ -12,9 +12,9 @@ from frappe.utils import escape_html
 
 from ..access import standing, tenancy, visibility
 from ..errors import JobBusyError, RateLimitError
-from ..job import columns, events, notices, record
+from ..job import events, notices, record
 from ..lib import best_effort, clock, config, server_errors, sql
-from ..lib.row_types import Columns
+from ..lib.rows import Columns, make_run_of_schedule
 from ..lib.sealing import SealError
 from ..lib.texts import error_text
 from ..submit import submission
@@ -121,10 +121,8 @@ def prepare(schedule: ScheduleRow, due: float | None = None) -> Prepared:
     It is no duplicate of any other job. Raises the errors of `schedule_store.check_work`.
     """
     item = schedule_store.check_work(schedule)
-    row = item.row
-    item.write(dict.fromkeys(("dedup_hash", "active_key", "dedup_until")))
-    item.write(columns.place(clock.now_epoch() if due is None else due, row["priority"]))
-    item.write({"schedule_run": schedule_store.run_key(schedule["name"], row["name"] if due is None else due)})
+    run = schedule_store.run_key(schedule["name"], item.row["name"] if due is None else due)
+    make_run_of_schedule(item.row, clock.now_epoch() if due is None else due, run)
     return item
 
 

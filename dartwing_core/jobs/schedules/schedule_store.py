@@ -19,7 +19,7 @@ from ..access import content, visibility
 from ..errors import InvalidJobError
 from ..lib import canonical, clock, config, sealing, secret_values, sql
 from ..lib.dml import update_query
-from ..lib.row_types import Columns
+from ..lib.rows import Columns
 from ..lib.tables import SCHEDULE
 from ..submit import submission
 from ..submit.request import Prepared, Request

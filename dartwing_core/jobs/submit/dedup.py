@@ -27,9 +27,8 @@ from ..access import visibility
 from ..after.after_commit import after_commit
 from ..errors import DuplicateJobError, JobBusyError
 from ..job import find, record
-from ..job.job_rows import HolderRow
 from ..lib import clock, config, named_locks, sql
-from ..lib.row_types import changed, fields_of
+from ..lib.rows import HolderRow, changed, fields_of
 from ..lib.tables import JOB
 from ..status import FINISHED, LIVE, NOT_BEGUN, JobStatus, word_of
 from .request import RAISE, REPLACE, RETURN, Prepared, as_document

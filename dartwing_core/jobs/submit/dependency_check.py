@@ -12,10 +12,11 @@ from frappe import _
 
 from ..access import visibility
 from ..errors import InvalidJobError
-from ..job import columns, find
+from ..job import find
 from ..lib import canonical, config
+from ..lib.rows import let_wait
 from ..lib.texts import cut
-from ..status import ENDED_BADLY, LIVE, JobStatus, LinePlace, word_of
+from ..status import ENDED_BADLY, LIVE, JobStatus, word_of
 from .request import KEY_LENGTH, Prepared
 
 MAX_DEPENDENCIES = 100_000
@@ -95,17 +96,11 @@ def _check_order(parents: Mapping[str, Collection[str]], jobs: Mapping[str, Prep
 
 
 def _write(job: Prepared, parents: Mapping[str, str]) -> None:
-    row = job.row
-    if not parents:
-        row["on_parent_failure"] = None
-        return
-    minds = row["on_parent_failure"] != find.RUN_ANYWAY
+    minds = job.row["on_parent_failure"] != find.RUN_ANYWAY
     unfinished = [
         name for name, status in parents.items() if status != JobStatus.COMPLETED and (minds or status in LIVE)
     ]
-    row["depends_on"] = next(iter(parents))
-    if unfinished:
-        job.write(columns.not_in_line(LinePlace.OUTSIDE, max(unfinished)))
+    let_wait(job.row, list(parents), unfinished)
 
 
 def _keys(asked: Sequence[Prepared]) -> dict[str, int]:

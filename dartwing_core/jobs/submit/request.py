@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 import frappe
 from frappe import _
@@ -18,10 +18,9 @@ from ..access import content
 from ..access.standing import Limits
 from ..errors import InvalidJobError
 from ..job import dependencies, labels
-from ..job.job_rows import HolderRow, NewJobRow
 from ..lib import config
 from ..lib.canonical import plain
-from ..lib.row_types import Columns
+from ..lib.rows import HolderRow, NewJobRow
 from ..lib.texts import cut, describe_unknown, text_for_storage
 from ..status import JobStatus, LinePlace
 from ..types.parameters import Declared
@@ -74,10 +73,6 @@ class Prepared:
     """The equal job that exists already, which stands for the request."""
     found: Document | None = None
     """The document of that one."""
-
-    def write(self, columns: Columns) -> None:
-        """Change these columns of the row."""
-        self.row.update(cast(NewJobRow, columns))
 
     @property
     def may_start(self) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import frappe
 from frappe import _
@@ -15,15 +15,13 @@ from frappe.realtime import get_user_room
 from ..access import permission, tenancy, visibility
 from ..access.standing import Standing
 from ..errors import InvalidJobError, QueueFullError, RateLimitError
-from ..job import columns, dependencies, find, labels
-from ..job.job_rows import JobRow, NewJobRow
+from ..job import dependencies, find, labels
 from ..lib import best_effort, canonical, clock, config, priorities, sealing, secret_values, sql
 from ..lib.config import JobType
-from ..lib.row_types import Columns
+from ..lib.rows import Columns, JobRow, NewJobRow, hold, new_job
 from ..lib.texts import cut
 from ..line import limits
 from ..rq import redis_queue
-from ..status import LinePlace
 from ..types import declared_types, functions, handlers
 from ..types.handlers import Checked
 from ..types.parameters import Declared
@@ -84,9 +82,9 @@ def _prepare(
     _check_choice("priority", priority, priorities.PRIORITIES)
     _check_choice("on_parent_failure", request.on_parent_failure, dependencies.POLICIES)
     due = clock.epoch_of(request.available_at)
-    row = _row(request, job_type, user, parameters, priority) | columns.place(due, priority)
+    row = _row(request, job_type, user, parameters, priority, due)
     is_paused = not standing.limits.may_start or bool(job_type.is_paused)
-    return Prepared(request, cast(NewJobRow, row), is_paused, standing.limits)
+    return Prepared(request, row, is_paused, standing.limits)
 
 
 def organization_text(given: Any) -> str:
@@ -138,27 +136,30 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str, list[str]]:
     return values, canonical.canonical_json(had), names
 
 
-def _row(request: Request, job_type: JobType, user: str, parameters: Checked, priority: str) -> Columns:
+def _row(request: Request, job_type: JobType, user: str, parameters: Checked, priority: str, due: float) -> NewJobRow:
     doctype, name = pair_of(request.reference)
     content = _stored_hash(job_type.name, request.organization, parameters.identity)
     longest = job_type.default_timeout or config.DEFAULT_TIMEOUT
-    row = columns.new_row(user, request.organization, clock.now_epoch()) | _deduplication(request, job_type, content)
-    return row | {
-        "reference_doctype": doctype,
-        "reference_name": name,
-        "job_tags": labels.joined(checked_tags(request.tags)),
-        "job_type": job_type.name,
-        "priority": priority,
-        "queue": _queue(job_type, priority, request.queue),
-        "on_parent_failure": request.on_parent_failure,
-        "job_key": request.key,
-        "job_title": title_for(request.title, job_type.get("job_title"), parameters.shown),
-        "sealed_input_parameters": sealing.seal(parameters.text),
-        "job_hash": content,
-        "is_result_private": int(job_type.results_visible_to == visibility.OWNER_ONLY),
-        "timeout_seconds": _within("timeout", request.timeout, 1, longest),
-        "max_retries": _within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
-    }
+    return new_job(
+        user,
+        request.organization,
+        priority,
+        due,
+        reference_doctype=doctype,
+        reference_name=name,
+        job_tags=labels.joined(checked_tags(request.tags)),
+        job_type=job_type.name,
+        queue=_queue(job_type, priority, request.queue),
+        on_parent_failure=request.on_parent_failure,
+        job_key=request.key,
+        job_title=title_for(request.title, job_type.get("job_title"), parameters.shown),
+        sealed_input_parameters=sealing.seal(parameters.text),
+        job_hash=content,
+        is_result_private=int(job_type.results_visible_to == visibility.OWNER_ONLY),
+        timeout_seconds=_within("timeout", request.timeout, 1, longest),
+        max_retries=_within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
+        **_deduplication(request, job_type, content),
+    )
 
 
 def _deduplication(request: Request, job_type: JobType, content: str) -> Columns:
@@ -272,8 +273,7 @@ def _check_waiting(jobs: Sequence[Prepared]) -> None:
         return
     if limit.on_queue_full == HOLD:
         for item in jobs[room:]:
-            if item.row["in_line"]:  # it would be in line now
-                item.write(columns.not_in_line(LinePlace.HELD))
+            hold(item.row)
     elif limit.on_queue_full == WARN:
         sql.after_any_commit(_warn_all, [(organization, cap)])
     else:

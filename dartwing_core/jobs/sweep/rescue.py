@@ -12,11 +12,10 @@ from typing import NamedTuple, cast
 from ..after import after_settle, batch_end
 from ..errors import JobCanceledError, JobTimeoutError
 from ..job import find, runs
-from ..job.job_rows import DoubtfulRow, JobRow
 from ..job.record import Job
 from ..job.runs import Outcome
 from ..lib import best_effort, clock, config, ids, server_errors, sql
-from ..lib.row_types import changed
+from ..lib.rows import DoubtfulRow, JobRow, changed
 from ..line import claim
 from ..rq import redis_queue
 from ..run import heartbeat, outcome

@@ -11,7 +11,7 @@ import frappe
 import psutil
 
 from benchmarks import _workers
-from dartwing_core.jobs.line import wake
+from dartwing_core.jobs.line import queue_view
 from tests.support import database
 from tests.support.processes import queue_client
 from tests.support.settings import settings
@@ -80,7 +80,7 @@ def window(jobs: int, seconds: float, before: Costs, after: Costs) -> Window:
 def begin(workers: int) -> None:
     """Wake workers for the line, and wait until all of them are at work."""
     before = completed()
-    wake.wake_for_line()
+    queue_view.ring_for_line()
     until(lambda: completed() >= before + FIRST_JOBS * workers, 120, "the first jobs")
 
 

@@ -17,7 +17,7 @@ import frappe
 
 from benchmarks import _report, _site, _window, _workers
 from dartwing_core.jobs import submit_jobs
-from dartwing_core.jobs.line import wake
+from dartwing_core.jobs.line import queue_view
 from tests.support import factory
 from tests.support.waiting import until
 
@@ -85,7 +85,7 @@ def do_backlog(organizations: int, jobs: int, workers: int) -> Backlog:
     submitted = time.perf_counter() - began
     with _workers.workers(workers):
         began = time.perf_counter()
-        wake.wake_for_line()
+        queue_view.ring_for_line()
         _wait_for(organizations * jobs)
         took = time.perf_counter() - began
     number = organizations * jobs

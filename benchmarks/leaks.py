@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import frappe
 
 from benchmarks import _probe, _report, _site, _window, _workers
-from dartwing_core.jobs.line import wake
+from dartwing_core.jobs.line import queue_view
 from tests.support import factory
 from tests.support.waiting import until
 
@@ -75,7 +75,7 @@ def _resident(pid: int) -> float:
 
 def _wait_for(jobs: int, worker: _workers.Worker) -> None:
     """Until so many are completed. The worker is woken where it has stopped."""
-    wake.wake_for_line()
+    queue_view.ring_for_line()
     until(lambda: _window.completed() >= jobs, PATIENCE, f"the end of {jobs:,} jobs; see {worker.process.log}")
 
 

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 
 from benchmarks import _report, _site, _window, _wire, _workers
-from dartwing_core.jobs.line import wake
+from dartwing_core.jobs.line import queue_view
 from tests.support import factory
 from tests.support.waiting import until
 
@@ -59,7 +59,7 @@ def _line_up(jobs: int) -> None:
 
 def _finish(started: list[_workers.Worker], jobs: int) -> None:
     before = _window.completed()
-    wake.wake_for_line()
+    queue_view.ring_for_line()
     until(lambda: _window.completed() >= before + jobs, PATIENCE, "the end of the jobs")
     until(lambda: not any(worker.children() for worker in started), 30, "the end of the slices")
 

@@ -121,7 +121,7 @@ def _answer(request: requests.PreparedRequest, seconds: float) -> tuple[requests
     """
     url = urlsplit(str(request.url))
     port = url.port or (443 if url.scheme == "https" else 80)
-    adapter = CheckedAdapter(resolve(str(url.hostname), port, settings().allow_private_addresses), seconds)
+    adapter = CheckedAdapter(resolve(str(url.hostname), port, bool(settings().allow_private_addresses)), seconds)
     verify, content = os.environ.get("REQUESTS_CA_BUNDLE") or True, b""
     # Not a session, which reads all of a redirect's body, and asks proxies of the environment to resolve the name.
     with closing(adapter.send(request, stream=True, timeout=seconds, verify=verify)) as response:

@@ -118,10 +118,9 @@ def submit(
             dedup.take_existing(existing[name], user)
         if new:
             submission.check_limits(new, user)
-            record.insert([job.row for job in new])
+            record.insert([job.row for job in new], {job.row["name"] for job in new if job.is_paused})
             dependencies.insert(pairs, user)
     if new:
-        after_commit().wake_for([job.row for job in new if job.may_start])
         awaited = {job.row["waits_for"] for job in new} - {job.row["name"] for job in new}
         after_commit().release_children_of(awaited)  # they may have ended meanwhile
     return final
@@ -169,8 +168,6 @@ def _retry(job: JobRow, parameters: Mapping[str, Any] | None) -> Document:
     if edited:
         runs.forget_state(job["name"])  # the checkpoint belongs to other work
         runs.keep_parameters(job["name"], job["attempt"], had)
-    if retried.row["in_line"]:
-        after_commit().wake_for([retried.row])
     after_commit().release_children_of([job["waits_for"]])
     return request.as_new_document(retried.row)
 
@@ -220,7 +217,6 @@ def _moved(job: JobRow, due: float, message: str) -> Document:
     if not moved.set_due(due, message):
         raise JobChangedError(job["name"])
     entered = record.enter_line([job["name"]])
-    after_commit().wake_for(entered)
     after_commit().release_children_of([job["waits_for"]])
     now: JobRow = {**moved.row, "status": str(JobStatus.QUEUED)} if entered else moved.row
     return request.as_document(now)

@@ -1,30 +1,30 @@
-"""RQ entry point: a work-horse claims jobs whose turn it is, one after the other, for a slice of time.
+"""RQ entry point, and the loop of a process: it claims a job whose turn it is, runs it, settles it, and goes on.
 
-The handler runs in the worker's main thread (invariant I8). The entry's own job runs under RQ's time limit as it is.
-Other jobs run under RQ's own class for time limits, which RQ's parent outlasts. No error here reaches Frappe's
-`execute_job`: it would run the job again as Administrator, or tell RQ what only the row may say.
+The handler runs in the worker's main thread under RQ's own class for time limits (invariant I8), which RQ's parent
+outlasts. No error here reaches Frappe's `execute_job`: it would run the job again as Administrator, or tell RQ what
+only the row may say.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager, nullcontext
-from datetime import timezone
 from functools import partial
 from typing import Any
 
 import frappe
-from rq import get_current_job
+from frappe import _
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from .after import after_settle
+from .errors import JobPutBackError
 from .job import find
-from .lib import best_effort, clock, config, connection, ids
-from .line import wake
+from .lib import best_effort, connection, server_errors
+from .line import queue_view
 from .line.claim import ClaimedJob, Claimer
 from .rq import doorbells, leader
-from .run import between
-from .run.attempt import Attempt
+from .run import between, outcome
+from .run.attempt import Attempt, HandlerEnd
 from .run.heartbeat import HeartbeatThread
 from .sweep import agent, sweeper
 
@@ -33,19 +33,24 @@ SHARED_SECONDS = 0.1
 LINGER_SECONDS, LINGER_PAUSE = 0.05, 0.004
 """A process that finds no job in line waits so long for the next one, and checks so often. A fork takes longer than a
 short job: a job submitted 5 ms after the end of another one starts in 8 ms instead of 30."""
+RELEASE_SECONDS = 0.25
+"""While a process has jobs to run, it looks so often whether others have waited for those that have ended."""
 
 
 def execute_job(background_job: str, attempt: int) -> None:
     """RQ entry point, named by entries that ring for a job.
 
-    In a worker: claim jobs whose turn it is. Elsewhere: make this attempt, unless it was made or overtaken.
+    In a worker: run jobs whose turn it is. Elsewhere: make this attempt, unless it was made or overtaken.
     """
     try:
         entry = doorbells.accept_entry()
         if entry is None:
             run_one(background_job, int(attempt))
         else:
-            Slice(entry, background_job, int(attempt)).run()
+            # RQ's alarm of the entry ends here, as RQ ends it. Each job has its own.
+            UnixSignalDeathPenalty(0, JobTimeoutException).cancel_death_penalty()
+            killed_at = time.monotonic() + entry.timeout + find.OVERTIME if entry.timeout > 0 else float("inf")
+            Loop(Claimer(entry.queues, killed_at, entry.id, entry.workers), entry).run(background_job, int(attempt))
     except Exception:
         # The row still says Queued or Running, so the sweeper goes on with it.
         frappe.logger("dartwing_core").exception(f"{background_job}, attempt {attempt}: left to the sweeper")
@@ -53,88 +58,128 @@ def execute_job(background_job: str, attempt: int) -> None:
 
 
 def run_one(name: str, attempt: int) -> None:
-    """Make one attempt of one job. Frappe's context is then what it was before."""
-    job = Claimer().claim_named(name, attempt)
-    if not job:
-        return
-    context, heartbeat_thread = between.Context(), HeartbeatThread(agent.StandIn())
-    made = Attempt(job, ids.run_name(name, attempt), time.monotonic(), heartbeat_thread)
-    try:
-        made.make()
-    finally:
-        heartbeat_thread.end()
-        context.restore()
-    after_settle.follow_up(made)
-    best_effort.run(sweeper.sweep_now_and_then)
+    """Make one attempt of one job, outside of workers without a time limit. Frappe's context is then what it was."""
+    Loop(Claimer()).run(name, attempt)
 
 
-class Slice:
-    """The work of a process under one entry."""
+class Loop:
+    """Runs one job after another in this process: claim, run, settle, next.
 
-    def __init__(self, entry: doorbells.Entry, named_job: str, named_attempt: int):
+    The process holds one attempt at a time, from the commit that starts it to the commit that ends it. `entry`: that of
+    a worker, whose jobs have time limits, and who goes on with the next job.
+    """
+
+    def __init__(self, claimer: Claimer, entry: doorbells.Entry | None = None):
         self._context = between.Context()  # first, since the engine has cached nothing yet
-        self._entry, self._named = entry, (named_job, named_attempt)
-        self._began = started_monotonic()
-        self._swept_at = self._began
-        self._seconds = config.settings().slice_seconds
-        killed_at = self._began + entry.timeout + find.OVERTIME if entry.timeout > 0 else float("inf")
-        self._claimer = Claimer(entry.queues, killed_at, entry.id, entry.workers)
+        self._claimer, self._entry = claimer, entry
+        self._heartbeat = HeartbeatThread(agent.StandIn())
+        self._began = self._swept_at = self._released_at = time.monotonic()
+        self.attempt: Attempt | None = None
+        """The attempt that the process holds."""
+        self._ended: list[Attempt] = []
+        """Attempts after which other jobs may go on."""
 
-    def run(self) -> None:
-        """Claim and run jobs until there are none, or the slice is over."""
-        heartbeat_thread = HeartbeatThread(agent.StandIn())
+    def run(self, name: str, attempt: int) -> None:
+        """Run jobs until there are none, or the slice is over. Outside of a worker, make this attempt of this job."""
         try:
-            with config.keeping():
-                self._run(heartbeat_thread)
+            self.hold(self._claim_first(name, attempt))
+            if self.attempt and self._entry and self.attempt.job.row["queue"] != self._entry.queue:
+                best_effort.run(queue_view.ring_for_line)  # others of the entry's queue may have been rung in vain
+            while self.attempt:
+                self.step(self.attempt)
+        except BaseException:
+            self._context.restore()
+            raise
         finally:
-            heartbeat_thread.end()
-            best_effort.run(self._ring)
+            self.end()
         best_effort.run(sweeper.sweep_now_and_then)
 
-    def _run(self, heartbeat_thread: HeartbeatThread) -> None:
-        job = self._claim()
-        if job and job.row["queue"] != self._entry.queue:
-            best_effort.run(wake.wake_for_line)  # other workers of the entry's queue may have been rung in vain
-        is_first = True
-        while job:
-            is_named = is_first and (job.name, job.attempt) == self._named
-            attempt = Attempt(job, self._entry.id, self._began if is_named else time.monotonic(), heartbeat_thread)
-            next_job = self._make(attempt, is_named)
-            if not next_job and self._must_sweep:
-                best_effort.run(sweeper.sweep_now_and_then)
-                self._swept_at = time.monotonic()
-            # The process gets ready for the next job: see the contract in `docs/writing_handlers.md`.
-            between.call_after_job(job)
-            self._context.restore()
-            if not attempt.has_clean_connection:
-                connection.renew()
-            after_settle.follow_up(attempt, is_hurried=next_job is not None)
-            after_settle.requeue_if_due(attempt)
-            if next_job:  # which may take as long as this one
-                best_effort.run(partial(self._claimer.renew_view, time.monotonic() - attempt.started))
-            elif self._may_go_on(attempt):
-                next_job = self._claim(may_linger=True)
-            job, is_first = next_job, False
+    def step(self, attempt: Attempt) -> None:
+        """Run the job of the attempt that the process holds, settle it, and hold the next one, if there is one."""
+        end = attempt.run(self._limit)
+        may_go_on = self._heartbeat.release() and self._may_go_on(attempt)
+        self._settle(attempt, end, may_share=may_go_on and not self._must_sweep)
+        self._clear_up(attempt)
+        if self.attempt:
+            best_effort.run(partial(self._claimer.renew_view, time.monotonic() - attempt.started))
+        elif self._entry and may_go_on and self._may_go_on(attempt):
+            self.hold(self._claim(self._entry))
 
-    def _make(self, attempt: Attempt, is_named: bool) -> ClaimedJob | None:
-        """Make the attempt under its time limit. Returns the next job if the settle has claimed it."""
-        limit: AbstractContextManager[Any] = nullcontext()
-        if not is_named:
-            limit = UnixSignalDeathPenalty(
-                attempt.context.timeout_seconds, JobTimeoutException, job_id=attempt.job.name
-            )
-        claimer = self._claimer if self._may_go_on(attempt) and not self._must_sweep else None
-        next_job = None
+    def hold(self, job: ClaimedJob | None) -> None:
+        """Keep this started job alive from now on, until its handler has ended."""
+        self.attempt = Attempt(job) if job else None
+        if self.attempt:
+            self._heartbeat.hold(self.attempt.heartbeat)
+
+    def end(self) -> None:
+        """End the process's work: put back what it holds, and wake workers for the jobs that are left in line."""
+        self._heartbeat.end()
+        if self.attempt:
+            error = JobPutBackError(_("The process has ended before the job began."))
+            best_effort.run(partial(self.attempt.fail, error))
+        self._release_waiting()
+        best_effort.run(self._ring)
+
+    # Settle -----------------------------------------------------------------------------------------------------------
+
+    def _settle(self, attempt: Attempt, end: HandlerEnd, *, may_share: bool) -> None:
+        """Commit the end with the handler's writes (I5). The commit of a success may also start the next job."""
+        self.attempt, next_job = None, None
         try:
-            with limit:
-                next_job = attempt.make(claimer, self._context, is_named=is_named)
-        except JobTimeoutException as error:
-            if attempt.end is None and not attempt.was_overtaken:  # else it struck when all was done
-                attempt.fail(error)
-        finally:
-            # As RQ ends its own, which may then end it again: the engine's work between two jobs has none.
-            UnixSignalDeathPenalty(0, JobTimeoutException).cancel_death_penalty()
-        return next_job
+            if end.error is None and (event := attempt.complete(end.result)):
+                next_job = self._start_next(attempt) if may_share else None
+                attempt.commit([event, next_job.start] if next_job and next_job.start else [event])
+        except BaseException as raised:
+            end.error = raised
+            attempt.find_out(raised)
+        if attempt.end:
+            self.hold(next_job)
+        elif end.error:
+            attempt.fail(end.error)
+        # Its traceback holds this frame: all that the handler has had would stay in memory.
+        error, end.error = end.error, None
+        if error and not isinstance(error, Exception):
+            # SystemExit, KeyboardInterrupt: the worker is going down, the job is not.
+            raise (outcome.without_text(error) if attempt.context.secrets else error) from None
+
+    def _start_next(self, attempt: Attempt) -> ClaimedJob | None:
+        """Start the next job in the commit of this success, unless something follows it that may take long or fail.
+
+        The claim's own errors are left to another look, unless they undo what is written.
+        """
+        if attempt.job.has_children or attempt.is_function or between.has_callbacks():
+            return None
+        try:
+            return self._claimer.start_next()
+        except Exception as error:
+            if server_errors.database_code(error) is not None:
+                raise
+            frappe.logger("dartwing_core").exception("The next job was left to another look")
+            return None
+
+    # Between two jobs -------------------------------------------------------------------------------------------------
+
+    def _clear_up(self, attempt: Attempt) -> None:
+        """Get ready for the next job: see the contract in `docs/writing_handlers.md`. Then follow up."""
+        between.call_after_job(attempt.job)
+        self._context.restore()
+        if self._entry and not attempt.has_clean_connection:
+            connection.renew()
+        after_settle.tell_circuit(attempt)
+        if self._entry:
+            after_settle.requeue_if_due(attempt)
+        self._ended.append(attempt)
+        is_time = time.monotonic() - self._released_at >= RELEASE_SECONDS
+        if not self.attempt or attempt.job.has_children or is_time:
+            self._release_waiting()
+        if self._entry and self._must_sweep and not self.attempt:
+            best_effort.run(sweeper.sweep_now_and_then)
+            self._swept_at = time.monotonic()
+
+    def _release_waiting(self) -> None:
+        """Let the jobs go on that have waited for those that have ended, and close batches."""
+        ended, self._ended, self._released_at = self._ended, [], time.monotonic()
+        best_effort.run(partial(after_settle.release_waiting, ended))
 
     @property
     def _must_sweep(self) -> bool:
@@ -144,42 +189,41 @@ class Slice:
     def _may_go_on(self, attempt: Attempt) -> bool:
         """Whether this process is to run another job after this one."""
         # The process of an attempt that was overtaken may just be stopped for that.
-        is_last = attempt.job.is_alone or attempt.was_overtaken or not attempt.heartbeat.has_ended
-        if is_last or self._context.has_grown():
+        is_last = attempt.job.is_alone or attempt.was_overtaken or self._context.has_grown()
+        if self._entry is None or is_last or self._claimer.needs_entry:
             return False
         self._entry.refresh()
-        seconds = min(self._seconds, SHARED_SECONDS) if self._entry.is_awaited else self._seconds
-        is_over = self._entry.is_worker_ending or time.monotonic() >= self._began + seconds
-        return not is_over and not self._claimer.needs_entry
+        longest = SHARED_SECONDS if self._entry.is_awaited else float("inf")
+        seconds = min(attempt.job.settings.slice_seconds, longest)
+        return not self._entry.is_worker_ending and time.monotonic() < self._began + seconds
 
-    def _claim(self, *, may_linger: bool = False) -> ClaimedJob | None:
+    def _limit(self, seconds: int, name: str) -> AbstractContextManager[Any]:
+        return UnixSignalDeathPenalty(seconds, JobTimeoutException, job_id=name) if self._entry else nullcontext()
+
+    # Claims and doorbells ---------------------------------------------------------------------------------------------
+
+    def _claim_first(self, name: str, attempt: int) -> ClaimedJob | None:
+        if self._entry is None:
+            return self._claimer.claim_named(name, attempt)
+        return self._claimer.claim_lone(name, attempt) or self._claimer.claim_next()
+
+    def _claim(self, entry: doorbells.Entry) -> ClaimedJob | None:
         """Claim the next job, also one that gets in line while the process waits a moment."""
         taken, ends_at = self._claimer.claim_next(), time.monotonic() + LINGER_SECONDS
-        while may_linger and self._claimer.found_nobody and time.monotonic() < ends_at:
+        while self._claimer.found_nobody and time.monotonic() < ends_at:
             time.sleep(LINGER_PAUSE)
-            self._entry.refresh_now()
-            if self._entry.is_awaited or self._entry.is_worker_ending:
+            entry.refresh_now()
+            if entry.is_awaited or entry.is_worker_ending:
                 break
-            if self._entry.is_rung:
+            if entry.is_rung:
                 taken = self._claimer.claim_next()
         return taken
 
     def _ring(self) -> None:
         """Wake workers for the jobs that are left in line."""
+        if self._entry is None:
+            return
         if self._claimer.needs_entry:
             doorbells.ring_first(self._claimer.needs_entry, self._entry.queue)
         if not self._claimer.found_nobody:  # later jobs ring for themselves; a freed slot may let others start
-            wake.wake_for_line()
-
-
-def started_monotonic() -> float:
-    """When RQ's time limit began to run, as `time.monotonic()`. Now, if no RQ job is running.
-
-    The claim is later: by its time, a handler that swallows RQ's exception would seem to be in time.
-    """
-    rq_job = get_current_job()
-    if rq_job is None or rq_job.started_at is None:
-        return time.monotonic()
-    began = rq_job.started_at
-    began = began.replace(tzinfo=timezone.utc) if began.tzinfo is None else began  # naive before RQ 2.2
-    return time.monotonic() - (clock.now_epoch() - began.timestamp())
+            queue_view.ring_for_line()

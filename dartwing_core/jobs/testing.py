@@ -115,8 +115,8 @@ def _noting_new_rows(function: str, note: Callable[[NewJobRow], Any]) -> Iterato
     """In this block `note` gets the row of each new job. `function`: the one of `record` that inserts them."""
     insert = getattr(record, function)
 
-    def noted(rows: Sequence[NewJobRow]) -> None:
-        insert(rows)
+    def noted(rows: Sequence[NewJobRow], *more: Any) -> None:
+        insert(rows, *more)
         for row in rows:
             note(row)
 
@@ -135,7 +135,7 @@ def _next_of(names: Collection[str], made: Attempts) -> AttemptKey | None:
 def _next(_made: Attempts) -> AttemptKey | None:
     """The job whose turn it is, after a sweep."""
     sweeper.sweep()
-    line = queue_view.read_view().choice.next()
+    line = queue_view.read_view().order.next()
     rows = queue_view.first_jobs(line, 1) if line else []
     return rows[0] if rows else None
 
@@ -262,7 +262,7 @@ def one_transaction() -> Iterator[None]:
         patches.enter_context(mock.patch.object(sql, "rows_outside_transaction", lambda query: query.run(as_dict=True)))
         lost = TransactionLost("A job needs another database connection. Use run_jobs, which commits.")
         patches.enter_context(mock.patch.object(connection, "renew", side_effect=lost))
-        patches.enter_context(mock.patch.object(HeartbeatThread, "attend"))
+        patches.enter_context(mock.patch.object(HeartbeatThread, "hold"))
         patches.enter_context(mock.patch.object(doorbells, "ring", return_value=0))
         run(f"SAVEPOINT {SAVEPOINT}")
         try:

@@ -20,7 +20,7 @@ from dartwing_core.jobs.rq import doorbells
 from dartwing_core.jobs.status import FINISHED, WAITING, LinePlace
 from dartwing_core.jobs.sweep import sweeper
 from tests.simulation.state import ORGANIZATIONS
-from tests.simulation.world import World, now_of
+from tests.simulation.world import World, live_in
 from tests.support import queues
 from tests.support.circuits import breaking_type
 
@@ -219,7 +219,7 @@ def notes() -> dict[str, int]:
     return {title.removeprefix("test "): count for title, count in rows}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(600, method="thread")
 def test_a_random_history_keeps_the_invariants_and_loses_no_job(seed, steps, no_sweeps, monkeypatch):
     job_type = breaking_type(
         "scripted",
@@ -230,7 +230,7 @@ def test_a_random_history_keeps_the_invariants_and_loses_no_job(seed, steps, no_
         circuit_breaker_cooldown_minutes=1,
     )
     world = World(seed, job_type)
-    now_of(world, monkeypatch)
+    live_in(world, monkeypatch)
     done: list[str] = []
     queues.serve("all", *queues.ALL)
     if seed % 2:

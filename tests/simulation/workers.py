@@ -1,8 +1,8 @@
-"""What workers do in the simulation's world.
+"""What workers do in the simulation's world, each with the loop of a process (`executor.Loop`).
 
-Their work is split, so that anything can happen in between: `deliver` lets a worker answer an entry and take a job,
-`finish` runs the handler and settles, with or without taking the next job along, `crash` forgets what was taken, `wake`
-settles a forgotten one long after.
+Anything can happen between two steps of a loop: `deliver` lets a worker answer an entry and claim a job, `finish` makes
+a step, in which it runs the handler, settles, and may claim the next job. `crash` forgets what a process holds, `wake`
+lets a forgotten one go on long after.
 """
 
 from __future__ import annotations
@@ -11,33 +11,84 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from random import Random
+from typing import Any
 
 import frappe
 from frappe.utils.background_jobs import generate_qname
 
-from dartwing_core.jobs.after import after_settle
+from dartwing_core.jobs import executor
 from dartwing_core.jobs.job import circuits, find
-from dartwing_core.jobs.line import claim, wake
-from dartwing_core.jobs.line.claim import ClaimedJob
+from dartwing_core.jobs.line.claim import ClaimedJob, Claimer
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from tests.simulation.state import State
-from tests.support import attempts, processes, queues
+from tests.support import processes, queues
 
 MESSAGE = re.compile(rb"(JOB-[0-9A-Z]+)-(\d+)-[0-9a-f]+$")
 SERVED = {"all": queues.ALL, "first": ("short",), "others": ("long", "default"), "two": ("short", "default")}
 """The workers that there may be, and what they serve, in their order."""
 
 
-class Slice:
-    """A process of a worker, which makes one attempt after another."""
+class Died(BaseException):
+    """The process dies right after a commit."""
 
-    def __init__(self, worker: str, ends_at: float = math.inf, queue: str = ""):
-        self.worker, self.queue = worker, queue
-        self.claimer = claim.Claimer(SERVED[worker], ends_at)
-        self.job: ClaimedJob | None = None
-        """What it was about to do when last looked at."""
+
+@dataclass(slots=True)
+class Entry(doorbells.Entry):
+    """An entry whose worker is asked to end now and then."""
+
+    dice: Random | None = None
+    is_last: bool = False
+    """Whether its process is to run no other job."""
+
+    def refresh_now(self) -> None:
+        """Ask the dice."""
+        self.is_worker_ending = self.is_last or (self.dice is not None and self.dice.random() < 0.3)
+
+    refresh = refresh_now
+
+
+class WatchedClaimer(Claimer):
+    """Tells the world of each job that it claims by a look at the line, and of the circuits just before."""
+
+    def __init__(self, world: Workers, *given: Any):
+        super().__init__(*given)
+        self.world = world
+
+    def claim_next(self) -> ClaimedJob | None:
+        """Claim the next job."""
+        before = self.world.circuits()
+        return self.world.told(super().claim_next(), before)
+
+    def claim_named(self, name: str, attempt: int) -> ClaimedJob | None:
+        """Claim this job."""
+        before = self.world.circuits()
+        return self.world.told(super().claim_named(name, attempt), before)
+
+    def claim_lone(self, name: str, attempt: int) -> ClaimedJob | None:
+        """Claim this job if it is alone, and has no circuit."""
+        taken = super().claim_lone(name, attempt)
+        assert not taken or not self.world.circuits()
+        return taken
+
+    def start_next(self) -> ClaimedJob | None:
+        """Claim the next job with a settle, if it has no circuit."""
+        taken = super().start_next()
+        assert not taken or not circuits.has_breaker(taken.job_type)
+        return taken
+
+
+class Process:
+    """A process of a worker, or one outside of workers, which makes one attempt after another."""
+
+    def __init__(self, world: Workers, worker: str = "", limit: float = math.inf, queue: str = ""):
+        self.worker, self.entry, self.claimer = worker, None, WatchedClaimer(world)
+        if worker:
+            self.entry = Entry("entry", limit, "rq:worker:of-a-test", queue, SERVED[worker], dice=world.dice)
+            self.claimer = WatchedClaimer(world, SERVED[worker], time.monotonic() + limit + find.OVERTIME)
+        self.loop = executor.Loop(self.claimer, self.entry)
 
 
 class Workers(State):
@@ -72,33 +123,44 @@ class Workers(State):
 
     def do_finish(self) -> None:
         if self.in_flight:
-            self.finish(self.some_slice())
+            self.finish(self.some_process())
 
     def do_finish_and_die(self) -> None:
         """Right after the commit; if it took a job along, nobody makes that."""
-        if self.in_flight:
-            self.settle(found := self.some_slice(), dies=True)
-            if found.job:
-                self.lost.append(found)
+        if not self.in_flight:
+            return
+        process = self.some_process()
+
+        def die(_attempt: Any) -> None:
+            raise Died
+
+        process.loop._clear_up = die
+        try:
+            process.loop.step(process.loop.attempt)
+        except Died:
+            del process.loop._clear_up
+            frappe.db.rollback()
+            process.loop._context.restore()
+        if process.loop.attempt:
+            self.lost.append(process)
 
     def do_crash(self) -> None:
         if self.in_flight:
-            self.lost.append(self.some_slice())
+            self.lost.append(self.some_process())
 
     def do_wake(self) -> None:
         if self.lost:
             self.wake(self.lost.pop(self.dice.randrange(len(self.lost))))
 
-    def wake(self, late: Slice) -> None:
-        """One that was given up settles, and goes on if it was not."""
-        self.settle(late)
-        self.go_on(late)
+    def wake(self, late: Process) -> None:
+        """One that was given up goes on."""
+        self.finish(late)
 
-    def some_slice(self) -> Slice:
+    def some_process(self) -> Process:
         return self.in_flight.pop(self.dice.randrange(len(self.in_flight)))
 
     def some_idle_worker(self) -> str | None:
-        busy = {slice_.worker for slice_ in self.in_flight}
+        busy = {process.worker for process in self.in_flight}
         names = [name for name in self.workers() if name not in busy]
         return self.dice.choice(names) if names else None
 
@@ -110,50 +172,31 @@ class Workers(State):
     # One process
 
     def deliver(self, worker: str) -> bool:
-        """It answers an entry and takes a job, if there is an entry for it; whether there was."""
+        """It answers an entry and claims a job, if there is an entry for it; whether there was."""
         entry, its_queue = self.pop_entry(worker)
         if entry is None:
             return False
         client = processes.queue_client()
         limit = float(client.hget(b"rq:job:" + entry, "timeout") or math.inf)
         client.delete(b"rq:job:" + entry)
-        self.claim_next(Slice(worker, time.monotonic() + limit + find.OVERTIME, its_queue))
+        process = Process(self, worker, limit, its_queue)
+        process.loop.hold(process.loop._claim_first(*self.old_messages[-1]))
+        self.go_on(process)
         return True
-
-    def claim_next(self, slice_: Slice) -> None:
-        """It takes a job by a look of its own, or its slice ends."""
-        slice_.job = None
-        before = self.circuits()
-        slice_.claimer.view.good_until = 0
-        taken = slice_.claimer.claim_next()
-        slice_.claimer.view.good_until = math.inf  # until `outdate_looks`
-        if taken:
-            self.began(slice_, taken, before)
-            self.in_flight.append(slice_)
-        else:
-            self.end(slice_, rings=bool(slice_.claimer.needs_entry))
-
-    def end(self, slice_: Slice, *, rings: bool) -> None:
-        if slice_.claimer.needs_entry:
-            doorbells.ring_first(slice_.claimer.needs_entry, slice_.queue)
-            self.at_front += 1
-        if rings:
-            wake.wake_for_line()
 
     def claim(self, name: str, attempt: int) -> None:
         """It is to be made outside of workers."""
-        outside, before = Slice("all"), self.circuits()
-        taken = outside.claimer.claim_named(name, attempt)
-        if taken:
-            outside.claimer.view.good_until = 0
-            self.began(outside, taken, before)
+        outside = Process(self)
+        outside.loop.hold(outside.claimer.claim_named(name, attempt))
+        if outside.loop.attempt:
             self.lost.append(outside)  # its end, if it has one, comes when it wakes
 
-    def began(self, slice_: Slice, taken: ClaimedJob, before: Mapping[str, circuits.Circuit]) -> None:
-        slice_.job, job = taken, taken.row
-        if circuit := before.get(job["organization"]):
-            assert not circuit.stops_jobs, (job, circuit)
-            self.probes.append(job)
+    def told(self, taken: ClaimedJob | None, before: dict[str, circuits.Circuit]) -> ClaimedJob | None:
+        """A job was claimed, or none; `before`: what its circuit was then."""
+        if taken and (circuit := before.get(taken.row["organization"])):
+            assert not circuit.stops_jobs, (taken.row, circuit)
+            self.probes.append(taken.row)
+        return taken
 
     def circuits(self) -> dict[str, circuits.Circuit]:
         """Those that are not closed, by organization, if the breaker is on."""
@@ -162,46 +205,31 @@ class Workers(State):
             return {}
         return {organization: found for (organization, _type), found in circuits.of_types([self.job_type]).items()}
 
-    def finish(self, slice_: Slice) -> None:
-        """It settles, and does another job or ends."""
-        self.settle(slice_)
-        self.go_on(slice_)
+    def finish(self, process: Process) -> None:
+        """It runs its job and settles, and holds another job or ends."""
+        process.loop.step(process.loop.attempt)
+        self.go_on(process)
 
-    def go_on(self, slice_: Slice) -> None:
-        if slice_.job:
-            self.in_flight.append(slice_)
-        elif slice_.claimer.needs_entry or self.dice.random() < 0.3:
-            self.end(slice_, rings=True)
+    def go_on(self, process: Process) -> None:
+        if process.loop.attempt:
+            self.in_flight.append(process)
         else:
-            self.claim_next(slice_)
-
-    def settle(self, slice_: Slice, dies: bool = False) -> None:
-        """`dies`: the process does, right after its commit. What it took along is in its hands."""
-        before, goes_on = self.circuits(), self.dice.random() < 0.7
-        job, slice_.job = slice_.job, None
-        attempt = attempts.of(job)
-        next_job = attempt.make(slice_.claimer if goes_on else None)
-        frappe.set_user("Administrator")
-        if attempt.end and not dies:
-            attempt.started -= find.OVERTIME if self.seldom() else 0
-            after_settle.follow_up(attempt, is_hurried=next_job is not None)
-        if next_job:
-            slice_.claimer.view.good_until = math.inf
-            self.began(slice_, next_job, before)
+            self.at_front += bool(process.claimer.needs_entry)
+            process.loop.end()
 
     def outdate_looks(self) -> None:
         """Limits and pauses are in force a quarter of a second after they were set: later than any look."""
-        for slice_ in (*self.in_flight, *self.lost):
-            slice_.claimer.view.good_until = 0
+        for process in (*self.in_flight, *self.lost):
+            process.claimer.view.good_until = 0
 
     # Work, as long as there is some
 
     def finish_all(self) -> None:
         """All who work end what they do, and take nothing else."""
         while self.in_flight:
-            slice_ = self.some_slice()
-            slice_.claimer.view.good_until = 0
-            self.settle(slice_)
+            process = self.some_process()
+            process.entry.is_last = True
+            self.finish(process)
 
     def work(self) -> None:
         """Do all that workers have heard of, as they do."""

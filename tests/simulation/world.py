@@ -7,7 +7,10 @@ from typing import Any
 
 import frappe
 
+from dartwing_core.jobs import executor
 from dartwing_core.jobs.lib import clock
+from dartwing_core.jobs.line import queue_view
+from dartwing_core.jobs.run.heartbeat import HeartbeatThread
 from dartwing_core.jobs.status import FINISHED
 from dartwing_core.jobs.sweep import sweeper
 from tests.simulation.operators import Operators
@@ -58,6 +61,18 @@ class World(Submitters, Workers, Operators):
                 return
 
 
-def now_of(world: World, monkeypatch) -> None:
-    """Let the engine live in the world's time."""
+def live_in(world: World, monkeypatch) -> None:
+    """Let the engine live in the world: in its time, with views that are good until they are outdated, and without the
+    threads of processes, which all would work at once."""
+    renew = executor.connection.renew
+
+    def renew_in_its_time() -> None:
+        renew()
+        world.set_database_clock()
+
     monkeypatch.setattr(clock, "now_epoch", world.now)
+    monkeypatch.setattr(executor.connection, "renew", renew_in_its_time)
+    monkeypatch.setattr(executor, "LINGER_SECONDS", 0)
+    monkeypatch.setattr(queue_view, "SHORTEST", 1e9)
+    monkeypatch.setattr(queue_view, "LONGEST", 1e9)
+    monkeypatch.setattr(HeartbeatThread, "hold", lambda *_given: None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import frappe
 import pytest
 
 from dartwing_core.jobs import get_job_details
@@ -56,6 +57,7 @@ def test_others_see_it_while_the_job_runs(tmp_path, monkeypatch):
         stored = "SELECT sealed_log_lines FROM `tabBackground Job Run` WHERE background_job = %s"
         until(lambda: database.value(stored, job.name), 20, "the heartbeat's log")
         assert "read" not in database.value(stored, job.name)
+        frappe.db.rollback()  # a fresh snapshot
         lines = json.loads(contents.stored({"background_job": job.name}, "log_lines", contents.RUN))
         assert [line["text"] for line in lines] == ["read"]
         end.touch()

@@ -17,7 +17,6 @@ from dartwing_core.jobs.lib import connection
 from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.rq import redis_queue
 from dartwing_core.jobs.run import between
-from dartwing_core.jobs.run.attempt import Attempt
 from tests.support import database, factory, processes, remains
 from tests.support.jobs import submitted, submitted_by, submitted_for
 from tests.support.remains import REMAINS
@@ -108,20 +107,6 @@ def test_an_error_in_the_claim_of_the_next_job_does_not_fail_the_one_before(job_
     assert statuses(jobs) == ["Completed", "Completed"]
 
 
-def test_a_time_limit_that_strikes_as_an_error_is_taken_up_ends_the_attempt(monkeypatch):
-    # Seen failing: the job stayed Running for a lease, and was a lost worker's then.
-    fails = factory.job_type("raises", "raises", max_retries=0)
-    job = submitted(fails, what="key")
-
-    def strike(_attempt: Any, _error: BaseException) -> BaseException:
-        raise JobTimeoutException("struck")
-
-    monkeypatch.setattr(Attempt, "_actual_error", strike)
-    run_slice(OTHER)
-    assert statuses([job]) == ["Dead Letter"]
-    assert get_job_history(job.name)["history"][-1]["message"].startswith("Attempt 1 of 1 timed out")
-
-
 def test_a_process_whose_attempt_was_overtaken_takes_no_other_job(job_type):
     # Seen failing for attempts that raise. Whoever has overtaken it may be about to stop the process.
     jobs = [submitted(of_faults("is_overtaken_and_fails"), n=1), submitted(job_type, n=2)]
@@ -176,7 +161,7 @@ def test_what_a_job_has_left_to_its_commit_is_done_whatever_becomes_of_the_engin
 
 
 class Alarm:
-    """Stands in for RQ's time limit: strikes at the nth line of the engine's code in the attempt of the first job."""
+    """Stands in for RQ's time limit: strikes at the nth line of the engine's code under the first job's limit."""
 
     def __init__(self, line: int) -> None:
         self.line, self.passed, self.struck_at = line, 0, ""
@@ -192,13 +177,9 @@ class Alarm:
     def __exit__(self, *_exception: object) -> None:
         self._is_armed = False
 
-    def cancel_death_penalty(self) -> None:
-        self._is_armed = False
-
     def trace(self, frame: FrameType, _event: str, _argument: Any) -> Any:
-        """For `sys.settrace`: looks at the engine's functions alone, and not at the line that begins the attempt."""
-        path = frame.f_code.co_filename
-        return self._strike if f"{os.sep}jobs{os.sep}" in path and not path.endswith("executor.py") else None
+        """For `sys.settrace`: looks at the engine's functions alone."""
+        return self._strike if f"{os.sep}jobs{os.sep}" in frame.f_code.co_filename else None
 
     def _strike(self, frame: FrameType, event: str, _argument: Any) -> Any:
         if self._is_armed and event == "line":
@@ -210,9 +191,10 @@ class Alarm:
         return self._strike
 
 
-def test_a_time_limit_at_any_line_of_the_engine_loses_and_doubles_nothing(site, shared, monkeypatch, size):
+def test_a_time_limit_at_any_line_loses_and_doubles_nothing_and_leaves_the_other_jobs_alone(site, shared, monkeypatch):
+    # Seen failing: a limit in a commit left the next job Running until its lease was over, and counted a crash.
     kind = factory.job_type("writes", "write_row", max_retries=0, default_timeout=200)
-    line, step, wrong = 4, size(23, 1), []  # the first lines pass before any limit is over
+    line, wrong = 1, []
     while True:
         alarm = Alarm(line)
         monkeypatch.setattr(executor, "UnixSignalDeathPenalty", alarm)
@@ -226,11 +208,13 @@ def test_a_time_limit_at_any_line_of_the_engine_loses_and_doubles_nothing(site, 
         connection.renew()
         frappe.set_user("Administrator")
         wrong += [f"{alarm.struck_at}: {fault}" for job in jobs if (fault := fault_of(job.name))]
+        if statuses(jobs)[1:] != ["Completed", "Completed"]:
+            wrong.append(f"{alarm.struck_at}: {statuses(jobs)}")
         if not alarm.struck_at:
             break
-        line += step
+        line += 1
     assert wrong == []
-    assert line > 100, "the alarm has struck at many places"
+    assert line > 10, "the alarm has struck at many places"
 
 
 def fault_of(name: str) -> str:

@@ -123,11 +123,10 @@ def test_a_look_serves_several_jobs(job_type, monkeypatch):
     assert claimer.claim_next()
     monkeypatch.setattr(queue_view, "read_view", None)
     claimer.view.good_until = float("inf")
-    log: list = []
     with database.statements() as seen:
-        assert claimer.claim_with_settle(log)
+        started = claimer.start_next()
     assert len(seen) == 2, seen  # the job with its owner's standing, and its start
-    assert len(log) == 1
+    assert started.start["message"].startswith("Worker started"), "the settle writes it"
     frappe.db.rollback()
 
 
@@ -138,7 +137,7 @@ def test_who_takes_a_job_locks_neither_its_owner_nor_its_organization(job_type):
     assert not claimer.claim_next()
     submit_many(job_type, 1)
     claimer.view = queue_view.read_view()
-    assert claimer.claim_with_settle([]), "not committed yet"
+    assert claimer.start_next(), "not committed yet"
     with database.another_connection() as other, other.cursor() as cursor:
         for table, name in (("User", job.owner_user), ("Organization", job.organization)):
             cursor.execute(f"SELECT name FROM `tab{table}` WHERE name = %s FOR UPDATE NOWAIT", (name,))
@@ -165,12 +164,12 @@ def test_each_turn_is_told_with_its_start_and_not_where_that_is_undone(job_type)
     assert claimer.claim_next()
     claimer.view.good_until = float("inf")
     first = told()
-    assert claimer.claim_with_settle([])
+    assert claimer.start_next()
     sql.commit()
     assert told() == pytest.approx(first + 1)
-    assert claimer.claim_with_settle([])
+    assert claimer.start_next()
     sql.rollback()
-    assert claimer.claim_with_settle([])
+    assert claimer.start_next()
     sql.commit()
     assert told() == pytest.approx(first + 2)
 

@@ -6,6 +6,8 @@ the release, a child needs the row of its parent.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import frappe
 import pytest
 
@@ -39,7 +41,7 @@ def family(plain: str, number: int) -> list[tuple]:
 
 
 def small_batches(monkeypatch, size: int) -> None:
-    batch = frappe._dict(config.settings(), sweep_batch=size)
+    batch = replace(config.settings(), sweep_batch=size)
     monkeypatch.setattr(config, "settings", lambda: batch)
     monkeypatch.setattr(sweeper, "PARENTS_PER_JOB", 1)
 

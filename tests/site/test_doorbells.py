@@ -12,7 +12,7 @@ from rq import Queue
 from rq.job import Job
 
 from dartwing_core.jobs import cancel_job, executor, get_job_history, submit_job
-from dartwing_core.jobs.line import claim, wake
+from dartwing_core.jobs.line import claim, queue_view
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
@@ -93,7 +93,7 @@ def test_an_entry_that_is_answered_makes_room_for_another(job_type, monkeypatch)
     entry = Job.fetch(client.lpop(redis_queue.list_key(QUEUE)).decode(), connection=client)
     monkeypatch.setattr(doorbells, "get_current_job", lambda: entry)
     assert doorbells.accept_entry().id == entry.id
-    assert wake.wake_for_line() == 1
+    assert queue_view.ring_for_line() == 1
     assert len(listed(QUEUE)) == 1
 
 

@@ -23,6 +23,7 @@ from dartwing_core.jobs import (
     submit_batch,
     submit_job,
 )
+from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.testing import run_jobs, time_passed
 from dartwing_core.jobs.types import functions
 from tests.support import contents, database, factory
@@ -60,6 +61,8 @@ def hooks(monkeypatch) -> Iterator[dict[str, Any]]:
         return declared[hook] if hook in declared else original(hook, *arguments, **named)
 
     monkeypatch.setattr(frappe, "get_hooks", with_ours)
+    monkeypatch.setattr(config, "FACT_SECONDS", -1.0)
+    config._facts.clear()
     HEARD.clear()
     yield declared
     HEARD.clear()

@@ -11,7 +11,7 @@ from frappe.utils.background_jobs import generate_qname
 from rq import Queue
 
 from dartwing_core.jobs import executor, submit_job
-from dartwing_core.jobs.line import queue_view, wake
+from dartwing_core.jobs.line import queue_view
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submit_many
@@ -90,7 +90,7 @@ def test_weights_share_out_the_workers(workers, job_type):
     with settings(is_paused=1):
         for organization in (factory.ALPHA, factory.BETA):
             submit_many(job_type, 150, organization, seconds=SECONDS)
-    wake.wake_for_line()
+    queue_view.ring_for_line()
     until(lambda: database.value(DONE, factory.BETA) >= 60, 120, "sixty of Beta's jobs")
     alpha, beta = database.value(DONE, factory.ALPHA), database.value(DONE, factory.BETA)
     print(f"Alpha {alpha}, Beta {beta}")

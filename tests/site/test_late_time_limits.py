@@ -1,34 +1,30 @@
-"""RQ's own time limit strikes when the handler has returned: in a callback, in COMMIT, behind it (R10; I5, I9)."""
+"""A job has its time until its handler returns, and no longer: what follows is under no limit (R10; I5, I9)."""
 
 from __future__ import annotations
 
 import frappe
 import pytest
-from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from dartwing_core.jobs import get_job_history
 from dartwing_core.jobs.job import runs
-from dartwing_core.jobs.run import between
-from dartwing_core.jobs.run.attempt import Attempt
+from dartwing_core.jobs.line.claim import Claimer
 from tests.support import factory
-from tests.support.faults import LONG
 from tests.support.handlers import pause
-from tests.support.jobs import run, submitted
+from tests.support.jobs import submitted
+from tests.support.slices import run_slice, statuses
 
 # pytest-timeout's usual alarm is the one that RQ takes for itself.
 pytestmark = [pytest.mark.timeout(60, method="thread"), pytest.mark.usefixtures("no_sweeps")]
+
+LONG = 1.5
+"""Seconds: longer than the time limit of the jobs here."""
 
 
 def late_job(**parameters):
     job_type = factory.job_type(
         "late", f"{factory.FAULTS}.late", default_timeout=1, timeout_handler_method=f"{factory.FAULTS}.clean_up"
     )
-    return submitted(job_type, **parameters)
-
-
-def run_under_limit(job) -> dict:
-    with UnixSignalDeathPenalty(1, JobTimeoutException):
-        return run(job)
+    return submitted(job_type, seconds=LONG, **parameters)
 
 
 def ends(job) -> list[str]:
@@ -41,60 +37,50 @@ def notes(job) -> list[str]:
     return sorted(title.removeprefix(f"test {job.name}") for title in titles)
 
 
-def the_worker_goes_on() -> None:
-    assert run(submitted("echo_job", after="late"))["status"] == "Completed"
-
-
-def test_a_limit_in_a_callback_before_the_commit_is_timed_out():
-    # Seen failing (stuck in Running) when `_succeed` returns instead of raising what is not committed.
-    job = late_job(when="before_commit")
-    assert run_under_limit(job)["status"] == "Timed Out"
-    assert ends(job) == ["Timed Out"]
-    assert notes(job) == [" cleaned up"]
-    the_worker_goes_on()
-
-
-@pytest.mark.parametrize("where", ["callback", "answer"])
-def test_a_limit_behind_the_commit_is_completed(where, monkeypatch):
-    # Two nets: `Attempt._is_committed`, and the status in the guard of `record.Job`. Seen failing (Timed
-    # Out after Completed) without both.
-    job = late_job(when="after_commit" if where == "callback" else None)
-    commit = between.commit
-
-    def commit_and_wait():
-        commit()
-        pause(LONG)
-
-    with monkeypatch.context() as patch:
-        if where == "answer":
-            patch.setattr(between, "commit", commit_and_wait)
-        status = run_under_limit(job)
-    assert (status["status"], ends(job), notes(job)) == ("Completed", ["Completed"], [""])
-    the_worker_goes_on()
-
-
-def test_a_limit_in_a_commit_that_is_made_in_the_end_is_completed_and_not_cleaned_up(monkeypatch):
-    # The server was slow: asked for the first time, it had not committed yet.
-    # Seen failing (" cleaned up" beside "Completed") when `Attempt.fail` cleans up whoever wrote the end.
-    job = late_job(when="after_commit")
-    monkeypatch.setattr(Attempt, "_is_committed", lambda self: False)
-    assert run_under_limit(job)["status"] == "Completed"
+@pytest.mark.parametrize("when", ["before_commit", "after_commit"])
+def test_a_job_whose_callbacks_take_longer_than_its_limit_is_completed(when):
+    # Seen failing: Timed Out, though the handler had returned in time.
+    job, after = late_job(when=when), late_job()
+    run_slice(job)
     assert (ends(job), notes(job)) == (["Completed"], [""])
+    assert ends(after) == ["Completed"], "the worker goes on"
 
 
-def test_a_limit_while_the_failure_is_written_leaves_one_end(monkeypatch):
-    # Seen failing (stuck in Running) without `except BaseTimeoutException` in `Attempt.fail`.
+def test_a_job_is_completed_if_the_claim_of_the_next_one_crosses_its_limit(monkeypatch):
+    # Seen failing: the limit of the first job struck in the claim of the second, and the first was Timed Out.
+    start_next = Claimer.start_next
+
+    def start_late(claimer):
+        pause(LONG)
+        claimer.view.good_until += LONG
+        return start_next(claimer)
+
+    monkeypatch.setattr(Claimer, "start_next", start_late)
+    jobs = [late_job(n=n) for n in range(2)]
+    run_slice(jobs[0])
+    assert [ends(job) for job in jobs] == [["Completed"]] * 2
+
+
+def test_a_failure_that_takes_long_to_write_is_written_once(monkeypatch):
+    # Seen failing (stuck in Running): the limit struck in the settle.
     job = submitted(factory.job_type("raising", "raises", default_timeout=1), what="key")
     settle, calls = runs.settle, []
 
     def slow_once(*arguments, **options):
-        is_written = settle(*arguments, **options)
+        settle(*arguments, **options)
         calls.append(1)
         if len(calls) == 1:
             pause(LONG)
-        return is_written
 
     monkeypatch.setattr(runs, "settle", slow_once)
-    assert run_under_limit(job)["status"] == "Dead Letter"
-    assert (len(calls), ends(job)) == (2, ["Dead Letter"])
-    the_worker_goes_on()
+    run_slice(job)
+    assert (len(calls), ends(job)) == (1, ["Dead Letter"])
+
+
+@pytest.mark.parametrize("place", ["first", "second"])
+def test_each_job_of_a_process_has_its_own_limit(place):
+    slow = submitted(factory.job_type("slow", "quiet", default_timeout=1, max_retries=0), seconds=30)
+    other = late_job()
+    run_slice(slow if place == "first" else other)
+    assert sorted(statuses([slow, other])) == ["Completed", "Dead Letter"]
+    assert get_job_history(slow.name)["history"][-1]["message"].startswith("Attempt 1 of 1 timed out")

@@ -235,7 +235,7 @@ def test_a_job_put_off_between_a_look_and_the_take_is_not_taken(job_type):
     job, other = submitted(job_type, n=1), submitted(job_type, n=2)
     claimer = claim.Claimer()
     claimer.view = claim.queue_view.read_view()
-    claimer.view.first_place(claimer.view.choice.next())
+    claimer.view.order.first_job(claimer.view.order.next())
     in_parallel([lambda: committed(reschedule_job, job.name, HOUR)])
     assert claimer.claim_from_view().name == other.name
     assert status(job) == "Pending"

@@ -11,6 +11,7 @@ import pytest
 from dartwing_core.jobs import executor
 from dartwing_core.jobs.line import claim, queue_view
 from dartwing_core.jobs.rq import doorbells, redis_queue
+from dartwing_core.jobs.run import attempt
 from tests.support import database, factory, handlers, processes
 from tests.support.jobs import submitted
 from tests.support.queues import listed
@@ -177,7 +178,7 @@ def test_a_settle_starts_the_next_job_where_views_run_out_too(monkeypatch):
     def pass_time(seconds):
         now[0] += seconds
 
-    for module in (claim, executor, queue_view):
+    for module in (attempt, claim, executor, queue_view):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=pass_time))
 
     def work(context):

@@ -11,7 +11,7 @@ from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import get_job_history, get_job_status, submit_job, submit_jobs
 from dartwing_core.jobs.lib import named_locks
-from dartwing_core.jobs.line import wake
+from dartwing_core.jobs.rq import doorbells
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
 from tests.support.rest import count
@@ -98,7 +98,7 @@ def test_a_time_limit_that_strikes_after_the_commit_is_not_swallowed_and_costs_n
         raise JobTimeoutException("planned")
 
     submit_job(job_type, factory.ALPHA)
-    monkeypatch.setattr(wake, "wake_for", strike)
+    monkeypatch.setattr(doorbells, "_ring_unpaused", strike)
     with pytest.raises(JobTimeoutException):
         frappe.db.commit()
     frappe.db.rollback()
@@ -127,7 +127,7 @@ def test_an_error_of_the_dispatch_never_reaches_the_caller(job_type, no_sweeps, 
     job = submit_job(job_type, factory.ALPHA)
     frappe.db.after_commit.add(lambda: ran.append(database.value(QUEUED, job_type)))
     with monkeypatch.context() as patch:
-        patch.setattr(wake, "wake_for", broken)
+        patch.setattr(doorbells, "_ring_unpaused", broken)
         frappe.db.commit()
     assert ran == [1], "callbacks of others run all the same, behind our commit, and once"
     assert (get_job_status(job.name)["status"], entries()) == ("Queued", 0)

@@ -1,33 +1,51 @@
-"""Attempts of jobs in this process, in the steps in which a worker makes them."""
+"""Attempts of jobs in this process, in the steps in which the loop of a worker makes them."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
-from typing import Any
+from dataclasses import dataclass
 
-from dartwing_core.jobs.after import after_settle
-from dartwing_core.jobs.lib import ids
-from dartwing_core.jobs.line import claim
-from dartwing_core.jobs.line.claim import ClaimedJob
-from dartwing_core.jobs.run import attempt, between, heartbeat
-from dartwing_core.jobs.sweep import agent
+from dartwing_core.jobs import executor
+from dartwing_core.jobs.line.claim import ClaimedJob, Claimer
+from dartwing_core.jobs.run.attempt import Attempt
 
 
-class Begun(attempt.Attempt):
-    """A job that was taken; `make` runs its handler and settles, as the only attempt of its process."""
+@dataclass
+class Begun:
+    """A job that was claimed by a process, which may run it at any time later."""
 
-    def make(self, *given: Any, **named: Any) -> ClaimedJob | None:
-        """Run the handler and settle. End the heartbeat thread."""
+    job: ClaimedJob
+
+    def make(self) -> Attempt:
+        """Run the handler, settle, and follow up, as the only attempt of its process."""
+        loop, held = self._loop()
         try:
-            return super().make(*given, **named)
+            loop.step(held)
         finally:
-            self.heartbeat._heartbeat_thread.end()
+            loop.end()
+        return held
+
+    def settle(self) -> Attempt:
+        """Run the handler and settle. The process dies in the moment after that."""
+        loop, held = self._loop()
+        loop._clear_up = lambda _attempt: None  # type: ignore[method-assign,assignment]
+        try:
+            loop.step(held)
+        finally:
+            loop._heartbeat.end()
+            loop._context.restore()
+        return held
+
+    def _loop(self) -> tuple[executor.Loop, Attempt]:
+        loop = executor.Loop(Claimer())
+        loop.hold(self.job)
+        assert loop.attempt
+        return loop, loop.attempt
 
 
 def taken(name: str, number: int) -> ClaimedJob | None:
     """Take this job for this attempt; what a worker knows of it then, None if it can't be taken."""
-    return claim.Claimer().claim_named(name, number)
+    return Claimer().claim_named(name, number)
 
 
 def begun(name: str, number: int) -> Begun:
@@ -39,29 +57,20 @@ def begun(name: str, number: int) -> Begun:
 
 def of(job: ClaimedJob) -> Begun:
     """The attempt that is to be made of a job that was taken."""
-    entry_id = ids.run_name(job.name, job.attempt)
-    return Begun(job, entry_id, time.monotonic(), heartbeat.HeartbeatThread(agent.StandIn()))
+    return Begun(job)
 
 
 def begun_next(queues: Collection[str] | None = None) -> Begun | None:
     """Take the job whose turn it is, of these queues (all by default), as the attempt that is to be made; None if
     nobody may go."""
-    job = claim.Claimer(queues).claim_next()
+    job = Claimer(queues).claim_next()
     return of(job) if job else None
 
 
 def run_next(queues: Collection[str] | None = None) -> str | None:
     """The same, and make it, with what follows it; the job's name."""
     made = begun_next(queues)
-    if made is None:
-        return None
-    context = between.Context()
-    try:
-        made.make()
-    finally:
-        context.restore()
-    after_settle.follow_up(made)
-    return made.job.name
+    return made.make().job.name if made else None
 
 
 def run_all(most: int = 1_000) -> list[str]:

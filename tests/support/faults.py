@@ -13,15 +13,13 @@ from dartwing_core.jobs.lib.sql import connector
 
 from .handlers import leave_note, pause
 
-LONG = 30
-
 
 @job_handler
 def late(context: JobContext) -> None:
     """Returns in time; what it hangs on the `when` of its transaction takes longer than its time limit."""
     leave_note(context)
     if when := context.parameters.get("when"):
-        getattr(frappe.db, when).add(lambda: pause(LONG))
+        getattr(frappe.db, when).add(lambda: pause(context.parameters["seconds"]))
 
 
 @job_handler

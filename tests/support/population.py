@@ -13,7 +13,7 @@ from typing import Any
 import frappe
 
 from dartwing_core.jobs.lib import clock, config, sealing
-from dartwing_core.jobs.line import wake
+from dartwing_core.jobs.line import queue_view
 
 ORGANIZATIONS = 50
 
@@ -88,7 +88,7 @@ def fill(job_type: str, divisor: int = 1) -> None:
     _insert_runs()
     frappe.db.commit()
     _analyze()
-    wake.wake_for_line()
+    queue_view.ring_for_line()
 
 
 def fill_history(job_type: str, finished: int, waiting: int) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import frappe
 from frappe.model.document import Document
 
 from dartwing_core.jobs import executor
+from dartwing_core.jobs.job import find
+from dartwing_core.jobs.line.claim import Claimer
 from dartwing_core.jobs.rq import doorbells, redis_queue
 
 from . import processes
@@ -18,7 +22,9 @@ ENTRY = "an-entry"
 def run_slice(job: Document, *, timeout: float = 300, queues: tuple[str, ...] = ("default",)) -> None:
     """Do what a worker does under an entry that names this job."""
     processes.queue_client().delete(redis_queue.list_key("default"))
-    executor.Slice(doorbells.Entry(ENTRY, timeout, WORKER, queues[0], queues), job.name, 1).run()
+    entry = doorbells.Entry(ENTRY, timeout, WORKER, queues[0], queues)
+    claimer = Claimer(queues, time.monotonic() + timeout + find.OVERTIME, ENTRY)
+    executor.Loop(claimer, entry).run(job.name, 1)
     frappe.set_user("Administrator")
 
 

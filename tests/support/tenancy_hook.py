@@ -11,6 +11,7 @@ from pathlib import Path
 import frappe
 
 from dartwing_core import hooks
+from dartwing_core.jobs.lib import config
 
 APP, COMPANY = "tenancy_test_app", "Gender"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "company_tenancy.py"
@@ -46,9 +47,14 @@ def app(folder: Path) -> Iterator[str]:
 def hook(path: str) -> Iterator[None]:
     """The hook names this path while the block runs, in this process."""
     setattr(hooks, HOOK, path)
-    frappe.clear_cache()
+    _forget()
     try:
         yield
     finally:
         delattr(hooks, HOOK)
-        frappe.clear_cache()
+        _forget()
+
+
+def _forget() -> None:
+    frappe.clear_cache()
+    config._facts.clear()

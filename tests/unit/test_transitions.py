@@ -26,6 +26,7 @@ class Database:
         self.history: list[Any] = []
         self.told: list[Any] = []
         self.noticed: list[Any] = []
+        self.rung: list[Any] = []
 
     def update(self, text: str, values: dict[str, Any], lock_wait: int | None) -> int:
         self.updates.append((text, values, lock_wait))
@@ -40,6 +41,7 @@ def database(monkeypatch) -> Database:
     monkeypatch.setattr(record.dml, "insert_rows", lambda _doctype, rows: made.inserts.append(rows))
     monkeypatch.setattr(record.history, "write", lambda events: made.history.extend(events))
     monkeypatch.setattr(record.event_jobs, "rows_for", lambda *_given: [])  # reads hooks, of a site
+    monkeypatch.setattr(record.doorbells, "ring_after_commit", made.rung.extend)
     monkeypatch.setattr(record.events, "announce", lambda *given: made.told.append(given))
     monkeypatch.setattr(record.notices, "notify_after_commit", lambda *given: made.noticed.append(given))
     monkeypatch.setattr(record.clock, "site_time", lambda _epoch=None: NOW)
@@ -64,7 +66,8 @@ def test_a_job_moves_as_the_table_says_and_not_otherwise(database, source, targe
         assert job._move(target, "why", {}, "me")
         assert job.row["status"] == target
         assert (len(database.updates), len(database.history), len(database.told)) == (1, 1, 1)
-        assert [to_status for _job, to_status in database.noticed] == [target]
+        assert [to_status for _job, to_status, _job_type in database.noticed] == [target]
+        assert len(database.rung) == (target == JobStatus.QUEUED)
     else:
         with pytest.raises(InvalidTransitionError, match=f"{source.value} to {target.value}"):
             job._move(target, "why", {}, "me")
@@ -103,7 +106,7 @@ def test_the_row_must_be_in_the_state_and_at_the_attempt_that_the_reader_saw(dat
 def test_who_comes_too_late_writes_and_tells_nothing_else(database):
     database.is_free = False
     job = running()
-    assert job.end(Outcome(JobStatus.COMPLETED, "Done")) is False
+    assert job.end(Outcome(JobStatus.COMPLETED, "Done")) is None
     assert job.row["status"] == "Running"
     assert (database.history, database.told) == ([], [])
 
@@ -117,8 +120,9 @@ def test_none_moves_if_all_are_held_or_none_is_given(database):
 
 def test_the_history_says_who_moved_it_when_and_how_often_it_was_tried(database):
     failed = Outcome(JobStatus.FAILED, "Failed", error="no", error_type="Transient", due=5.0, retry_count=2)
-    running().end(failed, duration=1.5, worker="w")
-    (event,) = database.history
+    event = running().end(failed, duration=1.5, worker="w")
+    assert event
+    assert not database.history, "the caller writes it"
     assert (event["from_status"], event["to_status"], event["message"], event["actor"]) == (
         *("Running", "Failed", "Failed", "Administrator"),
     )
@@ -162,9 +166,8 @@ def test_a_canceled_job_says_by_whom_and_how_far_it_came(database, message, stor
 
 
 def test_a_start_counts_the_attempt_and_names_its_connection(database):
-    log: list[Any] = []
     job = record.Job(row(JobStatus.QUEUED, attempt=3))
-    assert job.start("entry", NOW, "w", log)
+    started = job.start("entry", NOW, "w")
     text, values, _wait = database.updates[0]
     assert "started_epoch = UNIX_TIMESTAMP()" in text
     assert (values["attempt"], values["from_attempt"], values["connection_id"], values["rq_job_id"]) == (
@@ -175,7 +178,8 @@ def test_a_start_counts_the_attempt_and_names_its_connection(database):
     )
     assert values.items() >= {"progress": 0, "progress_message": None}.items()
     assert (job.row["attempt"], job.row["started_at"]) == (4, NOW)
-    assert [event["message"] for event in log] == ["Worker started execution, attempt 2 of 4"]
+    assert started
+    assert started["message"] == "Worker started execution, attempt 2 of 4"
     assert not database.history, "the caller writes it"
 
 
@@ -211,3 +215,9 @@ def test_a_new_job_is_created_pending_and_in_line_in_the_same_moment(database):
         ("JOB-2", None, "Pending", "Job created"),
     ]
     assert database.told == [(rows[:1], "Pending", "Queued", {})]
+    assert database.rung == rows[:1]
+
+
+def test_workers_are_not_woken_for_a_new_job_that_may_not_start(database):
+    record.insert([row(JobStatus.QUEUED, sealed_input_parameters="", reference_doctype=None, owner="me")], ["JOB-1"])
+    assert database.rung == []

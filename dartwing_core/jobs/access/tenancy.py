@@ -113,12 +113,13 @@ def standing_of_owner() -> tuple[str, dict[str, Any]]:
 
 def seen_standing(column: str | None) -> Standing | None:
     """The standing in that column. None if there is none."""
-    state, is_paused, role = json.loads(column or "[null, null, null]")
-    return Standing(state, role, Limits(state, is_paused or 0)) if state else None
+    role, *limits = json.loads(column or "[null, null]")
+    return Standing(limits[0], role, Limits(*limits)) if limits[0] else None
 
 
 # The default adapter --------------------------------------------------------------------------------------------------
 
+_BY_DEFAULT = f"(SELECT value FROM tabSingles WHERE doctype = '{config.SETTINGS}' AND field = 'default_organization')"
 _LIMITS = "org.status, org.is_paused, org.weight, org.max_running, org.max_waiting, org.on_queue_full"
 _IS_CURRENT = """member.status = 'Active'
     AND (member.start_date IS NULL OR member.start_date <= %(today)s)
@@ -127,7 +128,7 @@ _MEMBERSHIPS = f"""`tabOrganization` org
     LEFT JOIN `tabOrg Member` member
         ON member.organization = org.name AND member.user = {{user}} AND {_IS_CURRENT}
     LEFT JOIN `tabUser` account
-        ON org.name = %(default)s AND account.name = {{user}}
+        ON org.name = {_BY_DEFAULT} AND account.name = {{user}}
         AND account.enabled AND account.user_type = 'System User'"""
 """The organizations, each with the rows that make the user a member."""
 _ROLE = "COALESCE(member.role, IF(account.name IS NULL, NULL, 'Member'))"
@@ -137,7 +138,7 @@ _STANDING = f"""
     WHERE org.name = %(organization)s OR org.org_name = %(organization)s"""
 # "Admin" sorts before "Member".
 _OF_OWNER = f"""(
-    SELECT JSON_ARRAY(org.status, org.is_paused, MIN({_ROLE}))
+    SELECT JSON_ARRAY(MIN({_ROLE}), {_LIMITS})
     FROM {_MEMBERSHIPS.format(user="`tabBackground Job`.owner_user")}
     WHERE org.name = `tabBackground Job`.organization)"""
 _REACH = f"""
@@ -147,7 +148,7 @@ _REACH = f"""
     LEFT JOIN `tabOrg Member` member ON member.user = account.name AND {_IS_CURRENT}
     LEFT JOIN `tabOrganization` org ON org.name = member.organization
     LEFT JOIN `tabOrganization` by_default
-        ON by_default.name = %(default)s AND account.user_type = 'System User'
+        ON by_default.name = {_BY_DEFAULT} AND account.user_type = 'System User'
     WHERE account.name = %(user)s"""
 
 
@@ -168,7 +169,7 @@ class OrgMemberTenancy:
         return Standing(limits.state, ADMIN if ADMIN in roles else roles.pop(), limits, chosen, found[0][1])
 
     def standing_of_owner(self) -> tuple[str, dict[str, Any]]:
-        """A column of a query on Background Job, and its values: state, pause and role as JSON."""
+        """A column of a query on Background Job, and its values: role and limits as JSON."""
         return _OF_OWNER, _values()
 
     def resolve(self, _user: str, organization: str) -> str | None:
@@ -212,11 +213,8 @@ class OrgMemberTenancy:
 
 
 def _values(**values: str) -> dict[str, Any]:
-    """The values of a statement, with the Default Organization and today's date.
-
-    `getdate()` costs a fresh process 7 ms on Frappe 15.
-    """
-    return {**values, "default": config.settings().default_organization, "today": clock.site_time().date()}
+    """The values of a statement, with today's date. `getdate()` costs a fresh process 7 ms on Frappe 15."""
+    return {**values, "today": clock.site_time().date()}
 
 
 _DEFAULT = OrgMemberTenancy()

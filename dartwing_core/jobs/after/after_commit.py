@@ -12,8 +12,6 @@ from frappe import _
 
 from ..errors import JobBusyError
 from ..lib import best_effort, named_locks, server_errors, sql
-from ..lib.rows import RungJob
-from ..line import wake
 from . import batch_end
 
 
@@ -30,7 +28,6 @@ class AfterCommit:
         """The contents that this transaction gives to jobs (`dedup`). A savepoint may have undone that."""
         self.actions: list[Callable[[], Any]] = []
         """Further actions after the commit. Each commits its own writes."""
-        self._in_line: list[RungJob] = []
         self._parents: set[str] = set()
         self.undoing = 0
         """How many blocks are entered that an error undoes."""
@@ -43,10 +40,6 @@ class AfterCommit:
             self._awaits_commit = True
             # In front of other apps' callbacks, which may raise: the rollback then has to release the locks.
             frappe.db.before_commit._functions.appendleft(self._before_commit)
-
-    def wake_for(self, jobs: Iterable[RungJob]) -> None:
-        """Wake workers for these jobs in line."""
-        self._in_line += jobs
 
     def release_children_of(self, parents: Iterable[str | None]) -> None:
         """Release the jobs that wait for these, which may have ended meanwhile."""
@@ -62,8 +55,6 @@ class AfterCommit:
         if self._awaits_commit:  # another after-commit callback has written, too late for this commit
             best_effort.run(sql.commit)
         best_effort.run(self._release_locks)
-        if self._in_line:
-            best_effort.run(partial(wake.wake_for, self._in_line))
         if self._parents:
             best_effort.run(partial(batch_end.release_and_close, self._parents))
         for action in self.actions:

@@ -2,65 +2,57 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from functools import partial
 
 from ..access import tenancy
 from ..job import circuits, events, record
 from ..job.runs import Outcome
-from ..lib import best_effort, clock, config, sql
+from ..lib import best_effort, clock, sql
 from ..lib.config import JobType
 from ..lib.rows import MovableJob, TypeAndOrganization
-from ..line import wake
+from ..line import queue_view
 from ..run.attempt import Attempt
 from ..status import FINISHED, JobStatus
 from . import batch_end
 
-QUICK_SECONDS = 1.0
 CHANGED = "job_circuit_changed"
 """Realtime event for the admins of the organization."""
 
 
-def follow_up(attempt: Attempt, *, is_hurried: bool = False) -> None:
-    """Release the jobs that waited for this one, and close its batch if it was the last.
-
-    `is_hurried`: whether the next job is claimed already. Then a quick job that had no children when it began is spared
-    that query. The next sweep releases a child that has come since.
-    """
-    job, end = attempt.job, attempt.end
-    if end is None:
-        return
-    best_effort.run(partial(record_end, job.row, end, is_probe=job.is_probe))
-    if end.status not in FINISHED:  # the job goes on
-        return
-    batch = job.row["parent_batch"]
-    if job.has_children or not is_hurried or time.monotonic() - attempt.started > QUICK_SECONDS:
-        best_effort.run(partial(batch_end.release_and_close, [job.name], [batch]))
-    elif batch:
-        best_effort.run(partial(batch_end.close_ended, [batch]))
+def release_waiting(attempts: Sequence[Attempt]) -> None:
+    """Release the jobs that waited for those of these attempts, and close batches that ended with them. Commits."""
+    over = [attempt.job.row for attempt in attempts if attempt.end and attempt.end.status in FINISHED]
+    batch_end.release_and_close([job["name"] for job in over], {job["parent_batch"] for job in over})
 
 
 def requeue_if_due(attempt: Attempt) -> None:
     """Put a job in line again whose next attempt is due at once. Others wait for the sweeper."""
     name, end = attempt.job.name, attempt.end
     if end is not None and end.due is not None and end.due <= clock.now_epoch():
-        best_effort.run(lambda: wake.wake_for(sql.committed(lambda: record.enter_line([name]))))
+        best_effort.run(partial(sql.committed, partial(record.enter_line, [name])))
 
 
-def record_end(job: MovableJob, end: Outcome, *, is_probe: bool) -> None:
-    """Record the committed end of an attempt. Commits.
+def tell_circuit(attempt: Attempt) -> None:
+    """Record the end of the attempt for its circuit, best effort."""
+    job = attempt.job
+    if attempt.end:
+        best_effort.run(partial(record_end, job.row, attempt.end, job.job_type, is_probe=job.is_probe))
 
-    `is_probe`: whether it was claimed as the probe of its circuit. A transient failure costs one statement. A success
-    costs none unless it was the probe. Types without a circuit breaker cost nothing.
+
+def record_end(job: MovableJob, end: Outcome, job_type: JobType | None, *, is_probe: bool = False) -> None:
+    """Record the committed end of an attempt for its circuit. Commits.
+
+    `is_probe`: whether it was claimed as the probe. A transient failure costs one statement. A success costs none
+    unless it was the probe. Types without a circuit breaker cost nothing.
     """
-    job_type = config.job_type(job["job_type"])
     if job_type is None or not circuits.has_breaker(job_type):
         return
     if end.is_transient:
         _record_failure(job, job_type)
     elif is_probe:
         has_closed = end.status == JobStatus.COMPLETED and sql.committed(partial(circuits.close, job))
-        wake.wake_for_line()  # the next probe may try
+        queue_view.ring_for_line()  # the next probe may try
         if has_closed:
             announce_change(job, circuits.CLOSED)
 

@@ -12,7 +12,6 @@ from ..job import batch_store, event_jobs, record
 from ..job.batch_store import ON_COMPLETE, ON_FAILURE, ON_SUCCESS, BatchState
 from ..lib import best_effort, clock, config, sql
 from ..lib.rows import Columns, NewJobRow, new_job
-from ..line import wake
 from . import child_jobs
 
 CALLBACK_COLUMNS = (
@@ -50,8 +49,6 @@ def _close(name: str) -> list[NewJobRow] | None:
     """Write a batch's end and make its callbacks. Returns the rows of those, None if nothing has changed."""
     sql.commit()  # the snapshot has to be younger than the lock
     callbacks = sql.committed(partial(_write, name))
-    if callbacks:
-        best_effort.run(partial(wake.wake_for, callbacks))
     if callbacks is not None:
         close_ended([name])  # the last member may have ended meanwhile and found our lock on the row
     return callbacks

@@ -20,7 +20,7 @@ from ..job.find import LOCK_WAIT
 from ..job.record import Job
 from ..lib import best_effort, config, sql
 from ..lib.rows import JobRow, MemberRow
-from ..line import wake
+from ..line import queue_view
 from ..rq import redis_queue
 from ..status import NOT_RUNNING, JobStatus, can_move, word_of
 from . import batch_end
@@ -46,7 +46,7 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
         raise JobChangedError(job["name"])
     after_commit().actions.append(partial(batch_end.release_and_close, [job["name"]], [job["parent_batch"]]))
     if status == JobStatus.QUEUED:
-        after_commit().add_once(wake.admit_held)
+        after_commit().add_once(queue_view.admit_held)
     return canceled.row
 
 
@@ -80,7 +80,7 @@ def cancel_now(name: str, user: str, reason: str | None) -> None:
             continue
         if sql.committed(partial(Job(job).cancel, user, reason)):
             batch_end.release_and_close([name], [job["parent_batch"]])
-            wake.admit_held()
+            queue_view.admit_held()
             return
 
 
@@ -123,5 +123,5 @@ def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None)
         moved = sql.committed(partial(record.cancel_all, jobs, user, reason))
         canceled += moved
         if status == JobStatus.QUEUED and moved:
-            best_effort.run(wake.admit_held)
+            best_effort.run(queue_view.admit_held)
     return canceled

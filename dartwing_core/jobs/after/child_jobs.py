@@ -14,7 +14,6 @@ from ..job import dependencies, find, record
 from ..job.find import RUN_ANYWAY
 from ..lib import best_effort, clock, config, sql
 from ..lib.rows import WaitingRow
-from ..line import wake
 from ..status import LIVE, WAITING, JobStatus
 
 AT_ONCE = 500  # in one transaction
@@ -30,15 +29,12 @@ class Released:
     number: int = 0
     """How many were changed."""
     ended: list[WaitingRow] = field(default_factory=list)
-    in_line: list[WaitingRow] = field(default_factory=list)
-    """Children that are in line now."""
     next_parents: set[str] = field(default_factory=set)
 
     def add(self, more: Released) -> None:
         """Add what a further release has changed."""
         self.number += more.number
         self.ended += more.ended
-        self.in_line += more.in_line
         self.next_parents |= more.next_parents
 
 
@@ -49,18 +45,14 @@ def release_children(parents: Collection[str], limit: int = MOST) -> Released:
         step = _release_over(names, limit - released.number)
         released.add(step)
         names = step.next_parents | {job["name"] for job in step.ended}
-    if released.in_line:
-        best_effort.run(partial(wake.wake_for, released.in_line))
     return released
 
 
 def _release_over(parents: Collection[str], limit: int) -> Released:
     sql.commit()  # a fresh snapshot
-    statuses = find.statuses(sorted(parents))
-    over = {name: statuses.get(name) for name in sorted(parents) if statuses.get(name) not in LIVE}
-    if len(over) > 1:  # most of them have no children
-        awaited = find.awaited(list(over))
-        over = {name: status for name, status in over.items() if name in awaited}
+    awaited = sorted(find.awaited(sorted(parents)))  # most of them have no children
+    statuses = find.statuses(awaited) if awaited else {}
+    over = {name: statuses.get(name) for name in awaited if statuses.get(name) not in LIVE}
     steps = [partial(_release_some, name, status) for name, status in over.items()]
     if failed := {name: status for name, status in over.items() if status != JobStatus.COMPLETED}:
         steps.append(partial(_end_others, failed))
@@ -87,7 +79,7 @@ def _release_some(parent: str, status: str | None, limit: int) -> Released:
     record.set_parents({job["name"]: next_parents[job["name"]] for job in going_on}, WAITING)
     free = [job for job in going_on if not next_parents[job["name"]]]
     released.number = len(going_on) + len(released.ended)
-    released.in_line = record.put_in_line([job for job in free if job["due_epoch"] <= now])
+    record.put_in_line([job for job in free if job["due_epoch"] <= now])
     released.next_parents = {name for name in next_parents.values() if name}
     return released
 

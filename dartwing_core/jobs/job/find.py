@@ -119,7 +119,7 @@ def awaited(names: Sequence[str]) -> set[str]:
     direct = direct.where(JOB.waits_for.isin(list(names)))
     several = frappe.qb.from_(DEPENDENCY).join(JOB).on(JOB.name == DEPENDENCY.background_job)
     several = several.select(DEPENDENCY.depends_on).where(waits & DEPENDENCY.depends_on.isin(list(names)))
-    return {name for query in (direct, several) for name in query.distinct().run(pluck=True)}
+    return set(direct.union(several).run(pluck=True))
 
 
 def statuses(names: Sequence[str]) -> dict[str, str]:

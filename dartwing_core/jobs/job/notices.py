@@ -17,6 +17,7 @@ from frappe.utils import escape_html, get_url, get_url_to_form
 
 from ..access import visibility
 from ..lib import best_effort, config, sql
+from ..lib.config import JobType
 from ..lib.rows import OwnedJob
 from ..rq import redis_queue
 from ..status import JobStatus
@@ -38,11 +39,14 @@ class End(NamedTuple):
     status: JobStatus
 
 
-def notify_after_commit(job: OwnedJob, to_status: JobStatus) -> None:
-    """Tell the owner of this end once the transaction is committed, if the Job Type says so."""
+def notify_after_commit(job: OwnedJob, to_status: JobStatus, job_type: JobType | None = None) -> None:
+    """Tell the owner of this end once the transaction is committed, if the Job Type says so.
+
+    `job_type`: as the claim has read it, if there was one.
+    """
     if to_status not in (JobStatus.COMPLETED, JobStatus.DEAD_LETTER):
         return
-    job_type = config.job_type(job["job_type"])
+    job_type = job_type or config.job_type(job["job_type"])
     choice = job_type.notify_on if job_type else None
     if choice == ALWAYS or (choice != NEVER and to_status == JobStatus.DEAD_LETTER):
         end = End(job["owner_user"], job["organization"], job["job_type"], to_status)

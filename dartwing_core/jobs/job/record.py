@@ -6,9 +6,9 @@ has the status and attempt that the caller saw (invariant I4). Nothing here comm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import frappe
 from pypika import Case
@@ -16,10 +16,11 @@ from pypika import Case
 from ..access import content
 from ..errors import InvalidTransitionError
 from ..lib import clock, config, dml, priorities, server_errors, sql
-from ..lib.rows import Columns, HolderRow, JobRow, NewJobRow, WaitingRow, due_columns, place_columns
+from ..lib.config import JobType
+from ..lib.rows import Columns, HolderRow, JobRow, NewJobRow, WaitingRow, changed, due_columns, place_columns
 from ..lib.tables import JOB
 from ..lib.texts import TEXT_LENGTH, text_for_storage
-from ..rq import doorbells, redis_queue
+from ..rq import doorbells
 from ..status import FINISHED, RETRYABLE, WAITING, JobStatus, LinePlace, can_move
 from . import event_jobs, events, find, history, notices
 from .find import LOCK_WAIT, Child
@@ -46,8 +47,11 @@ class Job:
     def __init__(self, row: JobRow):
         self.row = row
 
-    def start(self, entry_id: str | None, at: datetime, worker: str, log: list[history.Event]) -> bool:
-        """A worker begins the next attempt, on this connection. Adds the event of the history to `log`."""
+    def start(self, entry_id: str | None, at: datetime, worker: str) -> history.Event | None:
+        """A worker begins the next attempt, on this connection. Returns the event, which the caller writes.
+
+        None if the job has changed.
+        """
         written = {
             "attempt": self.row["attempt"] + 1,
             "started_at": at,
@@ -58,12 +62,13 @@ class Job:
             "progress_message": None,
         }
         message = f"Worker started execution, {history.attempt_of(self.row)}"
-        return self._move(JobStatus.RUNNING, message, written, config.ENGINE, worker=worker, log=log)
+        return self._move_unlogged(JobStatus.RUNNING, message, written, config.ENGINE, worker=worker)
 
-    def end(self, end: Outcome, *, progress: tuple[float, str] | None = None, **more: Any) -> bool:
-        """An attempt has ended. `progress`: its latest percent and message, None to leave what is there.
+    def end(self, end: Outcome, *, progress: tuple[float, str] | None = None, **more: Any) -> history.Event | None:
+        """An attempt has ended. Returns the event, which the caller writes. None if the job has changed.
 
-        `more`: `duration` and `worker` for the history, `lock_wait` and `log` as for `_change`.
+        `progress`: its latest percent and message, None to leave what is there. `more`: `duration` and `worker` for the
+        history, `lock_wait` and `job_type` as for `_change`.
         """
         written: Columns = {"crash_count": end.crash_count}
         if progress is not None:
@@ -83,7 +88,7 @@ class Job:
                 written["next_retry_at"] = written["available_at"]
             if end.keeps_place:
                 del written["admission_rank"]
-        return self._move(end.status, end.message, written, end.canceled_by or config.ENGINE, **more)
+        return self._move_unlogged(end.status, end.message, written, end.canceled_by or config.ENGINE, **more)
 
     def cancel(self, user: str, reason: str | None) -> bool:
         """A user cancels the waiting job."""
@@ -117,22 +122,29 @@ class Job:
         if not _update([self.row["name"]], written, status, self.row["attempt"], LOCK_WAIT):
             return False
         history.write([history.event_of(self.row, status, status, message, user)])
-        return self._take(written)
+        self.row = changed(self.row, written)
+        return True
 
     def _move(self, to_status: JobStatus, message: str, written: Columns, actor: str, **more: Any) -> bool:
-        stored = _change([self.row], to_status, message, written, actor, attempt=self.row["attempt"], **more)
-        return stored is not None and self._take(stored)
+        event = self._move_unlogged(to_status, message, written, actor, **more)
+        history.write([event] if event else [])
+        return bool(event)
 
-    def _take(self, stored: Columns) -> bool:
-        self.row = cast(JobRow, {**self.row, **stored})
-        return True
+    def _move_unlogged(
+        self, to_status: JobStatus, message: str, written: Columns, actor: str, **more: Any
+    ) -> history.Event | None:
+        stored, moves = _change([self.row], to_status, message, written, actor, attempt=self.row["attempt"], **more)
+        self.row = changed(self.row, stored)
+        return moves[0] if moves else None
 
 
 # Many jobs ------------------------------------------------------------------------------------------------------------
 
 
-def insert(rows: Sequence[NewJobRow]) -> None:
+def insert(rows: Sequence[NewJobRow], paused: Container[str] = ()) -> None:
     """Insert new jobs, which share their columns, with the first rows of their history, and tell of them.
+
+    Wakes workers for those in line, but for those named in `paused`, which may not start.
 
     A taken `active_key` raises the driver's IntegrityError. No error leaves a job without its history. Large inserts
     are split, since a server limits the size of a statement. The caller undoes those before the one that fails.
@@ -141,9 +153,8 @@ def insert(rows: Sequence[NewJobRow]) -> None:
         return
     told = event_jobs.rows_for(rows, None, JobStatus.PENDING)
     _insert([*rows, *told])
-    if told:
-        sql.after_any_commit(_ring, told)
     in_line = [row for row in rows if row["status"] == JobStatus.QUEUED]
+    doorbells.ring_after_commit([*(row for row in in_line if row["name"] not in paused), *told])
     events.announce(in_line, JobStatus.PENDING, JobStatus.QUEUED, {})
 
 
@@ -151,7 +162,7 @@ def insert_untold(rows: Sequence[NewJobRow]) -> None:
     """Insert jobs that tell of others, and wake workers for them once they are committed."""
     if rows:
         _insert(rows)
-        sql.after_any_commit(_ring, rows)
+        doorbells.ring_after_commit(rows)
 
 
 def cancel_all(jobs: Sequence[Child], user: str, reason: str | None) -> list[Child]:
@@ -197,7 +208,7 @@ def put_in_line(rows: list[WaitingRow]) -> list[WaitingRow]:
     for status in sorted({row["status"] for row in rows}):
         some = [row for row in rows if row["status"] == status]
         message = ENTERED if status == JobStatus.PENDING else ENTERED_AGAIN
-        _change(some, JobStatus.QUEUED, message, {}, config.ENGINE, lock_wait=LOCK_WAIT)
+        history.write(_change(some, JobStatus.QUEUED, message, {}, config.ENGINE, lock_wait=LOCK_WAIT)[1])
     return rows
 
 
@@ -236,7 +247,7 @@ def _move_all(jobs: Sequence[Child], to_status: JobStatus, message: str, written
     """
     free = find.lock_unchanged(jobs) if jobs else []
     if free:
-        _change(free, to_status, message, written, actor)
+        history.write(_change(free, to_status, message, written, actor)[1])
     return free
 
 
@@ -249,13 +260,13 @@ def _change(
     *,
     attempt: int | None = None,
     lock_wait: int | None = None,
-    log: list[history.Event] | None = None,
+    job_type: JobType | None = None,
     **of_event: Any,
-) -> Columns | None:
-    """The one guarded move of jobs in one state: the UPDATE, the history, and what is told of it.
+) -> tuple[Columns, list[history.Event]]:
+    """The one guarded move of jobs in one state: the UPDATE, and what is told of it.
 
-    `log`: gets the events of the history, which are not written here then. `of_event`: further fields of them.
-    Returns the columns as they are stored. None, and nothing is written, if the job has changed.
+    Returns the columns as they are stored, and the events for the history. None of both, and nothing is written, if the
+    job has changed. `job_type`: that of a single job, as a claim has read it. `of_event`: further fields of the events.
     """
     from_status = JobStatus(jobs[0]["status"])
     if not can_move(from_status, to_status):
@@ -263,19 +274,17 @@ def _change(
     stored = _of_status(to_status, actor) | content.sealed(written)
     told = event_jobs.rows_for(jobs, from_status, to_status)  # first: an error here moves nothing
     if not _update([job["name"] for job in jobs], stored, from_status, attempt, lock_wait):
-        return None
+        return {}, []
     if "retry_count" in written:
         of_event["retry_attempt"] = written["retry_count"]
     moved = [history.event_of(job, from_status, to_status, message, actor, **of_event) for job in jobs]
-    if log is None:
-        history.write(moved)
-    else:
-        log += moved
     insert_untold(told)
+    if to_status == JobStatus.QUEUED:
+        doorbells.ring_after_commit(jobs)
     events.announce(jobs, from_status, to_status, written)
     for job in jobs:
-        notices.notify_after_commit(job, to_status)
-    return stored
+        notices.notify_after_commit(job, to_status, job_type)
+    return stored, moved
 
 
 # Columns and statements -----------------------------------------------------------------------------------------------
@@ -360,10 +369,3 @@ def _by_size(rows: Sequence[NewJobRow]) -> Iterator[list[NewJobRow]]:
         batch.append(row)
     if batch:
         yield batch
-
-
-# What follows a change ------------------------------------------------------------------------------------------------
-
-
-def _ring(rows: Sequence[NewJobRow]) -> None:
-    redis_queue.if_there(lambda: doorbells.ring(rows))

@@ -1,5 +1,5 @@
-"""Settings of the engine and of Job Types, and hooks. Claims and handlers read the former from the database, others
-through Frappe's caches.
+"""Settings of the engine and of Job Types, and hooks. Claims read the former from the database, and hand them along.
+Others read them through Frappe's caches.
 
 Also the engine's own constants: names of DocTypes, bounds.
 """
@@ -7,10 +7,9 @@ Also the engine's own constants: names of DocTypes, bounds.
 from __future__ import annotations
 
 import importlib
+import json
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -55,89 +54,159 @@ def policy_of_window(window: int | None) -> str:
     return WITHIN_WINDOW if window else NEVER
 
 
+# Settings ------------------------------------------------------------------------------------------------------------
+
+
+MAINTENANCE, EVERYTHING, QUEUE = "maintenance", "everything", "queue"
+"""Pauses of the site, of all jobs, and of the jobs of one queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The fields of Job Engine Settings, with their defaults."""
+
+    is_paused: int = 0
+    paused_queues: str = ""
+    slice_seconds: int = 5
+    default_organization: str = ""
+    max_parameter_bytes: int = 1_000_000
+    max_result_bytes: int = 1_000_000
+    retry_base_delay: int = 60
+    retry_delay_cap: int = 3_600
+    sweep_batch: int = 500
+    lease_seconds: int = 20
+    cancel_grace_seconds: int = 10
+    allow_private_addresses: int = 0
+    mutes_alerts: int = 0
+    alert_dead_letters: int = 50
+    alert_jobs_in_line: int = 1_000
+    alert_overtime: int = 2
+    dead_letter_days: int = 90
+    submit_limit: int = 100
+    status_limit: int = 600
+    list_limit: int = 60
+    cancel_limit: int = 30
+    metrics_limit: int = 30
+
+    @classmethod
+    def of(cls, saved: Any) -> Settings:
+        """The saved settings. A number that is missing or 0 is its default, but for `slice_seconds`."""
+        values: dict[str, Any] = {}
+        for name, field in cls.__dataclass_fields__.items():
+            value = saved.get(name)
+            is_number = isinstance(field.default, int)
+            if (cint(value) if is_number else value) or (name == ZERO_IS_OFF and value not in (None, "")):
+                values[name] = cint(value) if is_number else value
+        return cls(**values)
+
+    def pause_of(self, queue: str | None = None) -> str | None:
+        """The pause by which no job of this queue (or of any) may start: MAINTENANCE, EVERYTHING, QUEUE, or None."""
+        if frappe.conf.maintenance_mode:
+            return MAINTENANCE
+        if self.is_paused:
+            return EVERYTHING
+        return QUEUE if queue in parse_names(self.paused_queues) else None
+
+
+SAVED_SETTINGS = f"(SELECT JSON_OBJECTAGG(field, value) FROM tabSingles WHERE doctype = '{SETTINGS}')"
+"""A column for `opened_settings`."""
+_READ_SETTINGS = f"SELECT {SAVED_SETTINGS}"
+
+
+ATTEMPT = "dartwing_job_context"
+"""The attribute of frappe.local that holds the context of a job's attempt, until all that follows it is done.
+
+What its snapshot shows must not get into Frappe's cache: it may be old, and a pause would be overlooked by all.
+"""
+
+
+def settings() -> Settings:
+    """The settings, through Frappe's cache. A claim reads them from the database and hands them along."""
+    return read_settings() if _is_in_attempt() else Settings.of(frappe.get_cached_doc(SETTINGS))
+
+
+def _is_in_attempt() -> bool:
+    return getattr(frappe.local, ATTEMPT, None) is not None
+
+
+def read_settings() -> Settings:
+    """The settings as the database has them. Frappe's cache may hold what somebody read in an old snapshot."""
+    return opened_settings(frappe.db.sql(_READ_SETTINGS)[0][0])
+
+
+def opened_settings(column: str | None) -> Settings:
+    """The settings in a column SAVED_SETTINGS."""
+    return Settings.of(json.loads(column) if column else {})
+
+
+# Job Types -----------------------------------------------------------------------------------------------------------
+
+
 JobType: TypeAlias = Any
-"""The document or row of a Job Type. A whole number of 0 or None is not set."""
-
-
-_kept_values: ContextVar[dict[Any, tuple[float, Any]] | None] = ContextVar("kept_values", default=None)
-"""What this thread has read while `keeping` is entered, and until when that is good, as `time.monotonic()`."""
-KEPT_SECONDS = 0.25
-PASSES_CACHE = "passes_cache_of_settings_and_job_types"
-"""A flag of Frappe's while `passing_cache` is entered."""
-
-
-@contextmanager
-def keeping(is_kept: bool = True) -> Iterator[None]:
-    """Read settings, Job Types, hooks and the time zone at most once in KEPT_SECONDS while entered, in this thread.
-
-    For many jobs: a process empties Frappe's caches between two of them. With `is_kept=False`, while a handler runs,
-    what is in force is read.
-    """
-    outer = _kept_values.get()
-    token = _kept_values.set(({} if outer is None else outer) if is_kept else None)
-    try:
-        yield
-    finally:
-        _kept_values.reset(token)
-
-
-@contextmanager
-def passing_cache() -> Iterator[None]:
-    """Read settings and Job Types from the database: in claims, which decide, and in attempts.
-
-    Frappe's cache keeps for all what somebody read in an old snapshot, such as a type that was not paused then. An
-    attempt's snapshot is as old as its handler's first read. A time limit may strike in here: flags end with the job.
-    """
-    before = frappe.flags.get(PASSES_CACHE)
-    frappe.flags[PASSES_CACHE] = True
-    try:
-        yield
-    finally:
-        frappe.flags[PASSES_CACHE] = before
-
-
-def read_anew() -> None:
-    """Read it all again: what a claim sees is not older than the claim."""
-    (_kept_values.get() or {}).clear()
-
-
-def _kept(key: Any, read: Callable[[], Any]) -> Any:
-    good_until, value = (_kept_values.get() or {}).get(key, (0.0, None))
-    if value is None or time.monotonic() > good_until:
-        value = read()
-        _keep(key, value)
-    return value
-
-
-def _keep(key: Any, value: Any) -> None:
-    values = _kept_values.get()
-    if values is not None:
-        values[key] = time.monotonic() + KEPT_SECONDS, value
-
-
-def settings() -> Any:
-    """The settings in force: the fields of Job Engine Settings as attributes."""
-    return _kept("settings", _read_settings)
+"""The document of a Job Type, or the fields that a claim has read. A whole number of 0 or None is not set."""
+CLAIMED_FIELDS = (
+    *("name", "handler_method", "timeout_handler_method", "requires_permission", "is_enabled", "is_paused"),
+    *(
+        "notify_on",
+        "own_process",
+        "max_concurrent",
+        "max_concurrent_per_organization",
+        "retry_delays",
+        "retry_on",
+        "never_retry_on",
+    ),
+    *("enable_circuit_breaker", "circuit_breaker_failure_threshold", "circuit_breaker_min_samples"),
+    *("circuit_breaker_window_minutes", "circuit_breaker_cooldown_minutes"),
+)
+"""The fields that claims and attempts need."""
+CLAIMED_TYPE = "JSON_OBJECT({})".format(", ".join(f"'{field}', type.{field}" for field in CLAIMED_FIELDS))
+"""A column of the table `type` for `opened_type`: the driver takes longer to read 16 columns than one."""
+_READ_TYPES = f"SELECT {CLAIMED_TYPE} FROM `tab{JOB_TYPE}` type WHERE type.name IN %(names)s"
 
 
 def job_type(name: str) -> JobType | None:
-    """The Job Type. None if there is none of this name."""
-    return _kept(("type", name), lambda: _read_job_type(name))
+    """The Job Type, through Frappe's cache. None if there is none of this name."""
+    if _is_in_attempt():
+        return frappe.db.get_value(JOB_TYPE, name, "*", as_dict=True)
+    try:
+        return frappe.get_cached_doc(JOB_TYPE, name)
+    except frappe.DoesNotExistError:
+        frappe.clear_last_message()
+        return None
 
 
-def job_types(names: Collection[str]) -> dict[str, JobType | None]:
-    """The Job Types of these names as the database has them, in one statement."""
-    table = frappe.qb.DocType(JOB_TYPE)
-    rows = frappe.qb.from_(table).select("*").where(table.name.isin(list(names))).run(as_dict=True) if names else []
-    found = {row.name: row for row in rows}
-    for name, row in found.items():
-        _keep(("type", name), row)
+def read_job_types(names: Collection[str]) -> dict[str, JobType | None]:
+    """The CLAIMED_FIELDS of these Job Types as the database has them, in one statement. None for a missing one."""
+    rows = frappe.db.sql(_READ_TYPES, {"names": tuple(names)}, pluck=True) if names else []
+    found = {one.name: one for one in map(opened_type, rows)}
     return {name: found.get(name) for name in names}
+
+
+def opened_type(column: str) -> JobType:
+    """The Job Type in a column CLAIMED_TYPE."""
+    return frappe._dict(json.loads(column))
+
+
+# Hooks, modules and the time zone ------------------------------------------------------------------------------------
+
+
+FACT_SECONDS = 0.25
+_facts: dict[tuple[str, str], tuple[float, Any]] = {}
+
+
+def _fact(name: str, read: Callable[[], Any]) -> Any:
+    """What `read` has returned in the last FACT_SECONDS. A worker empties Frappe's caches between two jobs."""
+    key = frappe.local.site, name
+    good_until, value = _facts.get(key, (0.0, None))
+    if time.monotonic() > good_until:
+        value = read()
+        _facts[key] = time.monotonic() + FACT_SECONDS, value
+    return value
 
 
 def hook(name: str) -> Any:
     """The declarations of all apps in a hook, as `frappe.get_hooks` gives it. An empty list if no app does."""
-    return _kept(("hook", name), lambda: frappe.get_hooks(name))
+    return _fact(f"hook {name}", lambda: frappe.get_hooks(name))
 
 
 def find_module(name: str) -> ModuleType | None:
@@ -152,49 +221,35 @@ def find_module(name: str) -> ModuleType | None:
 
 def time_zone() -> str:
     """The name of the site's time zone, as System Settings say."""
-    return _kept("time zone", get_system_timezone)
+    return _fact("time zone", get_system_timezone)
 
 
-def _read_settings() -> Any:
-    """The saved settings. A number that is missing or 0 is its default, but for `slice_seconds`, where 0 has a use."""
-    passes = frappe.flags.get(PASSES_CACHE)
-    saved = frappe.db.get_singles_dict(SETTINGS, cast=True) if passes else frappe.get_cached_doc(SETTINGS)
-    values = frappe._dict()
-    for field in frappe.get_meta(SETTINGS).fields:
-        value = saved.get(field.fieldname)
-        is_set = value is not None if field.fieldname == ZERO_IS_OFF else bool(value)
-        values[field.fieldname] = value if is_set or field.fieldtype != "Int" else cint(field.default)
-    return values
-
-
-def _read_job_type(name: str) -> JobType | None:
-    if frappe.flags.get(PASSES_CACHE):
-        return job_types([name])[name]
-    try:
-        return frappe.get_cached_doc(JOB_TYPE, name)
-    except frappe.DoesNotExistError:
-        frappe.clear_last_message()
-        return None
+# Retries -------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """A Job Type's rules for retries. Empty: the engine's own rules."""
+    """A Job Type's rules for retries. Without them the engine's own."""
 
     delays: tuple[int, ...] = ()
     """Seconds before each retry. The last value repeats."""
     retry_on: frozenset[str] = frozenset()
     never_retry_on: frozenset[str] = frozenset()
     """Names of exception classes, of base classes too."""
+    base_delay: float = 60
+    """Seconds before the first retry without `delays`. They double up to `delay_cap`."""
+    delay_cap: float = 3_600
 
 
-def retry_policy(job_type_name: str) -> RetryPolicy:
+def retry_policy(job_type: JobType | None, settings: Settings) -> RetryPolicy:
     """The policy of a Job Type, which may be gone by now."""
-    found = job_type(job_type_name)
-    if found is None:
-        return RetryPolicy()
+    said = job_type or frappe._dict()
     return RetryPolicy(
-        tuple(parse_delays(found.retry_delays)), parse_names(found.retry_on), parse_names(found.never_retry_on)
+        delays=tuple(parse_delays(said.retry_delays)),
+        retry_on=parse_names(said.retry_on),
+        never_retry_on=parse_names(said.never_retry_on),
+        base_delay=settings.retry_base_delay,
+        delay_cap=settings.retry_delay_cap,
     )
 
 

@@ -19,6 +19,8 @@ from .server_errors import BaseTimeoutException
 CONFLICT_TRIES = 3
 T = TypeVar("T")
 MOST_LOCKED_NAMES = 5_000  # from some 32,000 on, the server locks the table (`optimizer_max_sel_arg_weight`)
+UPTIME = "SHOW GLOBAL STATUS LIKE 'Uptime'"
+"""Seconds since the server's start. A server that started later gives the number of a connection to others."""
 database_epoch = CustomFunction("UNIX_TIMESTAMP")
 """Seconds since 1970 by the database's clock, which all workers and sweepers share: for leases."""
 
@@ -142,7 +144,7 @@ def committed(action: Callable[[], T], tries: int = CONFLICT_TRIES) -> T:
 def kill_connection(connection_id: int | None, seconds_ago: float) -> None:
     """End a connection of a lost attempt, with its query, locks and open transaction. Best effort.
 
-    `seconds_ago`: when that connection was in use. A server that started later gives the number to others.
+    `seconds_ago`: when that connection was in use.
     """
     if not _is_known(connection_id, seconds_ago) or connection_id == this_connection():
         return
@@ -163,7 +165,7 @@ def is_connected(connection_id: int | None, seconds_ago: float) -> bool:
 def _is_known(connection_id: int | None, seconds_ago: float) -> bool:
     if not connection_id:
         return False
-    return float(frappe.db.sql("SHOW GLOBAL STATUS LIKE 'Uptime'")[0][1]) >= seconds_ago
+    return float(frappe.db.sql(UPTIME)[0][1]) >= seconds_ago
 
 
 def rows_outside_transaction(query: QueryBuilder) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import cast
@@ -19,13 +19,13 @@ from ..access import tenancy
 from ..access.standing import Standing
 from ..job import circuits, events, find, history
 from ..job.record import Job
-from ..lib import clock, connection, sql
-from ..lib.config import JobType
+from ..lib import clock, config, connection, sql
+from ..lib.config import JobType, Settings
 from ..lib.rows import JobRow
 from ..lib.tables import DEPENDENCY, JOB
-from ..status import JobStatus
+from ..status import JobStatus, LinePlace
 from . import limits, queue_view
-from .turns import Choice, Line, Turns
+from .turns import Line, Place, Turns
 
 MARGIN = 30.0
 """Seconds that a process keeps before its forced end, for what follows a job."""
@@ -33,8 +33,6 @@ MOST_WORKERS = 20
 """Workers that a process assumes at most: RQ counts killed ones for a while."""
 TRIES = 3
 """Views that are read before a process gives up: others may have claimed the jobs in line while it read."""
-MOST_LOCKED = 100
-"""Locked jobs after which a line is left for now. A transaction that cancels thousands must not hold up a claim."""
 FIELDS = (
     *("name", "job_type", "organization", "owner_user", "attempt", "retry_count", "max_retries", "crash_count"),
     *("queue", "priority", "timeout_seconds", "depends_on", "parent_batch", "callback_of", "is_result_private"),
@@ -57,8 +55,11 @@ class ClaimedJob:
     """The owner's standing in the organization. None if the tenancy adapter has no column for it."""
     job_type: JobType | None = None
     """None if the type is gone."""
+    settings: Settings = field(default_factory=Settings)
     is_probe: bool = False
     """Whether this attempt is the probe of its circuit."""
+    start: history.Event | None = None
+    """The event of its start, until it is written. A settle writes it with that of its own job."""
 
     @property
     def name(self) -> str:
@@ -109,7 +110,7 @@ class Claimer:
         self._queues, self._workers = queues, min(workers, MOST_WORKERS)
         self._ends_at = ends_at
         self._turns = Turns(queues)
-        self.view = queue_view.QueueView(Choice((), {}, {}), {}, {}, good_until=0, workers=1)
+        self.view = queue_view.empty_view()
         """The jobs in line as this process has read them. Others may have claimed some of them since."""
         self.is_first = True
         """Whether nothing was claimed yet. A type that asks for a process of its own gets it only then."""
@@ -125,18 +126,14 @@ class Claimer:
         self.found_nobody = taken is None and not self.needs_entry and not self._had_caps
         return taken
 
-    def claim_named(self, name: str, attempt: int) -> ClaimedJob | None:
-        """Claim this job, if it may start now and this attempt is its next. For callers outside of a worker."""
-        return connection.retried(partial(self._claim_named, name, attempt))
-
-    def claim_with_settle(self, log: list[history.Event]) -> ClaimedJob | None:
-        """Claim the next job in the transaction of a settle, which commits. Adds the events of its history to `log`.
+    def start_next(self) -> ClaimedJob | None:
+        """Make the next job Running in the transaction of a settle, which writes the event of its start, and commits.
 
         None if the process has to read the line anew, or a claim has to count running jobs: both take a fresh snapshot.
         """
         if time.monotonic() >= self.view.good_until:
             return None
-        return self._claim_in_order(log, in_settle=True)
+        return self._claim_in_order(in_settle=True)
 
     def renew_view(self, seconds: float) -> None:
         """Read the line anew, between two jobs, if the view runs out within so many seconds. Commits."""
@@ -147,7 +144,7 @@ class Claimer:
 
     def _read_view(self) -> None:
         found = queue_view.read_view(self._queues, self._turns, self._workers)
-        found.take_over(self.view)
+        found.order.follow(self.view.order)
         self.view = found
 
     def _claim(self) -> ClaimedJob | None:
@@ -156,44 +153,33 @@ class Claimer:
             is_known = time.monotonic() < self.view.good_until
             if not is_known:
                 self._read_view()
-            is_empty = not is_known and not self.view.choice.lines
+            is_empty = not is_known and not self.view.order.lines
             taken = self.claim_from_view()
             if taken or self.needs_entry or is_empty:
                 return taken
             self.view.good_until = 0
         return None  # others hold the jobs that are there; the next sweep wakes workers for them
 
-    def _claim_named(self, name: str, attempt: int) -> ClaimedJob | None:
-        sql.commit()
-        job = find.load(name, "status", "attempt", "admission_rank", *queue_view.LINE)
-        if not job or job["status"] != JobStatus.QUEUED or job["attempt"] != attempt - 1:
-            return None  # a stale or doubled message: the row is the truth
-        only = Line(job["queue"], job["organization"], job["job_type"], job["priority"], job["admission_rank"])
-        self.view = queue_view.read_view_of_job(only, queue_view.Place(name, only.rank))
-        return self.claim_from_view()
-
     def claim_from_view(self) -> ClaimedJob | None:
         """Claim the next job of the view as it is, without reading it anew. Commits, by SQL alone."""
-        log: list[history.Event] = []
-        job = self._claim_in_order(log)
+        job = self._claim_in_order()
         if job or self.needs_entry:  # that one is locked, and another worker is to get it
-            history.write(log)
-            sql.commit()  # no callbacks: if one raised, nobody would run the attempt
+            _commit_start(job)
         return job
 
-    def _claim_in_order(self, log: list[history.Event], *, in_settle: bool = False) -> ClaimedJob | None:
-        while line := self.view.choice.next():
+    def _claim_in_order(self, *, in_settle: bool = False) -> ClaimedJob | None:
+        while line := self.view.order.next():
             if not self.view.is_strict(line):
-                taken = self._claim_first_of(line, log, clock.site_time())
+                taken = self._claim_first_of(line, clock.site_time())
             elif in_settle:
                 return None
             else:
-                taken = self._claim_under_caps(line, log)
+                taken = self._claim_under_caps(line)
             if taken or self.needs_entry:
                 return taken
         return None
 
-    def _claim_under_caps(self, line: Line, log: list[history.Event]) -> ClaimedJob | None:
+    def _claim_under_caps(self, line: Line) -> ClaimedJob | None:
         """Claim under caps: one claim after another, each counting what the one before has committed."""
         caps, at = self.view.caps(line), clock.site_time()  # before a circuit that opens later
         with limits.lock_caps(caps) as are_ours:
@@ -202,58 +188,111 @@ class Claimer:
             if are_ours and caps:
                 key = limits.find_reached(caps, limits.count_running())
             if key:
-                self.view.choice.drop_capped(key)
+                self.view.order.drop_capped(key)
                 return None
             guarded = [line.job_type] if circuits.has_breaker(self.view.types[line.job_type]) else []
             circuit = next(iter(circuits.of_types(guarded, [line.organization]).values()), None)
             if circuit is not None and circuit.stops_jobs:
-                self.view.choice.drop(line)
+                self.view.order.drop(line)
                 return None
-            taken = self._claim_first_of(line, log, at, circuit)
-            history.write(log)
-            log.clear()
-            sql.commit()
+            taken = self._claim_first_of(line, at, circuit)
+            _commit_start(taken)
         return taken
 
-    def _claim_first_of(
-        self, line: Line, log: list[history.Event], at: datetime, circuit: circuits.Circuit | None = None
-    ) -> ClaimedJob | None:
+    def _claim_first_of(self, line: Line, at: datetime, circuit: circuits.Circuit | None = None) -> ClaimedJob | None:
         """Claim the first job of a line that nobody holds. None if there is none, or another line is first by now.
 
         `circuit`: the one whose probe it has to be.
         """
-        choice, tries = self.view.choice, 0
-        while (candidate := self.view.first_place(line)) and tries < MOST_LOCKED:
-            if not choice.is_next(line, candidate.rank):
-                return None
-            job = _lock(candidate.name)
-            self.view.skip(line, is_ours=job is not None)
+        order = self.view.order
+        while name := order.first_job(line):
+            job = _lock(name)
             if job:
-                return self._start(line, job, log, at, circuit)
-            tries += 1
-        choice.drop(line)
+                job.job_type, job.settings = self.view.types[line.job_type], self.view.settings
+                return self._start(line, job, at, circuit)
+            order.pass_by(line)
         return None
 
-    def _start(
-        self, line: Line, job: ClaimedJob, log: list[history.Event], at: datetime, circuit: circuits.Circuit | None
-    ) -> ClaimedJob | None:
-        started, job.job_type, job.is_probe = Job(job.row), self.view.types[line.job_type], circuit is not None
-        is_too_long = time.monotonic() + job.row["timeout_seconds"] + MARGIN > self._ends_at
-        if is_too_long or (job.is_alone and not self.is_first):
+    def _start(self, line: Line, job: ClaimedJob, at: datetime, circuit: circuits.Circuit | None) -> ClaimedJob | None:
+        order, job.is_probe = self.view.order, circuit is not None
+        if not self._fits(job):
             self.needs_entry = job.row
             return None
         if circuit is not None and not circuits.claim_probe(circuit, job.row["name"], job.row["attempt"] + 1):
-            self.view.choice.drop(line)
+            order.drop(line)
             return None
-        started.start(self._entry_id, at, worker_name(), log)
-        job.row = started.row
-        self.is_first = False
         self._had_caps = self._had_caps or bool(self.view.caps(line))
-        start = self.view.choice.passes[line.organization]
-        price = self.view.choice.charge_turn(line)
+        start = order.passes[line.organization]
+        price = order.take(line)
+        if not self._make_running(job, at):
+            return None
         # With the start's own commit: later, it would bring back a pass that others have gone by.
         events.add_to_pipeline(lambda pipeline: self._turns.record_turn(pipeline, line.organization, start, price))
         return job
+
+    def _fits(self, job: ClaimedJob) -> bool:
+        """Whether this process can run the job."""
+        is_too_long = time.monotonic() + job.row["timeout_seconds"] + MARGIN > self._ends_at
+        return not is_too_long and (self.is_first or not job.is_alone)
+
+    def _make_running(self, job: ClaimedJob, at: datetime) -> bool:
+        started = Job(job.row)
+        job.start = started.start(self._entry_id, at, worker_name())
+        job.row = started.row
+        self.is_first = self.is_first and not job.start
+        return bool(job.start)
+
+    # One job by its name ---------------------------------------------------------------------------------------------
+
+    def claim_lone(self, name: str, attempt: int) -> ClaimedJob | None:
+        """Claim this job by its lock alone, which takes one statement. None if the line has to decide. Commits.
+
+        That is so if another job is in line, or if a pause, a cap or a circuit may stop this one.
+        """
+        return connection.retried(partial(self._claim_by_lock, name, attempt, is_lone=True))
+
+    def claim_named(self, name: str, attempt: int) -> ClaimedJob | None:
+        """Claim this job, if it may start now and this attempt is its next. For callers outside of a worker."""
+        return connection.retried(partial(self._claim_named, name, attempt))
+
+    def _claim_named(self, name: str, attempt: int) -> ClaimedJob | None:
+        if job := self._claim_by_lock(name, attempt, is_lone=False):
+            return job
+        found = find.load(name, "status", "attempt", "admission_rank", *queue_view.LINE)
+        if not found or found["status"] != JobStatus.QUEUED or found["attempt"] != attempt - 1:
+            return None  # a stale or doubled message: the row is the truth
+        line = Line(
+            found["queue"], found["organization"], found["job_type"], found["priority"], found["admission_rank"]
+        )
+        self.view = queue_view.read_view_of_job(line, Place(name, line.rank))
+        return self.claim_from_view()
+
+    def _claim_by_lock(self, name: str, attempt: int, *, is_lone: bool) -> ClaimedJob | None:
+        sql.commit()  # a fresh snapshot
+        job, has_others = _lock_next_attempt(name, attempt)
+        has_started = False
+        if job and not (is_lone and has_others) and self._may_start_unseen(job):
+            has_started = self._make_running(job, clock.site_time())
+        _commit_start(job)  # or release its lock
+        return job if has_started else None
+
+    def _may_start_unseen(self, job: ClaimedJob) -> bool:
+        """Whether nothing may stop this job that a look at the line, at circuits or at running jobs would find."""
+        kind, limits_of = job.job_type, job.seen.limits if job.seen else None
+        if not kind or kind.is_paused or kind.max_concurrent or kind.max_concurrent_per_organization:
+            return False
+        if not limits_of or not limits_of.may_start or limits_of.max_running or circuits.has_breaker(kind):
+            return False
+        is_served = self._queues is None or job.row["queue"] in self._queues
+        return is_served and not job.settings.pause_of(job.row["queue"]) and self._fits(job)
+
+
+def _commit_start(job: ClaimedJob | None) -> None:
+    """Commit a claim with the event of its start. No callbacks: if one raised, nobody would run the attempt."""
+    if job and job.start:
+        history.write([job.start])
+        job.start = None
+    sql.commit()
 
 
 # The lock ------------------------------------------------------------------------------------------------------------
@@ -264,11 +303,26 @@ def _lock(name: str) -> ClaimedJob | None:
 
     Other rows are read as of the transaction's snapshot.
     """
-    standing_column, values_of_column = tenancy.standing_of_owner()
-    rows = frappe.db.sql(sql.as_of_now() + _lock_text(standing_column), {"name": name, **values_of_column})
+    standing_column, values = tenancy.standing_of_owner()
+    rows = frappe.db.sql(sql.as_of_now() + _lock_text(standing_column), {"name": name, **values})
+    return _locked(*rows[0]) if rows else None
+
+
+def _lock_next_attempt(name: str, attempt: int) -> tuple[ClaimedJob | None, bool]:
+    """`_lock` for this attempt, with the Job Type and the settings. Also tells whether another job is in line."""
+    standing_column, values = tenancy.standing_of_owner()
+    values |= {"name": name, "attempt": attempt - 1}
+    rows = frappe.db.sql(sql.as_of_now() + _lock_text(standing_column, *_OF_LONE), values)
     if not rows:
-        return None
-    own, account, standing, parameters = rows[0]
+        return None, False
+    *of_job, job_type, settings, other = rows[0]
+    job = _locked(*of_job)
+    job.job_type = config.opened_type(job_type) if job_type else None
+    job.settings = config.opened_settings(settings)
+    return job, bool(other)
+
+
+def _locked(own: str, account: str | None, standing: str | None, parameters: str) -> ClaimedJob:
     *values, first_child, another_child = json.loads(own)
     found = dict(zip(FIELDS, values, strict=True))
     row = cast(JobRow, found | {"status": str(JobStatus.QUEUED), "sealed_input_parameters": parameters})
@@ -277,9 +331,17 @@ def _lock(name: str) -> ClaimedJob | None:
     return ClaimedJob(row, bool(first_child or another_child), bool(is_enabled), language, time_zone, seen)
 
 
+_OF_LONE = (
+    f"(SELECT {config.CLAIMED_TYPE} FROM `tab{config.JOB_TYPE}` type WHERE type.name = `tab{config.JOB}`.job_type)",
+    config.SAVED_SETTINGS,
+    f"(SELECT 1 FROM `tab{config.JOB}` other WHERE other.in_line >= {LinePlace.IN_LINE:d} AND other.name <> %(name)s"
+    " LIMIT 1)",
+)
+
+
 @lru_cache
-def _lock_text(standing_column: str) -> str:
-    """The statement of `_lock`. Kept, since it takes longer to make than to run.
+def _lock_text(standing_column: str, *more: str) -> str:
+    """The statement of `_lock`. Kept, since it takes longer to make than to run. `more`: columns for a lone job.
 
     Its columns are JSON arrays and the job's parameters: the driver takes longer to read twenty columns than the server
     to find the row.
@@ -292,6 +354,6 @@ def _lock_text(standing_column: str) -> str:
     # By name, not in the line's index: there, claimers would lock gaps in which others' jobs end up.
     query = frappe.qb.from_(JOB).force_index("PRIMARY").for_update(skip_locked=True)
     query = query.select(sql.array(*(JOB[field] for field in FIELDS), first, another), account)
-    query = query.select(PseudoColumn(standing_column), JOB.sealed_input_parameters)
+    query = query.select(PseudoColumn(standing_column), JOB.sealed_input_parameters, *map(PseudoColumn, more))
     query = query.where((JOB.name == Parameter("%(name)s")) & (JOB.status == str(JobStatus.QUEUED)))
-    return query.get_sql()
+    return (query.where(JOB.attempt == Parameter("%(attempt)s")) if more else query).get_sql()

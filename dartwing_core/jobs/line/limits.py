@@ -1,4 +1,4 @@
-"""What keeps jobs from starting: pauses, and caps on those that run at once, by organization, Job Type, and both.
+"""Caps on the jobs that run at once, by organization, Job Type, and both; and on those that wait.
 
 Slots are counted from the rows each time, so none can leak. A queue view only needs an estimate. Claims under a cap
 count one after another, and are exact.
@@ -14,31 +14,15 @@ import frappe
 from frappe.query_builder.functions import Count
 
 from ..access.standing import Limits
-from ..lib import config, named_locks, sql
+from ..lib import named_locks, sql
 from ..lib.config import JobType
 from ..lib.tables import JOB
 from ..rq import redis_queue
 from ..status import NOT_RUNNING, JobStatus, LinePlace
 
 LOCK_WAIT = 5  # seconds; other claimers hold a lock for a few milliseconds
-MAINTENANCE, EVERYTHING, QUEUE = "maintenance", "everything", "queue"
 Key = tuple[str | None, str | None]
 """Whose jobs a cap counts: of an organization, of a type, or of both."""
-
-
-def pause_in_force(queue: str | None = None) -> str | None:
-    """The pause that keeps jobs of this queue (or of any) from starting: MAINTENANCE, EVERYTHING or QUEUE, or None."""
-    settings = config.settings()
-    if frappe.conf.maintenance_mode:
-        return MAINTENANCE
-    if settings.is_paused:
-        return EVERYTHING
-    return QUEUE if queue in config.parse_names(settings.paused_queues) else None
-
-
-def paused(queues: Iterable[str]) -> set[str]:
-    """Those of these queues of which no job may start."""
-    return {queue for queue in set(queues) if pause_in_force(queue)}
 
 
 def caps_of(

@@ -1,4 +1,4 @@
-"""Whose turn it is: the turns of organizations.
+"""Whose turn it is: the turns of organizations, and the order of their jobs.
 
 Stride scheduling: each organization has a pass. The lowest is next, and pays 1 / weight for its turn (Waldspurger and
 Weihl, Stride Scheduling, MIT 1995). A pass counts only while its organization can run jobs. An organization that had
@@ -12,11 +12,12 @@ The passes lie in Redis, where workers of the same queues share them. They may b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..lib.priorities import HEAD_START_TURNS
 from ..rq import redis_queue
@@ -24,6 +25,10 @@ from ..rq import redis_queue
 TURNS = "turns"
 KEPT_SECONDS = 3_600
 JUST_BEFORE = 1e-6
+AHEAD = 20
+"""So many names of a line are read at once for each worker that claims from it."""
+MOST_LOCKED = 100
+"""Locked jobs after which a line is left for now. A transaction that cancels thousands must not hold up a claim."""
 
 
 class Turns:
@@ -72,11 +77,18 @@ class Turns:
         pipeline.execute()
 
 
-# Selection -----------------------------------------------------------------------------------------------------------
+# The order -----------------------------------------------------------------------------------------------------------
 
 
 _Turn = tuple[float, float, str]
 """Pass less head start, then the first job's rank among equals, then the organization."""
+
+
+class Place(NamedTuple):
+    """The place of a job in its line."""
+
+    name: str
+    rank: float
 
 
 @dataclass(slots=True)
@@ -89,6 +101,14 @@ class Line:
     priority: str
     rank: float
     """The rank of its first job, or a lower one where that is not known any more."""
+    places: deque[Place] = field(default_factory=deque)
+    """Its first jobs, as far as they are read."""
+    passed: set[str] = field(default_factory=set)
+    """Jobs that this process has claimed, or that others keep locked."""
+    locked: int = 0
+    """How many of them others keep locked."""
+    is_all: bool = False
+    """Whether no jobs are behind those of `places`."""
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -96,20 +116,31 @@ class Line:
         return self.queue, self.organization, self.job_type, self.priority
 
 
-class Choice:
-    """The lines from which a worker may claim, and whose turn it is."""
+ReadAhead = Callable[[Line, int], list[Place]]
+"""Reads so many of a line's first jobs."""
 
-    def __init__(self, lines: Iterable[Line], passes: Mapping[str, float], weights: Mapping[str, int]):
+
+class Order:
+    """The jobs from which a worker may claim, in the order of their turns. The one owner of that order."""
+
+    def __init__(
+        self,
+        lines: Iterable[Line],
+        passes: Mapping[str, float],
+        weights: Mapping[str, int],
+        read_ahead: ReadAhead,
+        workers: int = 1,
+    ):
         """`passes`: as kept. Organizations without a pass begin at the lowest of the others.
 
-        `weights`: turns of each organization in a round, 1 by default.
+        `weights`: turns of each organization in a round, 1 by default. `workers`: how many claim from the same lines.
         """
         self._lines: dict[str, list[Line]] = {}
         for line in lines:
             self._lines.setdefault(line.organization, []).append(line)
         start = min((passes[name] for name in self._lines if name in passes), default=0.0)
         self.passes = {name: passes.get(name, start) for name in self._lines}
-        self._weights = weights
+        self._weights, self._read_ahead, self._workers = weights, read_ahead, workers
         self._turns: list[_Turn] = []
         self._turn_of: dict[str, _Turn] = {}
         for name in self._lines:
@@ -120,6 +151,10 @@ class Choice:
         """All lines whose jobs may start."""
         return [line for lines in self._lines.values() for line in lines]
 
+    def in_order(self) -> list[Line]:
+        """All lines whose jobs may start, in the order of their turns."""
+        return sorted(self.lines, key=self._turn)
+
     def next(self) -> Line | None:
         """The line whose turn it is. None if there is none."""
         while self._turns:
@@ -129,23 +164,53 @@ class Choice:
             heappop(self._turns)
         return None
 
-    def in_order(self) -> list[Line]:
-        """All lines whose jobs may start, in the order of their turns."""
-        return sorted(self.lines, key=self._turn)
-
-    def is_next(self, line: Line, rank: float) -> bool:
-        """Whether this line stays next of its organization, now that its first job's rank is known."""
-        if line.rank != rank:
-            line.rank = rank
+    def first_job(self, line: Line) -> str | None:
+        """The first job of the next line. None if it has none, or is not the next any more: its rank is known now."""
+        if not line.places and not line.is_all:
+            number = len(line.passed) + AHEAD * self._workers  # passed jobs may still be in front
+            places = self._read_ahead(line, number)
+            line.places.extend(place for place in places if place.name not in line.passed)
+            line.is_all = len(places) < number
+        if not line.places or line.locked >= MOST_LOCKED:
+            self.drop(line)
+            return None
+        place = line.places[0]
+        if line.rank != place.rank:
+            line.rank = place.rank
             self._line_up(line.organization)
-        return self._first(line.organization) is line
+        return place.name if self.next() is line else None
 
-    def charge_turn(self, line: Line) -> float:
-        """Charge a line's organization for a turn; returns the price. The next job's rank is unknown, but no lower."""
+    def pass_by(self, line: Line) -> None:
+        """Go on to the job behind the first one, which another session keeps locked."""
+        line.locked += 1
+        line.passed.add(line.places.popleft().name)
+
+    def take(self, line: Line) -> float:
+        """Take the first job of a line. Charges its organization for a turn, and returns the price.
+
+        Each of the other workers takes one as well. Those that are still there at the end are read again.
+        """
+        line.passed.add(line.places.popleft().name)
+        if line.places and self._workers > 1:
+            line.is_all = False
+        for _one in range(min(self._workers - 1, len(line.places))):
+            line.places.popleft()
+        if line.places:
+            line.rank = line.places[0].rank
         price = 1 / max(1, self._weights.get(line.organization, 1))
         self.passes[line.organization] += price
         self._line_up(line.organization)
         return price
+
+    def follow(self, before: Order) -> None:
+        """Keep what an earlier view has read ahead: the names of 20 organizations would cost a statement a job."""
+        read = {line.key: line.places for line in before.lines}
+        for line in self.lines:
+            places = read.get(line.key, deque())
+            while places and places[0].rank < line.rank:  # others have claimed it
+                places.popleft()
+            if places and places[0].rank == line.rank:  # else another job is first by now
+                line.places = places
 
     def drop(self, line: Line) -> None:
         """Drop a line: none of its jobs can start."""

@@ -99,7 +99,7 @@ def submit_batch(
     `submit_job`.
     """
     user, now = frappe.session.user, clock.site_time()
-    named = submission.organization_text(organization)
+    named = submission.organization_text(organization, config.settings())
     organization = visibility.viewer(user).id_of(named) or named
     plan = _Plan(organization, jobs)
     row = {**standard_columns(ids.new_name("BATCH"), user, now), "organization": organization, "owner_user": user}
@@ -270,9 +270,7 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
     moved: set[str] = set()
     for (key, *_others), jobs in groupby(sorted(may_go, key=to_write), key=to_write):
         for step in create_batch([*jobs], RETRY_AT_ONCE):
-            begun = record.retry_all(step, key or None)
-            moved |= {job["name"] for job in begun}
-            after_commit().wake_for([job for job in begun if not job["waits_for"]])
+            moved |= {job["name"] for job in record.retry_all(step, key or None)}
     parents = {job["waits_for"] for job in failed if job["name"] in moved}
     after_commit().release_children_of(parents)
     changed = _("The job has changed in the meantime. Reload it and try again.")

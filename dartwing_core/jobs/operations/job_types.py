@@ -21,7 +21,7 @@ from ..lib.config import JobType
 from ..lib.rows import changed
 from ..lib.tables import CIRCUIT
 from ..lib.texts import cut
-from ..line import wake
+from ..line import queue_view
 from ..read import figures, jobs, pages
 from ..submit import submission
 from ..types import declared_types, handlers
@@ -66,7 +66,7 @@ def list_job_types(organization: str | None = None) -> dict[str, list[dict[str, 
     who are no members of the organization.
     """
     user = frappe.session.user
-    permission.check_member(user, submission.organization_text(organization))
+    permission.check_member(user, submission.organization_text(organization, config.settings()))
     names = frappe.get_all(config.JOB_TYPE, {"is_enabled": 1}, pluck="name", order_by="name")
     found = [job_type for name in names if (job_type := config.job_type(name))]
     return {"job_types": [_described(one) for one in found if _may_submit(user, one)]}
@@ -139,7 +139,7 @@ def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
         text = _("The circuit of {0} for {1} is already closed.")
         raise InvalidTransitionError(text.format(row["job_type"], closed["organization_name"]))
     after_commit().actions.append(partial(after_settle.announce_change, row, circuits.CLOSED))
-    after_commit().add_once(wake.wake_for_line)
+    after_commit().add_once(queue_view.ring_for_line)
     return closed
 
 

@@ -17,7 +17,7 @@ from ..job import find, record
 from ..lib import sql
 from ..lib.rows import WaitingRow
 from ..lib.tables import JOB
-from ..line import wake
+from ..line import queue_view
 from ..read import visible_jobs
 from ..status import LIVE, NOT_RUNNING, JobStatus
 from ..submit import submission
@@ -63,6 +63,8 @@ def _cancel_waiting(visible: Criterion, reason: str | None) -> set[str]:
         names, batches = [job["name"] for job in some], [job["parent_batch"] for job in some]
         following.actions.append(partial(batch_end.release_and_close, names, batches))
     if canceled:
-        following.add_once(wake.admit_held)
-        following.add_once(wake.wake_for_line)  # claims may have given up a line whose first jobs were locked here
+        following.add_once(queue_view.admit_held)
+        following.add_once(
+            queue_view.ring_for_line
+        )  # claims may have given up a line whose first jobs were locked here
     return {job["name"] for job in canceled}

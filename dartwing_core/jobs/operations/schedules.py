@@ -12,7 +12,7 @@ from frappe import _
 from frappe.model.document import Document
 
 from ..access import content, visibility
-from ..after.after_commit import after_commit, undone_on_error
+from ..after.after_commit import undone_on_error
 from ..errors import ScheduleNotFoundError
 from ..job import history, record
 from ..lib import clock
@@ -82,9 +82,8 @@ def run_schedule_now(schedule_id: str) -> Document:
     text = f"Run once from schedule {schedule['name']} by hand"
     status = JobStatus(item.row["status"])
     with undone_on_error():
-        record.insert([item.row])
+        record.insert([item.row], {item.row["name"]} if item.is_paused else ())
         history.write([history.event_of(item.row, status, status, text, user)])
-    after_commit().wake_for([item.row] if item.may_start else [])
     return item.document
 
 

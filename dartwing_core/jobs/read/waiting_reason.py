@@ -19,7 +19,6 @@ from ..access.standing import STOPPED_STATES, Limits
 from ..job import circuits
 from ..lib import clock, config
 from ..lib.rows import JobRow
-from ..line import limits as line_limits
 from ..line import queue_view
 from ..rq import doorbells, leader, redis_queue
 from ..status import NOT_RUNNING, JobStatus, LinePlace
@@ -117,12 +116,12 @@ def _soon(now: float) -> str:
 
 def _stop(job: JobRow, limits: Limits, circuit: circuits.Circuit | None, now: float) -> Stop | None:
     """What keeps the job from starting, however many workers are free."""
-    pause = line_limits.pause_in_force(job["queue"])
-    if pause == line_limits.MAINTENANCE:
+    pause = config.settings().pause_of(job["queue"])
+    if pause == config.MAINTENANCE:
         return Stop(_("The site is being maintained."))
-    if pause == line_limits.EVERYTHING:
+    if pause == config.EVERYTHING:
         return Stop(_("All jobs are paused."), config.SETTINGS)
-    if pause == line_limits.QUEUE:
+    if pause == config.QUEUE:
         return Stop(_("The queue {0} is paused.").format(job["queue"]), config.SETTINGS)
     organization, job_type = (tenancy.ORGANIZATION, job["organization"]), (config.JOB_TYPE, job["job_type"])
     if limits.state in STOPPED_STATES:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import redis
@@ -18,6 +18,7 @@ from rq import Queue, Worker, get_current_job
 from rq.job import Job
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
+from ..lib import best_effort, config, sql
 from ..lib.rows import RungJob
 from . import redis_queue
 
@@ -98,6 +99,25 @@ class Entry:
         are_ours = [entry.startswith(prefix) for entries in lists for entry in entries]
         self.is_worker_ending = bool(shutdown)
         self.is_rung, self.is_awaited = any(are_ours), not all(are_ours)
+
+
+def ring_after_commit(jobs: Sequence[RungJob]) -> None:
+    """Wake workers for these jobs, which this transaction puts in line, once it is committed.
+
+    While Redis is away or the queue is paused, this is left to the next sweep. A rollback to a savepoint may have
+    undone it: a worker that finds no job only costs a fork.
+    """
+    if jobs:
+        sql.after_any_commit(_ring_committed, jobs)
+
+
+def _ring_committed(jobs: Sequence[RungJob]) -> None:
+    best_effort.run(partial(redis_queue.if_there, partial(_ring_unpaused, jobs)))
+
+
+def _ring_unpaused(jobs: Sequence[RungJob]) -> None:
+    settings = config.settings()
+    ring([job for job in jobs if not settings.pause_of(job["queue"])])
 
 
 def ring(jobs: Collection[RungJob]) -> int:

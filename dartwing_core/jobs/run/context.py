@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, repeat
 from typing import IO, Any, NoReturn
@@ -17,15 +17,13 @@ import frappe
 
 from ..errors import JobCanceledError, JobSnoozed
 from ..job.job_files import AttemptFiles, JobFile
-from ..lib import clock, sealing
+from ..lib import clock, config, sealing
 from ..lib.secret_values import without
 from ..lib.texts import text_for_storage
 
 MESSAGE_LENGTH = 500
 KEY_LENGTH = 32
 MAX_SNOOZE = 365 * 86_400.0
-CURRENT = "dartwing_job_context"
-"""The name in frappe.local of the context of the job that runs."""
 
 
 @dataclass
@@ -82,7 +80,7 @@ class AttemptLog:
 
 def current() -> JobContext | None:
     """The context of the job that runs in this process now, for functions that get none. None outside of jobs."""
-    return getattr(frappe.local, CURRENT, None)
+    return getattr(frappe.local, config.ATTEMPT, None)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -105,8 +103,6 @@ class JobContext:
     batch_id: str | None = None
     reference: tuple[str, str] | None = None
     state: Any = None
-    started: InitVar[float | None] = None
-    """When the time of the attempt began to run, as `time.monotonic()`. Now by default."""
     deadline: float = field(init=False)
     """The end of the time limit, in seconds of `time.monotonic()`."""
     progress: Progress = field(default_factory=Progress)
@@ -119,10 +115,14 @@ class JobContext:
     load_parent_results: Callable[[], Mapping[str, Any]] = dict
     save_checkpoint: Callable[[Any], None] = lambda _data: None
 
-    def __post_init__(self, started: float | None) -> None:
+    def __post_init__(self) -> None:
         self.parameters = dict(self.parameters)
-        self.deadline = (time.monotonic() if started is None else started) + self.timeout_seconds
+        self.begin()
         self.files = AttemptFiles(self.job_id, self.attempt)
+
+    def begin(self) -> None:
+        """The time of the attempt runs from now on."""
+        self.deadline = time.monotonic() + self.timeout_seconds
 
     @property
     def idempotency_key(self) -> str:

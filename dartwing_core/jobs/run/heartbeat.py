@@ -1,9 +1,10 @@
-"""Tells the database that an attempt is alive, and the attempt that it should stop.
+"""Tells the database that a process keeps its attempt alive, and the attempt that it should stop.
 
-A daemon thread with a plain autocommit connection of its own renews the lease on the run row. It writes the latest
-progress there and reads the cancel flag. It touches neither the handler's connection nor `frappe.local`, and runs no
-handler code. It serves all attempts of its process, and costs one of under two seconds nothing. If the site is not
-swept, a second thread does that meanwhile (`agent.StandIn`).
+A daemon thread with a plain autocommit connection of its own renews the lease on the run row, from the commit that
+starts the attempt to the end of its handler. It writes the latest progress there and reads the cancel flag. It touches
+neither the handler's connection nor `frappe.local`, and runs no handler code. It serves all attempts of its process,
+and costs one of under two seconds nothing. If the site is not swept, a second thread does that meanwhile
+(`agent.StandIn`).
 
 It beats each five seconds (a quarter of a shorter lease), and more often only while progress changes.
 """
@@ -17,7 +18,8 @@ from typing import Any
 
 from ..access import content
 from ..job import events
-from ..lib import clock, config, sql
+from ..lib import clock, config, ids, sql
+from ..lib.config import Settings
 from ..lib.dml import STANDARD, standard_columns
 from ..lib.rows import Columns
 from .context import JobContext
@@ -49,13 +51,13 @@ _READ_STATE = "SELECT cancel_requested, outcome FROM `tabBackground Job Run` WHE
 _KILL_QUERY = "KILL QUERY %(connection_id)s"
 
 
-def beat_interval() -> float:
+def beat_interval(settings: Settings) -> float:
     """Seconds between two beats, and so until a handler learns of a cancel."""
-    return min(LEASE_INTERVAL, config.settings().lease_seconds / 4)
+    return min(LEASE_INTERVAL, settings.lease_seconds / 4)
 
 
 class HeartbeatThread:
-    """The thread that beats for one attempt after the other of a process. It begins with the first."""
+    """The thread that keeps alive the attempt which a process holds. It begins with the first."""
 
     def __init__(self, stand_in: Any) -> None:
         """Needs a connected site. `stand_in`: the `agent.StandIn` that sweeps the site while this process is busy."""
@@ -68,20 +70,22 @@ class HeartbeatThread:
         self._stopping = False
         self._thread: threading.Thread | None = None
 
-    def attend(self, heartbeat: Heartbeat) -> None:
+    def hold(self, heartbeat: Heartbeat) -> None:
         """Beat for this attempt from now on."""
+        heartbeat.begin(self)
         self._current = heartbeat
         if self._thread is None:
-            thread = threading.Thread(target=self._loop, name=THREAD, daemon=True)
-            thread.start()
-            self._thread = thread  # a time limit may strike before it: a thread that was not started can't be joined
+            self._thread = threading.Thread(target=self._loop, name=THREAD, daemon=True)
+            self._thread.start()
 
-    def detach(self) -> bool:
-        """Stop beating for the attempt. Returns whether no beat is under way any more."""
+    def release(self) -> bool:
+        """Stop beating. Returns whether no beat is under way any more."""
         is_free = self._lock.acquire(timeout=STOP_TIMEOUT)
-        self._current = None
+        released, self._current = self._current, None
         if is_free:
             self._lock.release()
+        if released:
+            released.publish_last()
         return is_free
 
     def end(self) -> None:
@@ -111,31 +115,27 @@ class HeartbeatThread:
 
 
 class Heartbeat:
-    """Beats for one attempt while entered."""
+    """What one attempt tells by its beats, and learns by them."""
 
-    def __init__(self, context: JobContext, run: str, start: Columns, heartbeat_thread: HeartbeatThread):
-        """`run`: the name of the attempt's row."""
-        self.has_ended = True
-        """Whether no beat is under way any more, once the attempt is over."""
-        self._context = context
-        self._run: Columns = {"name": run, **start}
-        self._heartbeat_thread = heartbeat_thread
+    def __init__(self, context: JobContext, start: Columns, settings: Settings):
+        """`start`: the columns of the attempt's row that its start decides."""
+        self._context, self._start = context, start
         self._clock = clock.site_clock()
-        self._lease_seconds, self._lease_interval = config.settings().lease_seconds, beat_interval()
+        self._lease_seconds, self._lease_interval = settings.lease_seconds, beat_interval(settings)
         self._last_beat = 0.0
         self._seal = content.log_sealer()
         self._shown: tuple[Any, ...] = ()
         self._killed_query = self._is_settled = False
 
-    def __enter__(self) -> None:
-        self._publisher = events.ProgressPublisher(self._run["background_job"], self._context.owner_user)
-        self._context.wake_heartbeat = self._heartbeat_thread.wake.set
+    def begin(self, heartbeat_thread: HeartbeatThread) -> None:
+        """The process holds the attempt from now on, and this thread beats for it."""
+        self._publisher = events.ProgressPublisher(self._context.job_id, self._context.owner_user)
+        self._context.wake_heartbeat = heartbeat_thread.wake.set
+        self._heartbeat_thread = heartbeat_thread
         self._began_at = time.monotonic()
-        self._heartbeat_thread.attend(self)
 
-    def __exit__(self, *_exception: Any) -> None:
-        """Stop beating: no beat follows when this returns."""
-        self.has_ended = self._heartbeat_thread.detach()
+    def publish_last(self) -> None:
+        """Publish the progress that nobody was told of yet."""
         self._publisher.publish(self._progress(), is_last=True)
 
     def beat_if_due(self, is_woken: bool) -> None:
@@ -176,11 +176,13 @@ class Heartbeat:
             self._is_settled = bool(row[1])
         if self._is_overdue():  # a driver in C ignores RQ's exception until the server answers
             self._killed_query = True
-            cursor.execute(_KILL_QUERY, self._run)
+            cursor.execute(sql.UPTIME)
+            if float(cursor.fetchone()[1]) >= time.monotonic() - self._began_at:  # else the number is another session's
+                cursor.execute(_KILL_QUERY, self._start)
 
     def _is_overdue(self) -> bool:
         is_late = time.monotonic() - self._context.deadline >= OVERDUE_SECONDS
-        return is_late and not self._killed_query and bool(self._run["connection_id"])
+        return is_late and not self._killed_query and bool(self._start["connection_id"])
 
     def _progress(self) -> tuple[Any, ...]:
         progress = self._context.progress
@@ -189,8 +191,9 @@ class Heartbeat:
     def _values(self) -> Columns:
         self._shown = self._progress()
         percent, message, steps, _lines = self._shown
-        return standard_columns(self._run["name"], config.ENGINE, self._clock()) | {
-            **self._run,
+        run = ids.run_name(self._context.job_id, self._context.attempt)
+        return standard_columns(run, config.ENGINE, self._clock()) | {
+            **self._start,
             "progress": percent,
             "progress_message": message,
             "steps": steps,

@@ -16,8 +16,8 @@ from ..access.content import first_line
 from ..errors import InvalidJobError, JobError, JobPutBackError, JobSnoozed, JobTimeoutError
 from ..job import circuits, history
 from ..job.runs import Outcome
-from ..lib import canonical, classification, clock, config, server_errors
-from ..lib.config import RetryPolicy
+from ..lib import canonical, classification, clock, server_errors
+from ..lib.config import JobType, RetryPolicy
 from ..lib.rows import Columns, DoubtfulRow, JobRow, TypeAndOrganization
 from ..lib.secret_values import without, without_in
 from ..lib.server_errors import BaseTimeoutException
@@ -171,14 +171,14 @@ def without_text(error: BaseException) -> BaseException:
     return KeyboardInterrupt()
 
 
-def circuit_sample(job: TypeAndOrganization, end: Outcome) -> Columns:
+def circuit_sample(job: TypeAndOrganization, end: Outcome, job_type: JobType | None) -> Columns:
     """The run row's columns for the circuit, if the attempt says whether the type works for the organization.
 
     A success says that, and so does a transient failure or a time limit. A permanent error is the job's own. A cancel,
     a snooze or the death of a worker says nothing. Empty if it says nothing or the type has no breaker.
     """
     is_success = end.status == JobStatus.COMPLETED
-    if not (is_success or end.is_transient) or not circuits.has_breaker(config.job_type(job["job_type"])):
+    if not (is_success or end.is_transient) or not circuits.has_breaker(job_type):
         return {}
     return {
         "circuit_key": circuits.key(job),
@@ -211,6 +211,5 @@ def next_delay(retry_number: int, policy: RetryPolicy, at_least: float | None = 
     if policy.delays:
         delay: float = policy.delays[min(retry_number, len(policy.delays)) - 1]
     else:
-        settings = config.settings()
-        delay = calculate_backoff(retry_number, settings.retry_base_delay, settings.retry_delay_cap)
+        delay = calculate_backoff(retry_number, policy.base_delay, policy.delay_cap)
     return max(delay, min(at_least or 0, 86_400))

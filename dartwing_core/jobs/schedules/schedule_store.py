@@ -170,7 +170,7 @@ def _seal(schedule: Document) -> None:
         return
     declared = handlers.declared_of_type(schedule.job_type) if given else None
     if declared and declared.secrets:
-        found = handlers.check_parameters(given, declared, "")
+        found = handlers.check_parameters(given, declared, "", config.settings())
         schedule.parameters = frappe.as_json(json.loads(found.text))
     else:
         secret_values.veiled(given, ())  # refuses encrypted values

@@ -30,6 +30,7 @@ from ..job import find, record
 from ..lib import clock, config, named_locks, sql
 from ..lib.rows import HolderRow, changed, fields_of
 from ..lib.tables import JOB
+from ..rq import doorbells
 from ..status import FINISHED, LIVE, NOT_BEGUN, JobStatus, word_of
 from .request import RAISE, REPLACE, RETURN, Prepared, as_document
 
@@ -183,7 +184,7 @@ def take_existing(job: Prepared, user: str) -> None:
         if not record.replace_waiting(existing, job.row):
             raise _duplicate_error(existing, user)
         if existing["status"] == JobStatus.QUEUED:  # the new priority may have moved it to another queue
-            after_commit().wake_for([changed(job.row, {"name": existing["name"]})])
+            doorbells.ring_after_commit([changed(job.row, {"name": existing["name"]})])
     row: Mapping[str, Any] | None = find.load_sealed(existing["name"], "*")
     job.found = as_document(visibility.viewer(user).without_hidden_result(row) if row else existing)
 

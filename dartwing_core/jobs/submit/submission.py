@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..access.standing import Standing
 from ..errors import InvalidJobError, QueueFullError, RateLimitError
 from ..job import dependencies, find, labels
 from ..lib import best_effort, canonical, clock, config, priorities, sealing, secret_values, sql
-from ..lib.config import JobType
+from ..lib.config import JobType, Settings
 from ..lib.rows import Columns, JobRow, NewJobRow, hold, new_job
 from ..lib.texts import cut
 from ..line import limits
@@ -33,23 +33,53 @@ SECONDS_BETWEEN_WARNINGS = 60
 WARNING = "job_limit_warning"
 
 
+@dataclass
+class _Checks:
+    """What the checks of one submit read once."""
+
+    user: str
+    settings: Settings = field(default_factory=config.settings)
+    standings: dict[str, Standing] = field(default_factory=dict)
+    """The user's standing in each organization, by its id or name in a request."""
+    types: dict[str, JobType] = field(default_factory=dict)
+    declared: dict[tuple[str, str], Declared | None] = field(default_factory=dict)
+    """The parameters of each type that the user may submit in an organization."""
+
+    def standing(self, organization: str) -> Standing:
+        """The user's standing in an organization. Raises PermissionError."""
+        if organization not in self.standings:
+            self.standings[organization] = permission.check_member(self.user, organization)
+        return self.standings[organization]
+
+    def enabled_type(self, name: Any) -> JobType:
+        """The Job Type of this name. Raises InvalidJobError."""
+        if not isinstance(name, str) or name not in self.types:
+            self.types[name] = enabled_type(name)
+        return self.types[name]
+
+    def declared_of(self, job_type: JobType, asked: str) -> Declared | None:
+        """The parameters that a type declares, if the user may submit it there. Raises PermissionError otherwise."""
+        key = job_type.name, asked
+        if key not in self.declared:
+            permission.check_submit(self.user, self.standings[asked], job_type)
+            self.declared[key] = handlers.declared_of(job_type.handler_method)
+        return self.declared[key]
+
+
 def prepare_all(requests: Sequence[Request], user: str, batch: Columns | None = None) -> list[Prepared]:
     """Check everything, write nothing. Raises the errors that `submit_job` documents.
 
     The user's permission is checked once for each type and organization. `batch`: the row of the batch of these jobs.
     """
-    prepared: list[Prepared] = []
-    standings: dict[str, Standing] = {}
-    declared: dict[tuple[str, str], Declared | None] = {}
-    with config.keeping():
-        for number, request in enumerate(requests, 1):
-            try:
-                prepared.append(_prepare(request, user, standings, declared))
-            except InvalidJobError as error:
-                if len(requests) == 1 or type(error) is not InvalidJobError:
-                    raise
-                text = _("Job {0} ({1}): {2}")
-                raise InvalidJobError(text.format(number, cut(request.job_type), error)) from error
+    prepared, checks = list[Prepared](), _Checks(user)
+    for number, request in enumerate(requests, 1):
+        try:
+            prepared.append(_prepare(request, checks))
+        except InvalidJobError as error:
+            if len(requests) == 1 or type(error) is not InvalidJobError:
+                raise
+            text = _("Job {0} ({1}): {2}")
+            raise InvalidJobError(text.format(number, cut(request.job_type), error)) from error
     if batch:
         for item in prepared:
             if item.row["organization"] != batch["organization"]:
@@ -58,43 +88,31 @@ def prepare_all(requests: Sequence[Request], user: str, batch: Columns | None = 
     return prepared
 
 
-def _prepare(
-    request: Request,
-    user: str,
-    standings: dict[str, Standing],
-    declared: dict[tuple[str, str], Declared | None],
-) -> Prepared:
-    """Check a request. Notes the user's standing, and the parameters of a type that the user may submit there."""
-    asked = organization_text(request.organization)
-    if asked not in standings:
-        standings[asked] = permission.check_member(user, asked)
-    standing, job_type = standings[asked], enabled_type(request.job_type)  # only members learn of Job Types
-    key = job_type.name, asked
-    if key not in declared:
-        permission.check_submit(user, standing, job_type)
-        declared[key] = handlers.declared_of(job_type.handler_method)
+def _prepare(request: Request, checks: _Checks) -> Prepared:
+    asked = organization_text(request.organization, checks.settings)
+    standing, job_type = checks.standing(asked), checks.enabled_type(request.job_type)  # only members learn of types
+    declared = checks.declared_of(job_type, asked)
     request = replace(request, organization=standing.organization)
     if job_type.handler_method == functions.HANDLER and request.queue is None:
         raise InvalidJobError(_("Only enqueue in Python code submits jobs of type {0}.").format(job_type.name))
     _check_choice("on_duplicate", request.on_duplicate, ON_DUPLICATE)
-    parameters = handlers.check_parameters(request.parameters, declared[key], user)
+    parameters = handlers.check_parameters(request.parameters, declared, checks.user, checks.settings)
     priority = request.priority or job_type.default_priority or "Normal"
     _check_choice("priority", priority, priorities.PRIORITIES)
     _check_choice("on_parent_failure", request.on_parent_failure, dependencies.POLICIES)
     due = clock.epoch_of(request.available_at)
-    row = _row(request, job_type, user, parameters, priority, due)
+    row = _row(request, job_type, checks.user, parameters, priority, due)
     is_paused = not standing.limits.may_start or bool(job_type.is_paused)
     return Prepared(request, row, is_paused, standing.limits)
 
 
-def organization_text(given: Any) -> str:
+def organization_text(given: Any, settings: Settings) -> str:
     """The organization as given by id or name, or for None and "" the Default Organization. Raises InvalidJobError."""
     if given is not None and given != "":
         return required_text(given, "organization")
-    default = config.settings().default_organization
-    if not default:
+    if not settings.default_organization:
         raise InvalidJobError(f"{_('Choose an organization.')} {how_to_name('organization')}")
-    return default
+    return settings.default_organization
 
 
 def how_to_name(argument: str) -> str:
@@ -119,7 +137,7 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str, list[str]]:
     secrets = declared.secrets if declared else frozenset()
     if secret_values.are_same(parameters, before, secrets):
         return {}, "", []
-    found = handlers.check_parameters(parameters, declared, job["owner_user"])
+    found = handlers.check_parameters(parameters, declared, job["owner_user"], config.settings())
     had = secret_values.masked(before, secrets)
     content = _stored_hash(job["job_type"], job["organization"], found.identity)
     is_by_content = job["dedup_hash"] == job["job_hash"]  # and not by a key of the caller's own

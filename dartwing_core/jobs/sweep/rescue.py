@@ -11,10 +11,11 @@ from typing import NamedTuple, cast
 
 from ..after import after_settle, batch_end
 from ..errors import JobCanceledError, JobTimeoutError
-from ..job import find, runs
+from ..job import find, history, runs
 from ..job.record import Job
 from ..job.runs import Outcome
 from ..lib import best_effort, clock, config, ids, server_errors, sql
+from ..lib.config import RetryPolicy
 from ..lib.rows import DoubtfulRow, JobRow, changed
 from ..line import claim
 from ..rq import redis_queue
@@ -52,7 +53,7 @@ def _rescue(job: DoubtfulRow) -> bool:
         return _stop(job, outcome.canceled(job["canceled_by"], job["cancel_reason"]))
     ask = partial(redis_queue.cause_of_end, job["rq_job_id"] or "")
     cause = best_effort.run(partial(redis_queue.if_there, ask))  # a note of RQ's that can't be read holds up no rescue
-    end = outcome.lost(job, _outlived_its_limit(job), config.retry_policy(job["job_type"]), cause)
+    end = outcome.lost(job, _outlived_its_limit(job), _policy(job), cause)
     try:
         return _end_and_tell(job, end)
     except JobCanceledError:  # asked to stop since it was read
@@ -62,12 +63,17 @@ def _rescue(job: DoubtfulRow) -> bool:
 
 def _late_end(job: DoubtfulRow) -> Outcome | None:
     """The end of an attempt that is alive but should have ended. None if it still has time."""
-    grace = config.settings().cancel_grace_seconds + heartbeat.beat_interval()  # by then its handler has heard of it
+    settings = config.settings()
+    grace = settings.cancel_grace_seconds + heartbeat.beat_interval(settings)  # by then its handler has heard of it
     if job["cancel_requested"] and job["cancel_requested_epoch"] + grace < job["database_epoch"]:
         return outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True)
     if age(job) > job["timeout_seconds"] + find.OVERTIME:
-        return outcome.failure(job, JobTimeoutError(), config.retry_policy(job["job_type"]))
+        return outcome.failure(job, JobTimeoutError(), _policy(job))
     return None
+
+
+def _policy(job: DoubtfulRow) -> RetryPolicy:
+    return config.retry_policy(config.job_type(job["job_type"]), config.settings())
 
 
 def _stop(job: DoubtfulRow, end: Outcome) -> bool:
@@ -117,7 +123,7 @@ def _outlived_its_limit(job: DoubtfulRow) -> bool:
 def _end_and_tell(job: DoubtfulRow, end: Outcome, *, by_force: bool = False) -> bool:
     has_ended = _end(job, end, by_force)
     if has_ended:
-        best_effort.run(partial(after_settle.record_end, job, end, is_probe=False))
+        best_effort.run(partial(after_settle.record_end, job, end, config.job_type(job["job_type"])))
     if has_ended and end.status in FINISHED:
         best_effort.run(partial(batch_end.release_and_close, [job["name"]], [job["parent_batch"]]))
     return has_ended
@@ -160,10 +166,12 @@ def _settle(job: DoubtfulRow, end: Outcome) -> bool:
         "duration": max(0.0, age(job)),
         "error_message": end.error,
         "lease_expires_epoch": 0,
-        **outcome.circuit_sample(job, end),
+        **outcome.circuit_sample(job, end, config.job_type(job["job_type"])),
     }
     runs.settle(run, values, is_canceled, LOCK_WAIT)
-    if Job(cast(JobRow, job)).end(end, worker=job["worker"], lock_wait=LOCK_WAIT):
-        return True
-    sql.rollback()  # it has settled itself: what was just written to its row is not to stay
-    return False
+    event = Job(cast(JobRow, job)).end(end, worker=job["worker"], lock_wait=LOCK_WAIT)
+    if not event:
+        sql.rollback()  # it has settled itself: what was just written to its row is not to stay
+        return False
+    history.write([event])
+    return True

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..after import cancel, child_jobs
 from ..job import find, record
 from ..lib import best_effort, config, sql
-from ..line import wake
+from ..line import queue_view
 from ..rq import leader, redis_queue
 from ..schedules import schedule_runs
 from . import organization_removal, rescue
@@ -50,7 +50,7 @@ def sweep() -> Report:
     report.batches = best_effort.run(cancel.sweep_batches) or 0
     report.scheduled = best_effort.run(lambda: schedule_runs.sweep(batch)) or 0
     report.queued = len(best_effort.run(lambda: sql.committed(lambda: record.enter_due(batch))) or ())
-    report.rung = best_effort.run(wake.wake_for_line) or 0
+    report.rung = best_effort.run(queue_view.ring_for_line) or 0
     best_effort.run(leader.record_look)
     sql.commit()  # the next user of this connection gets a fresh snapshot too
     return report

@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 
 from ..errors import InvalidJobError, UnknownHandlerError
 from ..lib import canonical, config, sealing, secret_values
-from ..lib.config import JobType
+from ..lib.config import JobType, Settings
 from ..lib.texts import as_sentence, describe_unknown
 from ..lib.texts import translate as _
 from . import functions
@@ -284,7 +284,7 @@ def shown_parameters(type_name: str, parameters: Any) -> Any:
     return secret_values.masked(parameters, names)
 
 
-def check_parameters(given: Any, declared: Declared | None, owner: str) -> Checked:
+def check_parameters(given: Any, declared: Declared | None, owner: str, settings: Settings) -> Checked:
     """Check the parameters. Raises InvalidJobError unless they are what the handler declares.
 
     `owner`: the user as whom the job runs.
@@ -294,7 +294,7 @@ def check_parameters(given: Any, declared: Declared | None, owner: str) -> Check
         given = secret_values.veiled(given, names)
     has_secrets = bool(names) and isinstance(given, Mapping)
     stored = canonical.canonical_json(secret_values.sealed(given, names, sealing.seal) if has_secrets else given)
-    limit = config.settings().max_parameter_bytes
+    limit = settings.max_parameter_bytes
     if len(stored) > limit:  # in bytes, since JSON is ASCII here
         text = _("The parameters are {0} bytes as JSON; at most {1} are allowed. Put large data in a File instead.")
         raise InvalidJobError(text.format(len(stored), limit))

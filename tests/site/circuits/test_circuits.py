@@ -72,10 +72,9 @@ def made(job_type: str, ending: str) -> None:
         assert status(job) == "Timed Out"
     elif ending == "canceled":
         job = planned(job_type, "fail")
-        made_attempt = attempts.begun(job.name, 1)
+        running = attempts.begun(job.name, 1)
         committed(cancel_job, job.name)
-        made_attempt.make()
-        after_settle.record_end(made_attempt.job.row, made_attempt.end, is_probe=made_attempt.job.is_probe)
+        running.make()
         assert status(job) == "Canceled"
     elif ending == "canceled in line":
         committed(cancel_job, planned(job_type, "fail").name)
@@ -135,14 +134,10 @@ def test_each_organization_and_type_has_a_circuit_of_its_own(job_type):
 def test_many_failures_at_once_open_it_once(job_type):
     change(job_type, circuit_breaker_min_samples=8)
     jobs = [planned(job_type, "fail") for _number in range(8)]
-    claimed = [attempts.begun(job.name, 1) for job in jobs]
-    for one in claimed:
-        one.make()
+    settled = [attempts.begun(job.name, 1).settle() for job in jobs]
     frappe.set_user("Administrator")
     with listening() as heard:
-        found = in_parallel(
-            [lambda one=one: after_settle.record_end(one.job.row, one.end, is_probe=False) for one in claimed]
-        )
+        found = in_parallel([lambda one=one: after_settle.tell_circuit(one) for one in settled])
     assert [result for result in found if result is not None] == []
     assert frappe.db.count("Job Circuit", {"job_type": job_type}) == 1
     rooms = [room for event, room, _message in heard.messages if event == after_settle.CHANGED]
@@ -186,7 +181,7 @@ def test_a_look_that_was_made_before_it_opened_lets_nobody_go(job_type):
     claimer.view.good_until = float("inf")
     opened(job_type)
     assert claimer.claim_from_view() is None
-    assert claimer.claim_with_settle([]) is None
+    assert claimer.start_next() is None
 
 
 def test_retries_wait_too_and_keep_their_number(job_type, times):
@@ -209,9 +204,7 @@ def test_retries_wait_too_and_keep_their_number(job_type, times):
 def test_what_runs_when_it_opens_goes_on(job_type):
     running = attempts.begun(planned(job_type, "ok").name, 1)
     opened(job_type)
-    running.make()
-    after_settle.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
-    assert running.end.status == "Completed"
+    assert running.make().end.status == "Completed"
     assert state(job_type) == "Open", "it began before and proves nothing"
 
 

@@ -10,7 +10,6 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import cancel_job, get_job_status, get_open_circuits, manually_close_circuit, submit_job
-from dartwing_core.jobs.after import after_settle
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory, processes
@@ -62,7 +61,6 @@ def test_one_starts_and_the_others_follow_when_it_succeeds(job_type, times):
     assert reason == f"The circuit of {job_type} is being tried by another job."
     processes.queue_client().flushdb()
     running.make()
-    after_settle.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
     assert state(job_type) == "Closed"
     assert listed("default") == [held.name], "workers look at once"
     assert (row(job_type).closed_by, row(job_type).probe_job) == (None, None)
@@ -97,7 +95,6 @@ def test_one_that_says_nothing_lets_the_next_try_at_once(times, ending):
         committed(cancel_job, probe)
     running.make()
     frappe.set_user("Administrator")
-    after_settle.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
     assert state(job_type) == "Half Open"
     assert attempts.begun_next().job.name != probe
 
@@ -140,7 +137,6 @@ def test_a_full_cap_holds_the_probe_and_uses_up_none(times):
     assert probe.job.is_probe
     assert nobody_goes()
     probe.make()
-    after_settle.record_end(probe.job.row, probe.end, is_probe=True)
     assert state(job_type) == "Closed"
     assert len(attempts.run_all()) == 1
 
@@ -155,8 +151,7 @@ def test_a_probe_whose_worker_died_makes_room_for_the_next(job_type, times):
     assert state(job_type) == "Half Open"
     probe = claim.Claimer().claim_next()
     assert row(job_type).probe_job == probe.name
-    dead.make()  # wakes late
-    assert dead.end is None, "it decides nothing"
+    assert dead.make().end is None, "it decides nothing"
     assert state(job_type) == "Half Open"
 
 
@@ -164,7 +159,7 @@ def test_a_worker_that_dies_between_settle_and_what_follows_keeps_nobody_waiting
     for _number in range(2):
         planned(job_type, "ok")
     times.cool_down()
-    attempts.begun_next().make()
+    attempts.begun_next().settle()
     assert state(job_type) == "Half Open"
     processes.queue_client().flushdb()
     assert sweeper.sweep().rung == 1
@@ -178,5 +173,4 @@ def test_a_circuit_closed_by_hand_stays_closed_whatever_the_probe_says(job_type,
     running = attempts.begun(job.name, 1)
     committed(manually_close_circuit, job_type, factory.ALPHA)
     running.make()
-    after_settle.record_end(running.job.row, running.end, is_probe=running.job.is_probe)
     assert state(job_type) == "Closed"

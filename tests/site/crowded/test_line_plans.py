@@ -42,24 +42,15 @@ def test_the_heads_of_lines_are_read_from_group_to_group(crowd):
 
 def test_the_first_of_a_line_are_read_in_their_order_and_no_others(crowd):
     line = Line("default", "Test Line 7", crowd, "Normal", 0.0)
-    for read in (lambda: queue_view.first_jobs(line, 9), lambda: places_ahead(line, 9)):
+    for read in (lambda: queue_view.first_jobs(line, 9), lambda: queue_view.read_places(line, 9)):
         (plan,) = database.explain(read)
         assert "filesort" not in (plan["Extra"] or ""), plan
         assert database.rows_read(read) <= 12
     assert "Using index" in plan["Extra"], plan
-    places = places_ahead(line, 9)
+    places = queue_view.read_places(line, 9)
     assert [place.rank for place in places] == sorted(place.rank for place in places)
     assert [place.name for place in places] == [job["name"] for job in queue_view.first_jobs(line, 9)]
     assert len(places) == 9
-
-
-def places_ahead(line: Line, number: int) -> list[queue_view.Place]:
-    """The places of a line's first jobs, as a worker reads them ahead in one statement."""
-    ahead, places = queue_view.ReadAhead(line, number), []
-    while len(places) < number and (place := ahead.first_place()):
-        places.append(place)
-        ahead.skip()
-    return places
 
 
 def test_what_runs_is_counted_from_the_running_ones_alone(crowd):
@@ -81,6 +72,6 @@ def test_a_look_at_many_lines_is_good_for_many_jobs(crowd):
     claimer.view.good_until = float("inf")
     with database.statements() as seen:
         for _job in range(20):
-            assert claimer.claim_with_settle([])
+            assert claimer.start_next()
     assert len(seen) <= 20 * 4, "each of other organizations, whose first jobs are read ahead"
     frappe.db.rollback()

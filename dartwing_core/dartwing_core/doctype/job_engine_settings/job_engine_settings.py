@@ -12,7 +12,7 @@ from dartwing_core.jobs.after.after_commit import after_commit
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.lib.texts import cut
-from dartwing_core.jobs.line import wake
+from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.rq import redis_queue
 
 MIN_LEASE_SECONDS = 5  # two beats of the heartbeat
@@ -45,7 +45,7 @@ class JobEngineSettings(Document):
     def on_update(self) -> None:
         """Apply the settings at once, and wake workers for jobs that may start now."""
         visibility.forget()
-        after_commit().add_once(wake.wake_for_line)  # jobs that it has stopped may start now
+        after_commit().add_once(queue_view.ring_for_line)  # jobs that it has stopped may start now
 
 
 def set_default_organization(organization: str) -> str:

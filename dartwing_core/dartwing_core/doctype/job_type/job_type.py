@@ -8,7 +8,7 @@ from frappe.model.document import Document
 
 from dartwing_core.jobs.after.after_commit import after_commit
 from dartwing_core.jobs.lib import config
-from dartwing_core.jobs.line import wake
+from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.rq import redis_queue
 from dartwing_core.jobs.submit.request import check_title_template
 from dartwing_core.jobs.types import functions, handlers
@@ -79,7 +79,7 @@ class JobType(Document):
 
     def on_update(self) -> None:
         """Wake workers after the commit, for jobs that may start now."""
-        after_commit().add_once(wake.wake_for_line)  # jobs that it has stopped may start now
+        after_commit().add_once(queue_view.ring_for_line)  # jobs that it has stopped may start now
 
     def _choose_deduplication(self) -> None:
         self.deduplication = self.deduplication or config.policy_of_window(self.deduplication_window)

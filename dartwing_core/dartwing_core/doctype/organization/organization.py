@@ -8,7 +8,7 @@ from dartwing_core.dartwing_core.guarded_document import GuardedDocument
 from dartwing_core.jobs.access import tenancy, visibility
 from dartwing_core.jobs.after.after_commit import after_commit
 from dartwing_core.jobs.lib import config, ids
-from dartwing_core.jobs.line import wake
+from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.status import LIVE
 from dartwing_core.jobs.sweep import organization_removal
 
@@ -51,7 +51,7 @@ class Organization(GuardedDocument):
     def on_update(self) -> None:
         """Let the change count at once, and wake workers for jobs that may start now."""
         visibility.forget()
-        after_commit().add_once(wake.wake_for_line)  # jobs that it has stopped may start now
+        after_commit().add_once(queue_view.ring_for_line)  # jobs that it has stopped may start now
 
     def on_trash(self) -> None:
         """Delete members before Frappe checks links and may refuse. `after_delete` removes the rest."""

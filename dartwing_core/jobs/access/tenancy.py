@@ -80,8 +80,9 @@ def reach_of(user: str) -> Reach:
 
 
 def limits_of(organizations: Sequence[str]) -> dict[str, Limits]:
-    """The limits of each organization."""
-    return _ask("limits_of", organizations) or {name: Limits(adapter().state_of(name)) for name in organizations}
+    """The limits of each organization. One that the adapter leaves out has no caps and no pause."""
+    found = _ask("limits_of", organizations) or {}
+    return {name: found.get(name) or Limits(adapter().state_of(name)) for name in organizations}
 
 
 def admins_of(organization: str) -> list[str]:

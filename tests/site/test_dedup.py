@@ -120,12 +120,12 @@ def test_a_refused_submit_replaces_nothing(alice, once, refusal):
     first = submitted(alice, once, dedup_key="a")
     submitted(alice, once, dedup_key="b")
     is_full = refusal == "a full queue"
-    cap_waiting(2 if is_full else 0)
-    replaces, other = each(once, 3, 4)
+    cap_waiting(1 if is_full else 0)
+    replaces, other, more = each(once, 3, 4, 5)
     replaces |= {"dedup_key": "a", "on_duplicate": "replace"}
     other |= {"dedup_key": "c" if is_full else "b"}
     with pytest.raises(QueueFullError if is_full else DuplicateJobError):
-        as_user(alice, submit_jobs, [replaces, other])
+        as_user(alice, submit_jobs, [replaces, other, more])
     frappe.db.commit()
     assert contents.parameters(first.name) == {"month": 1}
 

@@ -217,8 +217,7 @@ def let_wait(row: NewJobRow, parents: Sequence[str], unfinished: Sequence[str]) 
 
 def hold(row: NewJobRow) -> None:
     """Hold a new job that would be in line now: its organization is at its waiting cap."""
-    if row["in_line"]:
-        _write(row, _not_in_line(LinePlace.HELD))
+    _write(row, _not_in_line(LinePlace.HELD))
 
 
 def _not_in_line(place: LinePlace) -> Columns:

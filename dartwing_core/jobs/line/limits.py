@@ -18,7 +18,7 @@ from ..lib import named_locks, sql
 from ..lib.config import JobType
 from ..lib.tables import JOB
 from ..rq import redis_queue
-from ..status import NOT_RUNNING, JobStatus, LinePlace
+from ..status import JobStatus, LinePlace
 
 LOCK_WAIT = 5  # seconds; other claimers hold a lock for a few milliseconds
 Key = tuple[str | None, str | None]
@@ -63,14 +63,11 @@ def find_reached(caps: Mapping[Key, int], running: Mapping[Key, int]) -> Key | N
     return next((key for key, cap in caps.items() if running[key] >= cap), None)
 
 
-def count_free_places(organization: str, cap: int) -> int:
-    """How many more jobs of an organization may line up under its waiting cap."""
+def count_free_places(organization: str, cap: int, *taken_by: LinePlace) -> int:
+    """How many more jobs of an organization may line up under its waiting cap, beside those at these places.
+
+    A job that waits for its time, a retry or another job takes none. Once due, it gets in line beyond the cap.
+    """
     # As the index begins.
-    is_in_line = (JOB.in_line == LinePlace.IN_LINE) & JOB.queue.isin(redis_queue.queue_names())
-    return max(0, cap - sql.count(JOB, is_in_line & (JOB.organization == organization), cap))
-
-
-def count_waiting(organization: str, at_most: int) -> int:
-    """How many unfinished jobs of an organization are not running. Counts up to `at_most`."""
-    states = [str(status) for status in NOT_RUNNING]
-    return sql.count(JOB, (JOB.organization == organization) & JOB.status.isin(states), at_most)
+    is_waiting = JOB.in_line.isin(taken_by) & JOB.queue.isin(redis_queue.queue_names())
+    return max(0, cap - sql.count(JOB, is_waiting & (JOB.organization == organization), cap))

@@ -180,7 +180,7 @@ def admit(held: Sequence[Line]) -> list[WaitingRow]:
     room = {}
     for name, found in tenancy.limits_of(sorted({line.organization for line in held})).items():
         is_capped = found.max_waiting and found.on_queue_full == "Hold"
-        free = limits.count_free_places(name, found.max_waiting) if is_capped else ADMITTED_AT_ONCE
+        free = limits.count_free_places(name, found.max_waiting, LinePlace.IN_LINE) if is_capped else ADMITTED_AT_ONCE
         room[name] = min(ADMITTED_AT_ONCE, free)
     entered: list[WaitingRow] = []
     for line in sorted(held, key=lambda line: line.rank):

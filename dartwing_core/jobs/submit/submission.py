@@ -22,6 +22,7 @@ from ..lib.rows import Columns, JobRow, NewJobRow, hold, new_job
 from ..lib.texts import cut
 from ..line import limits
 from ..rq import redis_queue
+from ..status import LinePlace
 from ..types import declared_types, functions, handlers
 from ..types.handlers import Checked
 from ..types.parameters import Declared
@@ -275,18 +276,18 @@ def check_limits(new: Sequence[Prepared], user: str) -> None:
     the submitter's snapshot: two transactions at once may exceed it by the jobs of the other one.
     Raises QueueFullError, RateLimitError or InvalidJobError.
     """
-    numbers = Counter(item.row["organization"] for item in new if item.limits.max_waiting)
-    for organization in sorted(numbers):
-        _check_waiting([item for item in new if item.row["organization"] == organization])
+    capped = [item for item in new if item.limits.max_waiting and item.row["in_line"]]
+    for organization in sorted({item.row["organization"] for item in capped}):
+        _check_waiting([item for item in capped if item.row["organization"] == organization])
     for job_type, number in sorted(Counter(item.row["job_type"] for item in new).items()):
         _check_rate(job_type, number, user)  # last, since its counts are not undone
 
 
 def _check_waiting(jobs: Sequence[Prepared]) -> None:
-    """Check the new jobs of one organization, which has a cap."""
+    """Check the new jobs of one organization that would be in line now, under its cap."""
     organization, limit = jobs[0].row["organization"], jobs[0].limits
     cap = limit.max_waiting
-    room = max(0, cap - limits.count_waiting(organization, cap))
+    room = limits.count_free_places(organization, cap, LinePlace.IN_LINE, LinePlace.HELD)
     if len(jobs) <= room:
         return
     if limit.on_queue_full == HOLD:

@@ -7,11 +7,15 @@ and one queue in `queue_view.heads` instead of a range over all: MariaDB then re
 
 from __future__ import annotations
 
+from functools import partial
+
 import frappe
 import pytest
 
+from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.line import claim, limits, queue_view
 from dartwing_core.jobs.line.turns import Line
+from dartwing_core.jobs.status import LinePlace
 from tests.support import database, factory, population
 
 ORGANIZATIONS, TYPES, JOBS = 100, 2, 10_000
@@ -57,6 +61,16 @@ def test_what_runs_is_counted_from_the_running_ones_alone(crowd):
     set_running(crowd, 9)
     assert database.rows_read(limits.count_running) <= 60
     assert limits.count_running()[None, crowd] == 9
+
+
+def test_free_places_are_counted_on_the_lines_index_up_to_the_cap(crowd):
+    # Seen failing: without the queues, which stand in front of the organization: all of its jobs were read.
+    cap = 50
+    count = partial(limits.count_free_places, "Test Line 7", cap, LinePlace.IN_LINE, LinePlace.HELD)
+    plan = next(step for step in database.explain(count) if step["table"] == f"tab{config.JOB}")
+    assert (plan["key"], "Using index" in plan["Extra"]) == ("line_index", True), plan
+    assert database.rows_read(count) <= 2 * cap + 20
+    assert count() == 0
 
 
 def test_a_take_costs_a_fixed_number_of_statements_however_many_lines_there_are(crowd):

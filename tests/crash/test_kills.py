@@ -12,7 +12,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import get_job_history, get_job_status
-from tests.support import factory
+from tests.support import factory, files
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted
 from tests.support.rows import notes
@@ -42,6 +42,15 @@ def test_a_job_that_kills_its_worker_each_time_is_dead_after_three(fleet: Fleet)
     after = get_job_status(job.name)
     assert after["error_message"].startswith("The worker was lost (signal 9): it ran out of memory")
     assert after["retry_count"] == 0
+
+
+def test_killed_workers_leave_only_the_files_that_a_checkpoint_has_kept(fleet: Fleet):
+    # Seen failing: three folders with all four files.
+    job_type = factory.job_type("files", "makes_files")
+    fleet.hire(1)
+    job = submitted(job_type, steps=[["a.txt", "keep", "b.txt", "die"], ["c.txt", "die"], ["d.txt"]])
+    until(lambda: status(job) == "Completed", 60, "the third attempt")
+    assert [path.name for path in files.on_disk(job)] == ["a.txt", "d.txt"]
 
 
 def test_a_worker_that_wakes_after_its_rescue_changes_nothing(fleet: Fleet, job_type):

@@ -337,7 +337,8 @@ def makes_file(context: JobContext) -> dict[str, Any]:
 
 @job_handler
 def makes_files(context: JobContext) -> None:
-    """Follows the `steps` of this attempt: "keep" is a checkpoint, "fail" an error, and any other word a file's name.
+    """Follows the `steps` of this attempt: "keep" is a checkpoint, "fail" an error, "die" the worker's death, and any
+    other word a file's name.
 
     The files hold the attempt's number.
     """
@@ -346,6 +347,8 @@ def makes_files(context: JobContext) -> None:
             context.checkpoint({"attempt": context.attempt})
         elif step == "fail":
             raise TransientError("asked to fail")
+        elif step == "die":
+            kill_itself(context)
         else:
             context.attach(str(context.attempt), step)
 

@@ -14,7 +14,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count, islice
@@ -25,7 +25,7 @@ from urllib.parse import quote
 import frappe
 from frappe.utils import get_files_path
 
-from ..lib import best_effort, sealing, sql
+from ..lib import best_effort, ids, sealing, sql
 from ..lib.tables import JOB, RUN
 
 ADDRESS = "/api/method/dartwing_core.api.jobs.download_file"
@@ -100,13 +100,31 @@ class AttemptFiles:
     def drop(self) -> None:
         """Delete what no checkpoint has kept: the attempt has failed."""
         del self._files[self._kept :]
-        kept = {file["name"] for file in self._files}
-        own = folder() / self._folder
-        with contextlib.suppress(OSError):  # most attempts have no folder, and one with kept files stays
-            for path in own.iterdir():
-                if path.name not in kept:
-                    path.unlink()
-            own.rmdir()
+        _delete_all_but(self._files, folder() / self._folder)
+
+
+def drop(job: str, attempt: int) -> None:
+    """Delete what no checkpoint of an attempt has kept: it was ended from outside. Needs a snapshot from after that.
+
+    If its process is still alive and attaches more, it drops that itself at its end.
+    """
+    for own in (folder() / job).glob(f"{attempt}-*"):
+        query = frappe.qb.from_(RUN).select(RUN.sealed_files).where(RUN.name == ids.run_name(job, attempt))
+        _delete_all_but(_opened(query.run()[0][0]), own)
+
+
+def _delete_all_but(kept: Iterable[StoredFile], own: Path) -> None:
+    """Delete the other files in the folder of an attempt, and the folder if it is empty then."""
+    names = {file["name"] for file in kept}
+    with contextlib.suppress(OSError):  # most attempts have no folder, and one with kept files stays
+        for path in own.iterdir():
+            if path.name not in names:
+                path.unlink(missing_ok=True)
+        own.rmdir()
+
+
+def _opened(index: str | None) -> list[StoredFile]:
+    return json.loads(sealing.opened(index)) if index else []
 
 
 def free_name(name: str, taken: Container[str] = ()) -> str:
@@ -137,7 +155,7 @@ def files_of(job: str) -> list[StoredFile]:
     """The files of all attempts of a job. Of several with one name, that of the latest attempt."""
     query = frappe.qb.from_(RUN).select(RUN.sealed_files).where(RUN.background_job == job)
     rows = query.where(RUN.sealed_files.isnotnull()).orderby(RUN.attempt).run(pluck=True)
-    return list({file["name"]: file for index in rows for file in json.loads(sealing.opened(index))}.values())
+    return list({file["name"]: file for index in rows for file in _opened(index)}.values())
 
 
 def delete_after_commit(jobs: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 
 from ..after import after_settle, batch_end
 from ..errors import JobCanceledError, JobTimeoutError
-from ..job import find, history, runs
+from ..job import find, history, job_files, runs
 from ..job.record import Job
 from ..job.runs import Outcome
 from ..lib import best_effort, clock, config, ids, server_errors, sql
@@ -126,6 +126,8 @@ def _end_and_tell(job: DoubtfulRow, end: Outcome, *, by_force: bool = False) -> 
         best_effort.run(partial(after_settle.record_end, job, end, config.job_type(job["job_type"])))
     if has_ended and end.status in FINISHED:
         best_effort.run(partial(batch_end.release_and_close, [job["name"]], [job["parent_batch"]]))
+    if has_ended:
+        best_effort.run(partial(job_files.drop, job["name"], job["attempt"]))
     return has_ended
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import frappe
 import pytest
 
-from dartwing_core.jobs import JobContext, executor, get_job_history, get_job_status, retry_job
+from dartwing_core.jobs import JobContext, executor, get_job_details, get_job_history, get_job_status, retry_job
 from dartwing_core.jobs.access import content
 from dartwing_core.jobs.job import runs as runs_module
 from dartwing_core.jobs.run import outcome
@@ -213,6 +213,20 @@ def test_it_runs_as_its_owner_and_leaves_nothing_behind(alice):
     assert "Dartwing User" in result["roles"]
     assert "System Manager" not in result["roles"]
     assert frappe.session.user == "Administrator"
+
+
+def test_a_handlers_own_threads_may_call_its_context_or_are_told_that_they_may_not():
+    # Seen failing: AttributeErrors and RuntimeErrors of Frappe, which has no site there.
+    job = submitted(factory.job_type("threads", "starts_threads", max_retries=0))
+    result = run(job)["result"]
+    refused = {name: text for name, text in result.items() if "Error" in text}
+    words = "RuntimeError: {}: call it in the handler's own thread."
+    assert refused == {name: words.format(name) for name in ("attach", "checkpoint", "parent_results")}
+    assert result["idempotency_key"] == result["own key"]
+    details = get_job_details(job.name)
+    (line,) = details["attempts"][0]["log"]
+    assert (line["text"], line["logged_at"][-6:]) == ("from a thread", details["created_at"][-6:])
+    assert details["progress_message"] == "half"
 
 
 def test_it_runs_in_its_owners_language_and_gives_the_workers_back():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -378,3 +380,29 @@ def says(context: JobContext) -> dict[str, Any]:
     if then == "fail_for_good":
         raise PermanentError(text)
     return {"output_reference": text, "said": text}
+
+
+@job_handler
+def starts_threads(context: JobContext) -> dict[str, str]:
+    """Returns what comes of each call of its context in threads that it starts."""
+    context.set_steps(["one", "two"])
+    calls: dict[str, Callable[[], Any]] = {
+        "log": lambda: context.log("from a thread"),
+        "update_progress": lambda: context.update_progress(50, "half", force=True),
+        "is_canceled": context.is_canceled,
+        "next_step": context.next_step,
+        "idempotency_key": lambda: context.idempotency_key,
+        "remaining_seconds": lambda: context.remaining_seconds() > 0,
+        "attach": lambda: context.attach("text", "a.txt"),
+        "checkpoint": lambda: context.checkpoint(None),
+        "parent_results": lambda: context.parent_results,
+    }
+
+    def told(call: Callable[[], Any]) -> str:
+        try:
+            return str(call())
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+
+    with ThreadPoolExecutor(4) as pool:
+        return {**dict(zip(calls, pool.map(told, calls.values()), strict=True)), "own key": context.idempotency_key}

@@ -12,7 +12,8 @@ from dartwing_core.jobs.lib import clock
 
 
 @pytest.fixture
-def context() -> JobContext:
+def context(monkeypatch) -> JobContext:
+    monkeypatch.setattr(clock, "iso_clock", lambda: lambda: "2026-11-28T12:00:00+00:00")
     return JobContext(
         job_id="JOB-1",
         job_type="t",
@@ -53,13 +54,12 @@ class Speechless:
     ("given", "stored"),
     [("x" * 10_000, "x" * 500), ("caf\udce9.csv", "caf?.csv"), (Speechless(), "Speechless")],
 )
-def test_any_message_name_of_a_step_and_line_of_the_log_is_made_storable(context, monkeypatch, given, stored):
+def test_any_message_name_of_a_step_and_line_of_the_log_is_made_storable(context, given, stored):
     # Regression 41: a long message killed the handler.
     context.update_progress(1, given)
     assert context.progress.message == stored
     context.set_steps([given, "two"])
     assert context.progress.steps[0]["name"][:500] == stored
-    monkeypatch.setattr(clock, "iso_clock", lambda: lambda: "2026-11-28T12:00:00+00:00")
     context.log(given)
     assert json.loads(context.lines.as_json())[0]["text"][:500] == stored
 

@@ -6,13 +6,14 @@ import pytest
 
 from dartwing_core.handlers.http_request import RequestParameters, is_public, prepared, resolve
 from dartwing_core.jobs import JobContext, PermanentError
-from dartwing_core.jobs.lib import sealing
+from dartwing_core.jobs.lib import clock, sealing
 
 URL = "https://example.com/hook"
 
 
 @pytest.fixture(autouse=True)
-def _key_without_a_site(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "iso_clock", lambda: str)
     monkeypatch.setattr(sealing, "fingerprint", lambda text: f"key of {text}")
 
 

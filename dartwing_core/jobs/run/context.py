@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, repeat
@@ -55,7 +56,7 @@ LEVELS = {**{name: name for name in ("debug", "info", "warning", "error")}, "war
 
 
 class AttemptLog:
-    """The newest lines of an attempt. The handler's thread adds to them, and the heartbeat's reads them.
+    """The newest lines of an attempt. The handler's threads add to them, and the heartbeat's reads them.
 
     `number`: how many lines there have been. Older ones than the newest MOST_LINES are dropped.
     """
@@ -63,11 +64,10 @@ class AttemptLog:
     def __init__(self) -> None:
         self.number = 0
         self._lines: tuple[dict[str, str], ...] = ()  # replaced as a whole: another thread may read it
-        self._now: Callable[[], str] | None = None
+        self._now = clock.iso_clock()  # a thread of the handler's has no site to ask
 
     def add(self, text: str, level: Any) -> None:
         """Add a line, cut to LINE_LENGTH characters. An unknown level is "info"."""
-        self._now = self._now or clock.iso_clock()
         level = LEVELS.get(level.lower(), "info") if isinstance(level, str) else "info"
         line = {"logged_at": self._now(), "level": level, "text": text[:LINE_LENGTH]}
         self._lines = (*self._lines[1 - MOST_LINES :], line)
@@ -119,6 +119,11 @@ class JobContext:
         self.parameters = dict(self.parameters)
         self.begin()
         self.files = AttemptFiles(self.job_id, self.attempt)
+        self._thread, self._site = threading.get_ident(), copy_context()
+
+    def _check_thread(self, called: str) -> None:
+        if threading.get_ident() != self._thread:
+            raise RuntimeError(f"{called}: call it in the handler's own thread.")
 
     def begin(self) -> None:
         """The time of the attempt runs from now on."""
@@ -129,7 +134,8 @@ class JobContext:
         """A key that is equal for all attempts of the job. Hand it to systems outside the database, which may see
         a job's work more than once. It does not tell the job's id.
         """
-        return sealing.fingerprint(f"attempts of {self.job_id}")[:KEY_LENGTH]
+        of_site = self._site.copy()  # a thread of the handler's has no site, and only one thread may enter a context
+        return of_site.run(sealing.fingerprint, f"attempts of {self.job_id}")[:KEY_LENGTH]
 
     @cached_property
     def parent_results(self) -> Mapping[str, Any]:
@@ -137,6 +143,7 @@ class JobContext:
 
         Only of completed jobs. All are read in one query, at the first access.
         """
+        self._check_thread("parent_results")
         return self.load_parent_results()
 
     def _shown(self, value: Any) -> str:
@@ -194,6 +201,7 @@ class JobContext:
         Later writes are rolled back if the attempt fails. Raises JobCanceledError if the job is canceled
         or was given to another worker, PermanentError if `data` has no JSON form.
         """
+        self._check_thread("checkpoint")
         if self.is_canceled():
             raise JobCanceledError("The job was canceled.")
         self.save_checkpoint(data)
@@ -207,6 +215,7 @@ class JobContext:
         If the attempt fails, the file goes, unless a checkpoint has kept it. It also goes with the job. The name loses
         slashes, control characters and what is beyond 200 bytes. A second `a.txt` of an attempt is `a-2.txt`.
         """
+        self._check_thread("attach")
         if isinstance(content, str):
             content = content.encode()
         if not isinstance(content, bytes) and not hasattr(content, "read"):

@@ -20,7 +20,7 @@ from .after.after_commit import after_commit, undone_on_error
 from .errors import DuplicateJobError, InvalidJobError, InvalidTransitionError, JobChangedError
 from .job import batch_store, dependencies, find, record, runs
 from .job.record import Job
-from .lib import clock, config
+from .lib import clock, config, sql
 from .lib.rows import Columns, JobRow, may_be_rescheduled, waits_for_its_time
 from .lib.texts import cut, describe_unknown, error_text
 from .read import visible_jobs
@@ -271,7 +271,7 @@ def _visible(job_ids: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 def _each(names: Sequence[str], work: Callable[[str], Any], refused: dict[str, str]) -> dict[str, Any]:
     """Do `work` for each job. An error that is no refusal leaves nothing done."""
     done: list[str] = []
-    with undone_on_error():
+    with undone_on_error(), sql.connection_outside():  # one for all, instead of some for each
         for name in names:
             told = len(frappe.local.message_log)
             try:

@@ -203,6 +203,25 @@ def test_names_given_twice_count_once_and_missing_ones_are_refused(mixed, alice)
     assert frappe.local.message_log == [], "the answer says it, no dialog"
 
 
+def connections() -> int:
+    """How many the server has accepted since it started."""
+    return int(frappe.db.sql("SHOW GLOBAL STATUS LIKE 'Connections'")[0][1])
+
+
+@pytest.mark.parametrize(
+    ("operation", "seen"), [(cancel_jobs, "Queued"), (retry_jobs, "Failed"), (delete_jobs, "Completed")]
+)
+def test_a_call_about_many_jobs_opens_one_connection(site, operation, seen):
+    # Seen failing: one for each job, and four for each job that is deleted.
+    jobs = submit_many(factory.job_type("note", "add_note", deduplication_window=300), 20, title="test")
+    frappe.db.sql("UPDATE `tabBackground Job` SET status = %s WHERE name IN %s", (seen, [job.name for job in jobs]))
+    frappe.db.commit()
+    before = connections()
+    answer = operation([job.name for job in jobs])
+    assert (len(answer["done"]), connections() - before < 5) == (20, True), "other processes may open some, too"
+    frappe.db.rollback()
+
+
 # All of an organization ----------------------------------------------------------------------------------------------
 
 

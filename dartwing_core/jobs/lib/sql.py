@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import frappe
@@ -21,6 +22,7 @@ T = TypeVar("T")
 MOST_LOCKED_NAMES = 5_000  # from some 32,000 on, the server locks the table (`optimizer_max_sel_arg_weight`)
 UPTIME = "SHOW GLOBAL STATUS LIKE 'Uptime'"
 """Seconds since the server's start. A server that started later gives the number of a connection to others."""
+_outside: ContextVar[Any] = ContextVar("outside", default=None)
 database_epoch = CustomFunction("UNIX_TIMESTAMP")
 """Seconds since 1970 by the database's clock, which all workers and sweepers share: for leases."""
 
@@ -170,10 +172,24 @@ def _is_known(connection_id: int | None, seconds_ago: float) -> bool:
 
 def rows_outside_transaction(query: QueryBuilder) -> list[dict[str, Any]]:
     """The rows of a SELECT as committed right now, which this transaction's snapshot may not show yet."""
-    with contextlib.closing(connector()()) as other, other.cursor() as cursor:
+    with connection_outside() as other, other.cursor() as cursor:
         cursor.execute(*query.walk())
         columns = [column[0] for column in cursor.description]
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+
+@contextlib.contextmanager
+def connection_outside() -> Iterator[Any]:
+    """One more connection to the site's database, in autocommit. Blocks inside of this one use the same connection."""
+    if outer := _outside.get():
+        yield outer
+        return
+    with contextlib.closing(connector()()) as opened:
+        token = _outside.set(opened)
+        try:
+            yield opened
+        finally:
+            _outside.reset(token)
 
 
 def connector() -> Callable[[], Any]:

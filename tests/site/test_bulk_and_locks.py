@@ -170,7 +170,7 @@ def test_submitters_of_twins_and_of_new_jobs_do_not_deadlock(once):
 
 
 def finish(job, status: str) -> None:
-    frappe.db.set_value("Background Job", job.name, {"status": status, "dedup_until": "2020-01-01"})
+    frappe.db.set_value("Background Job", job.name, {"status": status, "dedup_until_epoch": 0})
     frappe.db.commit()
 
 

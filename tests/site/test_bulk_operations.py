@@ -82,7 +82,7 @@ def test_deleting_is_for_system_managers_and_for_jobs_that_are_over(mixed, alice
 
 def end_window(job) -> None:
     """Let the window of a job's content be over: an equal one may be submitted."""
-    frappe.db.sql("UPDATE `tabBackground Job` SET dedup_until = NOW() - INTERVAL 1 DAY WHERE name = %s", (job.name,))
+    frappe.db.sql("UPDATE `tabBackground Job` SET dedup_until_epoch = 0 WHERE name = %s", (job.name,))
     frappe.db.commit()
 
 

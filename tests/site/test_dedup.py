@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime, timezone
+from zoneinfo import ZoneInfo
 
 import frappe
 import pytest
@@ -11,8 +13,9 @@ from dartwing_core.jobs import DuplicateJobError, InvalidJobError, retry_job, su
 from dartwing_core.jobs.after.after_commit import after_commit
 from dartwing_core.jobs.errors import JobBusyError, QueueFullError
 from dartwing_core.jobs.job import dependencies, history
-from dartwing_core.jobs.lib import server_errors
+from dartwing_core.jobs.lib import clock, server_errors
 from tests.support import contents, database, factory
+from tests.support.jobs import set_columns
 from tests.support.sessions import as_user, committed
 
 
@@ -75,13 +78,31 @@ def test_after_a_submit_that_a_savepoint_undid_the_snapshot_is_not_believed(alic
 def test_after_a_retry_that_a_savepoint_undid_the_snapshot_is_not_believed(alice, once):
     # Seen failing: the snapshot shows the job as running, though it has failed since and is not retried.
     held = submitted(alice, once)
-    frappe.db.set_value("Background Job", held.name, {"status": "Running", "dedup_until": "2020-01-01"})
+    frappe.db.set_value("Background Job", held.name, {"status": "Running", "dedup_until_epoch": 0})
     change_behind_snapshot(held, status="Dead Letter", modified="2100-01-01")
     frappe.db.savepoint("test")
     as_user(alice, retry_job, held.name)
     assert submitted(alice, once, on_duplicate="return").name == held.name, "it lives"
     frappe.db.rollback(save_point="test")
     assert submitted(alice, once, on_duplicate="return").name != held.name
+
+
+# How long an equal job is a duplicate ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ends", "asked", "is_duplicate"),
+    [(180, -60, True), (180, 181, False), (-2_700, -2_699, False), (-2_700, 300, False)],
+)
+def test_a_window_lasts_its_time_while_the_clock_repeats_an_hour(alice, once, monkeypatch, ends, asked, is_duplicate):
+    # Seen failing: by the site's clock, the first window was over at once, and the last one came a second time.
+    autumn = datetime(2026, 10, 25, 1, tzinfo=timezone.utc).timestamp()  # Berlin: 03:00 becomes 02:00
+    monkeypatch.setattr(clock, "site_zone", lambda: ZoneInfo("Europe/Berlin"))
+    monkeypatch.setattr(clock, "now_epoch", lambda: autumn + ends - 300)
+    held = submitted(alice, once)
+    set_columns(held, status="Completed", in_line=0)
+    monkeypatch.setattr(clock, "now_epoch", lambda: autumn + asked)
+    assert (submitted(alice, once, on_duplicate="return").name == held.name) is is_duplicate
 
 
 # A submit that fails leaves everything as it was ----------------------------------------------------------------------

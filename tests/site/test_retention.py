@@ -23,8 +23,9 @@ JOB = "Background Job"
 
 def aged(job, days: float) -> None:
     """Let everything about the job have happened so many days earlier."""
-    columns = ("creation", "modified", "created_at", "available_at", "completed_at", "dedup_until")
+    columns = ("creation", "modified", "created_at", "available_at", "completed_at")
     moved = ", ".join(f"{column} = {column} - INTERVAL {int(days * 24)} HOUR" for column in columns)
+    moved += f", dedup_until_epoch = dedup_until_epoch - {int(days * 86_400)}"
     committed(frappe.db.sql, f"UPDATE `tab{JOB}` SET {moved} WHERE name = %s", (job.name,))
 
 

@@ -163,9 +163,9 @@ def test_a_key_is_free_again_after_rollback_cancel_and_window():
     second = submit_job(job_type, factory.ALPHA, {"a": 1})
     cancel_job(second.name)
     third = submit_job(job_type, factory.ALPHA, {"a": 1})
-    frappe.db.set_value("Background Job", third.name, {"status": "Completed", "dedup_until": "2020-01-01"})
+    frappe.db.set_value("Background Job", third.name, {"status": "Completed", "dedup_until_epoch": 0})
     fourth = submit_job(job_type, factory.ALPHA, {"a": 1})
-    frappe.db.set_value("Background Job", fourth.name, {"dedup_until": "2020-01-01"})
+    frappe.db.set_value("Background Job", fourth.name, {"dedup_until_epoch": 0})
     with pytest.raises(DuplicateJobError):  # the window is over, but the job still lives
         submit_job(job_type, factory.ALPHA, {"a": 1})
 

@@ -137,6 +137,7 @@ class NewJobRow(WaitingRow):
     dedup_hash: str | None
     active_key: str | None
     dedup_until: datetime | None
+    dedup_until_epoch: float
     max_retries: int
     crash_count: int
     progress: float
@@ -177,14 +178,14 @@ class HolderRow(TypedDict):
     owner_user: str
     organization: str
     due_epoch: float
-    dedup_until: datetime | None
+    dedup_until_epoch: float
 
 
 # A new job -----------------------------------------------------------------------------------------------------------
 
 
 _OF_ALL_NEW = dict.fromkeys(fields_of(NewJobRow)) | dict.fromkeys(
-    ("attempt", "retry_count", "crash_count", "progress", "is_result_private"), 0
+    ("attempt", "retry_count", "crash_count", "progress", "is_result_private", "dedup_until_epoch"), 0
 )
 
 
@@ -203,7 +204,7 @@ def new_job(owner: str, organization: str, priority: str, due: float | None = No
 def make_run_of_schedule(row: NewJobRow, due: float, run: str) -> None:
     """Make a new job the run `run` of a schedule, due at this time. It is no duplicate of any other job."""
     _write(row, {**place_columns(due, row["priority"]), "schedule_run": run})
-    _write(row, dict.fromkeys(("dedup_hash", "active_key", "dedup_until")))
+    _write(row, {**dict.fromkeys(("dedup_hash", "active_key", "dedup_until")), "dedup_until_epoch": 0})
 
 
 def let_wait(row: NewJobRow, parents: Sequence[str], unfinished: Sequence[str]) -> None:

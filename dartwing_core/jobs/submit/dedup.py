@@ -114,7 +114,7 @@ def is_over(job: HolderRow) -> bool:
     if job["status"] == JobStatus.CANCELED:
         return True
     if job["status"] in FINISHED:
-        return not job["dedup_until"] or job["dedup_until"] <= clock.site_time()
+        return job["dedup_until_epoch"] <= clock.now_epoch()
     # It waits, maybe for years, and its owner has left or is disabled: it will be refused when it starts.
     owner = job["owner_user"]
     return job["status"] != JobStatus.RUNNING and not visibility.can_see(owner, owner, job["organization"])

@@ -200,8 +200,10 @@ def _deduplication(request: Request, job_type: JobType, content: str) -> Columns
         if len(required_text(key, "dedup_key")) > KEY_LENGTH:
             raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(KEY_LENGTH))
         content = _stored_hash(job_type.name, request.organization, f"key:{key}")
-    until = clock.site_time(clock.now_epoch() + window) if policy == config.WITHIN_WINDOW else None
-    return {"dedup_hash": content, "dedup_until": until}
+    if policy != config.WITHIN_WINDOW:
+        return {"dedup_hash": content}
+    until = clock.now_epoch() + window
+    return {"dedup_hash": content, "dedup_until": clock.site_time(until), "dedup_until_epoch": until}
 
 
 def _check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:

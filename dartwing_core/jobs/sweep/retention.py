@@ -37,7 +37,7 @@ DELETABLE = """
     WHERE job.name IN %(names)s
         AND (job.status IN %(ended)s AND job.modified < %(ended_before)s
             OR job.status = 'Dead Letter' AND job.modified < %(dead_before)s)
-        AND COALESCE(job.dedup_until, %(ended_before)s) <= %(now)s
+        AND job.dedup_until_epoch <= %(now)s
         AND NOT EXISTS (SELECT 1 FROM `tabJob Batch` batch
             WHERE batch.name = job.parent_batch AND batch.status = 'Running')
         AND NOT EXISTS (SELECT 1 FROM `tabBackground Job` child
@@ -66,7 +66,7 @@ def clear_old_jobs(days: int) -> int:
         "live": tuple(str(status) for status in LIVE),
         "ended_before": ended_before,
         "dead_before": now - timedelta(days=max(days, config.settings().dead_letter_days)),
-        "now": now,
+        "now": clock.now_epoch(),
     }
     after, deleted = (datetime.min, ""), 0
     while time.monotonic() < deadline and (page := _old_jobs(after, ended_before)):

@@ -155,7 +155,7 @@ def test_a_retry_that_is_refused_leaves_its_batch_closed(step):
     once = factory.job_type("once", "scripted", deduplication_window=1, max_retries=0)
     found = made(job(once, {"plan": ["dead"]}, key="a"), callbacks=())
     run(members(found)["a"])
-    frappe.db.sql("UPDATE `tabBackground Job` SET dedup_until = '2020-01-01' WHERE job_type = %s", (once,))
+    frappe.db.sql("UPDATE `tabBackground Job` SET dedup_until_epoch = 0 WHERE job_type = %s", (once,))
     frappe.db.set_value("Job Batch", found.name, "status", "Canceled")
     frappe.db.commit()
     submitted_with(once, parameters={"plan": ["dead"]})
@@ -203,7 +203,7 @@ def test_a_retry_leaves_out_what_was_submitted_again_meanwhile(step):
     names = members(found)
     for name in names.values():
         run(name)
-    frappe.db.sql("UPDATE `tabBackground Job` SET dedup_until = '2020-01-01' WHERE job_type = %s", (once,))
+    frappe.db.sql("UPDATE `tabBackground Job` SET dedup_until_epoch = 0 WHERE job_type = %s", (once,))
     frappe.db.commit()
     newer = submitted_with(once, parameters={"plan": ["dead"], "n": 1})
     told = retry_batch(found.name)

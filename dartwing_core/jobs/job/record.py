@@ -236,6 +236,7 @@ def set_parents(waits_for: Mapping[str, str | None], statuses: Iterable[JobStatu
     for name, waited_for in waits_for.items():
         parent = parent.when(JOB.name == name, waited_for)
     query = frappe.qb.update(JOB).set(JOB.waits_for, parent).set(JOB.modified, clock.site_time())
+    query = query.set(JOB.version, JOB.version + 1)
     query = query.where(JOB.name.isin(list(waits_for)) & JOB.status.isin([str(status) for status in statuses]))
     return sql.run_update(query, LOCK_WAIT, by_name=True)
 
@@ -325,7 +326,7 @@ def _update(
     lock_wait: int | None = None,
 ) -> int:
     """Issue UPDATE … WHERE status (and attempt) are what the caller saw. Returns the number of changed rows."""
-    assignments = [f"`{column}` = %({column})s" for column in stored]
+    assignments = [*(f"`{column}` = %({column})s" for column in stored), "version = version + 1"]
     if stored.get("status") == JobStatus.RUNNING:
         assignments.append("started_epoch = UNIX_TIMESTAMP()")  # the database's clock, which all sweepers share
     is_one = len(names) == 1

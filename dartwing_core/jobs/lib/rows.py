@@ -152,6 +152,7 @@ class NewJobRow(WaitingRow):
 class JobRow(NewJobRow):
     """All columns of a job. A read gets those that it names, by default all but the sealed ones."""
 
+    version: int
     progress_message: str | None
     error_type: str | None
     error_message: str | None

@@ -61,7 +61,7 @@ def operate(job_id: Any, operation: Callable[[JobRow], T]) -> T:
     refusal: InvalidTransitionError = JobChangedError(job["name"])
     for number in range(TRIES):
         now = find.load_sealed(job["name"], is_now=True)
-        is_newer = now is not None and now["modified"] > job["modified"]  # or this transaction itself has changed it
+        is_newer = now is not None and now["version"] > job["version"]  # or this transaction itself has changed it
         if number and not is_newer:
             break
         job = now if now is not None and is_newer else job

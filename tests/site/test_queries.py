@@ -14,7 +14,10 @@ from dartwing_core.jobs import (
     JobNotFoundError,
     get_job_history,
     get_job_status,
+    get_slowest_jobs,
+    list_batches,
     list_jobs,
+    list_schedules,
     submit_job,
 )
 from dartwing_core.jobs.job import job_files, runs
@@ -127,6 +130,22 @@ def test_filters(alice, bob):
 def test_bad_filters_are_refused(arguments):
     with pytest.raises(InvalidJobError):
         list_jobs(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("read", "argument", "given", "problem"),
+    [
+        (list_schedules, "enabled", "maybe", "true or false"),
+        (list_schedules, "limit", None, "a whole number"),
+        (list_batches, "offset", [], "a whole number"),
+        (list_jobs, "limit", "all", "a whole number"),
+        (get_slowest_jobs, "hours", float("inf"), "a whole number"),
+    ],
+)
+def test_a_bad_filter_is_refused_by_name(read, argument, given, problem):
+    # Seen failing: a bare ValueError, TypeError or OverflowError of Python's.
+    with pytest.raises(InvalidJobError, match=f"{argument} must be {problem}"):
+        read(**{argument: given})
 
 
 def test_a_running_job_tells_its_steps_and_that_it_is_to_stop(alice):

@@ -53,7 +53,7 @@ def bulk_retry_dead_letter(
     organization: str | None = None, job_type: str | None = None, limit: int = 50
 ) -> dict[str, Any]:
     """Retry Dead Letter jobs that the user may see, oldest first: `{retried: [job ids], skipped: {job id: reason}}`."""
-    names = _oldest(_dead_letters(organization, job_type), pages.bounded(limit, 1, MAX_LIMIT))
+    names = _oldest(_dead_letters(organization, job_type), pages.bounded(limit, "limit", 1, MAX_LIMIT))
     answer = engine.retry_visible(names)
     return {"retried": answer["done"], "skipped": answer["refused"]}
 

@@ -35,8 +35,8 @@ def list_schedules(
 ) -> dict[str, Any]:
     """Schedules that the user may see, newest first: `{schedules, total, limit, offset}`, bounded like `list_jobs`."""
     condition = visibility.viewer().visible(SCHEDULE, pages.text(organization, "organization"))
-    if enabled is not None:
-        condition &= SCHEDULE.enabled == int(enabled)
+    if (is_enabled := pages.flag(enabled, "enabled")) is not None:
+        condition &= SCHEDULE.enabled == int(is_enabled)
     page = pages.newest_page(SCHEDULE, schedule_store.COLUMNS, condition, limit, offset)
     return {"schedules": _public([content.shown(row) for row in page.pop("rows")]), **page}
 

@@ -99,7 +99,7 @@ def get_type_figures(job_type: str, hours: int = 24) -> dict[str, Any]:
         **_present(visible),
         "count": found.get("completed", 0) + found.get("failed", 0),
         **{name: found.get(name) for name in ("failure_rate", *AVERAGE_AND_P95)},
-        "hours": pages.bounded(hours, 1, MAX_HOURS),
+        "hours": pages.bounded(hours, "hours", 1, MAX_HOURS),
     }
 
 
@@ -110,7 +110,7 @@ def get_slowest_jobs(
     condition = pages.narrowed(_visible(organization) & _ended(hours, COMPLETED), JOB, job_type=job_type)
     fields = (JOB.name.as_("job_id"), JOB.job_type, JOB.organization, JOB.owner_user, JOB.completed_at)
     query = frappe.qb.from_(JOB).select(*fields, RUN_SECONDS.as_("seconds")).where(condition)
-    query = query.orderby(RUN_SECONDS, order=Order.desc).limit(pages.bounded(limit, 1, pages.MAX_LIMIT))
+    query = query.orderby(RUN_SECONDS, order=Order.desc).limit(pages.bounded(limit, "limit", 1, pages.MAX_LIMIT))
     rows = visibility.viewer().with_organization_names(query.run(as_dict=True))
     return [{**pages.public(row), "seconds": _rounded(row["seconds"])} for row in rows]
 
@@ -130,7 +130,7 @@ def _visible(organization: str | None) -> Criterion:
 
 def _ended(hours: Any, statuses: Collection[JobStatus] = FINISHED) -> Criterion:
     """The condition for jobs that have ended so in the last hours. A retry empties `completed_at`."""
-    since = clock.site_time() - timedelta(hours=pages.bounded(hours, 1, MAX_HOURS))
+    since = clock.site_time() - timedelta(hours=pages.bounded(hours, "hours", 1, MAX_HOURS))
     return (JOB.completed_at >= since) & _is(statuses)
 
 

@@ -92,7 +92,7 @@ def list_jobs(
     `reference`: only jobs about this document, given as to `submit_job`. `tag`: only jobs with this tag,
     among the newest 10,000 that the other filters leave.
     `order_by`: creation, modified, status, priority, available_at, started_at or completed_at, with "asc" or "desc".
-    Raises InvalidJobError for an unknown status, priority, field or date.
+    Raises InvalidJobError for an unknown status, priority, field, number or date.
     """
     statuses = [one for one in (status if isinstance(status, list | tuple) else [status]) if one]
     for one in statuses:

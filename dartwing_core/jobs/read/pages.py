@@ -10,6 +10,7 @@ from typing import Any
 import frappe
 from frappe import _
 from frappe.utils import get_datetime
+from pydantic import TypeAdapter, ValidationError
 from pypika import Order
 from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion
@@ -18,6 +19,7 @@ from ..errors import InvalidJobError
 from ..lib import clock, sql
 from ..lib.texts import cut
 
+BOOLEAN = TypeAdapter(bool)
 MAX_LIMIT = 100
 MAX_TOTAL = 10_000
 SORTABLE = ("creation", "modified", "status", "priority", "available_at", "started_at", "completed_at")
@@ -37,7 +39,7 @@ def page(
 
     `query_of`: makes the query of a page from its bounded limit and offset.
     """
-    limit, offset = bounded(limit, 1, MAX_LIMIT), bounded(offset, 0, 10**9)
+    limit, offset = bounded(limit, "limit", 1, MAX_LIMIT), bounded(offset, "offset", 0, 10**9)
     rows = query_of(limit, offset).run(as_dict=True)
     return {"rows": rows, "total": sql.count(table, condition, MAX_TOTAL), "limit": limit, "offset": offset}
 
@@ -72,9 +74,18 @@ def check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:
         raise InvalidJobError(_("Unknown {0}: {1}. Use one of: {2}.").format(argument, cut(value), ", ".join(choices)))
 
 
-def bounded(value: Any, lowest: int, highest: int) -> int:
-    """A whole number, cut to the bounds. Raises ValueError for other text."""
-    return min(max(int(value), lowest), highest)
+def bounded(value: Any, argument: str, lowest: int, highest: int) -> int:
+    """A whole number, cut to the bounds."""
+    with suppress(TypeError, ValueError, OverflowError):
+        return min(max(int(value), lowest), highest)
+    raise InvalidJobError(_("{0} must be a whole number.").format(argument))
+
+
+def flag(value: Any, argument: str) -> bool | None:
+    """Yes or no, also as the texts that REST takes. None if it is not given."""
+    with suppress(ValidationError):
+        return None if value in (None, "") else BOOLEAN.validate_python(value)
+    raise InvalidJobError(_("{0} must be true or false.").format(argument))
 
 
 def moment(value: Any, argument: str) -> datetime:

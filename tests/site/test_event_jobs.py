@@ -23,11 +23,12 @@ from dartwing_core.jobs import (
     submit_batch,
     submit_job,
 )
-from dartwing_core.jobs.lib import config
+from dartwing_core.jobs.lib import config, sql
 from dartwing_core.jobs.testing import run_jobs, time_passed
 from dartwing_core.jobs.types import functions
-from tests.support import contents, database, factory
-from tests.support.jobs import run, set_columns, status, submitted, submitted_by
+from tests.support import contents, database, factory, processes
+from tests.support.jobs import run, set_columns, status, submitted, submitted_by, submitted_with
+from tests.support.queues import listed
 from tests.support.sessions import as_user, committed
 
 HEARD: list[tuple[str, str, dict[str, str]]] = []
@@ -161,6 +162,32 @@ def test_what_is_undone_is_not_told(heard):
     frappe.db.rollback(save_point="test_events")
     committed(cancel_job, job.name)
     assert names() == ["canceled", "submitted"]
+
+
+@pytest.mark.parametrize("commit", [lambda: frappe.db.commit(), sql.commit], ids=["by Frappe", "by the engine"])
+@pytest.mark.parametrize("event", ["submitted", "canceled"])
+def test_workers_are_woken_for_a_function_once_its_event_is_committed(heard, no_sweeps, event, commit):
+    # Seen failing with rings at once, in `record.insert` and in `record.insert_untold`: a worker found no job to run.
+    kind = factory.job_type("plain")
+    job = submitted_with(kind, available_at=3_600)
+    processes.queue_client().flushdb()
+
+    def change() -> list[str]:
+        if event == "canceled":
+            cancel_job(job.name)
+        else:
+            submit_job(kind, factory.ALPHA, {"n": 2}, available_at=3_600)
+        return frappe.get_all("Background Job", {"job_type": "enqueued_function"}, pluck="name", order_by="name desc")
+
+    change()
+    assert listed("default") == []
+    frappe.db.rollback()
+    frappe.db.commit()
+    assert listed("default") == []
+    made = change()
+    commit()
+    assert listed("default") == made[:1]
+    frappe.db.rollback()
 
 
 def test_a_function_that_fails_is_tried_again_and_changes_nothing_else(alice, hooks):

@@ -80,7 +80,8 @@ def submit_job(**job: Any) -> dict[str, Any]:
     """Submit a job.
 
     If an equal job exists: answer 409, return that job, or replace its parameters until its first attempt. The header
-    Idempotency-Key is a `dedup_key` for a client that repeats its request: the answer is that of the first one.
+    Idempotency-Key is a `dedup_key` for a client that repeats its request: a request with the same key, type and
+    organization is answered as the first one.
     """
     request = getattr(frappe.local, "request", None)
     key = request.headers.get(REPEATABLE) if request else None

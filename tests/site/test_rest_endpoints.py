@@ -100,6 +100,15 @@ def test_a_repeated_request_makes_no_second_job(client, more):
     assert count() == 3
 
 
+def test_a_key_counts_for_one_type_until_its_job_is_canceled(client):
+    # Seen failing with the key alone in `dedup_hash`: the job of another type was answered.
+    client.http.headers["Idempotency-Key"] = "order-7"
+    first, other = made(client)["job_id"], made(client, job_type=factory.job_type("plain"))["job_id"]
+    assert first != other
+    end(first, "Canceled")
+    assert made(client)["job_id"] not in (first, other)
+
+
 def test_a_key_is_its_users_own(client, web):
     # Seen failing: a colleague's key of the same name kept the job from being made, and an admin got that other job.
     admin = factory.user("colleague", factory.ALPHA, org_role="Admin", roles=("Dartwing Admin",))

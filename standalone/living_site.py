@@ -22,7 +22,7 @@ import frappe
 from frappe.utils.password import update_password
 
 from dartwing_core import install
-from dartwing_core.jobs import batch, cancel_job
+from dartwing_core.jobs import batch, cancel_job, submit_job
 from dartwing_core.jobs.types import handlers
 from standalone.shop_jobs import (
     shop_delivery_note,
@@ -144,9 +144,10 @@ def _first_jobs(person: Person) -> None:
     shop_prices.submit(where, supplier="Lamb & Sons")
     shop_stock_count.submit(where, shelf="Shelf 1")
     shop_newsletter.submit(where)
-    later = shop_prices.with_options(available_at=3_600).submit(where, supplier="Otter Trading")
+    prices = {"supplier": "Otter Trading"}
+    later = submit_job("shop_prices", where, prices, available_at=3_600)
     cancel_job(later.name, "The list is out of date")
-    shop_prices.with_options(available_at=7_200).submit(where, supplier="Otter Trading")
+    submit_job("shop_prices", where, prices, available_at=7_200)
     if person.role == "Admin":
         batch(*(shop_statement.job(customer=customer) for customer in COMPANIES[:2])).submit(where)
         _schedule(person)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import frappe
 import pytest
 
-from dartwing_core.jobs import InvalidJobError, chain, submit_batch
+from dartwing_core.jobs import InvalidJobError, chain, job, submit_batch
 from tests.support import contents, factory
 from tests.support import submitting_handlers as own
 from tests.support.jobs import run
@@ -94,18 +94,8 @@ def test_wrong_arguments_are_named_as_for_each_submit():
         own.dated.submit(factory.ALPHA, "C", JANUARY, 1, 2)
 
 
-def test_options_are_those_of_submit_job():
-    later = own.dated.with_options(priority="High", available_at=timedelta(hours=1))
-    job = later.with_options(priority="Low").submit(factory.ALPHA, "C", JANUARY)
-    assert (job.priority, job.status) == ("Low", "Pending")
-    assert job.available_at
-    assert own.dated.submit(factory.ALPHA, "C", JANUARY).priority == "Normal", "the options are not kept"
-    with pytest.raises(TypeError, match="prority"):
-        own.dated.with_options(prority="High").submit(factory.ALPHA, "C", JANUARY)
-
-
 def test_jobs_of_handlers_make_a_batch():
-    parts = chain(own.dated.job("C", JANUARY), own.untyped.with_options(priority="High").job(text="a"))
+    parts = chain(own.dated.job("C", JANUARY), job("test_untyped", {"text": "a"}, priority="High"))
     batch = committed(submit_batch, factory.ALPHA, [parts])
     jobs = frappe.get_all("Background Job", {"parent_batch": batch.name}, ["job_type", "priority"], order_by="name")
     assert [(job.job_type, job.priority) for job in jobs] == [("test_dated", "Normal"), ("test_untyped", "High")]

@@ -14,7 +14,6 @@ HANDLER = "def handler(context): pass\n"
 FINE = {
     "options": f"@job_handler('an_import', timeout=120, title='A title', retry_on=['KeyError'])\n{HANDLER}",
     "wrong kind": f"@job_handler('an_import', timeout='soon')\n{HANDLER}",
-    "class": f"{DECLARED}class Handler:\n    def run(self, context): pass\n",
     "seeded": "import dartwing_core.handlers.http_request, dartwing_core.handlers.export_records\n",
 }
 WRONG = {
@@ -22,8 +21,7 @@ WRONG = {
     f"@job_handler(timeout=5)\n{HANDLER}": "Name the Job Type as well: @job_handler(",
     "@job_handler\ndef handler(): pass\n": "mine.handler: ",
     "@job_handler\ndef handler(context, *files: str): pass\n": "name each parameter instead of *files",
-    f"{DECLARED}class Handler:\n    pass\n": "Handler: a handler that is a class has a method run.",
-    f"{DECLARED}class Handler:\n    def run(self): pass\n": "mine.Handler: ",
+    f"{DECLARED}class Handler:\n    def run(self, context): pass\n": "Handler: a handler must be a plain function",
 }
 PROGRAM = """
 import json

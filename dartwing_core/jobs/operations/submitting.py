@@ -33,8 +33,11 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     R = TypeVar("R", covariant=True)
 
-    class Submitter(Protocol[P]):
-        """Submits jobs of a Job Type, perhaps with further arguments of `submit_job`."""
+    class JobHandler(Protocol[P, R]):
+        """A handler that declares its Job Type."""
+
+        def __call__(self, context: JobContext, *arguments: P.args, **named: P.kwargs) -> R:
+            """Run it, as the engine does."""
 
         def submit(self, organization: str | None = None, *arguments: P.args, **named: P.kwargs) -> Document:
             """Submit a job of the type with these parameters. Returns and raises what `submit_job` does."""
@@ -42,18 +45,9 @@ if TYPE_CHECKING:
         def job(self, *arguments: P.args, **named: P.kwargs) -> dict[str, Any]:
             """A job of the type, to be submitted with others: see `chain`, `group` and `submit_batch`."""
 
-    class JobHandler(Submitter[P], Protocol[P, R]):
-        """A handler that declares its Job Type."""
-
-        def __call__(self, context: JobContext, *arguments: P.args, **named: P.kwargs) -> R:
-            """Run it, as the engine does."""
-
-        def with_options(self, **options: Any) -> Submitter[P]:
-            """This handler with further arguments of `submit_job`: `send.with_options(priority="High").submit(…)`."""
-
 
 @overload
-def job_handler(function: Handler | type, /) -> Handler: ...
+def job_handler(function: Handler, /) -> Handler: ...
 
 
 @overload
@@ -77,25 +71,22 @@ def job_handler(
     `title`: that of the type's jobs, such as "Statement for {customer}". Further options: `display_name`,
     `description`, `max_retries`, `priority`, `queue`, `deduplication`, `rate_limit`, `max_concurrent`,
     `max_concurrent_per_organization`, `own_process`, `requires_permission`, `results_visible_to`, `notify_on`,
-    `on_timeout`, `on_dead_letter`. Such a function submits jobs of its type: `function.submit(organization, …)`, with
-    further arguments of `submit_job` by `function.with_options(priority="High").submit(organization, …)`.
+    `on_timeout`, `on_dead_letter`. Such a function submits jobs of its type: `function.submit(organization, …)`.
     `function.job(…)` is a part of a batch.
 
     The function takes the context, and further arguments by name: the job's parameters, each by its annotation. Or it
     takes one argument `parameters`, whose type is a dataclass, a TypedDict or a pydantic model. A handler of the
     context alone may name such a type as `parameters` of the decorator. Parameters are checked when a job is
     submitted, and Desk makes the dialog to run such a job of them. A text in an `Annotated` type describes its field.
-    A class may stand in place of the function: its method `run` is the handler, and its methods `on_timeout` and
-    `on_dead_letter` are those options. Each call has an instance of its own.
     Raises TypeError if the function is no handler, or an option is unknown.
     """
     type_name = function_or_name if isinstance(function_or_name, str) else None
 
-    def register(given: Handler | type) -> Handler:
-        function = handlers.register(given, type_name, parameters, options)
+    def register(function: Handler) -> Handler:
+        handlers.register(function, type_name, parameters, options)
         if type_name:
-            submitter = TypeSubmitter(function, type_name, {})
-            vars(function).update(submit=submitter.submit, job=submitter.job, with_options=submitter.with_options)
+            submitter = TypeSubmitter(function, type_name)
+            vars(function).update(submit=submitter.submit, job=submitter.job)
         return function
 
     return register(function_or_name) if callable(function_or_name) else register
@@ -107,8 +98,6 @@ class TypeSubmitter:
 
     function: Handler
     type_name: str
-    options: Mapping[str, Any]
-    """Further arguments of `submit_job`."""
 
     def submit(self, *arguments: Any, **named: Any) -> Document:
         """Submit a job with these parameters of the handler. The organization comes first, or by name.
@@ -121,15 +110,11 @@ class TypeSubmitter:
         elif not declared or "organization" not in declared.known:
             organization = named.pop("organization", None)
         parameters = parameters_of(self.function, arguments, named)
-        return engine.submit_job(self.type_name, organization, parameters, **self.options)
+        return engine.submit_job(self.type_name, organization, parameters)
 
     def job(self, *arguments: Any, **named: Any) -> dict[str, Any]:
         """A job with these parameters, to be submitted with others."""
-        return batches.job(self.type_name, parameters_of(self.function, arguments, named), **self.options)
-
-    def with_options(self, **options: Any) -> TypeSubmitter:
-        """A submitter with further arguments of `submit_job`, which checks them at the submit."""
-        return TypeSubmitter(self.function, self.type_name, {**self.options, **options})
+        return batches.job(self.type_name, parameters_of(self.function, arguments, named))
 
 
 # enqueue --------------------------------------------------------------------------------------------------------------

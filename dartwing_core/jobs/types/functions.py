@@ -106,7 +106,7 @@ def find(path: str, hook: str, *, is_named: bool = False) -> Any:
         text = _("{0} is not a dotted path: write it like your_app.jobs.send_statement.")
         raise UnknownHandlerError(text.format(path or _("An empty name")))
     module = path.rpartition(".")[0]
-    is_named = is_named or not named_in(HANDLERS_HOOK).isdisjoint({path, module, module.rpartition(".")[0]})
+    is_named = is_named or not named_in(HANDLERS_HOOK).isdisjoint({path, module})
     if not is_named and path.partition(".")[0] not in frappe.get_installed_apps():
         text = _("{0} is not registered: the app {1} is not installed. Install it, or name {0} in the hook {2}.")
         raise UnknownHandlerError(text.format(path, path.partition(".")[0], hook))
@@ -118,7 +118,6 @@ def find(path: str, hook: str, *, is_named: bool = False) -> Any:
 
 
 def attribute_of(path: str) -> Any:
-    """The function of a module, or the method of a handler that is a class. Raises what its import raises."""
-    owner, _dot, name = path.rpartition(".")
-    module = config.find_module(owner) if "." in owner else importlib.import_module(owner)
-    return getattr(module or attribute_of(owner), name)
+    """What a module has under this name. Raises what its import raises."""
+    module, _dot, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)

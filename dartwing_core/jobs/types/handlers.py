@@ -7,7 +7,6 @@ decorated functions in it. For code outside any app, site_config.json may hold a
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +22,6 @@ from ..lib.texts import translate as _
 from . import functions
 from .functions import HANDLERS_HOOK, attribute_of, find, named_in
 from .parameters import MARK, Declared, declared_by, further_arguments
-
-RUN = "run"
-OPTIONAL = ("on_timeout", "on_dead_letter")
-"""Methods of a class that are options of its Job Type."""
 
 Handler = Callable[..., "dict[str, Any] | None"]
 ErrorNames = Sequence[type[BaseException] | str] | set[type[BaseException] | str]
@@ -116,17 +111,8 @@ def _plain(value: Any) -> Any:
     return ", ".join(one.__name__ if isinstance(one, type) else str(one) for one in value)
 
 
-def register(
-    handler: Handler | type, type_name: str | None, parameters: type | None, options: dict[str, Any]
-) -> Handler:
-    """Mark a function, or a class, as a handler, with the arguments of its `@job_handler`. Returns the function.
-
-    Raises TypeError.
-    """
-    function = handler
-    if isinstance(handler, type):
-        function, methods = _function_of(handler)
-        options = {**options, **methods}
+def register(function: Handler, type_name: str | None, parameters: type | None, options: Mapping[str, Any]) -> None:
+    """Mark a function as a handler, with the arguments of its `@job_handler`. Raises TypeError."""
     if problem := signature_problem(function):
         raise TypeError(f"{function.__module__}.{function.__qualname__}: {problem}")
     if unknown := sorted(options.keys() - Options.__annotations__.keys()):
@@ -141,34 +127,6 @@ def register(
         register(clean_up, None, None, {})
     if callable(told):
         functions.enqueueable(told)
-    return function
-
-
-def _function_of(handler: type) -> tuple[Callable[..., Any], dict[str, Callable[..., Any]]]:
-    """The function that stands for a class, and its further methods: options, and attributes with a dotted path."""
-    if not callable(getattr(handler, RUN, None)):
-        raise TypeError(_("{0}: a handler that is a class has a method {1}.").format(handler.__qualname__, RUN))
-    function = _calling(handler, RUN, handler.__qualname__)
-    function.__doc__ = handler.__doc__ or function.__doc__
-    given = [name for name in OPTIONAL if hasattr(handler, name)]
-    methods = {name: _calling(handler, name, f"{handler.__qualname__}.{name}") for name in given}
-    vars(function).update(methods)
-    return function, methods
-
-
-def _calling(handler: type, name: str, qualified_name: str) -> Callable[..., Any]:
-    """A function that calls the method of a new instance, with the method's signature."""
-    method = getattr(handler, name)
-
-    @functools.wraps(method)
-    def call(*arguments: Any, **named: Any) -> Any:
-        return getattr(handler(), name)(*arguments, **named)
-
-    signature = inspect.signature(method)
-    vars(call)["__signature__"] = signature.replace(parameters=list(signature.parameters.values())[1:])
-    call.__module__, call.__qualname__ = handler.__module__, qualified_name
-    call.__name__ = qualified_name.rpartition(".")[2]
-    return call
 
 
 def find_declarations() -> tuple[dict[str, Mark], list[str]]:
@@ -226,9 +184,8 @@ def declared_of(path: str) -> Declared | None:
 def signature_problem(function: Any) -> str | None:
     """Why `function` can't be a handler; None if it can."""
     if not inspect.isfunction(function):
-        return _("a handler must be a plain function")
-    inner = inspect.unwrap(function)  # the method of a class
-    if inspect.iscoroutinefunction(inner) or inspect.isgeneratorfunction(inner):
+        return _("a handler must be a plain function: write def, not a class")
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         return _("a handler can't be a coroutine or a generator")
     try:
         further_arguments(function)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from frappe import _
 from frappe.model.document import Document
 
-from dartwing_core.jobs import batch, chain, group
-from invoice_run.jobs import close_run, print_invoice
+from dartwing_core.jobs import batch, chain, group, job
 
 
 class InvoiceRun(Document):
     def on_submit(self) -> None:
         """Submit one job for each invoice, and one that follows when all are printed. They exist with the commit."""
-        print_one = print_invoice.with_options(reference=self)  # the form of this document lists its jobs
-        close = close_run.with_options(reference=self, title=_("Close {0}").format(self.title))
-        invoices = [print_one.job(run=self.name, line=line.name, customer=line.customer) for line in self.lines]
-        jobs = batch(chain(group(*invoices), close.job(run=self.name)), description=self.title)
+        about = {"reference": self}  # the form of this document lists its jobs
+        invoices = [
+            job("print_invoice", {"run": self.name, "line": line.name, "customer": line.customer}, **about)
+            for line in self.lines
+        ]
+        close = job("close_run", {"run": self.name}, title=_("Close {0}").format(self.title), **about)
+        jobs = batch(chain(group(*invoices), close), description=self.title)
         self.db_set("batch", jobs.submit(self.organization).name)

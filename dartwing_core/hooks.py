@@ -63,17 +63,14 @@ background_job_handlers = [
 ]
 
 # Requests
-# REST by the names of the original app, which is no function of Frappe's. The endpoints are in api/jobs.py.
-_endpoints = """
-    bulk_retry_dead_letter cancel_all_jobs cancel_batch cancel_job cancel_jobs delete_dead_letter_job delete_jobs
-    download_file get_batch_status get_dead_letter_jobs get_execution_time_stats get_holdups get_job_counts
-    get_job_details get_job_history get_job_metrics get_job_status get_job_type_overview get_open_circuits
-    get_openapi get_schedule get_slowest_jobs list_batches list_job_types list_jobs list_schedules
-    manually_close_circuit preview_schedule reschedule_job retry_batch retry_dead_letters retry_job retry_jobs
-    run_now run_schedule_now submit_batch submit_job submit_jobs wait_for_job
+# The calls of the original app answer at its address, too. The endpoints are in api/jobs.py.
+_of_the_original = """
+    bulk_retry_dead_letter cancel_job delete_dead_letter_job get_dead_letter_jobs get_execution_time_stats
+    get_job_history get_job_metrics get_job_status get_open_circuits get_slowest_jobs list_jobs
+    manually_close_circuit retry_job submit_job
 """
 override_whitelisted_methods = {
-    f"dartwing.dartwing_core.api.jobs.{name}": f"dartwing_core.api.jobs.{name}" for name in _endpoints.split()
+    f"dartwing.dartwing_core.api.jobs.{name}": f"dartwing_core.api.jobs.{name}" for name in _of_the_original.split()
 }
 
 # It leaves the answers of other paths as they are.

@@ -26,8 +26,7 @@ from . import arguments
 from .answers import Answer
 
 PREFIX = "dartwing_core.api.jobs."
-ADDRESS = re.compile(r"^/api/.*\bmethod/(?:dartwing\.)?dartwing_core\.api\.jobs\.(\w+)")
-"""Also of the original app's names: see `override_whitelisted_methods` in hooks.py."""
+ADDRESS = re.compile(r"^/api/.*\bmethod/(dartwing[\w.]+)")
 REPEATABLE = "Idempotency-Key"
 """The header of submit_job with the key of a request that its client may repeat."""
 WINDOW_SECONDS = 60
@@ -179,9 +178,13 @@ def after_request(response: Response | None, request: Request) -> None:
     if response is None or response.status_code < 400 or isinstance(response, ErrorAnswer):
         return
     found = ADDRESS.match(request.path)
-    if not found or found[1] not in ENDPOINTS:
+    if not found:
         return
-    method, exc_type = ENDPOINTS[found[1]].method, (response.get_json(silent=True) or {}).get("exc_type") or ""
+    name = config.hook("override_whitelisted_methods").get(found[1], [found[1]])[-1]  # the original app's
+    endpoint = ENDPOINTS.get(name.removeprefix(PREFIX))
+    if not endpoint:
+        return
+    method, exc_type = endpoint.method, (response.get_json(silent=True) or {}).get("exc_type") or ""
     _write(response, *_refusal(response.status_code, request, method, exc_type), exc_type=exc_type)
     if request.method != method:
         response.headers["Allow"] = method

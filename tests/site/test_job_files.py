@@ -248,16 +248,10 @@ def test_a_file_of_a_hidden_result_is_as_missing_as_one_that_is_not_there(web, d
     assert client.get("get_job_details", job_id=delivered.name).json()["message"]["files"] == []
 
 
-def test_a_session_and_the_originals_address_serve_as_well(web, delivered, alice):
+def test_a_session_serves_as_well(web, delivered, alice):
     http.set_password(alice, "pw-of-alice")
     client = Client(web).log_in(alice, "pw-of-alice")
     assert download(client, delivered).content == SECRET
-    old = client.http.get(
-        f"{web}/api/method/dartwing.dartwing_core.api.jobs.download_file",
-        params={"job_id": delivered.name, "name": NAME},
-        timeout=60,
-    )
-    assert old.content == SECRET
 
 
 @pytest.mark.parametrize("name", ["page.html", 'Übersicht "2026"; a=b%0d%0aX-Test: x%2F?#.csv'])

@@ -140,7 +140,6 @@ retry_job = post("submit", answers.Submitted, tell=lambda job: _told(job, _("Job
 )
 retry_jobs = post("submit", answers.Bulk)(engine.retry_jobs)
 retry_batch = post("submit", answers.BatchRetry)(engine.retry_batch)
-retry_dead_letters = post("submit", answers.RetriedByError)(engine.retry_dead_letters)
 bulk_retry_dead_letter = post("submit", answers.BulkRetry)(engine.bulk_retry_dead_letter)
 reschedule_job = post("submit", answers.DueAgain, tell=lambda job: _due_again(job, _("Job rescheduled")))(
     engine.reschedule_job

@@ -50,7 +50,6 @@ from .operations.dead_letters import (
     bulk_retry_dead_letter as bulk_retry_dead_letter,
     delete_dead_letter_job as delete_dead_letter_job,
     get_dead_letter_jobs as get_dead_letter_jobs,
-    retry_dead_letters as retry_dead_letters,
 )
 from .operations.job_types import (
     get_job_type_overview as get_job_type_overview,

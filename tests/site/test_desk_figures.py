@@ -10,11 +10,11 @@ import pytest
 from frappe.desk.doctype.number_card.number_card import get_result
 
 from dartwing_core.jobs import (
+    bulk_retry_dead_letter,
     get_execution_time_stats,
     get_job_counts,
     get_metrics,
     get_slowest_jobs,
-    retry_dead_letters,
 )
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.operations import dead_letters
@@ -133,20 +133,20 @@ def test_errors_that_differ_in_numbers_and_ids_are_of_one_kind(errors, alice, bo
 
 def test_one_kind_of_error_is_retried_of_what_one_may_see(errors, admin):
     row = as_user(admin, dead_letters.dead_letters_by_error)[0]
-    answer = as_user(admin, retry_dead_letters, [row["fingerprint"]])
+    assert as_user(admin, bulk_retry_dead_letter, fingerprints=[])["retried"] == []
+    answer = as_user(admin, bulk_retry_dead_letter, fingerprints=[row["fingerprint"]])
     frappe.db.commit()
-    assert set(answer["done"]) == {errors["first"].name, errors["second"].name}
-    assert (answer["refused"], answer["left"]) == ({}, 0)
+    assert set(answer["retried"]) == {errors["first"].name, errors["second"].name}
+    assert (answer["skipped"], answer["left"]) == ({}, 0)
     states = {name: status(job) for name, job in errors.items()}
     assert states["first"] != "Dead Letter"
     assert (states["other"], states["foreign"]) == ("Dead Letter", "Dead Letter")
 
 
-def test_more_than_a_request_takes_are_left_and_said(errors, admin, monkeypatch):
-    monkeypatch.setattr("dartwing_core.jobs.engine.MAX_JOBS", 1)
+def test_more_than_a_request_takes_are_left_and_said(errors, admin):
     row = as_user(admin, dead_letters.dead_letters_by_error)[0]
-    answer = as_user(admin, retry_dead_letters, [row["fingerprint"]])
-    assert (answer["done"], answer["left"]) == ([errors["first"].name], 1)
+    answer = as_user(admin, bulk_retry_dead_letter, fingerprints=[row["fingerprint"]], limit=1)
+    assert (answer["retried"], answer["left"]) == ([errors["first"].name], 1)
 
 
 # Charts and cards ----------------------------------------------------------------------------------------------------

@@ -147,7 +147,7 @@ def test_an_endpoint_of_another_app_has_arguments_of_its_own(site):
 
 @pytest.mark.parametrize(
     ("name", "argument"),
-    [("retry_jobs", "job_ids"), ("retry_dead_letters", "fingerprints")],
+    [("retry_jobs", "job_ids"), ("bulk_retry_dead_letter", "fingerprints")],
 )
 def test_a_hundred_thousand_ids_are_refused_at_once(unlimited, alice, name, argument):
     # Seen failing: with each limit taken away.
@@ -244,8 +244,7 @@ CALLS = {
     "retry_job": dead,
     "retry_jobs": several,
     "retry_batch": failed_batch,
-    "retry_dead_letters": dead_letters,
-    "bulk_retry_dead_letter": after(dead),
+    "bulk_retry_dead_letter": dead_letters,
     "reschedule_job": lambda: {**waiting(), "available_at": 0},
     "run_now": waiting,
     "delete_jobs": several,

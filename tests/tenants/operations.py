@@ -49,8 +49,8 @@ OPERATIONS = {
     "cancel_batch": ours("cancel_batch", batch_id="<batch>"),
     "retry_job": ours("retry_job", job_id="<dead>"),
     "retry_jobs": ours("retry_jobs", job_ids=["<dead>"]),
-    "retry_dead_letters": ours("retry_dead_letters", organization="<organization>", fingerprints=["<fingerprint>"]),
     "bulk_retry_dead_letter": ours("bulk_retry_dead_letter", organization="<organization>"),
+    "retry of an error": ours("bulk_retry_dead_letter", organization="<organization>", fingerprints=["<fingerprint>"]),
     "retry_batch": ours("retry_batch", batch_id="<batch>"),
     "run_now": ours("run_now", job_id="<waiting>"),
     "reschedule_job": ours("reschedule_job", job_id="<waiting>", available_at=3600),
@@ -60,7 +60,7 @@ OPERATIONS = {
     "delete_dead_letter_job": ours("delete_dead_letter_job", MANAGERS, job_id="<dead>"),
     "delete_jobs": ours("delete_jobs", MANAGERS, job_ids=["<dead>"]),
 }
-"""Our endpoints that change something, by their names."""
+"""Our endpoints that change something."""
 
 
 def call(method: str, /, **body: Any) -> Way:

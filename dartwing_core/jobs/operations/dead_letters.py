@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import frappe
@@ -50,19 +51,32 @@ def delete_dead_letter_job(job_id: str) -> None:
 
 
 def bulk_retry_dead_letter(
-    organization: str | None = None, job_type: str | None = None, limit: int = 50
+    organization: str | None = None,
+    job_type: str | None = None,
+    limit: int = 50,
+    fingerprints: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Retry Dead Letter jobs that the user may see, oldest first: `{retried: [job ids], skipped: {job id: reason}}`."""
-    names = _oldest(_dead_letters(organization, job_type), pages.bounded(limit, "limit", 1, MAX_LIMIT))
+    """Retry Dead Letter jobs that the user may see, oldest first: `{retried: [job ids], skipped: {job id: reason}}`.
+
+    `fingerprints`: only those with these kinds of errors, as of `dead_letters_by_error`. `left` in the answer: how many
+    such jobs there are besides. Raises InvalidJobError for more than 500 fingerprints.
+    """
+    condition = _dead_letters(organization, job_type)
+    if fingerprints is not None:
+        if len(fingerprints) > GROUPS:
+            raise InvalidJobError(_("{0}: at most {1} at once.").format("fingerprints", GROUPS))
+        condition &= _fingerprint.isin([*fingerprints, ""])  # SQL has no empty list
+    names = _oldest(condition, pages.bounded(limit, "limit", 1, MAX_LIMIT))
+    left = sql.count(JOB, condition, pages.MAX_TOTAL) - len(names)
     answer = engine.retry_visible(names)
-    return {"retried": answer["done"], "skipped": answer["refused"]}
+    return {"retried": answer["done"], "skipped": answer["refused"], "left": left}
 
 
 def dead_letters_by_error(organization: str | None = None, job_type: str | None = None) -> list[dict[str, Any]]:
     """Dead letters of one type with one kind of error, the kinds with the most first, at most 500.
 
     Rows of `job_type, error, jobs, organizations, first, last, sample, fingerprint`: errors that differ only in
-    numbers and ids are of one kind, whose `fingerprint` `retry_dead_letters` takes. `sample` is the latest job.
+    numbers and ids are of one kind, whose `fingerprint` `bulk_retry_dead_letter` takes. `sample` is the latest job.
     """
     number = Count("*")
     columns = (
@@ -77,23 +91,6 @@ def dead_letters_by_error(organization: str | None = None, job_type: str | None 
     )
     query = frappe.qb.from_(JOB).select(*columns).where(_dead_letters(organization, job_type)).groupby(_fingerprint)
     return query.orderby(number, order=Order.desc).limit(GROUPS).run(as_dict=True)
-
-
-def retry_dead_letters(
-    fingerprints: list[str], organization: str | None = None, job_type: str | None = None
-) -> dict[str, Any]:
-    """Retry the dead letters with these kinds of errors, the oldest 500: `{done, refused, left}`.
-
-    `left`: how many such jobs there are besides. Raises InvalidJobError for more than 500 fingerprints.
-    """
-    if len(fingerprints) > GROUPS:
-        raise InvalidJobError(_("{0}: at most {1} at once.").format("fingerprints", GROUPS))
-    if not fingerprints:
-        return {"done": [], "refused": {}, "left": 0}
-    condition = _dead_letters(organization, job_type) & _fingerprint.isin(fingerprints)
-    names = _oldest(condition, engine.MAX_JOBS)
-    total = sql.count(JOB, condition, pages.MAX_TOTAL)
-    return {**engine.retry_visible(names), "left": total - len(names)}
 
 
 def _dead_letters(organization: str | None, job_type: str | None) -> Criterion:

@@ -17,7 +17,6 @@ from dartwing_core.jobs import (
     get_job_type_overview,
     get_metrics,
     list_jobs,
-    retry_dead_letters,
 )
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.lib import config, sql, tables
@@ -107,7 +106,7 @@ CALLS: dict[str, Callable[[], object]] = {
     "details": lambda: get_job_details(job_of(ORGANIZATION)),
     "type": lambda: get_job_type_overview("echo_job"),
     "dead letters by error": dead_letters.dead_letters_by_error,
-    "retry of an error": lambda: retry_dead_letters([FINGERPRINT]),
+    "retry of an error": lambda: dead_letters.bulk_retry_dead_letter(fingerprints=[FINGERPRINT]),
     "performance": figures.type_performance,
     "metrics": get_metrics,
     "failed by type": figures.failures,

@@ -3,6 +3,8 @@ import { ask_retry, confirmed, show_summary, tell, tell_error } from "./actions"
 import { write } from "./api";
 import { one_at_a_time } from "./dom";
 
+const AT_ONCE = 500;
+
 /** Retry the jobs of the checked rows in the report "Failed Jobs by Error". */
 export const retry_by_error = one_at_a_time(async (report) => {
 	const checked = report.datatable?.rowmanager.getCheckedRows() ?? [];
@@ -16,9 +18,10 @@ export const retry_by_error = one_at_a_time(async (report) => {
 	const { organization, job_type } = report.get_filter_values();
 	const fingerprints = rows.map((row) => row.fingerprint);
 	try {
-		const answer = await write("retry_dead_letters", { fingerprints, organization, job_type });
-		const left = answer.left ? " " + __("{0} more are left: retry again.", [answer.left]) : "";
-		show_summary({ said: (number) => __("{0} jobs queued again.", [number]) + left }, answer);
+		const about = { fingerprints, organization, job_type, limit: AT_ONCE };
+		const { retried: done, skipped: refused, left } = await write("bulk_retry_dead_letter", about);
+		const more = left ? " " + __("{0} more are left: retry again.", [left]) : "";
+		show_summary({ said: (number) => __("{0} jobs queued again.", [number]) + more }, { done, refused });
 		report.refresh();
 	} catch (error) {
 		tell_error(error, __("Could not retry the jobs"));

@@ -100,7 +100,8 @@ def _old_jobs(after: tuple[datetime, str], before: datetime) -> Sequence[tuple[d
 
 def _delete_old(values: Mapping[str, Any]) -> int:
     rows = frappe.db.sql(sql.as_of_now() + DELETABLE, values)
-    delete_jobs(dict(rows))
+    if rows:
+        delete_jobs(dict(rows))
     return len(rows)
 
 

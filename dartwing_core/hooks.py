@@ -33,7 +33,7 @@ _outliving_doctypes = (
 )
 
 # Permissions, of this app's DocTypes alone
-_tenant_doctypes = (*_outliving_doctypes, "Organization", "Org Member", "Organization Removal")
+_tenant_doctypes = (*_outliving_doctypes, "Organization", "Org Member")
 
 permission_query_conditions = dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.visibility.conditions")
 has_permission = dict.fromkeys(_tenant_doctypes, "dartwing_core.jobs.access.visibility.has_permission")

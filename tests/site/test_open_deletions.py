@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import frappe
 import pytest
@@ -11,10 +12,9 @@ import pytest
 from dartwing_core.jobs import batch, retry_batch, retry_job, submit_job
 from dartwing_core.jobs import job as part
 from dartwing_core.jobs.job import history, runs
-from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.status import JobStatus
-from dartwing_core.jobs.sweep import organization_removal
-from tests.support import database, factory, named
+from dartwing_core.jobs.sweep import retention
+from tests.support import database, factory
 from tests.support.jobs import run, set_columns, submitted
 from tests.support.sessions import Meanwhile, committed, in_parallel
 
@@ -55,29 +55,28 @@ def test_an_open_operation_on_a_job_keeps_no_submit_and_no_heartbeat_waiting(ope
     assert_no_submit_waits()
 
 
-def test_a_row_that_somebody_keeps_locked_keeps_no_removal_waiting(frappes_jobs_at_once):
-    # Seen failing: the sweeper waited three times the server's 50 seconds, and other tenants' submits with it.
-    factory.job_type("plain")
-    with named.organization("Test Doomed") as organization:
-        job = submit_job("test_plain", organization)
-        about = {"reference_doctype": "Background Job", "reference_name": job.name}
-        comment = frappe.get_doc({"doctype": "Comment", "comment_type": "Info", "content": "x", **about}).insert()
-        committed(frappe.delete_doc, "Organization", organization)
-        committed(frappe.db.set_value, config.REMOVAL, organization, "requested_epoch", 0)
-        with database.another_connection() as person, person.cursor() as cursor:
-            cursor.execute("BEGIN")
-            cursor.execute("UPDATE `tabComment` SET modified = NOW() WHERE name = %s", (comment.name,))
-            began = time.monotonic()
-            removal = Meanwhile(organization_removal.sweep)
-            assert submit_to_beta() < 2
-            removal.answer()
-            assert time.monotonic() - began < 10
-            cursor.execute("ROLLBACK")
-        frappe.db.rollback()
-        committed(frappe.db.set_value, config.REMOVAL, organization, "requested_epoch", 0)
-        organization_removal.sweep()
-        assert not frappe.db.exists("Background Job", job.name)
-        assert not frappe.db.exists("Comment", comment.name)
+def test_a_row_that_somebody_keeps_locked_keeps_no_clean_up_waiting(frappes_jobs_at_once):
+    # Seen failing: it waited three times the server's 50 seconds, and other tenants' submits with it.
+    job = submitted(factory.job_type("plain"))
+    run(job)
+    about = {"reference_doctype": "Background Job", "reference_name": job.name}
+    comment = frappe.get_doc({"doctype": "Comment", "comment_type": "Info", "content": "x", **about}).insert()
+    long_ago = "creation = '2020-01-01', modified = '2020-01-01', dedup_until = NULL"
+    committed(frappe.db.sql, f"UPDATE `tabBackground Job` SET {long_ago} WHERE name = %s", job.name)
+    with database.another_connection() as person, person.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("UPDATE `tabComment` SET modified = NOW() WHERE name = %s", (comment.name,))
+        began = time.monotonic()
+        clean_up = Meanwhile(partial(retention.clear_old_jobs, 30))
+        assert submit_to_beta() < 2
+        clean_up.answer()
+        assert time.monotonic() - began < 10
+        cursor.execute("ROLLBACK")
+    frappe.db.rollback()
+    assert frappe.db.exists("Background Job", job.name)
+    retention.clear_old_jobs(30)
+    assert not frappe.db.exists("Background Job", job.name)
+    assert not frappe.db.exists("Comment", comment.name)
 
 
 MANY = 1_100

@@ -111,7 +111,6 @@ def wipe() -> None:
     connection.discard()
     frappe.set_user("Administrator")
     delete_work("Test %")
-    frappe.db.sql("DELETE FROM `tabOrganization Removal` WHERE name LIKE 'Test %'")
     frappe.db.sql("DELETE FROM `tabNote` WHERE title LIKE 'test %'")
     names = frappe.get_all("Job Type", pluck="name")
     _delete_job_types(*(name for name in names if name.startswith("test_")))  # Frappe 15 escapes the escape of LIKE

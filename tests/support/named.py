@@ -31,5 +31,4 @@ def remove(*organizations: str) -> None:
         factory.delete_work(name)
         frappe.db.delete("Org Member", {"organization": name})
         frappe.db.delete("Organization", {"name": name})
-        frappe.db.delete("Organization Removal", {"name": name})
     frappe.db.commit()

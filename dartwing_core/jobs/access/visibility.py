@@ -189,7 +189,7 @@ _look_once = request_cache(_look)
 
 ORGANIZATION, MEMBER = "Organization", "Org Member"
 HISTORY = (config.RUN, config.LOG, config.DEPENDENCY)
-ENGINE_DOCTYPES = (config.JOB, *HISTORY, config.BATCH, config.CIRCUIT, config.REMOVAL)
+ENGINE_DOCTYPES = (config.JOB, *HISTORY, config.BATCH, config.CIRCUIT)
 """DocTypes that only the engine writes."""
 READING = frozenset({None, "read", "select", "print", "email", "report", "export"})
 DECIDING = ("user", "background_job", *DECIDING_FIELDS)

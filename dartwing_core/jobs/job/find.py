@@ -5,7 +5,7 @@ Each read of many goes along an index and stops at a limit (`tests/site/crowded`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 import frappe
@@ -18,7 +18,7 @@ from ..access import content
 from ..lib import config, sql
 from ..lib.rows import ChildRow, DoubtfulRow, JobRow, WaitingRow, fields_of
 from ..lib.tables import DEPENDENCY, JOB, RUN
-from ..status import ENDED_BADLY, FINISHED, LIVE, WAITING, JobStatus, LinePlace
+from ..status import ENDED_BADLY, LIVE, WAITING, JobStatus, LinePlace
 
 LOCK_WAIT = 2
 """Seconds to wait for a row that another transaction has locked, in operations: that may be a web request."""
@@ -170,11 +170,11 @@ def to_be_stopped(field: str, value: str) -> list[str]:
     return query.where(RUN.name.isnull() | (RUN.cancel_requested == 0)).select(JOB.name).run(pluck=True)
 
 
-def of_organization(organization: str, statuses: Iterable[JobStatus], limit: int) -> list[WaitingRow]:
-    """Jobs of an organization in these states."""
-    states = sorted(str(status) for status in statuses)
+def of_organization(organization: str, status: JobStatus, limit: int) -> list[WaitingRow]:
+    """Jobs of an organization in this state."""
     query = frappe.qb.from_(JOB).select(*(JOB[field] for field in WAITING_FIELDS))
-    return query.where((JOB.organization == organization) & JOB.status.isin(states)).limit(limit).run(as_dict=True)
+    query = query.where((JOB.organization == organization) & (JOB.status == str(status)))
+    return query.limit(limit).run(as_dict=True)
 
 
 # Locks of jobs that are about to be moved -----------------------------------------------------------------------------
@@ -195,12 +195,6 @@ def lock_waiting(
     is_waiting &= JOB.waits_for == waited_for if waited_for else JOB.waits_for.isnull()
     found: dict[str, WaitingRow] = {row["name"]: row for row in _lock(names, is_waiting, WAITING_FIELDS)}
     return [found[name] for name in names if name in found]
-
-
-def lock_finished(names: Sequence[str]) -> dict[str, str]:
-    """Lock the finished ones of these jobs until the commit. Skips locked ones. Returns their states by name."""
-    is_finished = JOB.status.isin([str(status) for status in FINISHED])
-    return {row["name"]: row["status"] for row in _lock(names, is_finished, ("name", "status"))}
 
 
 def lock_unchanged(jobs: Sequence[Child]) -> list[Child]:

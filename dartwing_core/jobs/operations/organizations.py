@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 import frappe
+from frappe import _
 from frappe.utils import create_batch
 from pypika import Order
 from pypika.terms import Criterion
 
 from .. import engine
 from ..access import visibility
-from ..after import batch_end
+from ..after import batch_end, cancel
 from ..after.after_commit import after_commit, undone_on_error
 from ..job import find, record
-from ..lib import sql
+from ..lib import best_effort, config, dml, sql
 from ..lib.rows import WaitingRow
 from ..lib.tables import JOB
 from ..line import queue_view
 from ..read import visible_jobs
 from ..status import LIVE, NOT_RUNNING, JobStatus
 from ..submit import submission
+from ..sweep import retention
 
 AT_ONCE = 500
+SECONDS = 10.0
+"""Seconds for which waiting jobs of a deleted organization are ended, about. Others fail in their turn."""
+NOT_FOUND = "Organization not found"
 
 
 def cancel_all_jobs(organization: str, only_waiting: bool = False, reason: str | None = None) -> dict[str, int]:
@@ -68,3 +74,44 @@ def _cancel_waiting(visible: Criterion, reason: str | None) -> set[str]:
             queue_view.ring_for_line
         )  # claims may have given up a line whose first jobs were locked here
     return {job["name"] for job in canceled}
+
+
+# A deleted organization -----------------------------------------------------------------------------------------------
+
+
+def dismiss_members(organization: str) -> None:
+    """Delete all memberships of an organization."""
+    _delete_all("Org Member", organization)
+    visibility.forget()
+
+
+def end_work(organization: str) -> None:
+    """End the work of an organization that the caller's transaction deletes.
+
+    Schedules go at once, and batches, so that no callback follows. After the commit, running jobs are asked to stop and
+    waiting ones fail. A job that this misses fails in its turn. Retention deletes them all, in time.
+    """
+    for doctype in (config.SCHEDULE, config.BATCH, config.CIRCUIT):
+        _delete_all(doctype, organization)
+    after_commit().actions.append(partial(_end_jobs, organization, frappe.session.user))
+
+
+def _end_jobs(organization: str, user: str) -> None:
+    """Ask running jobs to stop, and end waiting ones as an attempt would. Commits."""
+    sql.commit()  # a fresh snapshot
+    for job in find.to_be_stopped("organization", organization):
+        best_effort.run(partial(cancel.cancel_now, job, user, _("The organization was deleted.")))
+    deadline = time.monotonic() + SECONDS
+    for status in sorted(NOT_RUNNING, key=JobStatus.QUEUED.__eq__):
+        step, ended = partial(_end_waiting, organization, status, user), 1
+        while ended and time.monotonic() < deadline:
+            ended = best_effort.run(partial(sql.committed, step)) or 0
+
+
+def _end_waiting(organization: str, status: JobStatus, user: str) -> int:
+    jobs = find.of_organization(organization, status, AT_ONCE)
+    return len(record.end_all(jobs, JobStatus.DEAD_LETTER, NOT_FOUND, user))
+
+
+def _delete_all(doctype: str, organization: str) -> None:
+    retention.delete_documents(doctype, sorted(dml.names_of(doctype, "organization", [organization])))

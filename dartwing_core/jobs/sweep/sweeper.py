@@ -14,7 +14,7 @@ from ..lib import best_effort, config, sql
 from ..line import queue_view
 from ..rq import leader, redis_queue
 from ..schedules import schedule_runs
-from . import organization_removal, rescue
+from . import rescue
 
 SEEN_PARENTS = "seen-parents"
 PARENTS_PER_JOB = 4
@@ -34,7 +34,6 @@ class Report:
     """Entries that were made for jobs in line."""
     batches: int = 0
     scheduled: int = 0
-    removed: int = 0
 
 
 def sweep() -> Report:
@@ -45,7 +44,6 @@ def sweep() -> Report:
     sql.commit()  # a fresh snapshot; a rollback could cost another app's callback its work
     report, batch = Report(), config.settings().sweep_batch
     report.rescued, report.stopped = best_effort.run(rescue.sweep) or (0, 0)
-    report.removed = best_effort.run(organization_removal.sweep) or 0
     report.orphans = best_effort.run(lambda: release_children(batch)) or 0
     report.batches = best_effort.run(cancel.sweep_batches) or 0
     report.scheduled = best_effort.run(lambda: schedule_runs.sweep(batch)) or 0

@@ -9,8 +9,8 @@ from dartwing_core.jobs.access import tenancy, visibility
 from dartwing_core.jobs.after.after_commit import after_commit
 from dartwing_core.jobs.lib import config, ids
 from dartwing_core.jobs.line import queue_view
+from dartwing_core.jobs.operations import organizations
 from dartwing_core.jobs.status import LIVE
-from dartwing_core.jobs.sweep import organization_removal
 
 MAX_WEIGHT = 100
 
@@ -54,14 +54,14 @@ class Organization(GuardedDocument):
         after_commit().add_once(queue_view.ring_for_line)  # jobs that it has stopped may start now
 
     def on_trash(self) -> None:
-        """Delete members before Frappe checks links and may refuse. `after_delete` removes the rest."""
-        organization_removal.dismiss(self.name)
+        """Delete members before Frappe checks links and may refuse. `after_delete` ends the rest."""
+        organizations.dismiss_members(self.name)
 
     def after_delete(self) -> None:
-        """Begin to remove all that belongs to the organization, and say so."""
-        organization_removal.begin(self.name, self.org_name)
+        """End all work of the organization, and say so."""
+        organizations.end_work(self.name)
         name = frappe.bold(escape_html(self.org_name))
-        frappe.msgprint(_("All data of {0} is being deleted.").format(name))
+        frappe.msgprint(_("The jobs of {0} end now. They are deleted later, as all old jobs are.").format(name))
 
 
 def _keep_members(organization: str) -> None:

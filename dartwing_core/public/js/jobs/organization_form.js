@@ -1,4 +1,4 @@
-// The form of an Organization: figures and the latest jobs, a cancel of all, and its removal.
+// The form of an Organization: figures and the latest jobs, a cancel of all, and its deletion.
 import { confirmed, tell, tell_error } from "./actions";
 import { read, write } from "./api";
 import { button, make } from "./dom";
@@ -37,9 +37,9 @@ async function remove(frm) {
 			read("list_jobs", { organization, limit: 1 }),
 			read("list_schedules", { organization, limit: 1 }),
 		]);
-		const what = [jobs.total, schedules.total, await members];
+		const what = [schedules.total, await members, jobs.total];
 		const text = __(
-			"Delete {0} with its {1} jobs, their results and files, {2} schedules and {3} members? Running jobs are stopped. This can't be undone.",
+			"Delete {0} with its {1} schedules and {2} members? None of its {3} jobs runs any more, and its members do not see them. This can't be undone.",
 			[frm.doc.org_name, ...what]
 		);
 		if (!(await confirmed(text))) return;

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import _bare
-from dartwing_core.jobs.run import attempt
+from dartwing_core.jobs import executor
 
 NOTES = "DW_SETTLE_NOTES"
 """The environment variable that names the file for notes of workers; without it they note nothing."""
-_succeed = attempt.Attempt._succeed
+_settle = executor.Loop._settle
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def timed() -> Iterator[list[float]]:
     try:
         yield times
     finally:
-        attempt.Attempt._succeed = _succeed  # type: ignore[method-assign]
+        executor.Loop._settle = _settle  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -43,15 +43,14 @@ def noted() -> Iterator[Callable[[], list[float]]]:
 def note_from_now_on() -> None:
     """In a worker: note how long each settle of this process takes, from the running job's on."""
     path = os.environ.get(NOTES)
-    if path and attempt.Attempt._succeed is _succeed:
+    if path and executor.Loop._settle is _settle:
         _measure(lambda milliseconds: _bare.note(path, f"{milliseconds:.3f}"))
 
 
 def _measure(tell: Callable[[float], object]) -> None:
-    def succeed(self: Any, *given: Any) -> Any:
+    def settle(self: executor.Loop, *given: Any, **named: Any) -> None:
         began = time.perf_counter()
-        next_job = _succeed(self, *given)
+        _settle(self, *given, **named)
         tell(1000 * (time.perf_counter() - began))
-        return next_job
 
-    attempt.Attempt._succeed = succeed  # type: ignore[method-assign]
+    executor.Loop._settle = settle  # type: ignore[method-assign]

@@ -13,9 +13,10 @@ from collections.abc import Callable
 import frappe
 
 from benchmarks import _report, _settles, _site, _window
+from dartwing_core.jobs import executor
 from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.line import claim, queue_view
-from tests.support import attempts
+from dartwing_core.jobs.rq import doorbells
 from tests.support.database import statements
 
 JOBS, ORGANIZATIONS = 100_000, 200
@@ -44,10 +45,12 @@ def looks() -> list[float]:
 
 def settled_along(number: int) -> list[float]:
     claimer = claim.Claimer()
-    job = claimer.claim_next()
+    loop = executor.Loop(claimer, doorbells.Entry("bench", 1e6, "rq:worker:bench", "default", ("default",)))
+    loop.hold(claimer.claim_next())
     with _settles.timed() as times:
         for _round in range(WARM_UP + number):
-            job = attempts.of(job).make(claimer) or claimer.claim_next()
+            loop.step(loop.attempt)
+    loop.end()
     return times[WARM_UP:]
 
 

@@ -44,8 +44,9 @@ def looks() -> list[float]:
 
 
 def settled_along(number: int) -> list[float]:
-    claimer = claim.Claimer()
-    loop = executor.Loop(claimer, doorbells.Entry("bench", 1e6, "rq:worker:bench", "default", ("default",)))
+    entry = doorbells.Entry("bench", 1e6, "rq:worker:bench", "default", ("default",))
+    claimer = claim.Claimer(entry=entry)
+    loop = executor.Loop(claimer, entry)
     loop.hold(claimer.claim_next())
     with _settles.timed() as times:
         for _round in range(WARM_UP + number):

@@ -18,7 +18,7 @@ from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 from .after import after_settle
 from .errors import JobPutBackError
-from .job import find
+from .job import events, find
 from .lib import best_effort, connection, server_errors
 from .line import queue_view
 from .line.claim import ClaimedJob, Claimer
@@ -50,7 +50,7 @@ def execute_job(background_job: str, attempt: int) -> None:
             # RQ's alarm of the entry ends here, as RQ ends it. Each job has its own.
             UnixSignalDeathPenalty(0, JobTimeoutException).cancel_death_penalty()
             killed_at = time.monotonic() + entry.timeout + find.OVERTIME if entry.timeout > 0 else float("inf")
-            Loop(Claimer(entry.queues, killed_at, entry.id, entry.workers), entry).run(background_job, int(attempt))
+            Loop(Claimer(ends_at=killed_at, entry=entry), entry).run(background_job, int(attempt))
     except Exception:
         # The row still says Queued or Running, so the sweeper goes on with it.
         frappe.logger("dartwing_core").exception(f"{background_job}, attempt {attempt}: left to the sweeper")
@@ -72,7 +72,7 @@ class Loop:
     def __init__(self, claimer: Claimer, entry: doorbells.Entry | None = None):
         self._context = between.Context()  # first, since the engine has cached nothing yet
         self._claimer, self._entry = claimer, entry
-        self._heartbeat = HeartbeatThread(agent.StandIn())
+        self._heartbeat = HeartbeatThread(agent.StandIn)
         self._began = self._swept_at = self._released_at = time.monotonic()
         self.attempt: Attempt | None = None
         """The attempt that the process holds."""
@@ -81,6 +81,11 @@ class Loop:
 
     def run(self, name: str, attempt: int) -> None:
         """Run jobs until there are none, or the slice is over. Outside of a worker, make this attempt of this job."""
+        with events.gathering() if self._entry else nullcontext():
+            self._run(name, attempt)
+        best_effort.run(sweeper.sweep_now_and_then)
+
+    def _run(self, name: str, attempt: int) -> None:
         try:
             self.hold(self._claim_first(name, attempt))
             if self.attempt and self._entry and self.attempt.job.row["queue"] != self._entry.queue:
@@ -92,7 +97,6 @@ class Loop:
             raise
         finally:
             self.end()
-        best_effort.run(sweeper.sweep_now_and_then)
 
     def step(self, attempt: Attempt) -> None:
         """Run the job of the attempt that the process holds, settle it, and hold the next one, if there is one."""
@@ -103,6 +107,7 @@ class Loop:
         if self.attempt:
             best_effort.run(partial(self._claimer.renew_view, time.monotonic() - attempt.started))
         elif self._entry and may_go_on and self._may_go_on(attempt):
+            events.send_now()
             self.hold(self._claim(self._entry))
 
     def hold(self, job: ClaimedJob | None) -> None:
@@ -147,7 +152,7 @@ class Loop:
 
         The claim's own errors are left to another look, unless they undo what is written.
         """
-        if attempt.job.has_children or attempt.is_function or between.has_callbacks():
+        if attempt.is_function or between.has_callbacks():
             return None
         try:
             return self._claimer.start_next()
@@ -170,7 +175,7 @@ class Loop:
             after_settle.requeue_if_due(attempt)
         self._ended.append(attempt)
         is_time = time.monotonic() - self._released_at >= RELEASE_SECONDS
-        if not self.attempt or attempt.job.has_children or is_time:
+        if not self.attempt or is_time:
             self._release_waiting()
         if self._entry and self._must_sweep and not self.attempt:
             best_effort.run(sweeper.sweep_now_and_then)
@@ -205,7 +210,10 @@ class Loop:
     def _claim_first(self, name: str, attempt: int) -> ClaimedJob | None:
         if self._entry is None:
             return self._claimer.claim_named(name, attempt)
-        return self._claimer.claim_lone(name, attempt) or self._claimer.claim_next()
+        if job := self._claimer.claim_lone(name, attempt):
+            return job
+        self._entry.refresh()  # which queues its worker serves
+        return self._claimer.claim_next()
 
     def _claim(self, entry: doorbells.Entry) -> ClaimedJob | None:
         """Claim the next job, also one that gets in line while the process waits a moment."""
@@ -213,7 +221,7 @@ class Loop:
         while self._claimer.found_nobody and time.monotonic() < ends_at:
             time.sleep(LINGER_PAUSE)
             entry.refresh_now()
-            if entry.is_awaited or entry.is_worker_ending:
+            if entry.is_awaited or entry.behind or entry.is_worker_ending:
                 break
             if entry.is_rung:
                 taken = self._claimer.claim_next()
@@ -226,4 +234,4 @@ class Loop:
         if self._claimer.needs_entry:
             doorbells.ring_first(self._claimer.needs_entry, self._entry.queue)
         if not self._claimer.found_nobody:  # later jobs ring for themselves; a freed slot may let others start
-            queue_view.ring_for_line()
+            queue_view.ring_for_line(self._entry)

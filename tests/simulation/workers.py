@@ -87,7 +87,7 @@ class Process:
         self.worker, self.entry, self.claimer = worker, None, WatchedClaimer(world)
         if worker:
             self.entry = Entry("entry", limit, "rq:worker:of-a-test", queue, SERVED[worker], dice=world.dice)
-            self.claimer = WatchedClaimer(world, SERVED[worker], time.monotonic() + limit + find.OVERTIME)
+            self.claimer = WatchedClaimer(world, None, time.monotonic() + limit + find.OVERTIME, self.entry)
         self.loop = executor.Loop(self.claimer, self.entry)
 
 

@@ -141,11 +141,11 @@ def test_what_a_job_has_left_to_its_commit_is_done_whatever_becomes_of_the_engin
     jobs = [submitted(of_faults("leaves_to_the_commit"), n=n) for n in range(2)]
     add, struck = events._add_changes, []
 
-    def add_or_break(changes: Any, pipeline: Any) -> None:
+    def add_or_break(changes: Any, *more: Any) -> None:
         if not struck and any(told["to_status"] == "Completed" for _job, told in changes):
             struck.append(1)
             raise JobTimeoutException("the time limit strikes in the engine's own callback")
-        add(changes, pipeline)
+        add(changes, *more)
 
     monkeypatch.setattr(events, "_add_changes", add_or_break)
     client = processes.queue_client()

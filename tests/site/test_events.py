@@ -38,8 +38,9 @@ def test_owner_and_viewers_of_the_job_hear_each_change_once(alice):
     with listening() as heard:
         job = submitted_by(alice, made("add_note"), title="test note")
         run(job)
-    for room in (f"user:{alice}", doc_room(job)):
-        assert moves(heard, job, room) == [("Pending", "Queued"), ("Queued", "Running"), ("Running", "Completed")]
+    after = [("Queued", "Running"), ("Running", "Completed")]
+    assert moves(heard, job, f"user:{alice}") == [("Pending", "Queued"), *after]
+    assert moves(heard, job, doc_room(job)) == after, "nobody can have a new job open"
     rooms = {room for _event, room, message in heard.messages if message.get("job_id") == job.name}
     assert rooms == {f"user:{alice}", doc_room(job)}, "and nobody else"
     times = [message["updated_at"] for message in heard.of(job, STATUS, doc_room(job))]

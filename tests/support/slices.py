@@ -23,7 +23,7 @@ def run_slice(job: Document, *, timeout: float = 300, queues: tuple[str, ...] = 
     """Do what a worker does under an entry that names this job."""
     processes.queue_client().delete(redis_queue.list_key("default"))
     entry = doorbells.Entry(ENTRY, timeout, WORKER, queues[0], queues)
-    claimer = Claimer(queues, time.monotonic() + timeout + find.OVERTIME, ENTRY)
+    claimer = Claimer(ends_at=time.monotonic() + timeout + find.OVERTIME, entry=entry)
     executor.Loop(claimer, entry).run(job.name, 1)
     frappe.set_user("Administrator")
 

@@ -119,10 +119,11 @@ def test_a_line_is_told_by_queue_organization_type_and_priority():
     assert line("a", 1.0, "High", "one").key == ("default", "a", "one", "High")
 
 
-def test_a_line_whose_first_job_is_younger_than_thought_waits_for_another_organization():
+def test_an_organization_keeps_its_turn_if_others_have_claimed_its_first_job():
+    # Seen failing: eight workers, which all went on to the next organization, tried to lock each job nearly thrice.
     order = Order([line("a", 1.0), line("b", 2.0)], {}, {}, places(5.0))
-    assert order.first_job(order.next()) is None
-    assert order.next().organization == "b"
+    found = order.next()
+    assert (found.organization, order.first_job(found)) == ("a", "type 5.0")
 
 
 def test_a_line_without_a_job_is_dropped():

@@ -27,6 +27,8 @@ NEEDED = frozenset({"input_parameters", "result", "output_reference", "state", "
 SEALED = NEEDED | {"log_lines", "traceback", "cancel_reason", "last_error"}
 JSON = frozenset({"input_parameters", "result", "state"})
 ERROR = "error_message"
+COLUMNS = frozenset(PREFIX + field for field in (*SEALED, ERROR))
+"""The columns in which sealed fields lie."""
 KEPT = "sealed"
 JOB = "dartwing_job"
 """In the flags of a document: its sealed columns; of an attempt, what decides who may see its job."""
@@ -148,7 +150,7 @@ def opened_schedule(name: str, parameters: str | None) -> str | None:
 
 def keep(document: Document, columns: Mapping[str, Any]) -> None:
     """Keep the sealed ones of these columns beside a document, where no request can send any."""
-    document.flags[KEPT] = {name: value for name, value in columns.items() if name.startswith(PREFIX) and value}
+    document.flags[KEPT] = {name: columns[name] for name in COLUMNS & columns.keys() if columns[name]}
 
 
 def of_document(document: Document, field: str) -> str | None:

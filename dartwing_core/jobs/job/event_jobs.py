@@ -76,7 +76,7 @@ def named_functions() -> set[str]:
 def _declared(hook: str) -> Mapping[str, Any]:
     """The declarations of apps in a hook. A list in its place names no event."""
     found = config.hook(hook)
-    return found if isinstance(found, Mapping) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _paths(by_event: Any, event: str) -> list[str]:

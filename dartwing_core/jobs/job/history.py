@@ -23,10 +23,18 @@ def event_of(
     job: MovableJob, from_status: JobStatus | None, to_status: JobStatus, message: str, actor: str, **more: Any
 ) -> Event:
     """The event of a job. `more`: `retry_attempt`, `duration` in seconds, `worker`."""
-    event: Event = {"background_job": job["name"], "organization": job["organization"], "actor": actor}
-    event |= {"from_status": str(from_status) if from_status else None, "to_status": str(to_status)}
-    event |= {"message": message[:MESSAGE_LENGTH], "retry_attempt": job["retry_count"], "duration": 0, "worker": None}
-    return event | more
+    return {
+        "background_job": job["name"],
+        "organization": job["organization"],
+        "actor": actor,
+        "from_status": str(from_status) if from_status else None,
+        "to_status": str(to_status),
+        "message": message[:MESSAGE_LENGTH],
+        "retry_attempt": job["retry_count"],
+        "duration": 0,
+        "worker": None,
+        **more,
+    }
 
 
 def attempt_of(job: JobRow | DoubtfulRow) -> str:
@@ -39,7 +47,7 @@ def write(events: Sequence[Event]) -> None:
     if not events:
         return
     now = clock.site_time()
-    rows = [standard_columns(ids.time_ordered_id(), one["actor"], now) | {"timestamp": now} | one for one in events]
+    rows = [{**standard_columns(ids.time_ordered_id(), one["actor"], now), "timestamp": now, **one} for one in events]
     dml.insert_rows(config.LOG, rows)
 
 

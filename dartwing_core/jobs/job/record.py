@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import frappe
@@ -155,7 +156,7 @@ def insert(rows: Sequence[NewJobRow], paused: Container[str] = ()) -> None:
     _insert([*rows, *told])
     in_line = [row for row in rows if row["status"] == JobStatus.QUEUED]
     doorbells.ring_after_commit([*(row for row in in_line if row["name"] not in paused), *told])
-    events.announce(in_line, JobStatus.PENDING, JobStatus.QUEUED, {})
+    events.announce(in_line, JobStatus.PENDING, JobStatus.QUEUED, {}, are_new=True)
 
 
 def insert_untold(rows: Sequence[NewJobRow]) -> None:
@@ -282,7 +283,8 @@ def _change(
     insert_untold(told)
     if to_status == JobStatus.QUEUED:
         doorbells.ring_after_commit(jobs)
-    events.announce(jobs, from_status, to_status, written)
+    if to_status != JobStatus.RUNNING:  # of which its attempt tells (`events.AttemptPublisher`)
+        events.announce(jobs, from_status, to_status, written)
     for job in jobs:
         notices.notify_after_commit(job, to_status, job_type)
     return stored, moved
@@ -326,16 +328,19 @@ def _update(
     lock_wait: int | None = None,
 ) -> int:
     """Issue UPDATE … WHERE status (and attempt) are what the caller saw. Returns the number of changed rows."""
-    assignments = [*(f"`{column}` = %({column})s" for column in stored), "version = version + 1"]
-    if stored.get("status") == JobStatus.RUNNING:
+    is_start = stored.get("status") == JobStatus.RUNNING
+    given = {"of_names": tuple(names), "from_status": str(from_status), "from_attempt": attempt}
+    return sql.execute_as_of_now(_update_text(tuple(stored), is_start), {**stored, **given}, lock_wait)
+
+
+@lru_cache
+def _update_text(columns: tuple[str, ...], is_start: bool) -> str:
+    """The statement of `_update`. Kept, since a worker issues two of them for each job."""
+    assignments = [*(f"`{column}` = %({column})s" for column in columns), "version = version + 1"]
+    if is_start:
         assignments.append("started_epoch = UNIX_TIMESTAMP()")  # the database's clock, which all sweepers share
-    is_one = len(names) == 1
-    guards = ["name = %(of_names)s" if is_one else "name IN %(of_names)s", "status = %(from_status)s"]
-    if attempt is not None:
-        guards.append("attempt = %(from_attempt)s")
-    text = f"UPDATE `tab{config.JOB}` FORCE INDEX (PRIMARY) SET {', '.join(assignments)} WHERE {' AND '.join(guards)}"
-    given = {"of_names": names[0] if is_one else tuple(names), "from_status": str(from_status), "from_attempt": attempt}
-    return sql.execute_as_of_now(text, {**stored, **given}, lock_wait)
+    guards = "name IN %(of_names)s AND status = %(from_status)s AND COALESCE(%(from_attempt)s, attempt) = attempt"
+    return f"UPDATE `tab{config.JOB}` FORCE INDEX (PRIMARY) SET {', '.join(assignments)} WHERE {guards}"
 
 
 def _insert(rows: Sequence[NewJobRow]) -> None:
@@ -344,18 +349,22 @@ def _insert(rows: Sequence[NewJobRow]) -> None:
         dml.insert_rows(config.JOB, batch)
     try:
         for batch in batches:
-            history.write([event for row in batch for event in _first_events(row)])
+            created, entered = zip(*map(_first_events, batch), strict=True)
+            at_once = [created, entered] if len(batch) >= dml.MANY else [(*created, *entered)]  # alike: sent once
+            for events_ in at_once:
+                history.write([event for event in events_ if event])
     except Exception as error:
         if not server_errors.has_undone_transaction(error):
             dml.delete_named(config.JOB, [row["name"] for row in rows])
         raise
 
 
-def _first_events(row: NewJobRow) -> Iterator[history.Event]:
+def _first_events(row: NewJobRow) -> tuple[history.Event, history.Event | None]:
     """The first events of a job: created Pending, and in line at that moment if it waits for nothing."""
-    yield history.event_of(row, None, JobStatus.PENDING, CREATED, row["owner"])
-    if row["status"] == JobStatus.QUEUED:
-        yield history.event_of(row, JobStatus.PENDING, JobStatus.QUEUED, ENTERED, row["owner"])
+    created = history.event_of(row, None, JobStatus.PENDING, CREATED, row["owner"])
+    if row["status"] != JobStatus.QUEUED:
+        return created, None
+    return created, history.event_of(row, JobStatus.PENDING, JobStatus.QUEUED, ENTERED, row["owner"])
 
 
 def _by_size(rows: Sequence[NewJobRow]) -> Iterator[list[NewJobRow]]:

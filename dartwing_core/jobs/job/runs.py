@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypedDict
 
 import frappe
@@ -91,13 +92,18 @@ def write(run: str, values: Columns, lock_wait: int | None = None, *, unless_can
     find no row lock gaps, and two of them deadlock with their INSERTs.
     """
     row = standard_columns(run, config.ENGINE, clock.site_time()) | content.sealed(values)
+    return bool(sql.execute_as_of_now(_write_text(tuple(row), unless_canceled), tuple(row.values()), lock_wait))
+
+
+@lru_cache
+def _write_text(columns: tuple[str, ...], unless_canceled: bool) -> str:
+    """The statement of `write`. Kept, since each settle issues one."""
     new = "IF(cancel_requested, `{0}`, VALUES(`{0}`))" if unless_canceled else "VALUES(`{0}`)"
-    updates = [f"`{column}` = {new.format(column)}" for column in row if column not in STANDARD or column == "modified"]
-    text = (
-        f"INSERT INTO `tab{config.RUN}` ({', '.join(f'`{column}`' for column in row)})"
-        f" VALUES ({', '.join(['%s'] * len(row))}) ON DUPLICATE KEY UPDATE {', '.join(updates)}"
+    updates = [f"`{column}` = {new.format(column)}" for column in columns if column not in STANDARD[:2] + STANDARD[3:]]
+    return (
+        f"INSERT INTO `tab{config.RUN}` ({', '.join(f'`{column}`' for column in columns)})"
+        f" VALUES ({', '.join(['%s'] * len(columns))}) ON DUPLICATE KEY UPDATE {', '.join(updates)}"
     )
-    return bool(sql.execute_as_of_now(text, tuple(row.values()), lock_wait))
 
 
 def settle(run: str, values: Columns, is_canceled: bool, lock_wait: int) -> None:

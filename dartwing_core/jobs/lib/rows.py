@@ -190,16 +190,26 @@ _OF_ALL_NEW = dict.fromkeys(fields_of(NewJobRow)) | dict.fromkeys(
 )
 
 
-def new_job(owner: str, organization: str, priority: str, due: float | None = None, **columns: Any) -> NewJobRow:
+def new_job(
+    owner: str, organization: str, priority: str, due: float | None = None, at: datetime | None = None, **columns: Any
+) -> NewJobRow:
     """The row of a new job, which is in line at once if it is due. `due`: in seconds since 1970, now by default.
 
-    `columns`: those that differ from job to job.
+    `at`: now by the site's clock. Jobs that are made at once share it, so that their INSERT sends it once. `columns`:
+    those that differ from job to job.
     """
-    now = clock.now_epoch()
-    at = clock.site_time(now)
-    row = {**_OF_ALL_NEW, **standard_columns(ids.new_name("JOB"), owner, at), **columns}
-    row |= {"organization": organization, "owner_user": owner, "priority": priority, "created_at": at}
-    return cast(NewJobRow, row | place_columns(now if due is None else due, priority))
+    at = at or clock.site_time()
+    row = {
+        **_OF_ALL_NEW,
+        **standard_columns(ids.new_name("JOB"), owner, at),
+        **columns,
+        "organization": organization,
+        "owner_user": owner,
+        "priority": priority,
+        "created_at": at,
+        **place_columns(clock.now_epoch() if due is None else due, priority, at=at),
+    }
+    return cast(NewJobRow, row)
 
 
 def make_run_of_schedule(row: NewJobRow, due: float, run: str) -> None:
@@ -233,15 +243,23 @@ def _write(row: NewJobRow, columns: Columns) -> None:
 # The place of a job --------------------------------------------------------------------------------------------------
 
 
-def place_columns(due_epoch: float, priority: str, waits_for: str | None = None) -> Columns:
-    """The place of a job that is new or begins anew. It is in line at once if it waits for nothing."""
-    is_in_line = not waits_for and due_epoch <= clock.now_epoch()
+def place_columns(due_epoch: float, priority: str, waits_for: str | None = None, at: datetime | None = None) -> Columns:
+    """The place of a job that is new or begins anew. It is in line at once if it waits for nothing.
+
+    `at`: now by the site's clock.
+    """
+    if not waits_for and due_epoch <= clock.now_epoch():
+        at, status, place = at or clock.site_time(), JobStatus.QUEUED, LinePlace.IN_LINE
+    else:
+        at, status, place = None, JobStatus.PENDING, LinePlace.OUTSIDE
     return {
-        **due_columns(due_epoch, priority),
-        "status": str(JobStatus.QUEUED if is_in_line else JobStatus.PENDING),
-        "queued_at": clock.site_time() if is_in_line else None,
+        "available_at": at or clock.site_time(due_epoch),
+        "due_epoch": due_epoch,
+        "admission_rank": priorities.rank(due_epoch, priority),
+        "status": str(status),
+        "queued_at": at,
         "waits_for": waits_for,
-        "in_line": int(LinePlace.IN_LINE if is_in_line else LinePlace.OUTSIDE),
+        "in_line": int(place),
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import frappe
 from pypika.functions import Count
 from pypika.queries import QueryBuilder, Table
-from pypika.terms import Criterion, CustomFunction, Function
+from pypika.terms import Criterion, CustomFunction
 
 from . import server_errors
 from .server_errors import BaseTimeoutException
@@ -51,11 +51,6 @@ def count(table: Table, condition: Criterion, at_most: int) -> int:
     """How many rows meet the condition. Counts up to `at_most`: counting a million takes too long for people."""
     rows = frappe.qb.from_(table).select(table.name).where(condition).limit(at_most).as_("rows")
     return int(frappe.qb.from_(rows).select(Count("*")).run()[0][0])
-
-
-def array(*columns: Any) -> Function:
-    """Values of a row in one column, as a JSON array: the driver takes long over each column that it reads."""
-    return Function("JSON_ARRAY", *columns)
 
 
 def as_of_now(lock_wait: int | None = None) -> str:

@@ -103,6 +103,8 @@ class Line:
     """The rank of its first job, or a lower one where that is not known any more."""
     places: deque[Place] = field(default_factory=deque)
     """Its first jobs, as far as they are read."""
+    left: set[float] = field(default_factory=set)
+    """The ranks of jobs that were left to other workers."""
     passed: set[str] = field(default_factory=set)
     """Jobs that this process has claimed, or that others keep locked."""
     locked: int = 0
@@ -165,7 +167,10 @@ class Order:
         return None
 
     def first_job(self, line: Line) -> str | None:
-        """The first job of the next line. None if it has none, or is not the next any more: its rank is known now."""
+        """The first job of the next line. None if it has none, or if another one of its organization goes first by now.
+
+        Its organization keeps the turn: where others were quicker, they were in other organizations too.
+        """
         if not line.places and not line.is_all:
             number = len(line.passed) + AHEAD * self._workers  # passed jobs may still be in front
             places = self._read_ahead(line, number)
@@ -178,7 +183,7 @@ class Order:
         if line.rank != place.rank:
             line.rank = place.rank
             self._line_up(line.organization)
-        return place.name if self.next() is line else None
+        return place.name if self._first(line.organization) is line else None
 
     def pass_by(self, line: Line) -> None:
         """Go on to the job behind the first one, which another session keeps locked."""
@@ -194,7 +199,7 @@ class Order:
         if line.places and self._workers > 1:
             line.is_all = False
         for _one in range(min(self._workers - 1, len(line.places))):
-            line.places.popleft()
+            line.left.add(line.places.popleft().rank)
         if line.places:
             line.rank = line.places[0].rank
         price = 1 / max(1, self._weights.get(line.organization, 1))
@@ -204,13 +209,14 @@ class Order:
 
     def follow(self, before: Order) -> None:
         """Keep what an earlier view has read ahead: the names of 20 organizations would cost a statement a job."""
-        read = {line.key: line.places for line in before.lines}
+        read = {line.key: line for line in before.lines}
         for line in self.lines:
-            places = read.get(line.key, deque())
-            while places and places[0].rank < line.rank:  # others have claimed it
-                places.popleft()
-            if places and places[0].rank == line.rank:  # else another job is first by now
-                line.places = places
+            earlier = read.get(line.key, line)
+            while earlier.places and earlier.places[0].rank < line.rank:  # others have claimed it
+                earlier.places.popleft()
+            is_left = line.rank in earlier.left
+            if is_left or (earlier.places and earlier.places[0].rank == line.rank):  # else another job is first by now
+                line.places, line.left = earlier.places, earlier.left
 
     def drop(self, line: Line) -> None:
         """Drop a line: none of its jobs can start."""

@@ -8,7 +8,7 @@ may be another job than the one that the entry names.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -25,6 +25,7 @@ from . import redis_queue
 ASK_SECONDS = 0.05
 """Seconds between two checks of a process whether to go on, at least."""
 SHUTDOWN = "shutdown_requested_date"
+MOST_READ = 20  # entries of each queue, as many as a process assumes workers at most
 
 # Ours are among the first entries, also where many sites share a Redis: they and those of others take turns. So each of
 # ours stands behind the first entry of another app or site that follows the last of ours.
@@ -57,48 +58,61 @@ return room
 
 @dataclass(slots=True)
 class Entry:
-    """The RQ entry under which this process runs."""
+    """The RQ entry under which this process runs, and what Redis knows of its worker and queues."""
 
     id: str
     timeout: float
-    """Seconds after its start at which RQ ends the job that it names. RQ's parent kills the process later."""
+    """Seconds after its start at which RQ ends it. RQ's parent kills the process later."""
     worker_key: str
     queue: str
     """The queue in whose list it was."""
     queues: tuple[str, ...]
-    """The queues that the worker serves, in its order."""
+    """The queues that the worker serves, in its order. That of the entry alone until they were read."""
     workers: int = 1
     """How many workers serve the queue of the entry."""
     is_worker_ending: bool = False
     """Whether the worker was asked to shut down: it finishes its job, and claims no other."""
     is_awaited: bool = False
-    """Whether an entry of another app or site is among the next ones of a queue that the worker serves."""
+    """Whether an entry of another app or site may be the worker's next: it is in this queue or an earlier one."""
+    behind: str = ""
+    """The first later queue in which one of another app or site waits. RQ comes there once the earlier are empty."""
     is_rung: bool = False
-    """Whether one of this site is among them."""
+    """Whether an entry of this site is among the next ones."""
     asked_at: float = 0.0
     """When these were read, as `time.monotonic()`."""
 
     def refresh(self) -> None:
-        """Read whether the worker is ending and whether others wait for it, unless just read."""
+        """Read them, unless just read."""
         if time.monotonic() - self.asked_at >= ASK_SECONDS:
             self.refresh_now()
 
     def refresh_now(self) -> None:
-        """Read it again, however recently it was read."""
+        """Read them, however recently that was. They stay as they are while Redis is away."""
         self.is_rung = False
-        pipeline = redis_queue.client().pipeline(transaction=False)
-        pipeline.hget(self.worker_key, SHUTDOWN)
-        for queue in self.queues:
-            pipeline.lrange(redis_queue.list_key(queue), 0, self.workers)  # this site has not more entries in front
+        names, pipeline = redis_queue.queue_names(), redis_queue.client().pipeline(transaction=False)
+        pipeline.hmget(self.worker_key, [SHUTDOWN, "queues"])
+        pipeline.scard(WORKERS_BY_QUEUE_KEY % redis_queue.name_in_redis(self.queue))
+        for name in names:
+            pipeline.lrange(redis_queue.list_key(name), 0, MOST_READ)
         answers = redis_queue.if_there(pipeline.execute)
         if answers is None:
             return
         self.asked_at = time.monotonic()
-        shutdown, *lists = answers
+        (shutdown, served), workers, *lists = answers
+        self.is_worker_ending, self.workers = bool(shutdown), max(1, workers)
+        by_name = {redis_queue.name_in_redis(name): name for name in names}
+        self.queues = tuple(by_name[name] for name in (served or b"").decode().split(",") if name in by_name)
+        self.queues = self.queues or (self.queue,)
+        self._note(dict(zip(names, lists, strict=True)))
+
+    def _note(self, lists: Mapping[str, Sequence[bytes]]) -> None:
         prefix = redis_queue.entry_prefix().encode()
-        are_ours = [entry.startswith(prefix) for entries in lists for entry in entries]
-        self.is_worker_ending = bool(shutdown)
-        self.is_rung, self.is_awaited = any(are_ours), not all(are_ours)
+        # This site has not more entries in front than there are workers.
+        are_ours = [[one.startswith(prefix) for one in lists[name][: self.workers + 1]] for name in self.queues]
+        own = self.queues.index(self.queue) + 1 if self.queue in self.queues else len(self.queues)
+        self.is_rung, self.is_awaited = any(map(any, are_ours)), not all(map(all, are_ours[:own]))
+        later = zip(self.queues[own:], are_ours[own:], strict=True)
+        self.behind = next((name for name, entries in later if not all(entries)), "")
 
 
 def ring_after_commit(jobs: Sequence[RungJob]) -> None:
@@ -156,22 +170,31 @@ def _ring(queue: str, job: RungJob, at_front: bool = False) -> int:
     return int(_script()(keys=keys, args=arguments, client=client))
 
 
+def give_way(entry: Entry, job: RungJob) -> None:
+    """Let the worker of this entry come to the later queue in which an entry of another app or site waits.
+
+    RQ comes to a queue only when the earlier ones are empty. So this site's entries leave those. One for this job,
+    which is in line, goes behind the one that waits. Raises redis.exceptions.RedisError.
+    """
+    client, prefix = redis_queue.client(), redis_queue.entry_prefix().encode()
+    own = entry.queues.index(entry.queue) + 1
+    for queue in entry.queues[:own]:
+        waiting: Any = client.lrange(redis_queue.list_key(queue), 0, -1)
+        for one in waiting:
+            if one.startswith(prefix) and client.lrem(redis_queue.list_key(queue), 1, one):
+                client.delete(Job.key_for(one.decode()))
+    _ring(entry.behind, job)
+
+
 def accept_entry() -> Entry | None:
     """The entry of this process. None if it runs under none, as outside of workers."""
     rq_job = get_current_job()
     if rq_job is None:
         return None
-    client = redis_queue.client()
     names = {redis_queue.name_in_redis(name): name for name in redis_queue.queue_names()}
-    pipeline = client.pipeline(transaction=False)
     worker_key = f"{Worker.redis_worker_namespace_prefix}{rq_job.worker_name}"
-    pipeline.scard(WORKERS_BY_QUEUE_KEY % rq_job.origin)
-    pipeline.hget(worker_key, "queues")
-    workers, listens = pipeline.execute()
-    served = (listens or b"").decode().split(",")
     queue = names.get(rq_job.origin, rq_job.origin)
-    queues = tuple(names[name] for name in served if name in names) or (queue,)
-    return Entry(rq_job.id, float(rq_job.timeout or 0), worker_key, queue, queues, max(1, workers))
+    return Entry(rq_job.id, float(rq_job.timeout or 0), worker_key, queue, (queue,))
 
 
 def workers(queues: Sequence[str]) -> dict[str, int]:

@@ -22,7 +22,7 @@ from ..errors import (
     PermanentError,
     TransientError,
 )
-from ..job import dependencies, find, history, record, runs
+from ..job import dependencies, events, find, history, record, runs
 from ..job.runs import Outcome
 from ..lib import best_effort, canonical, clock, config, connection, ids, server_errors, sql
 from ..lib.config import RetryPolicy
@@ -86,7 +86,7 @@ class Attempt:
             save_checkpoint=self._save_checkpoint,
         )
         self.context.deadline = float("inf")  # until the handler begins
-        self.heartbeat = Heartbeat(self.context, self._start, job.settings)
+        self.heartbeat = Heartbeat(row, self.context, self._start, job.settings)
 
     @property
     def is_function(self) -> bool:
@@ -263,6 +263,7 @@ class Attempt:
         duration, progress = time.monotonic() - self.started, self.context.progress
         is_canceled = end.status == JobStatus.CANCELED
         runs.settle(self._run_name, self._run_columns(end, duration), is_canceled, SETTLE_WAIT)
+        events.add_to_pipeline(self.heartbeat.publisher.add_start)
         event = record.Job(self.job.row).end(
             end,
             progress=(progress.percent, progress.message),

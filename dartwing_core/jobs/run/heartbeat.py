@@ -12,8 +12,10 @@ It beats each five seconds (a quarter of a shorter lease), and more often only w
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ..access import content
@@ -21,7 +23,7 @@ from ..job import events
 from ..lib import clock, config, ids, sql
 from ..lib.config import Settings
 from ..lib.dml import STANDARD, standard_columns
-from ..lib.rows import Columns
+from ..lib.rows import Columns, OwnedJob
 from .context import JobContext
 
 FIRST_BEAT = 2.0
@@ -59,12 +61,13 @@ def beat_interval(settings: Settings) -> float:
 class HeartbeatThread:
     """The thread that keeps alive the attempt which a process holds. It begins with the first."""
 
-    def __init__(self, stand_in: Any) -> None:
-        """Needs a connected site. `stand_in`: the `agent.StandIn` that sweeps the site while this process is busy."""
+    def __init__(self, make_stand_in: Callable[[], Any]) -> None:
+        """Needs a site. `make_stand_in`: makes the `agent.StandIn` that sweeps it while this process is busy."""
         self.wake = threading.Event()
         self.connection: Any = None
-        self.connect = sql.connector()
-        self.stand_in = stand_in
+        context = contextvars.copy_context()
+        self._make_stand_in: Callable[[], Any] = lambda: context.run(make_stand_in)
+        self._stand_in: Any = None
         self._lock = threading.Lock()
         self._current: Heartbeat | None = None
         self._stopping = False
@@ -75,6 +78,7 @@ class HeartbeatThread:
         heartbeat.begin(self)
         self._current = heartbeat
         if self._thread is None:
+            self.connect = sql.connector()
             self._thread = threading.Thread(target=self._loop, name=THREAD, daemon=True)
             self._thread.start()
 
@@ -94,17 +98,24 @@ class HeartbeatThread:
         self.wake.set()
         if self._thread:
             self._thread.join(STOP_TIMEOUT)
-        self.stand_in.end()
+        if self._stand_in:
+            self._stand_in.end()
 
     def _loop(self) -> None:
         while not self._stopping:
             self.wake.wait(LOOK_INTERVAL)
             is_woken = self.wake.is_set()
             self.wake.clear()
+            events.send_now()
             with self._lock:
                 if self._current is not None:
                     self._current.beat_if_due(is_woken)
         self.close()
+
+    def stand_in(self) -> None:
+        """Sweep the site meanwhile, if nobody else does."""
+        self._stand_in = self._stand_in or self._make_stand_in()  # most processes end before they need one
+        self._stand_in.begin_if_needed()
 
     def close(self) -> None:
         """Close the connection. The next beat opens another."""
@@ -117,9 +128,10 @@ class HeartbeatThread:
 class Heartbeat:
     """What one attempt tells by its beats, and learns by them."""
 
-    def __init__(self, context: JobContext, start: Columns, settings: Settings):
+    def __init__(self, job: OwnedJob, context: JobContext, start: Columns, settings: Settings):
         """`start`: the columns of the attempt's row that its start decides."""
         self._context, self._start = context, start
+        self.publisher = events.AttemptPublisher(job)
         self._clock = clock.site_clock()
         self._lease_seconds, self._lease_interval = settings.lease_seconds, beat_interval(settings)
         self._last_beat = 0.0
@@ -129,14 +141,13 @@ class Heartbeat:
 
     def begin(self, heartbeat_thread: HeartbeatThread) -> None:
         """The process holds the attempt from now on, and this thread beats for it."""
-        self._publisher = events.ProgressPublisher(self._context.job_id, self._context.owner_user)
         self._context.wake_heartbeat = heartbeat_thread.wake.set
         self._heartbeat_thread = heartbeat_thread
         self._began_at = time.monotonic()
 
     def publish_last(self) -> None:
         """Publish the progress that nobody was told of yet."""
-        self._publisher.publish(self._progress(), is_last=True)
+        self.publisher.publish(self._progress(), is_last=True)
 
     def beat_if_due(self, is_woken: bool) -> None:
         """Beat if it is time, or if the handler has asked for it. Runs in the thread."""
@@ -144,8 +155,8 @@ class Heartbeat:
         if is_woken or (not is_young and self._is_time()):
             self._try_beat()
         if not is_young:
-            self._heartbeat_thread.stand_in.begin_if_needed()
-        self._publisher.publish(self._progress())
+            self._heartbeat_thread.stand_in()
+        self.publisher.publish(self._progress())
 
     def _is_time(self) -> bool:
         if self._is_settled:  # a beat would make the row of a deleted job anew

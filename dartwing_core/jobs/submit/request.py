@@ -10,8 +10,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import frappe
 from frappe import _
+from frappe.model.base_document import get_controller
 from frappe.model.document import Document
 
 from ..access import content
@@ -94,8 +94,10 @@ def as_new_document(row: Mapping[str, Any]) -> Document:
 
 def as_document(row: Mapping[str, Any]) -> Document:
     """The Background Job document of an inserted row, without reading it back."""
-    open_columns = {name: value for name, value in row.items() if not name.startswith(content.PREFIX)}
-    document = frappe.get_doc({"doctype": config.JOB, **open_columns})
+    values = {"doctype": config.JOB, **row}
+    for name in content.COLUMNS & row.keys():
+        del values[name]
+    document = get_controller(config.JOB)(values)  # which `frappe.get_doc` finds by and by
     content.keep(document, row)
     document.set("__islocal", False)
     return document

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -40,6 +41,8 @@ class _Checks:
 
     user: str
     settings: Settings = field(default_factory=config.settings)
+    at: datetime = field(default_factory=clock.site_time)
+    """The moment of the submit, by the site's clock."""
     standings: dict[str, Standing] = field(default_factory=dict)
     """The user's standing in each organization, by its id or name in a request."""
     types: dict[str, JobType] = field(default_factory=dict)
@@ -93,7 +96,6 @@ def _prepare(request: Request, checks: _Checks) -> Prepared:
     asked = organization_text(request.organization, checks.settings)
     standing, job_type = checks.standing(asked), checks.enabled_type(request.job_type)  # only members learn of types
     declared = checks.declared_of(job_type, asked)
-    request = replace(request, organization=standing.organization)
     if job_type.handler_method == functions.HANDLER and request.queue is None:
         raise InvalidJobError(_("Only enqueue in Python code submits jobs of type {0}.").format(job_type.name))
     _check_choice("on_duplicate", request.on_duplicate, ON_DUPLICATE)
@@ -102,7 +104,7 @@ def _prepare(request: Request, checks: _Checks) -> Prepared:
     _check_choice("priority", priority, priorities.PRIORITIES)
     _check_choice("on_parent_failure", request.on_parent_failure, dependencies.POLICIES)
     due = clock.epoch_of(request.available_at)
-    row = _row(request, job_type, checks.user, parameters, priority, due)
+    row = _row(request, job_type, checks, standing.organization, parameters, priority, due)
     is_paused = not standing.limits.may_start or bool(job_type.is_paused)
     return Prepared(request, row, is_paused, standing.limits)
 
@@ -155,15 +157,24 @@ def edited(job: JobRow, parameters: Any) -> tuple[Columns, str, list[str]]:
     return values, canonical.canonical_json(had), names
 
 
-def _row(request: Request, job_type: JobType, user: str, parameters: Checked, priority: str, due: float) -> NewJobRow:
+def _row(
+    request: Request,
+    job_type: JobType,
+    checks: _Checks,
+    organization: str,
+    parameters: Checked,
+    priority: str,
+    due: float,
+) -> NewJobRow:
     doctype, name = pair_of(request.reference)
-    content = _stored_hash(job_type.name, request.organization, parameters.identity)
+    content = _stored_hash(job_type.name, organization, parameters.identity)
     longest = job_type.default_timeout or config.DEFAULT_TIMEOUT
     return new_job(
-        user,
-        request.organization,
+        checks.user,
+        organization,
         priority,
         due,
+        checks.at,
         reference_doctype=doctype,
         reference_name=name,
         job_tags=labels.joined(checked_tags(request.tags)),
@@ -177,11 +188,11 @@ def _row(request: Request, job_type: JobType, user: str, parameters: Checked, pr
         is_result_private=int(job_type.results_visible_to == visibility.OWNER_ONLY),
         timeout_seconds=_within("timeout", request.timeout, 1, longest),
         max_retries=_within("max_retries", request.max_retries, 0, job_type.max_retries or 0),
-        **_deduplication(request, job_type, content),
+        **_deduplication(request, job_type, organization, content),
     )
 
 
-def _deduplication(request: Request, job_type: JobType, content: str) -> Columns:
+def _deduplication(request: Request, job_type: JobType, organization: str, content: str) -> Columns:
     """By what equal jobs are found and how long, by the caller or else the Job Type. Nothing if they are not.
 
     A caller who names a key wants to find duplicates, also of a type that does not look for them. Raises
@@ -199,7 +210,7 @@ def _deduplication(request: Request, job_type: JobType, content: str) -> Columns
     if key is not None:
         if len(required_text(key, "dedup_key")) > KEY_LENGTH:
             raise InvalidJobError(_("dedup_key is longer than {0} characters.").format(KEY_LENGTH))
-        content = _stored_hash(job_type.name, request.organization, f"key:{key}")
+        content = _stored_hash(job_type.name, organization, f"key:{key}")
     if policy != config.WITHIN_WINDOW:
         return {"dedup_hash": content}
     until = clock.now_epoch() + window

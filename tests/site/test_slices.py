@@ -1,4 +1,4 @@
-"""What a process does under one entry (`executor.Slice`): job after job, by turn, as long as it is what it was."""
+"""What a process does under one entry (`executor.Loop`): job after job, by turn, as long as it is what it was."""
 
 from __future__ import annotations
 

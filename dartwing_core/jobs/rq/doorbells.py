@@ -191,6 +191,7 @@ def accept_entry() -> Entry | None:
     rq_job = get_current_job()
     if rq_job is None:
         return None
+    config.hint_time_zone(rq_job.meta.get(redis_queue.TIME_ZONE))
     names = {redis_queue.name_in_redis(name): name for name in redis_queue.queue_names()}
     worker_key = f"{Worker.redis_worker_namespace_prefix}{rq_job.worker_name}"
     queue = names.get(rq_job.origin, rq_job.origin)

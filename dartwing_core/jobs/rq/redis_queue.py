@@ -23,10 +23,11 @@ from rq import Callback, Queue, Worker
 from rq.command import send_command
 from rq.job import Job, JobStatus
 
-from ..lib import ids
+from ..lib import config, ids
 from ..lib.rows import RungJob
 
 EXECUTE = "dartwing_core.jobs.executor.execute_job"
+TIME_ZONE = "time_zone"  # of the site, in an entry's `meta`
 FAILURE_TTL = 24 * 3600
 CONNECT_TIMEOUT = 0.5
 ANSWER_TIMEOUT = 2.0
@@ -162,6 +163,7 @@ def entry(queue: str, job: RungJob, client: redis.Redis) -> Job:
         result_ttl=0,
         failure_ttl=FAILURE_TTL,
         description=f"{job['name']}, attempt {attempt}",
+        meta={TIME_ZONE: config.time_zone()},
         job_id=create_job_id(f"{ids.run_name(job['name'], attempt)}-{secrets.token_hex(3)}"),
         on_failure=Callback("frappe.utils.background_jobs.truncate_failed_registry"),
         status=JobStatus.QUEUED,

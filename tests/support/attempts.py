@@ -8,39 +8,50 @@ from dataclasses import dataclass
 from dartwing_core.jobs import executor
 from dartwing_core.jobs.line.claim import ClaimedJob, Claimer
 from dartwing_core.jobs.run.attempt import Attempt
+from dartwing_core.jobs.run.context import JobContext
 
 
 @dataclass
 class Begun:
     """A job that was claimed by a process, which may run it at any time later."""
 
-    job: ClaimedJob
+    attempt: Attempt
+
+    @property
+    def job(self) -> ClaimedJob:
+        """The job as its process has claimed it."""
+        return self.attempt.job
+
+    @property
+    def context(self) -> JobContext:
+        """What its handler gets."""
+        return self.attempt.context
 
     def make(self) -> Attempt:
         """Run the handler, settle, and follow up, as the only attempt of its process."""
-        loop, held = self._loop()
+        loop = self._loop()
         try:
-            loop.step(held)
+            loop.step(self.attempt)
         finally:
             loop.end()
-        return held
+        return self.attempt
 
     def settle(self) -> Attempt:
         """Run the handler and settle. The process dies in the moment after that."""
-        loop, held = self._loop()
+        loop = self._loop()
         loop._clear_up = lambda _attempt: None  # type: ignore[method-assign,assignment]
         try:
-            loop.step(held)
+            loop.step(self.attempt)
         finally:
             loop._heartbeat.end()
             loop._context.restore()
-        return held
+        return self.attempt
 
-    def _loop(self) -> tuple[executor.Loop, Attempt]:
+    def _loop(self) -> executor.Loop:
         loop = executor.Loop(Claimer())
-        loop.hold(self.job)
-        assert loop.attempt
-        return loop, loop.attempt
+        loop.attempt = self.attempt
+        loop._heartbeat.hold(self.attempt.heartbeat)
+        return loop
 
 
 def taken(name: str, number: int) -> ClaimedJob | None:
@@ -57,7 +68,7 @@ def begun(name: str, number: int) -> Begun:
 
 def of(job: ClaimedJob) -> Begun:
     """The attempt that is to be made of a job that was taken."""
-    return Begun(job)
+    return Begun(Attempt(job))
 
 
 def begun_next(queues: Collection[str] | None = None) -> Begun | None:

@@ -19,7 +19,7 @@ APP = "dartwing_core"
 ROLES = ("Dartwing User", "Dartwing Admin")
 """Frappe makes them, since permissions of DocTypes name them."""
 INDEXES = (
-    (config.JOB, "status", "in_line", "waits_for", "due_epoch"),
+    (config.JOB, "status", "in_line", "waits_for", "due_epoch", "unfound_since_epoch"),
     (config.JOB, "completed_at", "organization"),
     (config.JOB, "organization", "creation"),
     (config.JOB, "organization", "status", "job_type", "creation"),

@@ -60,6 +60,10 @@ class JobPutBackError(JobError):
     """The job may not run now: it is put back in its place in line. Raised only by the engine, before the handler."""
 
 
+class CodeMissingError(JobError):
+    """The job's code can't be imported at the moment. Raised only by the engine, when it looks for it to run it."""
+
+
 class JobTimeoutError(TransientError):
     """The attempt reached its time limit."""
 
@@ -103,6 +107,10 @@ class TenancyHookError(Exception):
 
 class UnknownHandlerError(InvalidJobError):
     """The Job Type names a handler that is not registered."""
+
+
+class HandlerImportError(UnknownHandlerError):
+    """The module of a handler or a function can't be imported, or does not have it: a deploy may be half done."""
 
 
 class DuplicateJobError(frappe.DuplicateEntryError):

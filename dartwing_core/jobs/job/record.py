@@ -71,7 +71,7 @@ class Job:
         `progress`: its latest percent and message, None to leave what is there. `more`: `duration` and `worker` for the
         history, `lock_wait` and `job_type` as for `_change`.
         """
-        written: Columns = {"crash_count": end.crash_count}
+        written: Columns = {"crash_count": end.crash_count, "unfound_since_epoch": end.unfound_since}
         if progress is not None:
             written |= {"progress": progress[0], "progress_message": progress[1] or None}
         if end.status == JobStatus.COMPLETED:
@@ -314,7 +314,7 @@ def _fresh(job: WaitingRow) -> Columns:
     written = {
         **place_columns(clock.now_epoch(), job["priority"], job["waits_for"]),
         **dict.fromkeys(("next_retry_at", "completed_at", "error_message", "error_type", "progress_message")),
-        **dict.fromkeys(("retry_count", "crash_count", "progress"), 0),
+        **dict.fromkeys(("retry_count", "crash_count", "unfound_since_epoch", "progress"), 0),
     }
     del written["waits_for"]
     return written

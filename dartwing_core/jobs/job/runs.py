@@ -65,6 +65,8 @@ class Outcome:
     has_timed_out: bool = False
     crash_count: int = 0
     """How many workers in a row have died with the job."""
+    unfound_since: float = 0
+    """The first of the attempts in a row that have not found the job's code, in seconds since 1970. 0 for none."""
     retry_count: int | None = None
     """The number of the retry to come. None if this end costs none."""
     due: float | None = None

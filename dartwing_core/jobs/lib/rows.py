@@ -101,6 +101,7 @@ class DoubtfulRow(WaitingRow):
     started_at: datetime | None
     started_epoch: float | None
     crash_count: int
+    unfound_since_epoch: float
     max_retries: int
     rq_job_id: str | None
     lease_expires_epoch: float | None
@@ -162,6 +163,8 @@ class JobRow(NewJobRow):
     canceled_at: datetime | None
     canceled_by: str | None
     started_epoch: float | None
+    unfound_since_epoch: float
+    """`Outcome.unfound_since` of its last attempt."""
     connection_id: int | None
     rq_job_id: str | None
     input_parameters: str | None

@@ -37,7 +37,7 @@ Owner = Sequence[str | None]
 FIELDS = (
     *("name", "job_type", "organization", "owner_user", "attempt", "retry_count", "max_retries", "crash_count"),
     *("queue", "priority", "timeout_seconds", "depends_on", "parent_batch", "callback_of", "is_result_private"),
-    *("reference_doctype", "reference_name"),
+    *("reference_doctype", "reference_name", "unfound_since_epoch"),
 )
 """The columns that an attempt needs, beside its parameters."""
 

@@ -1,4 +1,4 @@
-"""What holds up jobs that are due: a pause, an open circuit, a queue without workers. For one line above jobs."""
+"""What holds up jobs: a pause, an open circuit, a queue without workers, missing code. For one line above jobs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from . import waiting_reason
 from .waiting_reason import Stop
 
 MOST = 5
+MOST_READ = 200
+"""Jobs whose code was not found, of which the errors are read."""
 
 
 def get_holdups() -> list[dict[str, Any]]:
@@ -39,7 +41,16 @@ def get_holdups() -> list[dict[str, Any]]:
         held_up = [(stop, job) for stop, job in held_up if looking.administers(job["organization"]) or job in own]
     found = list(dict(held_up).items())[:MOST]
     names = looking.names_of({job["organization"] for _stop, job in found})
-    return [{"reason": _sentence(stop, job, names), "link": _link(stop)} for stop, job in found]
+    told = [{"reason": _sentence(stop, job, names), "link": _link(stop)} for stop, job in found]
+    return [*told, *({"reason": words, "link": None} for words in missing_code(looking))][:MOST]
+
+
+def missing_code(looking: visibility.Viewer) -> list[str]:
+    """What workers could not import: the first lines of the errors of jobs that the user may see."""
+    is_waiting = (JOB.status == str(JobStatus.FAILED)) & (JOB.in_line == int(LinePlace.OUTSIDE))
+    is_waiting &= JOB.waits_for.isnull() & (JOB.unfound_since_epoch > 0)  # in this order an index holds all of it
+    query = frappe.qb.from_(JOB).select(JOB.error_message).where(looking.can_see_condition() & is_waiting)
+    return list(dict.fromkeys(query.limit(MOST_READ).run(pluck=True)))
 
 
 def _job_of(queue: str, organization: str, job_type: str) -> JobRow:

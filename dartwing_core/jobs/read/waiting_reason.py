@@ -25,7 +25,7 @@ from ..status import NOT_RUNNING, JobStatus, LinePlace
 
 FIELDS = (
     *("name", "status", "organization", "job_type", "queue", "waits_for", "in_line", "due_epoch"),
-    *("retry_count", "max_retries"),
+    *("retry_count", "max_retries", "unfound_since_epoch"),
 )
 """The columns of Background Job for the words."""
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -68,6 +68,8 @@ def _until(job: JobRow, now: float) -> str | None:
     moment, distance = clock_time(due, now), time_until(due, now)
     if job["status"] == str(JobStatus.PENDING):
         return _("Starts at {0} ({1}).").format(moment, distance)
+    if job["unfound_since_epoch"]:
+        return _("The handler can't be imported. Looks for it again at {0} ({1}).").format(moment, distance)
     # Crashes and snoozes cost no retry, so they are not counted.
     words = _("Retries at {0} ({1}), attempt {2} of {3}.")
     return words.format(moment, distance, (job["retry_count"] or 0) + 1, (job["max_retries"] or 0) + 1)

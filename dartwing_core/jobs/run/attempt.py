@@ -31,7 +31,7 @@ from ..lib.secret_values import spellings, without_in
 from ..line import claim
 from ..line.claim import ClaimedJob
 from ..status import JobStatus
-from ..types import handlers, parameters
+from ..types import functions, handlers, parameters
 from . import between, outcome
 from .context import JobContext
 from .heartbeat import Heartbeat
@@ -137,7 +137,7 @@ class Attempt:
         self.context.parameters = canonical.load(self._parameters) or {}
         if job.attempt > 1:
             self.context.state = canonical.load(runs.latest_state(job.name))
-        handler = handlers.resolve(job_type.handler_method)
+        handler = functions.find_to_run(handlers.resolve, job_type.handler_method)
         secrets = parameters.secrets_of(handler, self.context.parameters)
         self.context.parameters |= secrets
         self.context.secrets = spellings([secret.get_secret_value() for secret in secrets.values()])

@@ -13,7 +13,7 @@ from frappe import _
 from frappe.model.document import Document
 
 from ..access.content import first_line
-from ..errors import InvalidJobError, JobError, JobPutBackError, JobSnoozed, JobTimeoutError
+from ..errors import CodeMissingError, InvalidJobError, JobError, JobPutBackError, JobSnoozed, JobTimeoutError
 from ..job import circuits, history
 from ..job.runs import Outcome
 from ..lib import canonical, classification, clock, server_errors
@@ -30,6 +30,8 @@ ERROR_LENGTH = 5_000
 REFERENCE_LENGTH = 16_000
 """Characters of an output reference. Its column takes 65,535 bytes, and a character has up to four."""
 MAX_CRASHES = 3
+LOOKS_AGAIN, LONGEST_PAUSE, GIVES_UP = 30, 600, 86_400
+"""Seconds after which a job whose code was not found looks for it again, at first and at most, and is a dead letter."""
 
 
 def success(result: Any, max_bytes: int, secrets: Collection[str] = ()) -> Outcome:
@@ -56,6 +58,8 @@ def failure(job: EndingJob, error: BaseException, policy: RetryPolicy, secrets: 
         return Outcome(JobStatus.PENDING, text, due=now, keeps_place=True, crash_count=job["crash_count"])
     of_limit = _("The time limit of {0} s was reached.").format(job["timeout_seconds"])
     message, trace = of_limit if is_timeout(error) else describe(error, secrets), traceback_of(error, secrets)
+    if isinstance(error, CodeMissingError):
+        return _unfound(job, message, trace)
     if server_errors.database_code(error) == server_errors.TABLE_CHANGED:
         return _not_to_blame(job, "Table changed by a migration", message, trace)
     is_retryable = classification.classify_error(error, policy.retry_on, policy.never_retry_on)
@@ -102,6 +106,22 @@ def _not_to_blame(job: EndingJob, what: str, error: str, trace: str | None = Non
     if crashes >= MAX_CRASHES:
         return ended(JobStatus.DEAD_LETTER, f"{what} {crashes} times in a row")
     return ended(JobStatus.FAILED, f"{what}, retrying", due=clock.now_epoch(), keeps_place=True)
+
+
+def _unfound(job: EndingJob, error: str, trace: str) -> Outcome:
+    """The outcome when the job's code was not found. It looks again at doubling pauses, which costs no retry.
+
+    A module may be broken, a deploy half done, or the worker older than the code. None of that is the job's fault.
+    """
+    # Since the first such end. No other column says that: a pause or a long line may lie between it and the due time.
+    now = clock.now_epoch()
+    since = job["unfound_since_epoch"] or now
+    line, ended = first_line(error), partial(Outcome, error=error, error_type="Transient", traceback=trace)
+    if now - since >= GIVES_UP:
+        return ended(JobStatus.DEAD_LETTER, f"Handler not found for {GIVES_UP // 3600} h: {line}")
+    due = now + min(LOOKS_AGAIN + now - since, LONGEST_PAUSE)  # each pause is as long as all before it, and 30 s
+    message = f"Handler not found, next at {clock.shown(due)}: {line}"
+    return ended(JobStatus.FAILED, message, due=due, keeps_place=True, unfound_since=since)
 
 
 def canceled(user: str | None, reason: str | None, *, by_force: bool = False) -> Outcome:

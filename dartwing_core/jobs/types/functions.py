@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ import frappe
 from frappe import _
 from frappe.model.base_document import get_controller
 
-from ..errors import UnknownHandlerError
+from ..errors import CodeMissingError, HandlerImportError, UnknownHandlerError
 from ..job import event_jobs
 from ..lib import config
 from ..lib.texts import cut, is_path
@@ -59,10 +60,11 @@ def resolve(path: str) -> Callable[..., Any]:
 
 def method_of(doctype: str, method: str) -> Callable[..., Any]:
     """The method of the DocType's class, which marks it by `@enqueueable`. Raises UnknownHandlerError for any other."""
-    found: Any = getattr(get_controller(doctype), method, None)
+    with _importing(f"{cut(doctype)}.{cut(method)}"):
+        found: Any = getattr(get_controller(doctype), method)
     if getattr(found, _MARK, False) is not True:
         text = _("{0} of {1} is not registered: decorate the method with @enqueueable.")
-        raise UnknownHandlerError(text.format(cut(method) or _("An empty name"), cut(doctype)))
+        raise UnknownHandlerError(text.format(cut(method), cut(doctype)))
     return found
 
 
@@ -105,16 +107,36 @@ def find(path: str, hook: str, *, is_named: bool = False) -> Any:
     if not is_path(path):
         text = _("{0} is not a dotted path: write it like your_app.jobs.send_statement.")
         raise UnknownHandlerError(text.format(path or _("An empty name")))
-    module = path.rpartition(".")[0]
+    module, _dot, name = path.rpartition(".")
     is_named = is_named or not named_in(HANDLERS_HOOK).isdisjoint({path, module})
     if not is_named and path.partition(".")[0] not in frappe.get_installed_apps():
         text = _("{0} is not registered: the app {1} is not installed. Install it, or name {0} in the hook {2}.")
         raise UnknownHandlerError(text.format(path, path.partition(".")[0], hook))
+    with _importing(module):
+        found = importlib.import_module(module)
+    with _importing(path):
+        return getattr(found, name)
+
+
+@contextmanager
+def _importing(name: str) -> Iterator[None]:
+    """Turn errors of this block, which imports what has this name, into HandlerImportError."""
     try:
-        return attribute_of(path)
+        yield
     except Exception as error:  # an app's module may raise anything
-        text = _("{0} can't be found. Check its name. {1}: {2}")
-        raise UnknownHandlerError(text.format(path, type(error).__name__, error)) from error
+        text = _("{0} can't be imported. Deploy it, restart the workers, or check its name. {1}: {2}")
+        raise HandlerImportError(text.format(name, type(error).__name__, error)) from error
+
+
+def find_to_run(look_up: Callable[..., F], *names: str) -> F:
+    """What a look-up finds for a running job. Raises CodeMissingError, so that the job waits for a deploy.
+
+    The handler's own look-ups do not: a job that submits another one has begun its work, and fails by their error.
+    """
+    try:
+        return look_up(*names)
+    except HandlerImportError as error:
+        raise CodeMissingError(str(error)) from error
 
 
 def attribute_of(path: str) -> Any:

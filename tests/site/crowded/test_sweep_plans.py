@@ -1,8 +1,8 @@
 """What a sweep and a batch ask goes along indexes and stops at its limit, however many jobs there are.
 
 Among 15,000 jobs: on a table of a few rows MariaDB would read all of it, and be right.
-Seen failing: without the index on in_line, status, waits_for, due_epoch; without that on the runs' background_job;
-without that on parent_batch, status.
+Seen failing: without the index on in_line, status, waits_for, due_epoch, unfound_since_epoch; without that on the
+runs' background_job; without that on parent_batch, status.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from functools import partial
 import frappe
 import pytest
 
+from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.job import batch_store, find
 from dartwing_core.jobs.lib import clock, config, dml
+from dartwing_core.jobs.read import holdups
 from dartwing_core.jobs.status import WAITING
 from tests.support import database, factory, population
 
 LIMIT = 100
 DIVISOR = 20
-DUE_INDEX = {"in_line", "status", "waits_for", "due_epoch"}
+DUE_INDEX = {"in_line", "status", "waits_for", "due_epoch", "unfound_since_epoch"}
 
 
 MEMBERS, MEMBER_INDEX = 2_000, "parent_batch_status_index"
@@ -70,6 +72,15 @@ def test_the_sweeps_queries_use_indexes(crowd):
     check(partial(find.children, parent, LIMIT), DUE_INDEX, 8)  # two children, and whether they have other parents
     check(partial(find.parents, "", LIMIT), DUE_INDEX, 7 * LIMIT)  # two children each, their parent, a temporary table
     check(partial(find.parents, parent, LIMIT), DUE_INDEX, 7 * LIMIT)
+
+
+def test_the_look_for_jobs_without_their_code_reads_no_other_retried_jobs(crowd):
+    # Seen failing: without `unfound_since_epoch` in the index.
+    failed = population.name("F", 1)
+    frappe.db.set_value(config.JOB, failed, {"unfound_since_epoch": 1, "error_message": "missing"})
+    check(partial(holdups.missing_code, visibility.viewer("Administrator")), DUE_INDEX, 5)
+    member = factory.user("crowd_member", factory.ALPHA)
+    assert database.rows_read(partial(holdups.missing_code, visibility.viewer(member))) <= 5
 
 
 def test_the_look_before_a_sweep_reads_a_row_of_each_kind(crowd):

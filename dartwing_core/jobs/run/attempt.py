@@ -125,9 +125,9 @@ class Attempt:
         """Check that the job may run, and find its handler. Leaves the owner as the user."""
         job, user, job_type = self.job, self.job.row["owner_user"], self.job.job_type
         self._start["connection_id"] = sql.this_connection() or 0
+        between.call_before_job(job)
         if job_type is None:
             raise PermanentError(_("Job Type {0} no longer exists.").format(job.row["job_type"]))
-        between.call_before_job(job)
         if not job.standing().limits.may_start:
             raise JobPutBackError(_("The organization is paused or suspended."))
         frappe.set_user(user)

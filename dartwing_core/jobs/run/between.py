@@ -68,7 +68,7 @@ class Context:
 
 
 def call_before_job(job: ClaimedJob) -> None:
-    """Call the hooks `before_job` for a job that the entry does not name. Raises what one of them raises."""
+    """Call the hooks `before_job`. Raises what one of them raises."""
     for hook in _hooks("before_job"):
         frappe.call(hook, method=frappe.local.job.method, kwargs=_arguments(job), transaction_type="job")
 

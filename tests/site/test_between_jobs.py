@@ -17,11 +17,14 @@ from dartwing_core.jobs.lib import config, connection
 from dartwing_core.jobs.line import queue_view
 from dartwing_core.jobs.rq import redis_queue
 from dartwing_core.jobs.run import between
+from dartwing_core.jobs.sweep import rescue
 from tests.support import database, factory, processes, remains
 from tests.support.jobs import submitted, submitted_by, submitted_for
 from tests.support.remains import REMAINS
-from tests.support.sessions import committed
+from tests.support.sessions import committed, elsewhere
+from tests.support.settings import settings
 from tests.support.slices import run_entry, run_slice, statuses
+from tests.support.waiting import until
 
 # RQ's class for time limits takes the alarm that pytest-timeout uses.
 pytestmark = [pytest.mark.usefixtures("no_sweeps"), pytest.mark.timeout(300, method="thread")]
@@ -160,6 +163,26 @@ def test_hooks_are_called_in_pairs_within_the_pair_of_the_entry(job_type, hooks)
     assert statuses(jobs) == ["Completed", "Dead Letter", "Completed"]
     pairs = [(name, job.name) for job in jobs for name in ("before_job", "after_job")]
     assert told == [("before_job", jobs[0].name), *pairs, ("after_job", jobs[0].name)]
+
+
+def test_a_job_that_waits_for_the_hooks_of_the_one_before_is_not_taken_for_lost(job_type, shared, hooks):
+    # Seen failing where the heartbeat of a job begins with its handler: "Worker lost, retrying".
+    jobs, waited = [submitted(job_type, n=n) for n in range(3)], []
+    is_long_held = (
+        "SELECT name FROM `tabBackground Job` WHERE status = 'Running' AND started_epoch < UNIX_TIMESTAMP() - 6"
+    )
+
+    def wait(method: str) -> None:
+        if not waited:
+            waited.append(until(lambda: database.value(is_long_held), 15, "the end of a lease"))
+            elsewhere(rescue.sweep)
+
+    hooks["after_job"] = [wait]
+    with settings(lease_seconds=5, slice_seconds=60):
+        run_entry(jobs[0])
+    assert waited == [jobs[1].name]
+    columns = "SELECT status, attempt, crash_count FROM `tabBackground Job` WHERE job_type = %s"
+    assert database.rows(columns, job_type) == [("Completed", 1, 0)] * 3
 
 
 def test_what_a_job_has_left_to_its_commit_is_done_whatever_becomes_of_the_engines_callbacks(shared, monkeypatch):

@@ -11,7 +11,7 @@ from dartwing_core.jobs.line.claim import Claimer
 from tests.support import factory
 from tests.support.handlers import pause
 from tests.support.jobs import submitted
-from tests.support.slices import run_slice, statuses
+from tests.support.slices import run_entry, run_slice, statuses
 
 # pytest-timeout's usual alarm is the one that RQ takes for itself.
 pytestmark = [pytest.mark.timeout(60, method="thread"), pytest.mark.usefixtures("no_sweeps")]
@@ -59,6 +59,20 @@ def test_a_job_is_completed_if_the_claim_of_the_next_one_crosses_its_limit(monke
     jobs = [late_job(n=n) for n in range(2)]
     run_slice(jobs[0])
     assert [ends(job) for job in jobs] == [["Completed"]] * 2
+
+
+def test_the_limit_of_an_entry_ends_no_claim(monkeypatch):
+    # Seen failing without `cancel_death_penalty`: the entry's alarm struck, and the job stayed in line.
+    claim_lone = Claimer.claim_lone
+
+    def claim_late(*arguments):
+        pause(LONG)
+        return claim_lone(*arguments)
+
+    monkeypatch.setattr(Claimer, "claim_lone", claim_late)
+    job = late_job()
+    run_entry(job, timeout=1)
+    assert ends(job) == ["Completed"]
 
 
 def test_a_failure_that_takes_long_to_write_is_written_once(monkeypatch):

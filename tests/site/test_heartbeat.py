@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Iterator
 
 import frappe
@@ -106,6 +108,24 @@ def test_a_heartbeat_that_has_seen_the_end_makes_no_row_of_a_deleted_job_anew(be
     executor.execute_job(made.name, 1)
     assert seen == []
     assert not database.value("SELECT name FROM `tabBackground Job Run` WHERE background_job = %s", made.name)
+
+
+@pytest.mark.parametrize("has_restarted", [False, True], ids=["the server of its start", "a younger server"])
+def test_a_query_is_ended_after_the_time_limit_unless_its_number_may_be_anothers(beats, monkeypatch, has_restarted):
+    # Seen failing both ways: without the kill, and without the look at the server's uptime before it.
+    def query(context) -> None:
+        begun = time.monotonic()
+        with contextlib.suppress(*database.DRIVER_ERRORS):
+            frappe.db.sql("SELECT SLEEP(6)")
+        taken.append(time.monotonic() - begun)
+
+    taken: list[float] = []
+    monkeypatch.setattr(handlers, "nothing", handlers.job_handler(query))
+    if has_restarted:
+        monkeypatch.setattr(sql, "UPTIME", "SELECT 'Uptime', 0")
+    after = run(submitted(factory.job_type("queries", "nothing", default_timeout=1)))
+    assert after["status"] == "Timed Out"
+    assert (taken[0] > 5.5) == has_restarted
 
 
 def _ask_to_stop(job: str, connect) -> None:

@@ -13,7 +13,7 @@ from dartwing_core.jobs.line import claim, queue_view
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from dartwing_core.jobs.run import attempt
 from tests.support import database, factory, handlers, processes
-from tests.support.jobs import submitted
+from tests.support.jobs import set_columns, submitted
 from tests.support.queues import listed
 from tests.support.settings import settings
 from tests.support.slices import ENTRY, WORKER, run_slice, statuses
@@ -116,6 +116,25 @@ def test_a_time_limit_ends_its_job_alone(job_type):
     jobs = [submitted(job_type, n=1), submitted(slow, seconds=30), submitted(job_type, n=3)]
     run_slice(jobs[0])
     assert statuses(jobs) == ["Completed", "Dead Letter", "Completed"]
+
+
+@pytest.mark.parametrize("lock", ["_lock", "_lock_lone"])
+def test_a_job_that_has_changed_since_its_lock_is_not_run(monkeypatch, lock):
+    # Seen failing where the claim ignored the answer of `start`: the process held a job that was canceled, and ended.
+    find_and_lock, ran = getattr(claim, lock), []
+
+    def lock_and_lose(*given: object) -> object:
+        locked = find_and_lock(*given)
+        set_columns(jobs[0], status="Canceled")  # it commits, which ends the lock
+        return locked
+
+    monkeypatch.setattr(claim, lock, lock_and_lose)
+    monkeypatch.setattr(handlers, "nothing", handlers.job_handler(lambda context: ran.append(context.job_id)))
+    kind = factory.job_type("plain", "nothing")
+    jobs = [submitted(kind, n=n) for n in range(2 if lock == "_lock" else 1)]
+    run_slice(jobs[0])
+    assert statuses(jobs) == ["Canceled", "Completed"][: len(jobs)]
+    assert ran == [job.name for job in jobs[1:]]
 
 
 def while_it_lingers(monkeypatch, then: Callable[[], object]) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import frappe
 import pytest
@@ -107,6 +107,40 @@ def test_a_normal_job_starts_soon_though_another_organization_floods_the_first_q
         print(priority, delay(job), others)
         assert others <= turns + 1 + WORKERS * (1 + WHILE_A_LOOK_IS_GOOD), priority
     assert database.value(DONE, factory.ALPHA) < 290, "others were in line all the time"
+
+
+ENTRIES = """
+    SELECT COUNT(DISTINCT run.rq_job_id) FROM `tabBackground Job Run` run
+    JOIN `tabBackground Job` job ON job.name = run.background_job WHERE job.job_type = %s
+"""
+"""How many slices jobs of a type have taken."""
+LATER = "test:another-app"
+
+
+@pytest.fixture
+def later(site: None) -> Iterator[Callable[[int], Callable[[], int]]]:
+    """A function that makes so many entries of another app in `long`, and returns one that says how many have begun."""
+    client = processes.queue_client()
+
+    def enqueue(number: int) -> Callable[[], int]:
+        for _number in range(number):
+            Queue(generate_qname("long"), connection=client).enqueue("tests.support.remains.another_apps_job", LATER, 0)
+        return lambda: client.llen(LATER)
+
+    yield enqueue
+    client.delete(LATER)
+
+
+def test_entries_of_other_apps_in_a_later_queue_cut_no_slice_short(fleet, later):
+    # Seen failing: with slices of a tenth of a second, each a fork of its own.
+    kind, theirs = factory.job_type("quiet", "quiet"), 20
+    begun = later(theirs)
+    submit_many(kind, 300, seconds=SECONDS / 5)
+    with settings(slice_seconds=2):
+        fleet.hire(1)
+        until(lambda: database.value(DONE, factory.ALPHA) == 300 and begun() == theirs, 60, "all of both")
+    print("slices:", database.value(ENTRIES, kind))
+    assert database.value(ENTRIES, kind) <= 8
 
 
 @pytest.mark.timeout(600)

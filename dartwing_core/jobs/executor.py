@@ -29,7 +29,7 @@ from .run.heartbeat import HeartbeatThread
 from .sweep import agent, sweeper
 
 SHARED_SECONDS = 0.1
-"""Length of a slice, or one job, while entries of other apps or sites wait for its worker."""
+"""Length of a slice, or one job, while an entry of another app or site may be its worker's next."""
 LINGER_SECONDS, LINGER_PAUSE = 0.05, 0.004
 """A process that finds no job in line waits so long for the next one, and checks so often. A fork takes longer than a
 short job: a job submitted 5 ms after the end of another one starts in 8 ms instead of 30."""
@@ -231,7 +231,13 @@ class Loop:
         """Wake workers for the jobs that are left in line."""
         if self._entry is None:
             return
+        # A process that has run no job gives no way: the job that it can't run would be put back again and again.
+        gives_way = self._entry.behind and not self._claimer.is_first
+        if gives_way:
+            doorbells.give_way(self._entry)
         if self._claimer.needs_entry:
             doorbells.ring_first(self._claimer.needs_entry, self._entry.queue)
-        if not self._claimer.found_nobody:  # later jobs ring for themselves; a freed slot may let others start
-            queue_view.ring_for_line(self._entry)
+        if (
+            gives_way or not self._claimer.found_nobody
+        ):  # later jobs ring for themselves; a freed slot may let others start
+            queue_view.ring_for_line()

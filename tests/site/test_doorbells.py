@@ -1,4 +1,4 @@
-"""RQ entries ring for a worker, and are few (`doorbells`, `wake`): how many, whose, where, what if they are lost."""
+"""RQ entries ring for a worker, and are few (`doorbells`): how many, whose, where, what if they are lost."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rq import Queue
 from rq.job import Job
 
 from dartwing_core.jobs import cancel_job, executor, get_job_history, submit_job
+from dartwing_core.jobs.job import find
 from dartwing_core.jobs.line import claim, queue_view
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from dartwing_core.jobs.sweep import sweeper
@@ -189,6 +190,30 @@ def test_each_entry_stands_behind_one_of_another_apps(job_type):
         others_entry()
     submit_many(job_type, 4)
     assert whose() == "totototott"
+
+
+def test_a_queue_gives_way_until_the_entry_that_waits_in_a_later_one_is_taken(job_type):
+    # Seen failing: the next submit rang in the earlier queue, to which RQ came first, and so for ever.
+    submit_many(job_type, 2)
+    first, second = others_entry("long"), others_entry("long")
+    entry = doorbells.Entry("an-entry", 300, "rq:worker:one", QUEUE, ("short", QUEUE, "long"), behind="long")
+    doorbells.give_way(entry)
+    assert in_list(QUEUE) == []
+    assert in_list("long") == [first, second]
+    submitted(job_type, n="behind it")
+    assert (listed(QUEUE), len(listed("long"))) == ([], 1)
+    assert in_list("long")[0::2] == [first, second]
+    doorbells.ring_first(find.load(submitted_with(factory.job_type("next"), parameters={"n": 1}).name), QUEUE)
+    assert in_list("long")[0] == first
+    assert frappe.db.get_value("Background Job", listed("long")[0], "job_type") == "test_next"
+    processes.queue_client().lpop(redis_queue.list_key("long"))
+    submitted(job_type, n="after it")
+    assert len(listed(QUEUE)) == 1
+
+
+def in_list(queue: str) -> list[str]:
+    """The ids of a queue's entries, from the first to the last."""
+    return [one.decode() for one in processes.queue_client().lrange(redis_queue.list_key(queue), 0, -1)]
 
 
 def test_entries_of_thousands_of_others_hide_none_of_ours(job_type):

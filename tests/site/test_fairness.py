@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 
 import frappe
@@ -15,6 +16,7 @@ from dartwing_core.jobs.line import queue_view
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submit_many
+from tests.support.sessions import Meanwhile
 from tests.support.settings import settings
 from tests.support.waiting import until
 
@@ -141,6 +143,30 @@ def test_entries_of_other_apps_in_a_later_queue_cut_no_slice_short(fleet, later)
         until(lambda: database.value(DONE, factory.ALPHA) == 300 and begun() == theirs, 60, "all of both")
     print("slices:", database.value(ENTRIES, kind))
     assert database.value(ENTRIES, kind) <= 8
+
+
+def test_an_entry_in_a_later_queue_waits_for_one_slice_though_jobs_are_submitted_all_the_time(fleet, later):
+    # Seen failing: submits and sweeps rang in the earlier queue again, and thirty slices went by.
+    kind, theirs, is_over = factory.job_type("quiet", "quiet"), 3, threading.Event()
+
+    def submit() -> None:
+        frappe.set_user("Administrator")
+        while not is_over.wait(SECONDS / 5):
+            submit_many(kind, 2, seconds=SECONDS / 5, batch=frappe.generate_hash())
+
+    submitting = Meanwhile(submit)
+    try:
+        with settings(slice_seconds=1):
+            fleet.hire(1)
+            until(lambda: database.value(DONE, factory.ALPHA) > 5, 30, "the first ones")
+            before, begun = database.value(ENTRIES, kind), later(theirs)
+            until(lambda: begun() == theirs, 30, "theirs")
+            slices = database.value(ENTRIES, kind) - before
+    finally:
+        is_over.set()
+        assert submitting.answer() is None
+    print("slices:", slices)
+    assert slices <= theirs + 1, "one before each, and the one after the last"
 
 
 @pytest.mark.timeout(600)

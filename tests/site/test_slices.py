@@ -14,7 +14,7 @@ from dartwing_core.jobs.rq import doorbells, redis_queue
 from dartwing_core.jobs.run import attempt
 from tests.support import database, factory, handlers, processes
 from tests.support.jobs import set_columns, submitted
-from tests.support.queues import listed
+from tests.support.queues import listed, serve
 from tests.support.settings import settings
 from tests.support.slices import ENTRY, WORKER, run_slice, statuses
 
@@ -109,6 +109,16 @@ def test_a_job_whose_time_limit_does_not_fit_gets_an_entry_of_its_own_in_front(j
     client = processes.queue_client()
     (key,) = client.keys(f"rq:job:*{second.name}*")[:1]
     assert client.hget(key, "timeout") == b"9000"
+
+
+def test_a_process_that_has_run_no_job_gives_no_way_to_a_later_queue():
+    # Seen failing: the job's entry went behind one of another app in `long`, and processes of `default` came first.
+    serve(WORKER.removeprefix("rq:worker:"), "default", "long")
+    processes.queue_client().rpush(redis_queue.list_key("long"), "of another app")
+    job = submitted(factory.job_type("long", default_timeout=9_000))
+    run_slice(job, timeout=300)
+    assert statuses([job]) == ["Queued"]
+    assert (listed("default")[0], listed("long")) == (job.name, [])
 
 
 def test_a_time_limit_ends_its_job_alone(job_type):

@@ -200,16 +200,12 @@ def admit_held() -> int:
 # Doorbells ------------------------------------------------------------------------------------------------------------
 
 
-def ring_for_line(entry: doorbells.Entry | None = None) -> int:
+def ring_for_line() -> int:
     """Wake workers for all jobs in line that may start. Returns how many entries were made.
 
-    `entry`: that of a slice which is over. Others that wait in a later queue of its worker come next.
     Raises redis.exceptions.RedisError.
     """
     lines = read_view().order.in_order()
-    if entry and entry.behind and (next_jobs := first_jobs(lines[0], 1) if lines else []):
-        doorbells.give_way(entry, next_jobs[0])
-        return 1
     queues = sorted({line.queue for line in lines})
     made = 0
     for queue, workers in (doorbells.workers(queues) if queues else {}).items():

@@ -25,13 +25,19 @@ from . import redis_queue
 ASK_SECONDS = 0.05
 """Seconds between two checks of a process whether to go on, at least."""
 SHUTDOWN = "shutdown_requested_date"
+WAY_SECONDS = 5
+"""For so long a site's entries go behind one that waits in a later queue, if no worker takes that."""
 MOST_READ = 20  # entries of each queue, as many as a process assumes workers at most
 
 # Ours are among the first entries, also where many sites share a Redis: they and those of others take turns. So each of
-# ours stands behind the first entry of another app or site that follows the last of ours.
+# ours stands behind the first entry of another app or site that follows the last of ours. While the queue gives way to
+# an entry that is the first of a later list, ours go there.
 _RING = """
 local list, workers, entry = KEYS[1], KEYS[2], KEYS[3]
 local id, prefix, at_front = ARGV[1], ARGV[2], ARGV[3]
+local later, first = unpack(redis.call('HMGET', KEYS[5], 'list', 'first'))
+local gives_way = later and redis.call('LINDEX', later, 0) == first
+if gives_way then list = later end
 local served = redis.call('SCARD', workers)
 local ours, pivot, is_behind_ours = 0, nil, true
 for _, other in ipairs(redis.call('LRANGE', list, 0, 999)) do
@@ -45,10 +51,11 @@ local room = served + 1 - ours
 if at_front == '0' and room < 1 then return 0 end
 redis.call('SADD', KEYS[4], list)
 redis.call('HSET', entry, unpack(ARGV, 4))
-if at_front == '1' then
-    redis.call('LPUSH', list, id)
-elseif pivot then
+if at_front == '1' then pivot = gives_way and first end
+if pivot then
     redis.call('LINSERT', list, 'AFTER', pivot, id)
+elseif at_front == '1' then
+    redis.call('LPUSH', list, id)
 else
     redis.call('RPUSH', list, id)
 end
@@ -164,26 +171,40 @@ def _ring(queue: str, job: RungJob, at_front: bool = False) -> int:
     client = redis_queue.client()
     entry = redis_queue.entry(queue, job, client)
     workers_key = WORKERS_BY_QUEUE_KEY % redis_queue.name_in_redis(queue)
-    keys = [redis_queue.list_key(queue), workers_key, Job.key_for(entry.id), Queue.redis_queues_keys]
+    keys = [redis_queue.list_key(queue), workers_key, Job.key_for(entry.id), Queue.redis_queues_keys, _way_key(queue)]
     fields = [part for field, value in entry.to_dict().items() for part in (field, value)]
     arguments = [entry.id, redis_queue.entry_prefix(), int(at_front), *fields]
     return int(_script()(keys=keys, args=arguments, client=client))
 
 
-def give_way(entry: Entry, job: RungJob) -> None:
+def give_way(entry: Entry) -> None:
     """Let the worker of this entry come to the later queue in which an entry of another app or site waits.
 
-    RQ comes to a queue only when the earlier ones are empty. So this site's entries leave those. One for this job,
-    which is in line, goes behind the one that waits. Raises redis.exceptions.RedisError.
+    RQ comes to a queue only when the earlier ones are empty. So this site's entries leave those, and until a worker has
+    taken the one that waits, new ones go behind it. Then ring for the line. Raises redis.exceptions.RedisError.
     """
-    client, prefix = redis_queue.client(), redis_queue.entry_prefix().encode()
-    own = entry.queues.index(entry.queue) + 1
-    for queue in entry.queues[:own]:
-        waiting: Any = client.lrange(redis_queue.list_key(queue), 0, -1)
-        for one in waiting:
-            if one.startswith(prefix) and client.lrem(redis_queue.list_key(queue), 1, one):
-                client.delete(Job.key_for(one.decode()))
-    _ring(entry.behind, job)
+    earlier, client = entry.queues[: entry.queues.index(entry.behind)], redis_queue.client()
+    _remove_entries(entry.behind)  # those in front
+    later = redis_queue.list_key(entry.behind)
+    if first := client.lindex(later, 0):
+        for queue in earlier:
+            client.hset(_way_key(queue), mapping={"list": later, "first": first})
+            client.expire(_way_key(queue), WAY_SECONDS)
+            _remove_entries(queue)
+
+
+def _remove_entries(queue: str) -> None:
+    """Remove this site's entries from a queue."""
+    client, prefix, key = redis_queue.client(), redis_queue.entry_prefix().encode(), redis_queue.list_key(queue)
+    waiting: Any = client.lrange(key, 0, -1)
+    for one in waiting:
+        if one.startswith(prefix) and client.lrem(key, 1, one):
+            client.delete(Job.key_for(one.decode()))
+
+
+def _way_key(queue: str) -> str:
+    """Redis's key of the entry to which a queue gives way: its `list`, and its id, which is the `first` there."""
+    return redis_queue.site_key(f"way:{queue}")
 
 
 def accept_entry() -> Entry | None:

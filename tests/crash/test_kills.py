@@ -81,7 +81,7 @@ FIRST_ENDS = {
 
 
 def test_a_job_that_ends_its_process_is_settled_or_rescued(fleet: Fleet):
-    # Seen failing: "exit" and "keyboard" are lost, not Failed, without `except BaseException` in `Attempt.make`;
+    # Seen failing: "exit" and "keyboard" are lost, not Failed, without `except BaseException` in `Attempt.run`;
     # "os_exit" and "SIGTERM" stay Running without `rescue.sweep` in the sweep.
     job_type = factory.job_type("ending", f"{factory.FAULTS}.ends_its_process", max_retries=1, retry_delays="0")
     fleet.hire(1)

@@ -74,7 +74,7 @@ def test_a_jump_forward_ends_a_lease_but_doubles_no_effect(wall, job_type, jump)
 
 
 def test_a_jump_back_starts_nothing_early_and_nothing_twice(wall, job_type):
-    # Seen failing (Queued after the jump) with `is_due` always true.
+    # Seen failing (Queued after the jump) where `find.due` and `enter_line` ask for no time.
     done, later = submitted(job_type), delayed(job_type, 600)
     run(done)
     wall.jump(-HOUR)

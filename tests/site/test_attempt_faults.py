@@ -71,7 +71,7 @@ def test_an_error_that_cannot_be_inspected_fails_its_attempt_and_is_tried_again(
 
 
 def test_what_a_handler_makes_of_the_time_limit_is_a_time_limit_still(monkeypatch):
-    # I9. Broken by taking `_actual_error` out of `Attempt.make`: Dead Letter at once, for a permanent error.
+    # I9. Broken by taking `_actual_error` out of `Attempt.run`: Dead Letter at once, for a permanent error.
     monkeypatch.setattr(JobContext, "remaining_seconds", lambda self: 0.0)
     job = submitted(factory.job_type("note", "add_note", max_retries=2), title="test note", then="fail_for_good")
     after = run(job)

@@ -47,7 +47,7 @@ def test_work_and_completion_are_one_commit():
 
 
 def test_others_see_work_and_completion_at_the_same_time(monkeypatch):
-    # I5. Broken by a commit before `_settle` in `Attempt._succeed`.
+    # I5. Broken by a commit before `runs.settle` in `Attempt._write`.
     job = submitted(factory.job_type("note", "add_note"), title="test note")
     seen = []
     settle = runs_module.settle
@@ -134,7 +134,7 @@ def test_an_overtaken_attempt_changes_nothing(monkeypatch):
     [("nothing", 2, "Timed Out"), ("snoozes", 2, "Timed Out"), ("nothing", 0, "Dead Letter")],
 )
 def test_a_swallowed_time_limit_is_timed_out(monkeypatch, handler, max_retries, status):
-    # I9. Broken by not asking for `remaining_seconds` in `Attempt._succeed`. Seen failing: a handler that then snoozed
+    # I9. Broken by not asking for `remaining_seconds` in `Attempt._call`. Seen failing: a handler that then snoozed
     # was run for ever, at no cost of a retry; and the last attempt said "Dead Letter".
     job = submitted(factory.job_type("slow", handler, max_retries=max_retries), seconds=0)
     monkeypatch.setattr(JobContext, "remaining_seconds", lambda self: 0.0)
@@ -205,7 +205,7 @@ def test_a_long_output_reference_is_stored_whole_and_cut_if_it_does_not_fit(monk
 
 
 def test_it_runs_as_its_owner_and_leaves_nothing_behind(alice):
-    # I8. Broken by taking `frappe.set_user` out of `Attempt._run_handler`.
+    # I8. Broken by taking `frappe.set_user` out of `Attempt._prepare`.
     job_type = factory.job_type("who", "whoami")
     job = submitted_by(alice, job_type)
     result = run(job)["result"]

@@ -63,7 +63,7 @@ def test_nothing_of_a_finished_job_stays_in_redis(workers):
 
 @pytest.mark.live
 def test_jobs_in_one_process_end_properly_and_leave_nothing_to_each_other():
-    # Seen failing: "exit" stays Running without `except BaseException` in `Attempt.make`.
+    # Seen failing: "exit" stays Running without `except BaseException` in `Attempt.run`.
     leaves, look = (factory.job_type(name, f"{factory.REMAINS}.{name}", max_retries=0) for name in ("leaves", "looks"))
     exits, late = factory.job_type("exits", "raises"), factory.job_type("late", "quiet", default_timeout=1)
     looks = [submitted(look, n=0)]

@@ -1,6 +1,6 @@
 """Paused site, queue, Job Type, organization; maintenance: nothing starts, submits are accepted, all goes on by itself.
 
-Whoever is in line stays there, as it is. Seen failing: without the wake in `on_update` of the three DocTypes.
+Whoever is in line stays there, as it is. Seen failing: without the ring in `on_update` of the three DocTypes.
 """
 
 from __future__ import annotations

@@ -86,8 +86,7 @@ COUNTING = {"fail": True, "late": True, "lost past its time": True}
 SILENT = ("dead", "snooze", "lost", "canceled", "canceled in line")
 
 
-# Seen failing: without `is_transient` in `outcome.circuit_sample` permanent errors count; without `circuit_key` emptied
-# again in `Attempt._write_failure` cancels do.
+# Seen failing: without `is_transient` in `outcome.circuit_sample` all but those that are canceled in line count.
 @pytest.mark.parametrize("ending", [*COUNTING, *SILENT])
 def test_only_transient_failures_and_time_limits_open_it(job_type, ending):
     for _number in range(SAMPLES):

@@ -24,8 +24,6 @@ from benchmarks import (
     claim,
     drain,
     fairness,
-    heavy,
-    history,
     latency,
     leaks,
     rescue,
@@ -53,10 +51,8 @@ STEPS = (
     Step(slice_cost.run, quick={"jobs": 300}),
     Step(submit.run, quick={"rounds": 30, "bulk_rows": 1_000}),
     Step(claim.run, quick={"jobs": 10_000, "seconds": 2}),
-    Step(history.run, quick={"finished": 20_000, "waiting": 2_000, "rounds": 30}),
     Step(fairness.run, quick={"divisor": 10}),
     Step(leaks.run, quick={"jobs": 2_000}),
-    Step(heavy.run, quick={"organizations": 10, "jobs": 50, "submits": 200}),
     Step(rescue.run, full={"kills": 30}, quick={"kills": 4}),
 )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import frappe
@@ -89,30 +89,6 @@ def fill(job_type: str, divisor: int = 1) -> None:
     frappe.db.commit()
     _analyze()
     queue_view.ring_for_line()
-
-
-def fill_history(job_type: str, finished: int, waiting: int) -> None:
-    """Insert so many finished jobs, most of them completed, and Pending ones; with attempts and history; commits."""
-    shares = {"L": 0.8 * waiting, "W": 0.2 * waiting, "C": 0.9 * finished, "X": 0.05 * finished, "D": 0.05 * finished}
-    for group in GROUPS:
-        if group.letter in shares:
-            _insert(replace(group, number=round(shares[group.letter])), job_type)
-            frappe.db.commit()
-    for step in (_insert_runs, insert_log, insert_log):
-        step()
-        frappe.db.commit()
-    _analyze()
-
-
-def insert_log() -> None:
-    """A line of history for each job."""
-    frappe.db.sql(
-        f"INSERT INTO `tab{config.LOG}` (name, creation, modified, owner, modified_by, background_job, organization,"
-        " to_status, timestamp, message)"
-        " SELECT CONCAT(name, %s), creation, modified, owner, owner, name, organization, status, modified, 'benchmark'"
-        f" FROM `tab{config.JOB}` WHERE organization LIKE 'Test %%'",
-        (frappe.generate_hash(length=8),),
-    )
 
 
 def _analyze() -> None:

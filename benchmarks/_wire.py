@@ -1,4 +1,4 @@
-"""Counts what is asked of MariaDB, on the wire: a relay between the site's processes and the server.
+"""Counts what is asked of MariaDB and Redis, on the wire: relays between the site's processes and the servers.
 
 Nothing that asks can be missed or counted twice, whatever driver, thread or extra connection it uses, and no right
 beyond the site's own is needed, as the server's general log would. Used for counting only, never while timing.
@@ -6,15 +6,14 @@ beyond the site's own is needed, as the server's general log would. Used for cou
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import socket
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 import frappe
@@ -27,12 +26,13 @@ CONTROL = re.compile(r"\s*(commit|rollback|start transaction|begin|savepoint|rel
 WRITE = re.compile(r"\s*(set statement .*? for\s+)?(insert|update|delete|replace)\b", re.IGNORECASE | re.DOTALL)
 
 
-@dataclass
-class Statement:
-    """One statement of one connection."""
+@dataclass(frozen=True)
+class Asked:
+    """A statement, or a round trip to Redis: a pipeline is one, and so is one that waits for an entry."""
 
     connection: int
     text: str
+    is_statement: bool
 
     @property
     def is_control(self) -> bool:
@@ -40,48 +40,105 @@ class Statement:
         return bool(CONTROL.match(self.text))
 
     @property
-    def is_commit(self) -> bool:
-        return self.text.strip().lower().startswith("commit")
+    def short(self) -> str:
+        """A line, without the settings that come along with a statement."""
+        return re.sub(r"^SET STATEMENT .*? FOR ", "", " ".join(self.text.split()))[:120]
 
     @property
-    def is_write(self) -> bool:
-        return bool(WRITE.match(self.text))
+    def is_commit(self) -> bool:
+        return self.text.strip().lower().startswith("commit")
 
 
 @dataclass
 class Count:
-    """The statements of a piece of work."""
+    """What was asked for a piece of work, in its order."""
 
-    statements: list[Statement] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
 
     @property
-    def work(self) -> list[str]:
+    def statements(self) -> list[Asked]:
+        """All statements, also those that only open or end a transaction."""
+        return [each for each in self.asked if each.is_statement]
+
+    @property
+    def work(self) -> list[Asked]:
         """The statements without those that only open or end a transaction."""
-        return [statement.text for statement in self.statements if not statement.is_control]
+        return [each for each in self.statements if not each.is_control]
 
     @property
-    def commits(self) -> int:
-        return sum(statement.is_commit for statement in self.statements)
+    def commits(self) -> list[Asked]:
+        return [each for each in self.statements if each.is_commit]
 
     @property
-    def writing_commits(self) -> int:
+    def writing_commits(self) -> list[Asked]:
         """Commits of transactions that wrote something: those for which the server waits for its disk."""
         dirty: set[int] = set()
-        number = 0
-        for statement in self.statements:
-            if statement.is_write:
-                dirty.add(statement.connection)
-            elif statement.is_commit and statement.connection in dirty:
-                number += 1
-                dirty.discard(statement.connection)
-        return number
+        found = []
+        for each in self.statements:
+            if WRITE.match(each.text):
+                dirty.add(each.connection)
+            elif each.is_commit and each.connection in dirty:
+                found.append(each)
+                dirty.discard(each.connection)
+        return found
+
+    @property
+    def round_trips(self) -> list[Asked]:
+        return [each for each in self.asked if not each.is_statement]
 
 
-class _Listener(ABC):
-    """Listens on a free port of 127.0.0.1 and passes everything on to a server."""
+class Wire:
+    """What goes over all relays."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._server = (host, port)
+    def __init__(self) -> None:
+        self.seen: list[Asked] = []
+
+    def take(self) -> Count:
+        """What was asked since the last call."""
+        seen, self.seen = self.seen, []
+        return Count(seen)
+
+
+class _Statements:
+    """The statements of one connection to MariaDB."""
+
+    def __init__(self, wire: Wire, number: int) -> None:
+        self._wire, self._number, self._pending = wire, number, b""
+
+    def ask(self, data: bytes) -> None:
+        """Take whole packets off: three bytes of length, one of sequence (0 for a command), the payload."""
+        data = self._pending + data
+        while len(data) >= 4 and len(data) >= (end := 4 + int.from_bytes(data[:3], "little")):
+            if data[3] == 0 and data[4:5] and data[4] == QUERY:
+                self._wire.seen.append(Asked(self._number, data[5:end].decode(errors="replace"), is_statement=True))
+            data = data[end:]
+        self._pending = data
+
+    def answer(self, _data: bytes) -> None:
+        """A statement has been noted as it was asked."""
+
+
+class _RoundTrips:
+    """The round trips of one connection to Redis."""
+
+    def __init__(self, wire: Wire, number: int) -> None:
+        self._wire, self._number, self._is_asking = wire, number, False
+
+    def ask(self, data: bytes) -> None:
+        if not self._is_asking:
+            self._is_asking = True
+            words = [part.decode(errors="replace") for part in data.split(b"\r\n") if part[:1] not in (b"*", b"$")]
+            self._wire.seen.append(Asked(self._number, " ".join(words), is_statement=False))
+
+    def answer(self, _data: bytes) -> None:
+        self._is_asking = False
+
+
+class _Relay:
+    """Listens on a free port of 127.0.0.1 and passes everything on to a server, in both directions."""
+
+    def __init__(self, wire: Wire, kind: type[_Statements | _RoundTrips], host: str, port: int) -> None:
+        self._wire, self._kind, self._server = wire, kind, (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -90,132 +147,45 @@ class _Listener(ABC):
         self._listener.close()
 
     def _accept(self) -> None:
-        while True:
+        for number in itertools.count():
             try:
                 client, _address = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(self._server)
-            for end in (client, server):
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._pass_on(client, server)
-
-    @abstractmethod
-    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
-        """Pass on in both directions, until one end closes."""
+            server, talk = socket.create_connection(self._server), self._kind(self._wire, number)
+            for source, target, note in ((client, server, talk.ask), (server, client, talk.answer)):
+                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                threading.Thread(target=_pass_on, args=(source, target, note), daemon=True).start()
 
 
-class Relay(_Listener):
-    """To MariaDB: it notes each statement."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.seen: list[Statement] = []
-        self.opened = 0
-        super().__init__(host, port)
-
-    def take(self) -> Count:
-        """The statements since the last call."""
-        seen, self.seen = self.seen, []
-        return Count(seen)
-
-    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
-        self.opened += 1
-        threading.Thread(target=self._to_server, args=(client, server, self.opened), daemon=True).start()
-        threading.Thread(target=_copy, args=(server, client), daemon=True).start()
-
-    def _to_server(self, client: socket.socket, server: socket.socket, number: int) -> None:
-        pending = b""
-        while data := _receive(client):
-            pending = self._note(pending + data, number)
-            server.sendall(data)
-        server.close()
-
-    def _note(self, data: bytes, number: int) -> bytes:
-        """Take whole packets off: three bytes of length, one of sequence (0 for a command), the payload."""
-        while len(data) >= 4 and len(data) >= (end := 4 + int.from_bytes(data[:3], "little")):
-            if data[3] == 0 and data[4:5] and data[4] == QUERY:
-                self.seen.append(Statement(number, data[5:end].decode(errors="replace")))
-            data = data[end:]
-        return data
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    while data := _receive(source):
-        target.sendall(data)
+def _pass_on(source: socket.socket, target: socket.socket, note: Callable[[bytes], None]) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            note(data)
+            target.sendall(data)
     target.close()
 
 
-def _receive(source: socket.socket) -> bytes:
-    try:
-        return source.recv(65536)
-    except OSError:
-        return b""
-
-
-class RedisRelay(_Listener):
-    """To Redis: it counts round trips. A pipeline is one, and so is one that waits for an entry."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.round_trips = 0
-        self._lock = threading.Lock()
-        super().__init__(host, port)
-
-    def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
-        is_asking = threading.Event()
-        threading.Thread(target=self._ask, args=(client, server, is_asking), daemon=True).start()
-        threading.Thread(target=self._answer, args=(server, client, is_asking), daemon=True).start()
-
-    def _ask(self, client: socket.socket, server: socket.socket, is_asking: threading.Event) -> None:
-        while data := _receive(client):
-            if not is_asking.is_set():
-                is_asking.set()
-                with self._lock:
-                    self.round_trips += 1
-            server.sendall(data)
-        server.close()
-
-    def _answer(self, server: socket.socket, client: socket.socket, is_asking: threading.Event) -> None:
-        while data := _receive(server):
-            is_asking.clear()
-            client.sendall(data)
-        client.close()
-
-
 @contextmanager
-def workers_counted() -> Iterator[tuple[Relay, list[RedisRelay]]]:
-    """Relays to MariaDB and to both Redis for all workers started meanwhile. This process goes round the first."""
-    conf, urls = frappe.conf, {name: os.environ[name] for name in REDIS_URLS}
-    _refuse_socket(conf)
-    relay = Relay(conf.db_host or "127.0.0.1", int(conf.db_port or 3306))
-    servers = {name: urlsplit(url) for name, url in urls.items()}
-    redis = {name: RedisRelay(url.hostname or "127.0.0.1", url.port or 6379) for name, url in servers.items()}
-    for name, url in servers.items():
-        os.environ[name] = url._replace(netloc=f"127.0.0.1:{redis[name].port}").geturl()
-    try:
-        with _site.configured(db_host="127.0.0.1", db_port=relay.port):
-            yield relay, list(redis.values())
-    finally:
-        os.environ.update(urls)
-        for each in (relay, *redis.values()):
-            each.close()
-
-
-def _refuse_socket(conf: Any) -> None:
+def counted(*, here: bool = False) -> Iterator[Wire]:
+    """Relays to MariaDB and both Redis for all workers started meanwhile; with `here`, for this process too."""
+    conf, urls, wire = frappe.conf, {name: os.environ[name] for name in REDIS_URLS}, Wire()
     if conf.get("db_socket"):
         raise SystemExit("This site reaches MariaDB by a socket (db_socket); to count, it has to use db_host.")
-
-
-@contextmanager
-def counted() -> Iterator[Relay]:
-    """A relay that this process and all workers started meanwhile go through."""
-    conf = frappe.conf
-    _refuse_socket(conf)
-    relay = Relay(conf.db_host or "127.0.0.1", int(conf.db_port or 3306))
+    relays = [_Relay(wire, _Statements, conf.db_host or "127.0.0.1", int(conf.db_port or 3306))]
+    for name, url in urls.items():
+        server = urlsplit(url)
+        relays.append(_Relay(wire, _RoundTrips, server.hostname or "127.0.0.1", server.port or 6379))
+        os.environ[name] = server._replace(netloc=f"127.0.0.1:{relays[-1].port}").geturl()
     try:
-        with _site.configured(db_host="127.0.0.1", db_port=relay.port):
-            _site.connect()
-            frappe.db.sql("SELECT 1")  # Frappe opens its connection with the first statement
-            yield relay
+        with _site.configured(db_host="127.0.0.1", db_port=relays[0].port):
+            if here:
+                _site.connect()
+                frappe.db.sql("SELECT 1")  # Frappe opens its connection with the first statement
+            yield wire
     finally:
-        _site.connect()
-        relay.close()
+        os.environ.update(urls)
+        if here:
+            _site.connect()
+        for relay in relays:
+            relay.close()

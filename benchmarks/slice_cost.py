@@ -35,12 +35,12 @@ class Counts:
 
 def count(jobs: int, workers: int = 1) -> Counts:
     _line_up(jobs)
-    with _wire.workers_counted() as (relay, redis), _workers.workers(workers) as started:
-        relay.take()
-        before = sum(each.round_trips for each in redis)
+    with _wire.counted() as wire, _workers.workers(workers) as started:
+        wire.take()
         _finish(started, jobs)
-        asked, trips = relay.take(), sum(each.round_trips for each in redis) - before
-    return Counts(len(asked.work) / jobs, asked.writing_commits / jobs, asked.commits / jobs, trips / jobs)
+        asked = wire.take()
+    found = (asked.work, asked.writing_commits, asked.commits, asked.round_trips)
+    return Counts(*(len(each) / jobs for each in found))
 
 
 def clock(jobs: int, workers: int = 1) -> _window.Window:

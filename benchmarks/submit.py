@@ -107,21 +107,21 @@ def measure(things: list[Subject], rounds: int) -> None:
 def count(things: list[Subject], user: str, job_type: str) -> dict[str, tuple[int, int]]:
     """Statements of the call, and of the commit with what follows it; the most that any of some calls needed."""
     found = {}
-    with _wire.counted() as relay:
+    with _wire.counted(here=True) as wire:
         frappe.set_user(user)
         for thing in things:
             calls, commits = [], []
             for number in range(COUNTED + 2):
-                relay.take()
+                wire.take()
                 thing.call(10_000 + number)
-                calls.append(len(relay.take().work))
+                calls.append(len(wire.take().work))
                 frappe.db.commit()
-                commits.append(len(relay.take().work))
+                commits.append(len(wire.take().work))
             found[thing.name] = (max(calls[2:]), max(commits[2:]))
         submit_jobs(requests(job_type, -1, COUNTED_ROWS))
-        call = len(relay.take().work)
+        call = len(wire.take().work)
         frappe.db.commit()
-        found["submit_jobs"] = (call, len(relay.take().work))
+        found["submit_jobs"] = (call, len(wire.take().work))
     frappe.set_user(user)
     return found
 

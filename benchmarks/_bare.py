@@ -16,13 +16,6 @@ def nothing() -> None:
     """Ends at once."""
 
 
-def write() -> None:
-    """Adds one row; `tests.support.factory.wipe` takes it away."""
-    import frappe
-
-    frappe.db.sql("INSERT INTO `tabNote` (name, title) VALUES (UUID(), 'test benchmark')")
-
-
 def document() -> None:
     """Reads a document with its DocType, and inserts another: what a small job does in practice."""
     import frappe

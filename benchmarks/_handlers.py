@@ -22,12 +22,6 @@ def nothing_timed(_context: JobContext) -> None:
 
 
 @job_handler
-def write(_context: JobContext) -> None:
-    """Adds one row."""
-    _bare.write()
-
-
-@job_handler
 def document(_context: JobContext) -> None:
     """Reads a document and inserts another."""
     _bare.document()

@@ -87,7 +87,8 @@ def jobs(execute: Callable[[str, int], None]) -> Iterator[Callable[..., Any]]:
                 with around as found:
                     _site.submit()
                     frappe.db.commit()
-                until(lambda: _site.completed() > before and not worker.children(), 30, "the end of the process")
+                until(lambda: _site.completed() > before, 30, "the end of the job")
+                _workers.wait_until_idle([worker])
                 return found
 
             yield run

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 import statistics
+import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from benchmarks import _facts
+import frappe
+import redis
+import rq
+
+from dartwing_core import __version__
+from tests.support.processes import queue_client
+
+ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = ("innodb_snapshot_isolation", "innodb_flush_log_at_trx_commit")
 
 
 @dataclass(frozen=True)
@@ -50,18 +65,9 @@ class Row:
         """The value in words, or why there is none."""
         return self.why if self.value is None else f"{_text(self.value)}{self.unit}"
 
-    @property
-    def line(self) -> str:
-        """The row as it is printed."""
-        target = f" ({self.target})" if self.target else ""
-        return f"{self.verdict:4}  {self.text}: {self.figure}{target}"
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"verdict": self.verdict}
-
 
 class Report:
-    """Printed as it grows; `exit` ends the process with status 1 if a target was missed."""
+    """Printed as it grows."""
 
     def __init__(self, title: str) -> None:
         self.name = title.partition(":")[0]
@@ -71,74 +77,59 @@ class Report:
     def table(self, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """The first column is text, the others are numbers."""
         cells = [list(map(str, head)), *([_text(cell) for cell in row] for row in rows)]
-        widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
-        for line in cells:
-            numbers = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
-            print("  ".join([line[0].ljust(widths[0]), *numbers]).rstrip())
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        for first, *others in cells:
+            numbers = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+            print("  ".join([first.ljust(widths[0]), *numbers]).rstrip())
         print(flush=True)
 
-    def target(self, text: str, value: float, limit: float, unit: str = "") -> None:
-        """One line with PASS if `value` is at most `limit`, else FAIL."""
-        self._add(Row(self.name, text, value, limit, unit))
-
-    def at_least(self, text: str, value: float, limit: float, unit: str = "") -> None:
-        """One line with PASS if `value` is at least `limit`, else FAIL."""
-        self._add(Row(self.name, text, value, limit, unit, is_least=True))
-
-    def figure(self, text: str, value: float, unit: str = "") -> None:
-        """One line with a figure that has no target."""
-        self._add(Row(self.name, text, value, unit=unit))
-
-    def skip(self, text: str, why: str) -> None:
-        """One line that says why a figure is missing."""
-        self._add(Row(self.name, text, why=why))
-
-    def _add(self, row: Row) -> None:
+    def add(self, text: str, value: float | None, limit: float | None = None, unit: str = "", **more: Any) -> None:
+        """One line, with PASS or FAIL if there is a limit: at most that, or with `is_least` at least."""
+        row = Row(self.name, text, value, limit, unit, **more)
         self.rows.append(row)
-        print(row.line, flush=True)
+        print(f"{row.verdict:4}  {text}: {row.figure}" + (f" ({row.target})" if row.target else ""), flush=True)
 
-    def exit(self) -> None:
-        sys.exit(1 if any(row.verdict == "FAIL" for row in self.rows) else 0)
+
+def main(run: Callable[..., Report]) -> None:
+    """Run a benchmark with the numbers of the command line as arguments. Status 1 if a target was missed."""
+    rows = run(*map(int, sys.argv[1:])).rows
+    sys.exit(any(row.verdict == "FAIL" for row in rows))
+
+
+def facts() -> dict[str, Any]:
+    """When and where it runs, and how busy the machine is with other work. Needs a connected site."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return {
+        "date": datetime.now().strftime("%Y-%m-%d %H:%M"),
+        "cores": os.cpu_count(),
+        "processor": processor[1] if processor else platform.machine(),
+        "GB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "load": round(os.getloadavg()[0], 1),
+        "monoframe" if os.environ.get("DW_MODE") == "standalone" else "Frappe": frappe.__version__,
+        "Python": platform.python_version(),
+        "RQ": rq.__version__,
+        "redis-py": redis.__version__,
+        "Redis": queue_client().info("server")["redis_version"],
+        "MariaDB": frappe.db.sql("SELECT VERSION()")[0][0].split("-")[0],
+        **dict(frappe.db.sql("SHOW GLOBAL VARIABLES WHERE Variable_name IN %s", (SETTINGS,))),
+        "dartwing_core": __version__,
+        "commit": subprocess.run(command, capture_output=True, text=True).stdout.strip(),
+    }
 
 
 def where() -> str:
-    """Machine, versions and date, in a few lines. Needs a connected site."""
-    return "\n".join((machine(), _versions(), engine())) + "\n"
+    """The same, to be printed."""
+    return textwrap.fill(", ".join(f"{name} {value}" for name, value in facts().items()), 120) + "\n"
+
+
+def spread(values: Sequence[float]) -> list[float]:
+    """Median, 95th percentile and most, as tables show them."""
+    return [statistics.median(values), percentile(values, 95), max(values)]
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else values[0]
-
-
-def machine() -> str:
-    """The machine, how busy it is with other work, and the date."""
-    found = _facts.machine()
-    return (
-        f"{found['date']}: {found['cores']} cores ({found['processor']}), {found['memory_gb']:.0f} GB,"
-        f" load {found['load']:.1f}, {found['system']}"
-    )
-
-
-def _versions() -> str:
-    found = _facts.versions()
-    settings = (
-        f"snapshot_isolation {found['snapshot_isolation']}, flush_log_at_trx_commit {found['flush_log_at_trx_commit']}"
-    )
-    parts = (
-        found["framework"],
-        f"Python {found['python']}",
-        f"RQ {found['rq']}",
-        f"redis-py {found['redis_py']}",
-        f"Redis {found['redis']}",
-        f"MariaDB {found['mariadb']} ({settings})",
-    )
-    return ", ".join(parts)
-
-
-def engine() -> str:
-    """The app's version and commit."""
-    found = _facts.engine()
-    return f"dartwing_core {found['version']}" + (f", commit {found['commit']}" if found["commit"] else "")
 
 
 def _text(value: object) -> str:

@@ -13,19 +13,8 @@ from benchmarks import _bare
 from dartwing_core.jobs import executor
 
 NOTES = "DW_SETTLE_NOTES"
-"""The environment variable that names the file for notes of workers; without it they note nothing."""
+"""The environment variable that names the file for notes; without it nothing is noted."""
 _settle = executor.Loop._settle
-
-
-@contextmanager
-def timed() -> Iterator[list[float]]:
-    """Milliseconds of each settle of this process meanwhile."""
-    times: list[float] = []
-    _measure(times.append)
-    try:
-        yield times
-    finally:
-        executor.Loop._settle = _settle  # type: ignore[method-assign]
 
 
 @contextmanager
@@ -43,14 +32,12 @@ def noted() -> Iterator[Callable[[], list[float]]]:
 def note_from_now_on() -> None:
     """In a worker: note how long each settle of this process takes, from the running job's on."""
     path = os.environ.get(NOTES)
-    if path and executor.Loop._settle is _settle:
-        _measure(lambda milliseconds: _bare.note(path, f"{milliseconds:.3f}"))
+    if not path or executor.Loop._settle is not _settle:
+        return
 
-
-def _measure(tell: Callable[[float], object]) -> None:
     def settle(self: executor.Loop, *given: Any, **named: Any) -> None:
         began = time.perf_counter()
         _settle(self, *given, **named)
-        tell(1000 * (time.perf_counter() - began))
+        _bare.note(path, f"{1000 * (time.perf_counter() - began):.3f}")
 
-    executor.Loop._settle = settle  # type: ignore[method-assign]
+    executor.Loop._settle = settle

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import frappe
 
-from benchmarks import _bare
+from benchmarks import _report
 from tests.support import database, factory, population, processes
 
 HANDLERS = "benchmarks._handlers"
@@ -21,7 +21,7 @@ ORGANIZATION = factory.ALPHA
 
 @contextmanager
 def site() -> Iterator[None]:
-    """A connected site, where only this benchmark makes work. Everything it made is deleted at the end."""
+    """A connected site, where only this benchmark makes work; says where. All that it made is deleted at the end."""
     if processes.queue_client().scard("rq:workers"):
         sys.exit("Other workers listen on this queue and would take part: DW_WORKERS=0 ./dev bench …")
     # Without compiled modules on disk, every work-horse would compile what it imports; no installed worker does.
@@ -32,6 +32,7 @@ def site() -> Iterator[None]:
             factory.wipe()
             factory.organization(ORGANIZATION)
             frappe.db.commit()
+            print(_report.where())
             yield
         finally:
             clear_queue()
@@ -78,53 +79,21 @@ def job_type(name: str, handler: str, **values: Any) -> str:
     return made
 
 
-def line_up(handler: str, jobs: int, organizations: int) -> list[str]:
-    """Put so many jobs with a handler of `_handlers` in line; the organizations that have them, in turn."""
-    names = [factory.organization(f"Test Line {number}") for number in range(organizations)]
+def line_up(handler: str, jobs: int, organizations: int) -> None:
+    """Put so many jobs with a handler of `_handlers` in line, of so many organizations in turn, and no others."""
+    factory.wipe()
+    for number in range(organizations):
+        factory.organization(f"Test Line {number}")
     population.line_up(job_type("benchmark", handler), jobs, organizations)
-    return names
-
-
-def enqueue(function: Callable[[], None] = _bare.nothing) -> None:
-    """A bare job, enqueued by the next commit."""
-    frappe.enqueue(function, queue="default", enqueue_after_commit=True)
 
 
 def submit() -> None:
-    """The engine's counterpart; its type is `job_type("benchmark", …)`."""
+    """A job of the type `job_type("benchmark", …)`."""
     from dartwing_core.jobs import submit_job
 
     submit_job("test_benchmark", ORGANIZATION)
 
 
 def completed() -> int:
-    """How many jobs of the organization are."""
-    from dartwing_core.jobs.lib import config
-
-    query = f"SELECT COUNT(*) FROM `tab{config.JOB}` WHERE status = 'Completed' AND organization = %s"
-    return database.value(query, ORGANIZATION)
-
-
-@contextmanager
-def scratch_doctype(name: str, fields: list[dict[str, Any]]) -> Iterator[None]:
-    """A DocType without a controller, named by hash, open to ordinary members; gone afterwards."""
-    drop_doctype(name)
-    permissions = {"read": 1, "write": 1, "create": 1, "export": 1, "report": 1}
-    values = {"module": "Custom", "custom": 1, "autoname": "hash", "fields": fields}
-    document = {"doctype": "DocType", "name": name, **values, "permissions": [{"role": "Dartwing User", **permissions}]}
-    frappe.get_doc(document).insert(ignore_permissions=True)
-    frappe.db.commit()
-    try:
-        yield
-    finally:
-        frappe.db.rollback()
-        frappe.set_user("Administrator")
-        clear_queue()
-        drop_doctype(name)
-
-
-def drop_doctype(name: str) -> None:
-    if frappe.db.exists("DocType", name):
-        frappe.delete_doc("DocType", name, force=True, ignore_permissions=True)
-    frappe.db.sql_ddl(f"DROP TABLE IF EXISTS `tab{name}`")
-    frappe.db.commit()
+    """How many jobs are, as others see it."""
+    return database.value("SELECT COUNT(*) FROM `tabBackground Job` WHERE status = 'Completed'")

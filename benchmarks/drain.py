@@ -1,6 +1,7 @@
 """How long two workers take for a backlog of small jobs, beside bare `frappe.enqueue` of the same, in turn.
 
-Timed from the commit that enqueues them all to the end of the last one. The submitter is an ordinary member.
+Timed from the commit that enqueues them all to the end of the last one. The submitter is an ordinary member. Arguments
+are another number of rounds than 3, and by how much fewer jobs there are.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from tests.support.processes import queue_client
 from tests.support.waiting import until
 
 ROUNDS, WORKERS, PATIENCE = 3, 2, 300
-LEAST_UNPREPARED = 12
+Rates = list[float]
+"""Jobs a second of each round."""
 
 
 @dataclass(frozen=True)
@@ -35,69 +37,46 @@ class Kind:
     workers: Callable[[int], AbstractContextManager[Any]] = _workers.workers
 
 
-@dataclass(frozen=True)
-class Rounds:
-    """Jobs a second of each round, bare and ours."""
-
-    bare: list[float]
-    ours: list[float]
-
-    @property
-    def ratios(self) -> list[float]:
-        return sorted(own / bare for bare, own in zip(self.bare, self.ours, strict=True))
-
-    def row(self, text: str) -> list[object]:
-        ratios = self.ratios
-        middle = statistics.median
-        return [text, middle(self.bare), middle(self.ours), middle(ratios), ratios[0], ratios[-1]]
-
-
 NO_OPS = Kind("no-op", "nothing", 1_000, 8)
+UNPREPARED = Kind("no-op, bare as on a bench without the app", "nothing", 1_000, 12, _workers.unprepared_workers)
 NO_FORK = Kind("no-op, workers that don't fork", "nothing", 1_000, 1.5, _workers.no_fork_workers)
 KINDS = (
     NO_OPS,
     Kind("read a document, insert a ToDo", "document", 1_000, 5),
     Kind("50 ms", "pause", 200, 1.3),
+    NO_FORK,
 )
 
 
-def drain_bare(function: Callable[[], None], number: int) -> float:
-    """Seconds for so many bare jobs."""
+def drain_bare(handler: str, number: int) -> float:
+    """So many bare jobs: jobs a second."""
     before = _finished()
     for _ in range(number):
-        _site.enqueue(function)
-    return _timed(lambda: _finished() - before >= number)
+        frappe.enqueue(getattr(_bare, handler), queue="default", enqueue_after_commit=True)
+    return number / _timed(lambda: _finished() - before >= number)
 
 
 def drain_ours(number: int) -> float:
-    """Seconds for so many jobs of the engine."""
+    """So many jobs of the engine: jobs a second."""
     before = _site.completed()
     for _ in range(number):
         _site.submit()
-    return _timed(lambda: _site.completed() - before >= number)
+    return number / _timed(lambda: _site.completed() - before >= number)
 
 
-def measure(kind: Kind, rounds: int, divisor: int = 1) -> Rounds:
-    """Bare and ours in turn, by the same workers; so many times fewer jobs."""
+def measure(kind: Kind, rounds: int, divisor: int) -> tuple[Rates, Rates]:
+    """Bare and ours in turn, by the same workers; so many times fewer jobs. Unprepared workers do bare jobs alone."""
     number = kind.number // divisor
-    _prepare(kind.handler)
-    with kind.workers(WORKERS):
-        pairs = [(drain_bare(getattr(_bare, kind.handler), number), drain_ours(number)) for _ in range(rounds)]
-    return Rounds([number / bare for bare, _ours in pairs], [number / ours for _bare, ours in pairs])
-
-
-def measure_unprepared(kind: Kind, rounds: int, divisor: int = 1) -> list[float]:
-    """Bare jobs a second of each round, by workers as on a bench without the app."""
-    number = kind.number // divisor
-    _prepare(kind.handler)
-    with _workers.unprepared_workers(WORKERS):
-        return [number / drain_bare(getattr(_bare, kind.handler), number) for _ in range(rounds)]
-
-
-def _prepare(handler: str) -> None:
     _site.factory.wipe()
-    _site.job_type("benchmark", handler)
+    _site.job_type("benchmark", kind.handler)
     frappe.set_user(_site.member())
+    bare, ours = [], []
+    with kind.workers(WORKERS):
+        for _ in range(rounds):
+            bare.append(drain_bare(kind.handler, number))
+            if kind is not UNPREPARED:
+                ours.append(drain_ours(number))
+    return bare, ours
 
 
 def _timed(is_done: Callable[[], bool]) -> float:
@@ -115,27 +94,29 @@ def _finished() -> int:
 def run(rounds: int = ROUNDS, divisor: int = 1) -> _report.Report:
     """`divisor`: so many times fewer jobs than usual."""
     report = _report.Report(f"drain: a backlog of small jobs, {WORKERS} workers, beside bare frappe.enqueue")
-    kinds = (*KINDS, NO_FORK) if _workers.has_no_fork_workers() else KINDS
     with _site.site():
-        print(_report.where())
+        kinds = [kind for kind in KINDS if kind is not NO_FORK or _workers.has_no_fork_workers()]
         try:
             found = {kind: measure(kind, rounds, divisor) for kind in kinds}
-            unprepared = Rounds(measure_unprepared(NO_OPS, rounds, divisor), found[NO_OPS].ours)
+            found[UNPREPARED] = measure(UNPREPARED, rounds, divisor)[0], found[NO_OPS][1]
         finally:
             frappe.db.rollback()
             frappe.db.sql("DELETE FROM `tabToDo` WHERE description LIKE %s", f"{_bare.DESCRIPTION}%")
             frappe.db.commit()
-    rows = [of.row(f"{kind.number // divisor:,} × {kind.text}") for kind, of in found.items()]
-    rows.append(unprepared.row("no-op, bare as on a bench without the app"))
+    ratios = {kind: [b / a for a, b in zip(bare, ours, strict=True)] for kind, (bare, ours) in found.items()}
+    rows = []
+    for kind, sides in found.items():
+        each = ratios[kind]
+        middles = map(statistics.median, (*sides, each))
+        rows.append([f"{kind.number // divisor:,} × {kind.text}", *middles, min(each), max(each)])
     report.table(["jobs a second", "enqueue", "submit_job", "ratio", "least", "most"], rows)
-    for kind, of in found.items():
-        report.at_least(f"{kind.text}: submit_job ÷ frappe.enqueue", statistics.median(of.ratios), kind.least)
-    without = "no-op: submit_job ÷ frappe.enqueue as on a bench without the app"
-    report.at_least(without, statistics.median(unprepared.ratios), LEAST_UNPREPARED)
+    for kind, each in ratios.items():
+        text = f"{kind.text}: submit_job ÷ frappe.enqueue"
+        report.add(text, statistics.median(each), kind.least, is_least=True)
     if NO_FORK not in found:
-        report.skip(NO_FORK.text, f"Frappe {frappe.__version__} has none")
+        report.add(NO_FORK.text, None, why=f"Frappe {frappe.__version__} has none")
     return report
 
 
 if __name__ == "__main__":
-    run().exit()
+    _report.main(run)

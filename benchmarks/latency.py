@@ -27,7 +27,6 @@ from dartwing_core.jobs import submit_job
 from dartwing_core.jobs.lib import config
 from tests.support.database import another_connection
 from tests.support.processes import queue_client
-from tests.support.waiting import until
 
 WARM_UP, ROUNDS = 5, 100
 MOST, MOST_STATEMENTS, MOST_ROUND_TRIPS = 1.3, 12, 5
@@ -73,7 +72,7 @@ def one(
 ) -> tuple[float, float]:
     """Milliseconds to the job's start, and to its end."""
     stamps.unlink(missing_ok=True)
-    until(lambda: not any(worker.children() for worker in workers), 30, "the end of the processes")
+    _workers.wait_until_idle(workers)
     began, ended = call(str(stamps))
     return 1000 * (float(stamps.read_text()) - began), 1000 * (ended - began)
 
@@ -113,20 +112,19 @@ def count() -> tuple[_wire.Count, _wire.Count]:
 def run(rounds: int = ROUNDS) -> _report.Report:
     report = _report.Report("latency: from the call to the job's start and end, idle workers, one job at a time")
     with _site.site():
-        print(_report.where())
         rows = measure(rounds)
         lone, whole = count()
     report.table(["ms from the call to", "start p50", "start p95", "end p50", "end p95"], rows)
     for number, each in enumerate(lone.asked, 1):
         print(f"{number:2} {'SQL' if each.is_statement else 'Redis':5} {each.short}")
     print()
-    report.target("call to start, submit_job ÷ frappe.enqueue", rows[-1][1], MOST)
-    report.target("lone job: SQL statements, all", len(lone.statements), MOST_STATEMENTS)
-    report.target("lone job: round trips to Redis", len(lone.round_trips), MOST_ROUND_TRIPS)
-    report.figure("lone job, and a look for another: SQL statements", len(whole.statements))
-    report.figure("lone job, and a look for another: round trips to Redis", len(whole.round_trips))
+    report.add("call to start, submit_job ÷ frappe.enqueue", rows[-1][1], MOST)
+    report.add("lone job: SQL statements, all", len(lone.statements), MOST_STATEMENTS)
+    report.add("lone job: round trips to Redis", len(lone.round_trips), MOST_ROUND_TRIPS)
+    report.add("lone job, and a look for another: SQL statements", len(whole.statements))
+    report.add("lone job, and a look for another: round trips to Redis", len(whole.round_trips))
     return report
 
 
 if __name__ == "__main__":
-    run().exit()
+    _report.main(run)

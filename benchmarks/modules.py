@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks import _lone, _report, _site
 
-MOST, WARM_UP = 45, 3
+MOST, WARM_UP, JOBS = 45, 3, 5
 
 
 def run() -> _report.Report:
@@ -20,19 +20,19 @@ def run() -> _report.Report:
     notes = Path(os.environ["DW_RUN_DIR"]) / "functions"
     os.environ[_lone.NOTES] = str(notes)
     with _site.site(), _lone.jobs(_lone.execute_traced) as run_one:
-        print(_report.where())
         for _ in range(WARM_UP):
             run_one()
-        submitter = run_one(_lone.traced())
-        worker = {tuple(function) for function in json.loads(notes.read_text())}
+        found = [(run_one(_lone.traced()), set(map(tuple, json.loads(notes.read_text())))) for _ in range(JOBS)]
+    # Of some jobs, since a process may sweep in passing.
+    submitter, worker = min(found, key=lambda sides: len(sides[0] | sides[1]))
     sides = [Counter(file for file, _line in called) for called in (submitter | worker, submitter, worker)]
     rows = [[file, *(side[file] for side in sides)] for file in sorted(sides[0])]
     report.table(["functions called", "of a job", "submitter", "worker"], rows)
-    report.target("modules that one job passes", len(rows), MOST)
+    report.add("modules that one job passes", len(rows), MOST)
     for side, text in zip(sides[1:], ("submitter", "worker"), strict=True):
-        report.figure(f"… in the {text}", len(side))
+        report.add(f"… in the {text}", len(side))
     return report
 
 
 if __name__ == "__main__":
-    run().exit()
+    _report.main(run)

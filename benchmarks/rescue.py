@@ -8,16 +8,12 @@ is the argument.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import random
 import signal
-import statistics
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import frappe
@@ -43,8 +39,11 @@ class Notes:
         self.path = Path(os.environ["DW_RUN_DIR"]) / f"attempts-{os.urandom(4).hex()}"
         self.path.touch()
 
-    def begun(self, attempt: int) -> dict[str, tuple[int, float]]:
-        """By job: the process that made this attempt, and when it began."""
+    def wait_for(self, attempt: int) -> dict[str, tuple[int, float]]:
+        """By job, once all have begun: the process that made this attempt, and when it began."""
+        return until(lambda: len(found := self._begun(attempt)) == AT_ONCE and found, PATIENCE, f"attempts {attempt}")
+
+    def _begun(self, attempt: int) -> dict[str, tuple[int, float]]:
         lines = [line.split() for line in self.path.read_text().splitlines()]
         return {job: (int(pid), float(moment)) for job, number, pid, moment in lines if int(number) == attempt}
 
@@ -55,58 +54,38 @@ def submit(job_type: str, number: int, priority: str, **parameters: object) -> N
     frappe.db.commit()
 
 
-def kill_horse(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-
-
-def kill_worker(pid: int) -> None:
-    """The work-horse and its worker."""
-    for victim in (psutil.Process(pid).ppid(), pid):
-        os.kill(victim, signal.SIGKILL)
-
-
-def kill_some(kill: Callable[[int], None], dice: random.Random, *, beside_a_busy_worker: bool) -> list[float]:
+def kill_some(dice: random.Random, *, with_agent: bool) -> list[float]:
     """Seconds from each kill to the next attempt of that job."""
     notes = Notes()
     submit("test_benchmark", AT_ONCE, "Critical", path=str(notes.path))
-    victims = until(lambda: len(found := notes.begun(1)) == AT_ONCE and found, PATIENCE, "the first attempts")
-    if beside_a_busy_worker:
+    victims = notes.wait_for(1)
+    if not with_agent:
         submit("test_benchmark_second", BUSY_JOBS, "Low")
     killed = {}
     moments = {job: began + dice.uniform(EARLIEST, LATEST) for job, (_, began) in victims.items()}
     for job in sorted(moments, key=moments.__getitem__):
         time.sleep(max(0, moments[job] - time.time()))
         killed[job] = time.time()
-        kill(victims[job][0])
-    rescued = until(lambda: len(found := notes.begun(2)) == AT_ONCE and found, PATIENCE, "the next attempts")
+        horse = victims[job][0]
+        for pid in [horse] if with_agent else [psutil.Process(horse).ppid(), horse]:
+            os.kill(pid, signal.SIGKILL)
+    rescued = notes.wait_for(2)
     return [rescued[job][1] - moment for job, moment in killed.items()]
-
-
-@contextmanager
-def agent() -> Iterator[None]:
-    process = start_agent()
-    try:
-        yield
-    finally:
-        process.stop()
-
-
-def _prepare() -> None:
-    """Jobs of the round before, whose entries went with its queue, would keep the busy worker idle."""
-    _site.factory.wipe()
-    _site.job_type("benchmark", "linger", max_retries=0)
-    _site.job_type("benchmark_second", "second")
-    frappe.set_user(_site.member())
 
 
 def measure(kills: int, dice: random.Random, *, with_agent: bool) -> list[float]:
     """Seconds of at least so many rescues."""
     seconds: list[float] = []
     for _round in range(math.ceil(kills / AT_ONCE)):
-        _prepare()
-        with _workers.workers(AT_ONCE + (not with_agent)), agent() if with_agent else contextlib.nullcontext():
-            kill = kill_horse if with_agent else kill_worker
-            seconds += kill_some(kill, dice, beside_a_busy_worker=not with_agent)
+        _site.factory.wipe()  # jobs whose entries went with the queue of the round before would keep a worker idle
+        _site.job_type("benchmark", "linger", max_retries=0)
+        _site.job_type("benchmark_second", "second")
+        frappe.set_user(_site.member())
+        with ExitStack() as processes:
+            processes.enter_context(_workers.workers(AT_ONCE + (not with_agent)))
+            if with_agent:
+                processes.callback(start_agent().stop)
+            seconds += kill_some(dice, with_agent=with_agent)
     return seconds
 
 
@@ -115,21 +94,17 @@ def run(kills: int = KILLS) -> _report.Report:
     seed = random.randrange(10**6)
     dice = random.Random(seed)
     with _site.site():
-        print(_report.where())
         lease = config.settings().lease_seconds
         found = {
             "agent, idle workers": measure(kills, dice, with_agent=True),
             "another busy worker only": measure(kills, dice, with_agent=False),
         }
-    rows = [
-        [name, len(times), min(times), statistics.median(times), _report.percentile(times, 95), max(times)]
-        for name, times in found.items()
-    ]
+    rows = [[name, len(times), min(times), *_report.spread(times)] for name, times in found.items()]
     report.table([f"s, lease of {lease} s, seed {seed}", "kills", "min", "p50", "p95", "max"], rows)
     for (name, times), limit in zip(found.items(), (AGENT_TARGET, WORKER_TARGET), strict=True):
-        report.target(f"{name}: p95", _report.percentile(times, 95), limit, " s")
+        report.add(f"{name}: p95", _report.percentile(times, 95), limit, " s")
     return report
 
 
 if __name__ == "__main__":
-    run(int(sys.argv[1]) if len(sys.argv) > 1 else KILLS).exit()
+    _report.main(run)

@@ -40,7 +40,7 @@ USAGE = """\
 ./dev serve|run|test --app PATH …              with the Frappe app of this folder installed; `test` runs its tests
 ./dev run|test --handlers FILE …               with the handlers of this file; `test` runs the tests of its folder
 ./dev bench [NAME]      run benchmarks/NAME.py in a site (without NAME: list them); --bench PATH --site NAME as above
-./dev bench all [--json FILE]                  all that have targets, and their figures as JSON
+./dev bench all [--json FILE]                  all of them, and their figures as JSON
 ./dev coverage [ARG…]   the same tests, then which lines and branches of dartwing_core/jobs they reach
 ./dev lint [CHECK…]     ruff (lint and format), mypy, import-linter, vulture (dead code), oxlint (JavaScript), mkdocs
 ./dev docs              make the site of the documents, with the reference of the Python API, in .dev/site

@@ -93,6 +93,7 @@ def test_what_an_attempt_says(says, then, status):
     after = run(submitted(says, text=ODD, then=then))
     row = last_run(after["job_id"])
     assert (after["status"], after["progress_message"], row["progress_message"]) == (status, ODD, ODD)
+    assert frappe.db.get_value("Background Job", after["job_id"], "progress_message") == ODD
     assert json.loads(row["steps"])[0]["name"] == ODD
     assert json.loads(row["state"]) == {"text": ODD, "number": 1}
     if then:

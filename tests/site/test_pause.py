@@ -71,8 +71,9 @@ def test_while_paused_nothing_starts_and_then_all_goes_on_by_itself(job_type, wh
         if attempt:
             attempt.make()
             assert status(running) == "Completed", "what runs finishes"
-        later = [] if what.startswith("suspended") else [submitted(job_type, n=3)]
         processes.queue_client().flushdb()
+        later = [] if what.startswith("suspended") else [submitted(job_type, n=3)]
+        assert listed("default") == [], "nobody is woken for a job that may not start"
         for _round in range(3):
             assert sweeper.sweep().rung == 0
         assert {status(job) for job in (queued, *later)} == {"Queued"}

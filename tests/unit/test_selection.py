@@ -6,12 +6,10 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dartwing_core.jobs.lib.priorities import HEAD_START_TURNS
-from dartwing_core.jobs.line import turns as turns_module
 from dartwing_core.jobs.line.turns import Line, Order, Place
 
 
@@ -52,24 +50,6 @@ def test_equals_take_turns_and_who_waits_longest_begins():
     assert turns(order_of([line("a", 2.0), line("b", 1.0)], {}, {}), 4) == ["b", "a", "b", "a"]
 
 
-def test_who_has_no_more_has_no_more_turns():
-    order = order_of([line("a", 1.0), line("b", 2.0)], {}, {})
-    order.drop(order.next())
-    assert turns(order, 3) == ["b", "b", "b"]
-    order.drop(order.next())
-    assert order.next() is None
-
-
-def test_who_comes_anew_starts_level_with_the_others():
-    order = order_of([line("a"), line("b"), line("new", 9.0)], {"a": 1000.0, "b": 1000.5}, {})
-    assert order.passes["new"] == 1000.0
-    assert turns(order, 4) == ["a", "new", "b", "a"]
-
-
-def test_a_pass_of_somebody_who_is_not_there_counts_for_nobody():
-    assert order_of([line("new")], {"gone": 3.0}, {}).passes == {"new": 0.0}
-
-
 def test_an_urgent_job_goes_before_the_floods_of_others():
     lines = [line(name, float(place)) for place, name in enumerate("abcdefgh")]
     assert turns(order_of([*lines, line("late", 99.0, "Critical")], {}, {}), 1) == ["late"]
@@ -102,23 +82,6 @@ def test_within_an_organization_the_lowest_rank_is_next_whatever_its_line():
     assert order.next().job_type == "one"
 
 
-def test_who_is_under_a_full_cap_is_left_out():
-    lines = [line("a", job_type="one"), line("a", job_type="two"), line("b", job_type="one")]
-
-    def left(key: tuple[str | None, str | None]) -> list[tuple[str, str]]:
-        order = order_of(lines, {}, {})
-        order.drop_capped(key)
-        return [(found.organization, found.job_type) for found in order.lines]
-
-    assert left(("a", None)) == [("b", "one")]
-    assert left((None, "one")) == [("a", "two")]
-    assert left(("a", "one")) == [("a", "two"), ("b", "one")]
-
-
-def test_a_line_is_told_by_queue_organization_type_and_priority():
-    assert line("a", 1.0, "High", "one").key == ("default", "a", "one", "High")
-
-
 def test_an_organization_keeps_its_turn_if_others_have_claimed_its_first_job():
     # Seen failing: eight workers, which all went on to the next organization, tried to lock each job nearly thrice.
     order = Order([line("a", 1.0), line("b", 2.0)], {}, {}, places(5.0))
@@ -142,24 +105,6 @@ def test_a_worker_leaves_as_many_jobs_to_each_other_one_and_reads_them_again_in_
     assert taken == ["0", "2", "4", "1", "3"]
 
 
-def test_a_line_whose_jobs_others_keep_locked_is_left_for_now(monkeypatch):
-    monkeypatch.setattr(turns_module, "MOST_LOCKED", 2)
-    order = order_of([line("a"), line("b")], {}, {})
-    found = order.next()
-    for _job in range(2):
-        assert order.first_job(found)
-        order.pass_by(found)
-    assert order.first_job(found) is None
-    assert [left.organization for left in order.lines] == ["b"]
-
-
-def test_who_loses_the_first_line_goes_on_with_the_rank_of_the_next():
-    urgent, later = line("a", 1.0, "High", "one"), line("a", 3.0, "Normal", "two")
-    order = order_of([urgent, later, line("b", 2.0)], {}, {})
-    order.drop(urgent)
-    assert turns(order, 2) == ["b", "a"]
-
-
 def test_a_turn_costs_less_for_a_greater_weight_and_one_for_none():
     lines = [line(name) for name in ("unknown", "zero", "four")]
     order = order_of(lines, {}, {"zero": 0, "four": 4})
@@ -169,27 +114,3 @@ def test_a_turn_costs_less_for_a_greater_weight_and_one_for_none():
         assert order.first_job(found)
         prices[found.organization] = order.take(found)
     assert prices == {"unknown": 1, "zero": 1, "four": 0.25}
-
-
-@pytest.mark.parametrize("rank", [1.0, 3.0])
-def test_an_unknown_priority_has_no_head_start(rank: float):
-    order = order_of([line("odd", rank, "Odd"), line("normal", 2.0)], {}, {})
-    expected = ["odd", "normal"] if rank < 2 else ["normal", "odd"]
-    assert [found.organization for found in order.in_order()] == expected
-    assert turns(order, 2) == expected
-
-
-def test_passes_come_before_ranks_in_the_order_of_lines():
-    order = order_of(
-        [line("late", 1.0), line("old", 5.0), line("older", 4.0)], {"late": 2.0, "old": 1.0, "older": 1.0}, {}
-    )
-    assert [found.organization for found in order.in_order()] == ["older", "old", "late"]
-
-
-def test_the_order_of_lines_is_that_of_their_turns():
-    order = order_of([line("a", 1.0), line("b", 2.0), line("b", 0.0, "High")], {"a": 1.0, "b": 1.5}, {})
-    assert [(found.organization, found.priority) for found in order.in_order()] == [
-        ("b", "High"),
-        ("a", "Normal"),
-        ("b", "Normal"),
-    ]

@@ -33,6 +33,17 @@ def test_an_attempt_without_a_sign_of_life_is_tried_again_and_the_third_is_the_l
     assert (status["status"], status["retry_count"]) == ("Dead Letter", 0)
 
 
+def test_an_attempt_that_ends_by_itself_begins_the_count_of_crashes_and_the_progress_anew():
+    # Seen failing without `crash_count` in `record.Job.end`, and without `progress` in `start`.
+    job = submitted(made("raises", max_retries=2), what="connection")
+    set_columns(job, crash_count=2, progress=50, progress_message="half")
+    attempt = attempts.begun(job.name, 1)
+    columns = ["crash_count", "progress", "progress_message"]
+    assert frappe.db.get_value("Background Job", job.name, columns) == (2, 0, None)
+    attempt.make()
+    assert frappe.db.get_value("Background Job", job.name, ["status", "crash_count"]) == ("Failed", 0)
+
+
 def test_a_note_of_rqs_that_can_not_be_read_holds_up_no_rescue():
     # Seen failing: the job stayed Running for as long as RQ kept the note.
     job = running(made("nothing"))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from decimal import Decimal
-from uuid import UUID
 
 import frappe
 import pytest
@@ -14,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dartwing_core.jobs import InvalidJobError, generate_job_hash
-from dartwing_core.jobs.lib.canonical import canonical_json, load
+from dartwing_core.jobs.lib.canonical import canonical_json
 
 plain_json = st.recursive(
     st.none()
@@ -48,27 +47,6 @@ def test_hash_differs_by_type_organization_and_parameters():
 def test_rendering_is_frappes_as_json():
     parameters = {"b": datetime(2026, 1, 2, 3, 4, 5), "a": "ü"}
     assert canonical_json(parameters) == frappe.as_json(parameters, indent=None, separators=(",", ":"))
-
-
-def test_dates_decimals_and_uuids_are_allowed():
-    parameters = {
-        "when": datetime(2026, 1, 2, 3, 4, 5, 678),
-        "day": date(2026, 1, 2),
-        "at": time(3, 4),
-        "for": timedelta(hours=30, minutes=1),
-        "amount": Decimal("12.50"),
-        "id": UUID(int=1),
-        "pair": (1, 2),
-    }
-    assert json.loads(canonical_json(parameters)) == {
-        "when": "2026-01-02 03:04:05.000678",
-        "day": "2026-01-02",
-        "at": "03:04:00",
-        "for": "30:01:00",
-        "amount": 12.5,
-        "id": "00000000-0000-0000-0000-000000000001",
-        "pair": [1, 2],
-    }
 
 
 @pytest.mark.parametrize(
@@ -116,17 +94,11 @@ def test_a_document_is_stored_without_what_changes_each_time_it_is_saved():
     assert json.loads(canonical_json({"invoice": invoice})) == {"invoice": stored}
 
 
-def test_cycles_and_depth_are_refused():
+def test_cycles_are_refused():
     cycle: dict = {}
     cycle["self"] = cycle
     with pytest.raises(InvalidJobError, match="contains itself"):
         canonical_json(cycle)
-    deep: dict = {}
-    inner = deep
-    for _level in range(200):
-        inner["d"] = inner = {}
-    with pytest.raises(InvalidJobError, match="nested too deeply"):
-        canonical_json(deep)
 
 
 @pytest.mark.parametrize("around", [lambda inner: {"d": inner}, lambda inner: [inner]], ids=["objects", "lists"])
@@ -146,29 +118,11 @@ def test_integers_of_64_bits_are_stored_and_larger_ones_refused():
             canonical_json({"n": number})
 
 
-def test_stored_json_is_read_back_and_nothing_is_none():
-    assert load('{"a":[1]}') == {"a": [1]}
-    assert load(None) is None
-    assert load("") is None
-
-
 def test_the_same_object_twice_is_no_cycle():
     shared = {"x": 1}
     assert json.loads(canonical_json({"a": shared, "b": shared})) == {"a": {"x": 1}, "b": {"x": 1}}
 
 
-@pytest.mark.parametrize("parameters", [[1], "text", 5, True])
-def test_parameters_must_be_an_object(parameters):
-    with pytest.raises(InvalidJobError, match="must be an object"):
-        canonical_json(parameters)
-
-
 @given(st.dictionaries(st.text(), plain_json, max_size=5))
 def test_plain_parameters_come_back_equal(parameters):
     assert json.loads(canonical_json(parameters)) == parameters
-
-
-@given(st.dictionaries(st.text(), plain_json, max_size=5))
-def test_canonical_form_is_stable(parameters):
-    text = canonical_json(parameters)
-    assert canonical_json(json.loads(text)) == text

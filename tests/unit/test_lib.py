@@ -111,18 +111,6 @@ def test_a_name_loses_only_what_the_disk_does_not_take(given, stored):
     assert free_name(given) == stored
 
 
-@pytest.mark.parametrize(
-    ("name", "taken", "free"),
-    [
-        ("a.csv", ["a.csv"], "a-2.csv"),
-        ("a.csv", ["a.csv", "a-2.csv"], "a-3.csv"),
-        (".env", [".env"], ".env-2"),
-    ],
-)
-def test_a_second_equal_name_gets_a_number(name, taken, free):
-    assert free_name(name, taken) == free
-
-
 def test_a_second_equal_name_that_is_long_gets_a_number_too():
     longest = free_name("ü" * 300 + ".txt")
     second = free_name(longest, [longest])

@@ -26,7 +26,6 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.lib.classification import parse_retry_after, retry_after
 from dartwing_core.jobs.lib.config import RetryPolicy, parse_delays
-from dartwing_core.jobs.run import outcome
 from dartwing_core.jobs.run.outcome import describe, next_delay, storable, traceback_of
 from tests.support.database import DRIVERS
 
@@ -189,12 +188,6 @@ def test_backoff_doubles_with_a_fifth_of_jitter(attempt, middle):
 def test_backoff_stays_between_a_second_and_the_cap_of_an_hour(attempt):
     assert 1 <= calculate_backoff(attempt) <= 3600
     assert calculate_backoff(attempt, 0) == 1
-
-
-def test_the_doubling_is_exact_without_jitter_and_ends(monkeypatch):
-    monkeypatch.setattr(outcome.random, "uniform", lambda lowest, highest: (lowest + highest) / 2)
-    assert [calculate_backoff(attempt) for attempt in (-1, 0, 1, 2, 9)] == [60, 60, 60, 120, 3600]
-    assert calculate_backoff(31, 1, 10**12) == calculate_backoff(5_000, 1, 10**12) == 2**30
 
 
 def test_own_delays_of_a_type_are_taken_and_the_last_repeats():

@@ -52,11 +52,6 @@ def test_a_time_that_does_not_come_is_due_an_hour_later_that_day():
     assert due("30 2 * * *", SPRING, 3) == ["29 03:30 +0200", "30 02:30 +0200", "31 02:30 +0200"]
 
 
-def test_what_was_due_in_the_gap_is_due_after_it_also_when_asked_from_within():
-    found = by_cron("30 2 * * *").next_after(epoch("2026-03-29T03:10:00+02:00"))
-    assert found == epoch("2026-03-29T03:30:00+02:00")
-
-
 def test_times_that_fall_together_count_once():
     assert due("30 2,3 * * *", SPRING, 3) == ["29 03:30 +0200", "30 02:30 +0200", "30 03:30 +0200"]
     assert due("30 * * * *", "2026-03-29T00:45:00+01:00", 3) == ["29 01:30 +0100", "29 03:30 +0200", "29 04:30 +0200"]
@@ -74,13 +69,6 @@ def test_each_hour_means_each_hour_that_passes():
     assert due("30 * * * *", "2026-10-25T01:00:00+02:00", 4) == expected
     minutes = list(itertools.islice(by_cron("*/20 * * * *").after(epoch("2026-10-25T01:50:00+02:00")), 8))
     assert {round(b - a) for a, b in itertools.pairwise(minutes)} == {20 * 60}
-
-
-@pytest.mark.parametrize(
-    "after", ["2026-10-25T02:45:00+02:00", "2026-10-25T02:15:00+01:00", "2026-10-25T02:45:00+01:00"]
-)
-def test_what_was_due_is_not_due_again_when_the_hour_repeats(after):
-    assert by_cron("30 2 * * *").next_after(epoch(after)) == epoch("2026-10-26T02:30:00+01:00")
 
 
 def test_a_zone_that_shifts_by_half_an_hour():
@@ -181,6 +169,7 @@ FIVE_FIELDS = "It needs five fields: minute, hour, day, month, weekday"
         ("", "not a cron expression"),
         ("61 * * * *", "not a cron expression"),
         ("*/0 * * * *", "not a cron expression"),
+        ("0 0 L-3 * *", "not a cron expression"),  # seen failing on Frappe 15: croniter 2.0 raises its stack trace
         # Seen failing: "Exactly 5, 6 or 7 columns has to be specified for iterator expression."
         *((cron, FIVE_FIELDS) for cron in ("0", "0 6 * *", "0 6 * * * *", "* * * * * *")),
         ("* * * * * * 2030", "five fields|not a cron expression"),  # by croniter's release
@@ -195,12 +184,6 @@ def test_a_bad_cron_expression_is_refused_with_the_reason(cron, reason):
     with pytest.raises(InvalidJobError, match=reason) as refused:
         by_cron(cron)
     assert len(str(refused.value)) < 400
-
-
-def test_a_refusal_shows_no_stack_trace():
-    # Seen failing on Frappe 15: croniter 2.0 raises its stack trace as the reason.
-    with pytest.raises(InvalidJobError, match="not a cron expression") as refused:
-        by_cron("0 0 L-3 * *")
     assert not re.search(r"Traceback|\n|\.py", str(refused.value))
 
 

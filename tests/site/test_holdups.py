@@ -13,6 +13,7 @@ import pytest
 from dartwing_core.jobs import get_holdups
 from dartwing_core.jobs.rq import redis_queue
 from tests.support import circuits, database, factory
+from tests.support.http import check_message
 from tests.support.jobs import submitted_by, submitted_for
 from tests.support.queues import serve
 from tests.support.sessions import as_user
@@ -35,6 +36,7 @@ def told(user: str = "Administrator") -> list[tuple[str, str | None]]:
     """What the user hears: each reason, with the path behind /app/ (Frappe 16: /desk/) of its link."""
     frappe.db.rollback()
     found = as_user(user, get_holdups)
+    check_message("get_holdups", {"holdups": found})
     return [(one["reason"], one["link"] and unquote(one["link"]).split("/", 2)[2]) for one in found]
 
 

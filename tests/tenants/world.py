@@ -20,7 +20,7 @@ from dartwing_core.jobs import PermanentError, batch, cancel_job, executor, job,
 from dartwing_core.jobs.lib import ids
 from dartwing_core.jobs.operations import dead_letters
 from tests.support import contents, factory
-from tests.support.http import Client
+from tests.support.http import API, Client, as_declared
 
 ALPHA, BETA = factory.ALPHA, factory.BETA
 TYPE, PRIVATE_TYPE, BROKEN_TYPE = "test_tenants", "test_tenants_private", "test_tenants_broken"
@@ -105,12 +105,14 @@ class Request:
     """JSON, or the parameters of a GET."""
 
     def send(self, client: Client, work: Work) -> requests.Response:
-        """The answer about this work."""
+        """The answer about this work. One of our endpoints has each field that its model declares, and no other."""
         path, arguments = work.filled(self.path), work.filled(self.arguments)
-        if self.verb != "GET":
-            return client.http.request(self.verb, client.url + path, json=arguments, timeout=60)
-        params = {key: value if isinstance(value, str) else json.dumps(value) for key, value in arguments.items()}
-        return client.http.get(client.url + path, params=params, timeout=60)
+        if self.verb == "GET":
+            params = {key: value if isinstance(value, str) else json.dumps(value) for key, value in arguments.items()}
+            answer = client.http.get(client.url + path, params=params, timeout=60)
+        else:
+            answer = client.http.request(self.verb, client.url + path, json=arguments, timeout=60)
+        return as_declared(self.path.removeprefix(API), answer)
 
 
 @job_handler

@@ -70,21 +70,15 @@ def lists_anew(site: None) -> None:
 @pytest.fixture
 def visit(browser, web) -> Iterator[Visit]:
     """A function that opens a page of Desk as a user; the console must stay free of errors."""
-    visitors: list[Visitor] = []
+    with browsers.visitors(browser, web, host=HOST, viewport={"width": 1400, "height": 900}) as open_page:
 
-    def open_page(user: str, address: str, **options) -> Visitor:
-        visitor = Visitor(browser, web, user, host=HOST, viewport={"width": 1400, "height": 900}, **options)
-        visitor.context.set_default_timeout(60_000)
-        visitors.append(visitor)
-        visitor.page.goto(address)
-        visitor.page.wait_for_function("window.frappe?.realtime?.socket?.connected")
-        return visitor
+        def open_live(user: str, address: str, **options) -> Visitor:
+            visitor = open_page(user, address, **options)
+            visitor.context.set_default_timeout(60_000)
+            visitor.page.wait_for_function("window.frappe?.realtime?.socket?.connected")
+            return visitor
 
-    yield open_page
-    for visitor in visitors:
-        visitor.close()
-    errors = [error for visitor in visitors for error in visitor.errors]
-    assert errors == [], "\n".join(errors)
+        yield open_live
 
 
 @pytest.fixture

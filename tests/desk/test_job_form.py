@@ -10,13 +10,13 @@ from datetime import datetime
 import frappe
 import pytest
 
-from dartwing_core.jobs import get_job_status, retry_job, submit_batch
+from dartwing_core.jobs import retry_job, submit_batch
 from dartwing_core.jobs.job import runs
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.lib.secret_values import MASK
 from tests.support import attempts, contents, factory
 from tests.support import browser as browsers
-from tests.support.jobs import run, set_columns, submitted_by, submitted_with
+from tests.support.jobs import run, set_columns, status, submitted_by, submitted_with
 from tests.support.secret_rows import GIVEN, typed
 from tests.support.sessions import as_user, committed
 from tests.support.waiting import until
@@ -115,12 +115,7 @@ def test_a_waiting_job_says_why_and_is_canceled(visit, member):
     confirm(page)
     expect(pill(place)).to_have_text("Canceled")
     expect(button(place, "Cancel")).to_have_count(0)
-    assert get_status(job) == "Canceled"
-
-
-def get_status(job) -> str:
-    frappe.db.rollback()
-    return get_job_status(job.name)["status"]
+    assert status(job) == "Canceled"
 
 
 def test_a_dead_letter_is_retried(visit, member):
@@ -131,7 +126,7 @@ def test_a_dead_letter_is_retried(visit, member):
     button(place, "Retry").click()
     confirm(page)
     expect(pill(place)).to_have_text("Queued")
-    assert get_status(job) == "Queued"
+    assert status(job) == "Queued"
 
 
 def test_parameters_are_edited_and_the_job_retried(visit, work, member):
@@ -214,25 +209,6 @@ def test_a_secret_that_is_left_alone_stays(visit, member):
     assert contents.parameters(job.name) == before
 
 
-def test_a_job_goes_by_its_title(visit, member):
-    # Seen failing: forms were headed by the type, and a click on a title in the list filtered it.
-    kind = factory.job_type("note", "add_note", job_title="Note {title}")
-    titled = submitted_by(member, kind, title="one", then="fail")
-    plain = submitted_by(member, factory.job_type("plain"))
-    set_columns(titled, status="Dead Letter")
-    page = visit(member, "/app/background-job").page
-    row(page, titled).get_by_role("link", name="Note one", exact=True).click()
-    head = page.locator(".page-head:visible")
-    expect(head).to_contain_text("Note one")
-    expect(pill(view(page))).to_have_text("Failed")
-    as_user(member, lambda: committed(retry_job, titled.name, {"title": "two"}))
-    expect(head).to_contain_text("Note two")
-    expect(page.get_by_text("Note one").and_(page.locator(":visible"))).to_have_count(0)
-    page.evaluate("frappe.set_route('List', 'Background Job')")
-    row(page, plain).get_by_role("link", name=f"test_plain {plain.name[-6:]}", exact=True).click()
-    expect(page.locator(".page-head:visible")).to_contain_text(f"test_plain {plain.name[-6:]}")
-
-
 def test_the_error_of_an_earlier_attempt_is_said_to_be_that(visit, member):
     job = submitted_by(member, factory.job_type("note", "add_note", max_retries=3), title="test desk", then="fail")
     run(job)
@@ -285,7 +261,7 @@ def test_a_job_for_later_is_rescheduled_and_run_now(visit, member):
     button(place, "Run now").click()
     confirm(page)
     expect(pill(place)).to_have_text("Queued")
-    assert get_status(job) == "Queued"
+    assert status(job) == "Queued"
 
 
 def test_tracebacks_and_deleting_are_for_those_who_may(visit, member, manager):
@@ -388,16 +364,8 @@ def test_texts_of_the_engine_are_shown_as_text_wherever_frappe_shows_them(visit,
     batch = committed(submit_batch, factory.ALPHA, jobs)
     job = frappe.get_doc("Background Job", {"parent_batch": batch.name})
     run(job)
-    texts = {
-        "Background Job": ("progress_message", "error_message", "output_reference", "job_key"),
-        "Background Job Run": ("progress_message", "error_message", "worker", "traceback"),
-        "Job Execution Log": ("message", "worker"),
-        "Job Batch": ("description", "cancel_reason"),
-    }
-    for doctype, fields in texts.items():
-        filters = {"name": batch.name} if doctype == "Job Batch" else {"background_job": job.name}
-        filters = {"name": job.name} if doctype == "Background Job" else filters
-        contents.store(filters, dict.fromkeys(fields, HACK), doctype)
+    for doctype in contents.TEXTS:
+        contents.fill(doctype, job.name, batch.name, lambda _field: f'"{HACK}"')
     fields = [["name", "Background Job"], ["error_message", "Background Job"], ["input_parameters", "Background Job"]]
     settings = json.dumps({"Report": {"fields": fields}, "List": {}})
     from frappe.model.utils.user_settings import save

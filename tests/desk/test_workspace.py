@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import frappe
 import pytest
 
@@ -93,13 +91,6 @@ def test_dead_letters_are_retried_from_the_report(visit, member, dead_letters):
     expect(page.locator(".desk-alert", has_text="2 jobs queued again.")).to_be_visible()
     frappe.db.rollback()
     assert {frappe.db.get_value("Background Job", job.name, "status") for job in dead_letters} == {"Queued"}
-
-
-def test_the_report_of_types_shows_a_row_for_each(visit, member, dead_letters):
-    page = visit(member, "/app/query-report/Job Type Performance").page
-    expect(page.locator(".datatable")).to_contain_text("test_note")
-    expect(page.locator(".datatable")).to_contain_text(re.compile(r"100([.,]0)?%"))
-    expect(page.locator(".page-form:visible")).to_contain_text("Last 24 hours")
 
 
 def test_what_the_engine_writes_is_called_nobodys_edit(visit, manager):

@@ -15,11 +15,10 @@ from pathlib import Path
 import frappe
 import pytest
 
-from dartwing_core.jobs import get_job_status
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.rq import leader, redis_queue
 from tests.support import database, factory, processes
-from tests.support.jobs import submitted_with
+from tests.support.jobs import status, submitted_with
 from tests.support.schedules import due_in, due_times, every, made
 from tests.support.settings import system_settings
 from tests.support.waiting import until
@@ -68,7 +67,7 @@ def all_are_on_time() -> None:
     failing = factory.job_type("flaky", "raises", retry_delays=str(SOON), max_retries=1)
     plain = factory.job_type("plain")
     retried = submitted_with(failing, parameters={"what": "connection"})
-    until(lambda: status_of(retried) == "Failed", 20, "the first attempt")
+    until(lambda: status(retried) == "Failed", 20, "the first attempt")
     schedule = made(plain, **every(60))
     due_in(schedule, SOON)
     frappe.db.commit()
@@ -78,18 +77,9 @@ def all_are_on_time() -> None:
     until(lambda: due_times(schedule), PATIENCE, "the schedule's run")
 
 
-def status_of(job) -> str:
-    frappe.db.rollback()
-    return get_job_status(job.name)["status"]
-
-
 def is_on_time() -> bool:
     """Whether a job for later starts on time."""
     return starts(submitted_with("echo_job", parameters={"n": frappe.generate_hash()}, available_at=SOON))
-
-
-def test_what_is_due_starts_on_time(scheduler, workers):
-    all_are_on_time()
 
 
 def test_a_scheduler_that_is_off_keeps_nothing_waiting(scheduler, workers):
@@ -100,9 +90,9 @@ def test_a_scheduler_that_is_off_keeps_nothing_waiting(scheduler, workers):
 def test_beside_a_busy_worker_alone_what_is_due_starts_on_time(workers):
     # By its heartbeat: there is no scheduler, and nothing settles or is submitted meanwhile.
     busy = submitted_with(factory.job_type("busy", "quiet"), parameters={"seconds": 30})
-    until(lambda: status_of(busy) == "Running", 20, "a busy worker")
+    until(lambda: status(busy) == "Running", 20, "a busy worker")
     all_are_on_time()
-    assert status_of(busy) == "Running", "else nothing is shown by this"
+    assert status(busy) == "Running", "else nothing is shown by this"
 
 
 def test_another_one_follows_when_the_leader_is_killed(scheduler, workers):
@@ -145,7 +135,7 @@ def test_a_site_in_maintenance_is_left_alone_until_that_is_over(scheduler, sites
     until(lambda: leader_now() is None, 30, "the end of looks")
     job = submitted_with("echo_job", available_at=1)
     until(lambda: clock.now_epoch() > job.due_epoch + 3, 20, "the due time, and more")
-    assert status_of(job) == "Pending"
+    assert status(job) == "Pending"
     sites.configure(frappe.local.site)
     assert starts(job)
 

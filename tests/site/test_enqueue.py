@@ -30,7 +30,7 @@ TYPE = "enqueued_function"
 
 @pytest.fixture(autouse=True)
 def _registered(site, no_sweeps, monkeypatch) -> None:
-    names = ("by_*", "send", "refuse", "wrapped")
+    names = ("by_*", "send", "refuse")
     monkeypatch.setitem(frappe.conf, functions.HOOK, [f"{NAME}.{name}" for name in names])
 
 

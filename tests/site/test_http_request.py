@@ -6,19 +6,15 @@ import json
 import re
 import socket
 import ssl
+import subprocess
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
-from ipaddress import ip_address
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import frappe
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from frappe.model.document import Document
 
 from dartwing_core.handlers.http_request import BODY_BYTES, RequestParameters, http_request
@@ -95,26 +91,10 @@ def test_the_address_that_was_checked_is_the_one_that_is_connected_to(receiver, 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """A certificate and key for localhost and ::1 that nobody trusts yet."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(timezone.utc)
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("::1"))])
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
     path = tmp_path / "certificate.pem"
-    pem = serialization.Encoding.PEM
-    key_format = serialization.PrivateFormat.PKCS8
-    path.write_bytes(signed.public_bytes(pem) + key.private_bytes(pem, key_format, serialization.NoEncryption()))
+    names = "subjectAltName=DNS:localhost,IP:::1"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run([*command, "-addext", names, "-keyout", path, "-out", path], check=True, capture_output=True)
     return path
 
 
@@ -265,9 +245,8 @@ def test_messages_hold_no_query_and_are_short(receiver):
 
 
 def test_a_header_that_has_no_bytes_fails_for_good(receiver):
-    for headers in ({"X": "日本"}, {"X\n": "x"}):
-        with pytest.raises(PermanentError, match="not valid: "):
-            send(receiver.url(), headers=headers)
+    with pytest.raises(PermanentError, match="not valid: "):
+        send(receiver.url(), headers={"X": "日本"})
 
 
 def silent(connection: socket.socket, end) -> None:

@@ -39,17 +39,13 @@ def wall(site, monkeypatch) -> Wall:
 @pytest.fixture
 def ann() -> str:
     """An admin of Test Alpha."""
-    return org_admin("ann")
+    return factory.org_admin("ann")
 
 
 @pytest.fixture
 def ada() -> str:
     """Another one."""
-    return org_admin("ada")
-
-
-def org_admin(name: str) -> str:
-    return factory.user(name, factory.ALPHA, roles=("Dartwing Admin",), org_role="Admin")
+    return factory.org_admin("ada")
 
 
 def epoch(text: str) -> float:

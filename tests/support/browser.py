@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -87,6 +87,23 @@ class Visitor:
     def close(self) -> None:
         """Close the tab and the browser's context."""
         self.context.close()
+
+
+@contextmanager
+def visitors(browser: Browser, url: str, **options: Any) -> Iterator[Callable[..., Visitor]]:
+    """A function that opens an address as a user. In the end all are closed, and their consoles were free of errors."""
+    opened: list[Visitor] = []
+
+    def open_page(user: str | None, address: str, **more: Any) -> Visitor:
+        opened.append(Visitor(browser, url, user, **options, **more))
+        opened[-1].page.goto(address)
+        return opened[-1]
+
+    yield open_page
+    for visitor in opened:
+        visitor.close()
+    errors = [error for visitor in opened for error in visitor.errors]
+    assert errors == [], "\n".join(errors)
 
 
 def accessibility_faults(page: Page, part: str = ".job-center") -> list[str]:

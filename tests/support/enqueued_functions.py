@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import frappe
@@ -30,23 +28,6 @@ def by_pattern(n: int) -> int:
 
 def by_token(token: Secret[str]) -> None:
     """Takes what `enqueue` could not encrypt."""
-
-
-def with_connection(function: Callable[[str, str], str]) -> Callable[[str], str]:
-    """A decorator of an app, which gives an argument itself."""
-
-    @functools.wraps(function)
-    def call(customer: str) -> str:
-        return function("connected", customer)
-
-    return call
-
-
-@enqueueable
-@with_connection
-def wrapped(connection: str, customer: str) -> str:
-    """Is called with a customer alone."""
-    return f"{connection} {customer}"
 
 
 def not_registered() -> None:

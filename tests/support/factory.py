@@ -51,6 +51,11 @@ def user(name: str, *memberships: str, roles: tuple[str, ...] = ("Dartwing User"
     return email
 
 
+def org_admin(name: str) -> str:
+    """An admin of Test Alpha with Desk."""
+    return user(name, ALPHA, roles=("Dartwing Admin",), org_role="Admin")
+
+
 def _give_roles(user: str, roles: tuple[str, ...]) -> None:
     """These alone: another test may have made the user, and the first user of Desk Frappe makes a System Manager."""
     held = {"parent": user, "parenttype": "User"}

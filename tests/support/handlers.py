@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import frappe
 from rq.timeouts import JobTimeoutException
 
-from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError, TransientError, job_handler, open_file
+from dartwing_core.jobs import JobContext, PermanentError, TransientError, job_handler, open_file
 from dartwing_core.jobs.lib.sql import connector
 from tests.support.database import statements, value
 from tests.support.waiting import until
@@ -38,21 +38,14 @@ def whoami(context: JobContext) -> dict[str, Any]:
 
 @job_handler
 def add_note(context: JobContext) -> dict[str, Any]:
-    """Writes a Note, then does what `then` says: return, fail, fail_for_good, commit_and_fail, swallow_timeout."""
+    """Writes a Note, then does what `then` says: return, fail, fail_for_good."""
     note = frappe.get_doc({"doctype": "Note", "title": context.parameters["title"], "public": 1})
     note.insert(ignore_permissions=True)
     then = context.parameters.get("then", "return")
-    if then == "commit_and_fail":
-        frappe.db.commit()
-    if then in ("fail", "commit_and_fail"):
+    if then == "fail":
         raise TransientError("asked to fail")
     if then == "fail_for_good":
         raise PermanentError("asked to fail for good")
-    if then == "swallow_timeout":
-        try:
-            pause(context.timeout_seconds + 5)
-        except Exception:
-            pass
     return {"output_reference": note.name}
 
 
@@ -101,7 +94,6 @@ def raises(context: JobContext) -> None:
         "unprintable": Unprintable(),
         "half": FileNotFoundError(2, "No such file", "caf\udce9.csv"),
         "long": TransientError("x" * 100_000),
-        "canceled": JobCanceledError("asked to stop"),
     }[context.parameters["what"]]
 
 

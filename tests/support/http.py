@@ -68,11 +68,6 @@ def check_message(name: str, message: Any) -> None:
     assert differing == {}, f"{name}: {differing}"
 
 
-def call(client: Client, method: str, /, **body: Any) -> requests.Response:
-    """Call a whitelisted function by its dotted name, with a JSON body."""
-    return client.http.post(f"{client.url}/api/method/{method}", json=body, timeout=60)
-
-
 def rest(client: Client, verb: str, path: str, **values: Any) -> requests.Response:
     """Call `/api/resource/<path>` with these values of a document."""
     return client.http.request(verb, f"{client.url}/api/resource/{path}", json=values, timeout=60)

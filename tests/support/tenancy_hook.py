@@ -29,12 +29,11 @@ def app(folder: Path) -> Iterator[str]:
     assert 'COMPANY = "Company"' in text
     (package / "company_tenancy.py").write_text(text.replace('COMPANY = "Company"', f'COMPANY = "{COMPANY}"'))
     (package / "classes.py").write_text(
-        "from types import SimpleNamespace\nfrom dartwing_core.jobs.access.standing import Limits\n"
+        "from dartwing_core.jobs.access.standing import Limits\n"
         "from . import company_tenancy\n"
         "class Tenancy:\n    def __getattr__(self, name):\n        return getattr(company_tenancy, name)\n"
         "class Forgetful(Tenancy):\n    def limits_of(self, names):\n"
         "        return {name: Limits(weight=2) for name in names if name == 'test North'}\n"
-        "made = Tenancy()\nnameless = SimpleNamespace(state_of=company_tenancy.state_of)\n"
     )
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()

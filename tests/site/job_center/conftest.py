@@ -13,7 +13,6 @@ from tests.support.jobs import submitted_by
 from tests.support.sessions import committed
 
 if TYPE_CHECKING:  # the tests are skipped if there is no playwright, which is no error of this file
-    from tests.support.browser import Visitor
     from tests.support.job_center import Visit
 
 
@@ -33,22 +32,11 @@ def limits_anew(site: None) -> None:
 @pytest.fixture
 def visit(browser, web) -> Iterator[Visit]:
     """A function that opens the page as a user; the console must stay free of errors."""
-    from tests.support.browser import Visitor
+    from tests.support.browser import visitors
     from tests.support.job_center import PATH
 
-    visitors: list[Visitor] = []
-
-    def open_page(user: str | None, address: str = PATH, **options) -> Visitor:
-        visitor = Visitor(browser, web, user, **options)
-        visitors.append(visitor)
-        visitor.page.goto(address)
-        return visitor
-
-    yield open_page
-    for visitor in visitors:
-        visitor.close()
-    errors = [error for visitor in visitors for error in visitor.errors]
-    assert errors == [], "\n".join(errors)
+    with visitors(browser, web) as open_page:
+        yield lambda user, address=PATH, **options: open_page(user, address, **options)
 
 
 @pytest.fixture

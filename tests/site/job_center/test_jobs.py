@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 
-import frappe
-
-from dartwing_core.jobs import get_job_status
 from tests.support import factory
 from tests.support.job_center import card, expect, pill
-from tests.support.jobs import submitted_by, submitted_with
+from tests.support.jobs import status, submitted_by, submitted_with
 from tests.support.sessions import as_user
 from tests.support.waiting import until
 
@@ -93,8 +90,3 @@ def test_a_job_that_waits_for_its_time_is_run_now(visit, worker, portal_user):
     now.click()
     expect(pill(card(page, job))).to_have_text("Completed", timeout=20_000)
     expect(now).to_be_hidden()
-
-
-def status(job) -> str:
-    frappe.db.rollback()
-    return get_job_status(job.name)["status"]

@@ -14,9 +14,8 @@ import pytest
 from dartwing_core import commands
 from dartwing_core.jobs.access import permission
 from dartwing_core.jobs.lib import clock, config
-from dartwing_core.jobs.rq import leader, redis_queue
 from dartwing_core.jobs.sweep import agent, sweeper
-from tests.support import factory, processes
+from tests.support import factory
 from tests.support.jobs import set_columns, submitted_with
 from tests.support.schedules import every, made
 
@@ -77,17 +76,6 @@ def test_where_nothing_is_due_a_sweep_follows_all_the_same(watch, sweeps, monkey
     factory.wipe()
     watch.sweep_if_leader()
     assert len(sweeps) == 2
-
-
-def test_of_two_one_leads_until_it_resigns(watch, sweeps):
-    other = agent.Site(SITE)
-    assert (other.sweep_if_leader(), sweeps) == (agent.INTERVAL, [])
-    watch.sweep_if_leader()
-    watch.resign()
-    other.sweep_if_leader()
-    assert len(sweeps) == 1
-    watch.resign()
-    assert processes.queue_client().exists(redis_queue.site_key(leader.LEADER)), "it is not its own to give away"
 
 
 def test_who_settles_sweeps_only_where_nobody_leads(watch, sweeps):

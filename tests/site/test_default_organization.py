@@ -12,11 +12,11 @@ from dartwing_core import install
 from dartwing_core.jobs import InvalidJobError, batch, enqueue, get_job_details, job, list_jobs, submit_job, submit_jobs
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.types import functions
-from tests.support import contents, factory, processes
+from tests.support import factory, processes
 from tests.support.enqueued_functions import NAME, by_pattern
 from tests.support.jobs import run, status, submitted_for
 from tests.support.schedules import made as schedule
-from tests.support.sessions import as_user, committed
+from tests.support.sessions import as_user
 from tests.support.settings import settings
 
 
@@ -80,16 +80,6 @@ def test_jobs_wait_for_nobody_who_is_no_member_any_more(clerk):
         made = submitted(clerk)
     run(made)
     assert status(made) == "Dead Letter"
-
-
-def test_its_state_counts_for_all(default, clerk):
-    made = submitted(clerk)
-    run(made)
-    contents.store(made.name, {"output_reference": "REPORT-1"})
-    committed(frappe.db.set_value, "Organization", default, "status", "Suspended")
-    assert as_user(clerk, get_job_details, made.name)["result_is_hidden"]
-    with pytest.raises(InvalidJobError, match="accepts no new jobs"):
-        submitted(clerk)
 
 
 WAYS = {

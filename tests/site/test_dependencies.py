@@ -15,7 +15,7 @@ from dartwing_core.jobs import InvalidJobError, executor, get_job_history, get_j
 from dartwing_core.jobs.after import child_jobs
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.sweep import sweeper
-from tests.support import attempts, database, factory, handlers, processes
+from tests.support import attempts, database, factory, handlers
 from tests.support.jobs import entries, set_columns, status, submitted, submitted_with
 from tests.support.parents import child_of, end_badly, parents_of
 from tests.support.sessions import committed, elsewhere
@@ -111,33 +111,11 @@ def test_a_released_child_needs_the_row_of_its_parent_no_more(plain):
     assert status(child) == "Queued"
 
 
-# Seen failing with ascending names as `next_parent`.
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_a_child_runs_when_the_last_of_its_parents_has_completed(job_type, order):
-    parents = parents_of(job_type, 3)
-    child = child_of(job_type, parents)
-    for position in order:
-        assert status(child) == "Pending"
-        processes.queue_client().flushdb()
-        executor.execute_job(parents[position].name, 1)
-    assert status(child) == "Queued"
-    assert [entry for entry in entries() if child.name[4:] in entry] == [f"{child.name[4:]}-1"]
-
-
 def test_a_child_of_completed_parents_waits_for_none(job_type):
     parents = parents_of(job_type, 2)
     for parent in parents:
         executor.execute_job(parent.name, 1)
     assert status(child_of(job_type, parents)) == "Queued"
-
-
-def test_a_child_waits_while_a_parent_awaits_its_retry(job_type):
-    parents = parents_of(job_type, 2, "fail", "ok")
-    child = child_of(job_type, parents)
-    for parent in parents:
-        executor.execute_job(parent.name, 1)
-    sweeper.sweep()
-    assert status(child) == "Pending"
 
 
 def test_a_retried_child_waits_for_all_its_parents_again(job_type):
@@ -230,25 +208,6 @@ def test_only_who_does_not_mind_may_depend_on_a_job_that_failed(job_type):
         with pytest.raises(InvalidJobError, match="is Failed and will not complete"):
             submit_job(job_type, factory.ALPHA, depends_on=[live.name, dead.name], on_parent_failure=policy)
     assert status(child_of(job_type, [dead], on_parent_failure="run")) == "Queued"
-
-
-def test_ends_are_handed_down_each_child_by_its_own_policy(job_type):
-    (top,) = parents_of(job_type, 1)
-    canceled = child_of(job_type, [top], on_parent_failure="cancel")
-    dead = child_of(job_type, [canceled], on_parent_failure="dead_letter")
-    runs = child_of(job_type, [canceled, dead], on_parent_failure="run")
-    end_badly(top, "Canceled")
-    assert [status(job) for job in (canceled, dead, runs)] == ["Canceled", "Dead Letter", "Queued"]
-
-
-def test_a_child_retried_in_vain_ends_again_at_once(job_type):
-    parents = parents_of(job_type, 2)
-    child = child_of(job_type, parents)
-    for _time in range(2):
-        end_badly(parents[1], "Canceled") if status(parents[1]) != "Canceled" else None
-        assert status(child) == "Dead Letter"
-        committed(retry_job, child.name)
-    assert status(child) == "Dead Letter"
 
 
 @pytest.mark.parametrize("waited_for", [1, 0])

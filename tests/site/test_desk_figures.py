@@ -152,16 +152,6 @@ def test_more_than_a_request_takes_are_left_and_said(errors, admin):
 # Charts and cards ----------------------------------------------------------------------------------------------------
 
 
-def test_charts_show_the_last_day_of_what_one_may_see(history, alice, bob):
-    for user, completed, failed in ((alice, 20, 1), (bob, 1, 1)):
-        found = as_user(user, figures.throughput)
-        labels, values = found
-        assert len(labels) == 24
-        assert sum(values) == completed
-        assert sum(values[-2:]) == completed, "in the present hour, or the one before if it has just begun"
-        assert as_user(user, figures.failures) == (["test_plain"], [failed])
-
-
 def test_waiting_time_is_that_of_95_of_100_jobs(alice):
     factory.job_type("plain")
     now = clock.site_time().replace(microsecond=0)

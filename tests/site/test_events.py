@@ -10,6 +10,7 @@ import pytest
 from dartwing_core.jobs import cancel_job, submit_job
 from tests.support import factory
 from tests.support.jobs import run, submitted, submitted_by
+from tests.support.lifecycle import made
 from tests.support.listener import Heard, listening
 
 STATUS, PROGRESS = "job_status_changed", "job_progress"
@@ -19,10 +20,6 @@ STATUS, PROGRESS = "job_status_changed", "job_progress"
 def heard():
     with listening() as found:
         yield found
-
-
-def made(handler: str, **values) -> str:
-    return factory.job_type(handler, handler, **values)
 
 
 def moves(heard: Heard, job, room: str) -> list[tuple[str, str]]:
@@ -59,18 +56,7 @@ def test_what_is_rolled_back_is_not_told():
     assert [message for message in heard.messages if message[0] == STATUS] == []
 
 
-def test_an_error_and_an_output_are_told_with_the_end():
-    with listening() as heard:
-        failed = submitted(made("add_note", max_retries=0), title="test note", then="fail_for_good")
-        run(failed)
-        done = submitted(made("add_note"), title="test note")
-        run(done)
-    own = f"user:{failed.owner_user}"
-    assert heard.of(failed, STATUS, own)[-1]["error_message"] == "asked to fail for good"
-    assert heard.of(done, STATUS, own)[-1]["output_reference"] == frappe.db.get_value("Note", {}, "name")
-
-
-def test_the_room_of_a_job_hears_no_texts():
+def test_an_error_and_an_output_are_told_to_the_owner_and_the_room_of_a_job_hears_no_texts():
     # Seen failing: the socket of a user who had left, opened before, heard errors and messages of colleagues' jobs.
     with listening() as heard:
         failed = submitted(made("add_note", max_retries=0), title="test note", then="fail_for_good")
@@ -79,6 +65,9 @@ def test_the_room_of_a_job_hears_no_texts():
         run(stepped)
         done = submitted(made("add_note"), title="test note")
         run(done)
+    own = f"user:{failed.owner_user}"
+    assert heard.of(failed, STATUS, own)[-1]["error_message"] == "asked to fail for good"
+    assert heard.of(done, STATUS, own)[-1]["output_reference"] == frappe.db.get_value("Note", {}, "name")
     told = [message for job in (failed, stepped, done) for message in heard.of(job, STATUS, doc_room(job))]
     assert {key for message in told for key in message} == {"job_id", "from_status", "to_status", "updated_at"}
     progress = heard.of(stepped, PROGRESS, doc_room(stepped))

@@ -16,7 +16,7 @@ import pytest
 from dartwing_core.handlers import export_records as handler
 from dartwing_core.jobs import JobCanceledError, JobContext, PermanentError, get_error_type, get_job_details
 from dartwing_core.jobs.job import job_files
-from tests.support import database, factory, files, records
+from tests.support import factory, files, records
 from tests.support.jobs import run, submitted_by
 from tests.support.records import OWN, RECORD
 
@@ -171,14 +171,6 @@ def test_a_completed_job_has_its_file_and_the_export_is_logged(alice):
     }
     (logged,) = frappe.get_all("Access Log", {"export_from": RECORD}, ["user", "file_type"])
     assert logged == {"user": alice, "file_type": "CSV"}
-
-
-def test_the_handler_commits_nothing(alice):
-    records.add(RECORD, {"name": "A"})
-    frappe.db.rollback()
-    frappe.set_user(alice)
-    exported(Context({"doctype": RECORD}))
-    assert not database.value("SELECT name FROM `tabAccess Log` WHERE export_from = %s", RECORD)
 
 
 def test_a_field_of_a_higher_permission_level_is_exported_for_those_who_may_read_it():

@@ -77,16 +77,6 @@ def test_one_job_starts_next_though_another_organization_has_thousands_in_line(w
 
 
 @pytest.mark.timeout(600)
-def test_behind_longer_jobs_of_another_organization_one_waits_for_one_of_each_worker(workers, job_type):
-    # Longer than a look is good: no worker acts on one that is older than the job.
-    submit_many(job_type, 40, seconds=2 * queue_view.LONGEST)
-    until(lambda: database.value(DONE, factory.ALPHA) > 2, 30, "the first ones")
-    before = [one_more(job_type, n)[1] for n in range(5)]
-    assert database.value(DONE, factory.ALPHA) < 40, "others were in line all the time"
-    assert max(before) <= WORKERS, before
-
-
-@pytest.mark.timeout(600)
 def test_weights_share_out_the_workers(workers, job_type):
     frappe.db.set_value("Organization", factory.BETA, "weight", 3)
     with settings(is_paused=1):

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dartwing_core.jobs import JobContext, UnknownHandlerError, get_job_status
+from dartwing_core.jobs import JobContext, get_job_status
 from dartwing_core.jobs.testing import run_jobs
-from dartwing_core.jobs.types import handlers
 from tests.support import ending_handlers as own
 from tests.support import factory
 from tests.support.registry import types_of
@@ -47,9 +46,3 @@ def test_one_cleans_up_after_the_time_limit_with_the_jobs_parameters(monkeypatch
     name, done = ended(customer="Ann")
     assert done["status"] == "Dead Letter"
     assert [f"{name} Ann end"] == own.CLEANED
-
-
-def test_what_is_no_handler_of_its_module_is_not_found():
-    for name in ("hear", "JobContext.log", "Missing", "Missing.run", "HEARD.append"):
-        with pytest.raises(UnknownHandlerError):
-            handlers.resolve(f"{own.__name__}.{name}")

@@ -15,7 +15,7 @@ import requests
 from dartwing_core.jobs import JobNotFoundError, delete_jobs, get_job_details, open_file
 from dartwing_core.jobs.job import job_files
 from dartwing_core.jobs.sweep import retention, sweeper
-from tests.support import attempts, database, factory, files, http
+from tests.support import attempts, factory, files, http
 from tests.support.files import NAME, SECRET
 from tests.support.http import Client
 from tests.support.jobs import lose, run, submitted, submitted_by
@@ -133,21 +133,6 @@ def test_equal_names_of_an_attempt_get_numbers(job_type):
     assert names(job) == ["a.txt", "a-2.txt", "a-3.txt"]
 
 
-def test_an_attempt_that_was_overtaken_leaves_no_file(job_type, monkeypatch):
-    job = submitted(job_type, steps=[["a.txt"]])
-    add = job_files.AttemptFiles.add
-
-    def overtaken(*arguments):
-        file = add(*arguments)
-        with database.another_connection() as connection, connection.cursor() as cursor:
-            cursor.execute("UPDATE `tabBackground Job` SET attempt = 2 WHERE name = %s", (job.name,))
-        return file
-
-    monkeypatch.setattr(job_files.AttemptFiles, "add", overtaken)
-    assert run(job)["status"] == "Running"
-    assert files.on_disk(job) == []
-
-
 # Reading in Python
 
 
@@ -160,21 +145,6 @@ def test_a_child_reads_a_file_of_its_parent(job_type, alice, bob):
     factory.member(bob, factory.ALPHA)
     other = submitted_by(bob, reading, of=parent.name, name="a.txt")
     assert run(other)["error_message"] == f"JobNotFoundError: Background job {parent.name} not found."
-
-
-def test_a_hidden_file_is_missing(job_type, alice):
-    job = submitted_by(alice, job_type, steps=[["a.txt"]])
-    run(job)
-    frappe.set_user(alice)
-    for name in ("a.txt", "b.txt", "../a.txt", ""):
-        if name != "a.txt":
-            with pytest.raises(JobNotFoundError, match="has no file"):
-                open_file(job.name, name)
-    assert text(job, "a.txt") == "1"
-    frappe.db.set_value("Organization", factory.ALPHA, "status", "Suspended")
-    with pytest.raises(JobNotFoundError, match=rf"Background job {job.name} has no file a\.txt\."):
-        open_file(job.name, "a.txt")
-    assert get_job_details(job.name)["files"] == []
 
 
 # Deletion

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ import frappe
 import psutil
 import pytest
 
-from dartwing_core.jobs import cancel_job, chain, get_job_history, get_job_status, group, run_now
+from dartwing_core.jobs import cancel_job, chain, get_job_history, get_job_status, group
 from dartwing_core.jobs import job as part
 from dartwing_core.jobs.rq import leader, redis_queue
 from tests.support import database, factory, processes
@@ -43,16 +42,6 @@ def test_each_sample_type_completes(workers, alice, job_type, parameters):
     assert status["status"] == "Completed", status
     if job_type == "echo_job":
         assert status["result"] == {"echo": parameters}
-
-
-def test_a_job_that_is_to_run_now_starts_within_a_second(workers):
-    # Seen failing (a minute later) in the engine before this one, without the pass after the commit of `run_now`.
-    job = submitted_with("echo_job", parameters={"n": 1}, available_at=3_600)
-    begun = time.monotonic()
-    committed(run_now, job.name)
-    until(lambda: database.value("SELECT attempt FROM `tabBackground Job` WHERE name = %s", job.name), 5)
-    assert time.monotonic() - begun < 1
-    assert wait_for(job)["status"] == "Completed"
 
 
 def test_nothing_of_a_finished_job_stays_in_redis(workers):

@@ -21,7 +21,7 @@ from tests.support import factory
 from tests.support.database import another_connection, statements
 from tests.support.jobs import run, submitted_by, submitted_with
 from tests.support.lifecycle import dead
-from tests.support.sessions import as_user, committed
+from tests.support.sessions import committed
 
 
 @pytest.fixture
@@ -56,13 +56,6 @@ def test_a_document_or_its_names_say_what_a_job_is_about(job_type, note):
 def test_what_names_no_document_is_refused(job_type, reference):
     with pytest.raises(InvalidJobError, match="reference must be a saved document"):
         submit_job(job_type, factory.ALPHA, reference=reference)
-
-
-def test_only_visible_jobs_are_listed_for_a_document(job_type, note):
-    submitted_with(job_type, reference=note)
-    stranger = factory.user("label-stranger", factory.BETA)
-    assert as_user(stranger, lambda: about(note)) == []
-    assert len(about(note)) == 1
 
 
 def test_tags_find_their_jobs_and_no_others(job_type):

@@ -18,8 +18,7 @@ from dartwing_core.jobs import (
     submit_job,
 )
 from dartwing_core.jobs.access import visibility
-from dartwing_core.jobs.sweep import sweeper
-from tests.support import attempts, contents, database, factory, files, handlers
+from tests.support import contents, factory, files, handlers
 from tests.support.jobs import run, submitted, submitted_by, submitted_with
 from tests.support.sessions import as_user, committed
 
@@ -76,16 +75,6 @@ def test_a_running_job_finishes_while_its_organization_is_suspended(alice, monke
     become("Active")
     frappe.set_user(alice)
     assert get_job_status(job.name)["result"]["user"] == alice
-
-
-def test_stopped_jobs_run_when_the_organization_is_active_again(alice):
-    job = submitted_by(alice, factory.job_type("plain"))
-    become("Suspended")
-    assert run(job)["status"] == "Queued"
-    become("Active")
-    committed(frappe.db.set_value, JOB, job.name, {"available_at": "2020-01-01", "due_epoch": 0})
-    sweeper.sweep()
-    assert run(job)["status"] == "Completed"
 
 
 def test_jobs_of_a_suspended_organization_can_be_canceled(alice):
@@ -155,16 +144,6 @@ def test_a_disabled_user_sees_nothing_not_even_a_system_manager():
         assert visibility.viewer(user).sees_everything is bool(enabled)
         listed = frappe.get_list(JOB, filters={"name": job.name}, user=user)
         assert bool(listed) is bool(enabled)
-
-
-def test_status_costs_at_most_three_statements(alice):
-    job = submitted_by(alice, factory.job_type("plain"))
-    attempts.taken(job.name, 1)
-    frappe.set_user(alice)
-    get_job_status(job.name)
-    with database.statements() as seen:
-        assert get_job_status(job.name)["status"] == "Running"
-    assert len(seen) <= 3, seen
 
 
 def test_a_change_of_members_counts_in_the_same_request(alice):

@@ -20,7 +20,6 @@ from dartwing_core.jobs.read import visible_jobs
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import circuits, factory, files, schedules
 from tests.support.jobs import run, submitted_by
-from tests.support.listener import listening
 from tests.support.sessions import as_user, committed
 
 JOB = "Background Job"
@@ -112,16 +111,6 @@ def test_a_duplicate_is_returned_without_its_result(alice, admin):
         assert document.name == made.name
         found[user] = bool(document.result), bool(document.output_reference)
     assert found == {alice: (True, True), admin: (False, False)}
-
-
-def test_whoever_has_the_job_open_is_not_told_of_its_outcome(alice):
-    with listening() as heard:
-        made = finished(alice, factory.job_type("note", "add_note", **PRIVATE))
-    ends = {
-        room: heard.of(made, "job_status_changed", room)[-1] for room in (f"user:{alice}", f"doc:{JOB}/{made.name}")
-    }
-    assert {room: end["to_status"] for room, end in ends.items()} == dict.fromkeys(ends, "Completed")
-    assert ["output_reference" in end for end in ends.values()] == [True, False]
 
 
 def test_a_run_by_somebody_else_shows_its_result_to_the_owner_alone(alice, admin, monkeypatch):

@@ -23,7 +23,6 @@ from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory
 from tests.support.jobs import run, status, submit_many, submitted, submitted_with
 from tests.support.rest import count
-from tests.support.sessions import in_parallel
 from tests.support.waiting import until
 
 
@@ -173,20 +172,3 @@ def test_a_duplicate_that_makes_no_job_counts_nothing():
     for _number in range(5):
         submit_job(job_type, factory.ALPHA, {"n": 1}, on_duplicate="return")
     assert submit_job(job_type, factory.ALPHA, {"n": 2})
-
-
-def test_of_many_at_once_exactly_as_many_as_allowed_get_through():
-    job_type = limited(5)
-
-    def submit(number: int) -> bool:
-        frappe.set_user("Administrator")
-        try:
-            submit_job(job_type, factory.ALPHA, {"n": number})
-        except RateLimitError:
-            return False
-        frappe.db.commit()
-        return True
-
-    results = in_parallel([lambda number=number: submit(number) for number in range(12)])
-    assert sorted(results, key=str) == [False] * 7 + [True] * 5
-    assert count() == 5

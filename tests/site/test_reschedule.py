@@ -27,7 +27,7 @@ from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.status import LinePlace
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory
-from tests.support.jobs import reason, run, set_columns, status, submitted, submitted_by, submitted_with
+from tests.support.jobs import run, set_columns, status, submitted, submitted_by, submitted_with
 from tests.support.queues import column, listed
 from tests.support.sessions import committed, in_parallel
 from tests.support.settings import settings
@@ -69,20 +69,6 @@ def test_a_pending_job_gets_another_time_and_its_history_says_from_when_to_when_
     assert re.fullmatch(f"Rescheduled from {moment} to {moment}", entry["message"])
     assert clock.shown(1_800_000_000) in entry["message"]
     assert (entry["from_status"], entry["to_status"]) == ("Pending", "Pending")
-
-
-def test_an_earlier_time_starts_it_then_and_a_later_one_not_before(job_type):
-    job = later(job_type)
-    committed(reschedule_job, job.name, -1)
-    assert status(job) == "Queued", "its time has come"
-    other = later(job_type, 1)
-    committed(reschedule_job, other.name, HOUR)
-    set_columns(other, due_epoch=clock.now_epoch() + 60, available_at=clock.site_time(clock.now_epoch() + 60))
-    sweeper.sweep()
-    assert status(other) == "Pending"
-    set_columns(other, due_epoch=clock.now_epoch() - 1, available_at=clock.site_time(clock.now_epoch() - 1))
-    sweeper.sweep()
-    assert status(other) == "Queued"
 
 
 @pytest.mark.parametrize(
@@ -194,15 +180,6 @@ def test_run_now_skips_the_wait_for_a_retry_and_counts_the_same_retry(job_type):
     assert run(job, 2)["retry_count"] == 2
 
 
-def test_a_paused_job_is_due_and_still_held_and_the_reason_says_so(job_type):
-    job = later(job_type)
-    with settings(is_paused=1):
-        committed(run_now, job.name)
-        assert (status(job), reason(job)) == ("Queued", "All jobs are paused.")
-        assert claim.Claimer().claim_next() is None
-    assert claim.Claimer().claim_next().name == job.name
-
-
 def test_a_child_that_is_due_still_waits_for_its_parent(job_type):
     parent = later(job_type)
     child = later(job_type, depends_on=parent.name)
@@ -269,14 +246,6 @@ def test_a_job_that_was_taken_or_canceled_since_it_was_seen_is_not_touched(job_t
         texts = " ".join(entry["message"] for entry in get_job_history(job.name)["history"])
         assert "Rescheduled" not in texts
         assert "Run now" not in texts
-
-
-def test_two_who_run_it_now_start_it_once(job_type):
-    job = later(job_type)
-    in_parallel([lambda: committed(run_now, job.name)] * 4)
-    frappe.db.rollback()
-    queued = [event for event in get_job_history(job.name)["history"] if event["to_status"] == "Queued"]
-    assert (status(job), len(queued)) == ("Queued", 1)
 
 
 def test_the_transaction_that_submits_a_job_may_put_it_off_or_bring_it_forward(job_type):

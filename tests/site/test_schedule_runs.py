@@ -10,7 +10,6 @@ import pytest
 
 from dartwing_core.jobs import get_job_history, get_job_status, submit_job
 from dartwing_core.jobs.access import permission
-from dartwing_core.jobs.job import record
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.schedules import recurrence, schedule_runs, schedule_store
 from dartwing_core.jobs.sweep import sweeper
@@ -99,26 +98,6 @@ def test_the_unique_key_stands_behind_the_lock(wall, job_type):
     assert schedule_runs.sweep(50) == 0
     assert due_times(found) == hours(1)
     assert (state(found).next_run_epoch, state(found).last_job) == (before.next_run_epoch, before.last_job)
-
-
-@pytest.mark.parametrize("breaks", ["insert", "update"])
-def test_what_breaks_off_half_way_leaves_nothing_and_is_made_up_for(wall, job_type, monkeypatch, breaks):
-    found = made(job_type)
-    wall.advance(HOUR)
-    module = record if breaks == "insert" else schedule_store
-    good = getattr(module, breaks)
-
-    def broken(*arguments):
-        good(*arguments)
-        raise RuntimeError("gone")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(module, breaks, broken)
-        assert sweeper.sweep().scheduled == 0
-    assert (due_times(found), state(found).next_run_epoch) == ([], hours(1)[0])
-    wall.advance(schedule_runs.LOOK_AGAIN)
-    assert sweeper.sweep().scheduled == 1
-    assert due_times(found) == hours(1)
 
 
 def test_a_schedule_that_somebody_is_saving_waits_for_the_next_sweep(wall, job_type):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import traceback
-from pathlib import Path
 from typing import Any
 
 import frappe
@@ -178,16 +177,6 @@ def test_a_secret_elsewhere_than_declared_is_refused_by_the_handlers_own_submit(
     assert parameters_of(typed_handlers.with_secret, ["x", SecretStr(TOKEN)], {})["token"] == Secret(TOKEN)
 
 
-def test_a_process_older_than_the_sites_key_makes_no_other(monkeypatch):
-    # Seen failing: a worker that had started before the first secret replaced the key, and all secrets were lost.
-    stored, job_type = Path(frappe.get_site_path("site_config.json")), typed("with_secret")
-    before = stored.read_text()
-    monkeypatch.delitem(frappe.local.conf, "encryption_key")
-    with pytest.raises(InvalidJobError, match="encryption_key is missing"):
-        submit_job(job_type, factory.ALPHA, GIVEN)
-    assert stored.read_text() == before
-
-
 def test_the_test_kit_shows_tests_what_they_have_submitted():
     job_type = typed("with_secret")
     with trap_jobs() as trap:
@@ -291,11 +280,6 @@ def test_enqueue_takes_no_secret(monkeypatch):
 # Schedules -----------------------------------------------------------------------------------------------------------
 
 
-def org_admin(name: str) -> str:
-    """An admin of Test Alpha, committed."""
-    return committed(factory.user, name, factory.ALPHA, roles=("Dartwing Admin",), org_role="Admin")
-
-
 def test_a_schedule_keeps_it_encrypted_and_its_runs_get_it():
     schedule = schedules.made(typed("with_secret"), parameters=json.dumps(GIVEN))
     assert tables_with(TOKEN) == []
@@ -320,7 +304,7 @@ def test_a_schedule_keeps_it_encrypted_and_its_runs_get_it():
 def test_who_becomes_the_owner_of_a_schedule_gives_its_secrets_anew():
     # Seen failing: another admin changed the priority, owned the schedule by that, and sent the secret elsewhere.
     job_type = typed("with_secret")
-    admins = [org_admin("s-ada"), org_admin("s-eve")]
+    admins = [committed(factory.org_admin, name) for name in ("s-ada", "s-eve")]
     frappe.set_user(admins[0])
     name = schedules.made(job_type, parameters=json.dumps(GIVEN)).name
     frappe.set_user(admins[1])

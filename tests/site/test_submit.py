@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import frappe
 import pytest
 
-from dartwing_core.jobs import DuplicateJobError, InvalidJobError, cancel_job, get_job_status, submit_job
+from dartwing_core.jobs import DuplicateJobError, InvalidJobError, get_job_status, submit_job
 from tests.support import database, factory
 from tests.support.jobs import run
 from tests.support.rest import count
@@ -154,20 +154,6 @@ def test_a_waiting_job_of_a_former_member_keeps_nobody_from_an_equal_one(alice):
         as_user(colleague, submit_job, job_type, factory.ALPHA, {"month": 1})
     frappe.db.set_value("Org Member", {"user": alice, "organization": factory.ALPHA}, "status", "Inactive")
     assert as_user(colleague, submit_job, job_type, factory.ALPHA, {"month": 1}).name != first.name
-
-
-def test_a_key_is_free_again_after_rollback_cancel_and_window():
-    job_type = factory.job_type("once", deduplication_window=300)
-    submit_job(job_type, factory.ALPHA, {"a": 1})
-    frappe.db.rollback()
-    second = submit_job(job_type, factory.ALPHA, {"a": 1})
-    cancel_job(second.name)
-    third = submit_job(job_type, factory.ALPHA, {"a": 1})
-    frappe.db.set_value("Background Job", third.name, {"status": "Completed", "dedup_until_epoch": 0})
-    fourth = submit_job(job_type, factory.ALPHA, {"a": 1})
-    frappe.db.set_value("Background Job", fourth.name, {"dedup_until_epoch": 0})
-    with pytest.raises(DuplicateJobError):  # the window is over, but the job still lives
-        submit_job(job_type, factory.ALPHA, {"a": 1})
 
 
 def test_submitting_costs_at_most_five_statements(alice):

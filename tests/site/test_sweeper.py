@@ -10,7 +10,6 @@ import pytest
 from dartwing_core.jobs import get_job_history, submit_job
 from dartwing_core.jobs.job import find
 from dartwing_core.jobs.lib import clock
-from dartwing_core.jobs.rq import redis_queue
 from dartwing_core.jobs.status import JobStatus
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
@@ -46,18 +45,6 @@ def test_the_longest_due_come_first_in_batches(job_type):
     with settings(sweep_batch=2):
         assert sweeper.sweep().queued == 2
     assert [status(job) for job in jobs] == ["Pending", "Pending", "Queued", "Queued"]
-
-
-def test_while_redis_is_down_due_jobs_get_in_line_and_nothing_is_raised(job_type, monkeypatch):
-    job = submitted_with(job_type, available_at=3600)
-    set_columns(job, available_at="2020-01-01", due_epoch=1)
-    with monkeypatch.context() as patch:
-        patch.setitem(frappe.local.conf, "redis_queue", "redis://127.0.0.1:1")
-        report = sweeper.sweep()
-        assert (status(job), report.queued, report.rung) == ("Queued", 1, 0)
-    monkeypatch.setattr(redis_queue.availability, "away_until", 0)
-    assert sweeper.sweep().rung == 1
-    assert entries() == {f"{job.name[4:]}-1"}
 
 
 def test_another_time_zone_of_the_site_moves_no_due_time(job_type, monkeypatch):

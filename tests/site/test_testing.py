@@ -7,7 +7,7 @@ import unittest
 import frappe
 import pytest
 
-from dartwing_core.jobs import DuplicateJobError, batch, enqueue, get_job_details, get_job_status, job, submit_job
+from dartwing_core.jobs import batch, enqueue, get_job_details, get_job_status, job, submit_job
 from dartwing_core.jobs.lib import connection
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.testing import (
@@ -136,15 +136,6 @@ def test_an_error_of_a_handler_is_raised_with_its_traceback(step):
     assert list(run_jobs(raising=True).values()) == ["Completed"]
 
 
-def test_the_next_attempt_fails_as_asked_and_its_retry_comes_in_time(step):
-    made = committed(submit_job, organization=factory.ALPHA, **step("ok", "ok"))
-    with fail_next(ConnectionError("the printer is out")):
-        assert run_jobs() == {made.name: "Failed"}
-    assert run_jobs() == {}, "the retry is due later"
-    with time_passed(3_600):
-        assert run_jobs() == {made.name: "Completed"}
-
-
 def test_a_failure_that_no_attempt_met_is_an_error(step):
     # Seen failing: the attempts came later than the block, and the test passed without the failure that it was about.
     with (
@@ -215,17 +206,6 @@ def test_a_later_block_in_which_time_has_passed_runs_retries(job_type):
     with time_passed(7200), perform_jobs() as nothing:
         pass
     assert nothing == {}
-
-
-def test_equal_jobs_are_duplicates_there_too(job_type):
-    with perform_jobs():
-        committed(submit_job, job_type, factory.ALPHA, {"title": "equal"})
-        with pytest.raises(DuplicateJobError):
-            submit_job(job_type, factory.ALPHA, {"title": "equal"})
-    with perform_jobs() as statuses:
-        submit_job(job_type, factory.ALPHA, {"title": "equal"})  # the first one is over
-    assert list(statuses.values()) == ["Completed"]
-    frappe.db.rollback()
 
 
 def test_jobs_that_are_held_or_due_later_are_left(job_type):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import frappe
 import pytest
@@ -163,25 +162,6 @@ def test_the_locks_of_a_transaction_end_with_it():
         assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 0
         end()
         assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 1
-
-
-@pytest.mark.parametrize("number", [1, 200])
-def test_the_dispatch_waits_for_nobodys_open_transaction(job_type, number):
-    requests = [{"job_type": job_type, "organization": factory.ALPHA, "parameters": {"n": n}} for n in range(number)]
-    submit_jobs([{**request, "available_at": 3600} for request in requests])
-    frappe.db.commit()
-    with database.another_connection() as other, other.cursor() as cursor:
-        cursor.execute("BEGIN")
-        cursor.execute(
-            "INSERT INTO `tabBackground Job` (name, status, available_at, organization)"
-            " VALUES ('JOB-OPEN', 'Pending', NOW(), 'Test Alpha')"
-        )
-        jobs = submit_jobs(requests)
-        began = time.monotonic()
-        frappe.db.commit()
-        assert time.monotonic() - began < 1.5
-        assert get_job_status(jobs[0].name)["status"] == "Queued"
-        cursor.execute("ROLLBACK")
 
 
 def test_a_deadlock_of_named_locks_alone_undoes_nothing(job_type):

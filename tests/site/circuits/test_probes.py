@@ -35,16 +35,6 @@ def statuses(jobs) -> list[str]:
     return sorted(status(job) for job in jobs)
 
 
-def test_before_the_cool_down_is_over_nobody_starts(job_type, times):
-    jobs = [planned(job_type, "ok") for _number in range(3)]
-    processes.queue_client().flushdb()
-    times.pass_by(COOL_DOWN - 1)
-    sweeper.sweep()
-    assert listed("default") == [], "nor does anybody look"
-    assert nobody_goes()
-    assert statuses(jobs) == ["Queued"] * 3
-
-
 def test_one_starts_and_the_others_follow_when_it_succeeds(job_type, times):
     jobs = [planned(job_type, "ok") for _number in range(3)]
     processes.queue_client().flushdb()

@@ -13,7 +13,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs.lib import config
-from dartwing_core.jobs.line import claim, limits, queue_view
+from dartwing_core.jobs.line import limits, queue_view
 from dartwing_core.jobs.line.turns import Line
 from dartwing_core.jobs.status import LinePlace
 from tests.support import database, factory, population
@@ -71,21 +71,3 @@ def test_free_places_are_counted_on_the_lines_index_up_to_the_cap(crowd):
     assert (plan["key"], "Using index" in plan["Extra"]) == ("line_index", True), plan
     assert database.rows_read(count) <= 2 * cap + 20
     assert count() == 0
-
-
-def test_a_take_costs_a_fixed_number_of_statements_however_many_lines_there_are(crowd):
-    claim.Claimer().claim_next()
-    with database.statements() as seen:
-        assert claim.Claimer().claim_next()
-    assert len(seen) <= 8, seen  # with settings and types as the database has them
-
-
-def test_a_look_at_many_lines_is_good_for_many_jobs(crowd):
-    claimer = claim.Claimer()
-    claimer.claim_next()
-    claimer.view.good_until = float("inf")
-    with database.statements() as seen:
-        for _job in range(20):
-            assert claimer.start_next()
-    assert len(seen) <= 20 * 4, "each of other organizations, whose first jobs are read ahead"
-    frappe.db.rollback()

@@ -14,14 +14,6 @@ from tests.support.jobs import set_columns, submitted_by
 from tests.support.sessions import committed
 
 
-def test_without_a_socket_the_bar_follows_by_polling(visit, portal_user, running):
-    job = running(progress=20)
-    bar = card(visit(portal_user).page, job).get_by_role("progressbar", name="Progress: Monthly report")
-    for percent in ("20", "45", "70"):
-        running(job, progress=float(percent))
-        expect(bar).to_have_attribute("aria-valuenow", percent)
-
-
 def test_an_event_moves_the_bar_at_once(visit, portal_user, running):
     # Seen failing: with progress events that only ask for a poll.
     job = running(progress=10, progress_message="Begun")
@@ -173,18 +165,6 @@ def test_texts_of_jobs_never_become_markup(visit, portal_user):
         committed(frappe.db.delete, "Organization", {"name": name})
 
 
-def test_a_job_deleted_while_it_is_open_ends_in_a_plain_message(visit, portal_user, running):
-    job = running(progress=10)
-    page = visit(portal_user, f"{PATH}#{job.name}").page
-    expect(page.locator(".jc-events > li").first).to_be_visible()
-    for doctype, column in (("Background Job Run", "background_job"), ("Background Job", "name")):
-        frappe.db.delete(doctype, {column: job.name})
-    frappe.db.commit()
-    expect(page.get_by_role("dialog")).to_contain_text("This job no longer exists")
-    page.get_by_role("button", name="Close").click()
-    expect(page.get_by_role("heading", name="No jobs yet")).to_be_visible()
-
-
 def test_a_session_that_ends_leads_to_the_login(visit, portal_user, running):
     running(progress=10)
     visitor = visit(portal_user)
@@ -197,17 +177,6 @@ def test_a_session_that_ends_leads_to_the_login(visit, portal_user, running):
     asked = requests_of(page)
     page.wait_for_timeout(2_500)
     assert asked == [], "it does not go on asking"
-
-
-def test_a_session_whose_end_the_holdups_meet_first_leads_to_the_login(visit, portal_user):
-    # Seen failing: their request, which shows no errors, silenced those that do.
-    page = visit(portal_user).page
-    page.route("**/*get_holdups*", lambda route: route.fulfill(status=403, json={}))
-    with page.expect_response("**/*get_holdups*"):
-        page.reload()
-    expect(page.get_by_role("heading", name="No jobs yet")).to_be_visible()
-    page.context.clear_cookies()
-    expect(page.get_by_role("link", name="Log in")).to_be_visible(timeout=20_000)
 
 
 def test_the_way_to_the_login_stays_when_the_dialog_closes(visit, portal_user, running):

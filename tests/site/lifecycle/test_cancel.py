@@ -9,7 +9,7 @@ from dartwing_core.jobs import DuplicateJobError, cancel_job, get_job_status, li
 from dartwing_core.jobs.job import runs
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.sweep import rescue
-from tests.support import attempts, factory
+from tests.support import factory
 from tests.support.jobs import messages, run, set_columns, submitted, submitted_with
 from tests.support.lifecycle import made, running
 from tests.support.sessions import committed
@@ -56,18 +56,6 @@ def test_a_cancel_that_is_rolled_back_is_none():
     frappe.db.rollback()
     frappe.db.commit()
     assert runs.cancel_request(f"{other.name}-1") is None
-
-
-def test_a_running_job_that_fails_after_the_request_is_canceled_not_retried():
-    job = submitted(made("raises"), what="connection")
-    claimed = attempts.taken(job.name, 1)
-    committed(cancel_job, job.name, reason="enough")
-    attempts.of(claimed).make()
-    status = get_job_status(job.name)
-    assert status["status"] == "Canceled"
-    assert messages(job)[-1] == "Job canceled while running: enough"
-    assert status["completed_at"], "seen failing: only its canceled_at was set"
-    assert frappe.db.get_value("Background Job", job.name, "canceled_by") == "Administrator"
 
 
 def test_a_job_that_will_not_stop_is_stopped_by_force_after_the_grace_period():

@@ -237,7 +237,6 @@ class Loop:
             doorbells.give_way(self._entry)
         if self._claimer.needs_entry:
             doorbells.ring_first(self._claimer.needs_entry, self._entry.queue)
-        if (
-            gives_way or not self._claimer.found_nobody
-        ):  # later jobs ring for themselves; a freed slot may let others start
+        # If nobody was found, later jobs ring for themselves. A freed slot may let others start.
+        if gives_way or not self._claimer.found_nobody:
             queue_view.ring_for_line()

@@ -251,25 +251,21 @@ def place_columns(due_epoch: float, priority: str, waits_for: str | None = None,
 
     `at`: now by the site's clock.
     """
-    if not waits_for and due_epoch <= clock.now_epoch():
-        at, status, place = at or clock.site_time(), JobStatus.QUEUED, LinePlace.IN_LINE
-    else:
-        at, status, place = None, JobStatus.PENDING, LinePlace.OUTSIDE
+    is_in_line = not waits_for and due_epoch <= clock.now_epoch()
+    queued_at = at or clock.site_time() if is_in_line else None
     return {
-        "available_at": at or clock.site_time(due_epoch),
-        "due_epoch": due_epoch,
-        "admission_rank": priorities.rank(due_epoch, priority),
-        "status": str(status),
-        "queued_at": at,
+        **due_columns(due_epoch, priority, at if is_in_line else None),
+        "status": str(JobStatus.QUEUED if is_in_line else JobStatus.PENDING),
+        "queued_at": queued_at,
         "waits_for": waits_for,
-        "in_line": int(place),
+        "in_line": int(LinePlace.IN_LINE if is_in_line else LinePlace.OUTSIDE),
     }
 
 
-def due_columns(epoch: float, priority: str) -> Columns:
-    """A due time, and the rank in line from then on."""
+def due_columns(epoch: float, priority: str, at: datetime | None = None) -> Columns:
+    """A due time, and the rank in line from then on. `at`: that time by the site's clock, if it is known."""
     return {
-        "available_at": clock.site_time(epoch),
+        "available_at": at or clock.site_time(epoch),
         "due_epoch": epoch,
         "admission_rank": priorities.rank(epoch, priority),
     }

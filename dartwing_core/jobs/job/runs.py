@@ -101,7 +101,8 @@ def write(run: str, values: Columns, lock_wait: int | None = None, *, unless_can
 def _write_text(columns: tuple[str, ...], unless_canceled: bool) -> str:
     """The statement of `write`. Kept, since each settle issues one."""
     new = "IF(cancel_requested, `{0}`, VALUES(`{0}`))" if unless_canceled else "VALUES(`{0}`)"
-    updates = [f"`{column}` = {new.format(column)}" for column in columns if column not in STANDARD[:2] + STANDARD[3:]]
+    changing = [column for column in columns if column not in STANDARD or column == "modified"]
+    updates = [f"`{column}` = {new.format(column)}" for column in changing]
     return (
         f"INSERT INTO `tab{config.RUN}` ({', '.join(f'`{column}`' for column in columns)})"
         f" VALUES ({', '.join(['%s'] * len(columns))}) ON DUPLICATE KEY UPDATE {', '.join(updates)}"

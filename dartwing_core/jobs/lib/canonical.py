@@ -67,7 +67,7 @@ def load(text: str | None) -> Any:
 
 def plain(value: Any, path: str = "parameters", level: int = 1) -> Any:
     """The value, built only of dict, list, str, int, float, bool and None. `path` names it in errors."""
-    if value is None or isinstance(value, bool) or (type(value) is str and value.isascii()):
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
         return _plain_text(value, path)
@@ -95,14 +95,14 @@ def plain(value: Any, path: str = "parameters", level: int = 1) -> Any:
 
 
 def _key(key: Any, path: str) -> str:
-    if type(key) is str and key.isascii():
-        return key
     if not isinstance(key, str):
         raise InvalidJobError(_("Keys in {0} must be text; {1} is not.").format(path, cut(repr(key))))
     return _plain_text(key, path)
 
 
 def _plain_text(text: str, path: str) -> str:
+    if type(text) is str and text.isascii():
+        return text
     try:
         return str.__str__(text).encode().decode()
     except UnicodeEncodeError:

@@ -11,7 +11,6 @@ import time
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: sorts like the numbers it stands for
 TIME_CHARACTERS = 11  # microseconds since 1970, enough until the year 3111
 RANDOM_BITS = 45
-_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 
 _last_microseconds = 0
 
@@ -40,5 +39,4 @@ def run_name(job: str, attempt: int) -> str:
 
 
 def _base32(number: int, length: int) -> str:
-    bits = 10 * ((length + 1) // 2)
-    return "".join([_PAIRS[(number >> place) & 1023] for place in range(bits - 10, -1, -10)])[-length:]
+    return "".join([ALPHABET[(number >> place) & 31] for place in range(5 * length - 5, -1, -5)])

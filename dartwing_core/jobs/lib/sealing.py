@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from functools import lru_cache
 
 import frappe
 from cryptography.fernet import Fernet, InvalidToken
@@ -53,14 +52,9 @@ def fingerprint(text: str) -> str:
 def cipher() -> Fernet:
     """The cipher of this site. Its `encrypt` works in any thread. Raises SealError."""
     try:
-        return _cipher_of(_valid_key())
+        return Fernet(_valid_key())
     except ValueError as error:
         raise SealError(_("{0} in the site's site_config.json is not valid.").format(KEY)) from error
-
-
-@lru_cache(maxsize=16)
-def _cipher_of(key: str) -> Fernet:
-    return Fernet(key)
 
 
 def make_key() -> bool:

@@ -238,7 +238,7 @@ class Claimer:
         price = order.take(line)
         if not self._make_running(job, at):
             return None
-        # With the start's own commit: later, it would bring back a pass that others have gone by.
+        # After the start's commit, with all that the process has to tell (`events.Outbox`).
         turns = Turns(self._queues)
         events.add_to_pipeline(lambda pipeline: turns.record_turn(pipeline, line.organization, start, price))
         return job

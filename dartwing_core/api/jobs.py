@@ -22,7 +22,7 @@ from dartwing_core import jobs as engine
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.errors import RateLimitError
 from dartwing_core.jobs.job import job_files
-from dartwing_core.jobs.lib import clock, named_locks
+from dartwing_core.jobs.lib import clock, sql
 from dartwing_core.jobs.operations import batches
 from dartwing_core.jobs.read import waiting_reason
 from dartwing_core.jobs.read.jobs import visible_file
@@ -174,7 +174,7 @@ def wait_for_job(job_id: str, seconds: Annotated[int, about("At most 20")] = MOS
     Two calls of a user may wait at once.
     """
     deadline, user = time.monotonic() + min(max(seconds, 0), MOST_SECONDS), frappe.session.user
-    places = (named_locks.named_lock(f"wait:{number}:{user}") for number in range(CALLS_AT_ONCE))
+    places = (sql.named_lock(f"wait:{number}:{user}") for number in range(CALLS_AT_ONCE))
     with ExitStack() as held:  # the database frees the places of a process that has died
         if not any(held.enter_context(place) for place in places):
             text = _("You are already waiting for {0} jobs. Wait for one of them, or call get_job_status.")

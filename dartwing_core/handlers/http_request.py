@@ -22,8 +22,7 @@ from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.lib.canonical import plain
 from dartwing_core.jobs.lib.classification import RETRYABLE_HTTP_STATUS, parse_retry_after
 from dartwing_core.jobs.lib.config import settings
-from dartwing_core.jobs.lib.secret_values import spellings, without
-from dartwing_core.jobs.lib.texts import cut
+from dartwing_core.jobs.lib.texts import cut, spellings, without
 
 DEFAULT_TIMEOUT = 30
 SHARE_OF_TIME = 0.9

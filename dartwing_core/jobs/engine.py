@@ -119,7 +119,8 @@ def submit(
         if new:
             submission.check_limits(new, user)
             record.insert([job.row for job in new], {job.row["name"] for job in new if job.is_paused})
-            dependencies.insert(pairs, user)
+            if pairs:
+                dependencies.insert(pairs, user)
     if new:
         awaited = {job.row["waits_for"] for job in new} - {job.row["name"] for job in new}
         after_commit().release_children_of(awaited)  # they may have ended meanwhile

@@ -16,10 +16,10 @@ import frappe
 from frappe import _
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
-from .after import after_settle
+from .after import follow_up
 from .errors import JobPutBackError
 from .job import events, find
-from .lib import best_effort, connection, server_errors
+from .lib import connection, server_errors, sql
 from .line import queue_view
 from .line.claim import ClaimedJob, Claimer
 from .rq import doorbells, leader
@@ -83,13 +83,13 @@ class Loop:
         """Run jobs until there are none, or the slice is over. Outside of a worker, make this attempt of this job."""
         with events.gathering() if self._entry else nullcontext():
             self._run(name, attempt)
-        best_effort.run(sweeper.sweep_now_and_then)
+        sql.best_effort(sweeper.sweep_now_and_then)
 
     def _run(self, name: str, attempt: int) -> None:
         try:
             self.hold(self._claim_first(name, attempt))
             if self.attempt and self._entry and self.attempt.job.row["queue"] != self._entry.queue:
-                best_effort.run(queue_view.ring_for_line)  # others of the entry's queue may have been rung in vain
+                sql.best_effort(queue_view.ring_for_line)  # others of the entry's queue may have been rung in vain
             while self.attempt:
                 self.step(self.attempt)
         except BaseException:
@@ -105,7 +105,7 @@ class Loop:
         self._settle(attempt, end, may_share=may_go_on and not self._must_sweep)
         self._clear_up(attempt)
         if self.attempt:
-            best_effort.run(partial(self._claimer.renew_view, time.monotonic() - attempt.started))
+            sql.best_effort(partial(self._claimer.renew_view, time.monotonic() - attempt.started))
         elif self._entry and may_go_on and self._may_go_on(attempt):
             events.send_now()
             self.hold(self._claim(self._entry))
@@ -121,9 +121,9 @@ class Loop:
         self._heartbeat.end()
         if self.attempt:
             error = JobPutBackError(_("The process has ended before the job began."))
-            best_effort.run(partial(self.attempt.fail, error))
+            sql.best_effort(partial(self.attempt.fail, error))
         self._release_waiting()
-        best_effort.run(self._ring)
+        sql.best_effort(self._ring)
 
     # Settle -----------------------------------------------------------------------------------------------------------
 
@@ -170,21 +170,21 @@ class Loop:
         self._context.restore()
         if self._entry and not attempt.has_clean_connection:
             connection.renew()
-        after_settle.tell_circuit(attempt)
+        follow_up.tell_circuit(attempt)
         if self._entry:
-            after_settle.requeue_if_due(attempt)
+            follow_up.requeue_if_due(attempt)
         self._ended.append(attempt)
         is_time = time.monotonic() - self._released_at >= RELEASE_SECONDS
         if not self.attempt or is_time:
             self._release_waiting()
         if self._entry and self._must_sweep and not self.attempt:
-            best_effort.run(sweeper.sweep_now_and_then)
+            sql.best_effort(sweeper.sweep_now_and_then)
             self._swept_at = time.monotonic()
 
     def _release_waiting(self) -> None:
         """Let the jobs go on that have waited for those that have ended, and close batches."""
         ended, self._ended, self._released_at = self._ended, [], time.monotonic()
-        best_effort.run(partial(after_settle.release_waiting, ended))
+        sql.best_effort(partial(follow_up.release_waiting, ended))
 
     @property
     def _must_sweep(self) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from dartwing_core.jobs import retry_job, submit_batch
 from dartwing_core.jobs.job import runs
 from dartwing_core.jobs.lib import clock
-from dartwing_core.jobs.lib.secret_values import MASK
+from dartwing_core.jobs.lib.texts import MASK
 from tests.support import attempts, contents, factory
 from tests.support import browser as browsers
 from tests.support.jobs import run, set_columns, status, submitted_by, submitted_with

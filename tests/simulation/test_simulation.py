@@ -15,7 +15,7 @@ import pytest
 
 from dartwing_core.jobs.job import dependencies
 from dartwing_core.jobs.job.batch_store import CALLBACKS
-from dartwing_core.jobs.lib import priorities
+from dartwing_core.jobs.lib import rows
 from dartwing_core.jobs.rq import doorbells
 from dartwing_core.jobs.status import FINISHED, WAITING, LinePlace
 from dartwing_core.jobs.sweep import sweeper
@@ -112,7 +112,7 @@ def check_queues(world: World, jobs: list[dict]) -> None:
     """A job is in the queue of its priority. No entry is made beyond one for each worker that serves a queue and one
     more, except for a job that needs one of its own."""
     for job in jobs:
-        assert job["queue"] == priorities.QUEUE_OF_PRIORITY[job["priority"]], job
+        assert job["queue"] == rows.QUEUE_OF_PRIORITY[job["priority"]], job
     listed, served = world.listed(), doorbells.workers(queues.ALL)
     for queue, number in listed.items():
         at_most = max(max(world.served[queue], served[queue]) + 1, world.rung[queue]) + world.at_front

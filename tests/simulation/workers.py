@@ -21,6 +21,7 @@ from frappe.utils.background_jobs import generate_qname
 
 from dartwing_core.jobs import executor
 from dartwing_core.jobs.job import circuits, find
+from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.line.claim import ClaimedJob, Claimer
 from dartwing_core.jobs.rq import doorbells, redis_queue
 from tests.simulation.state import State
@@ -76,7 +77,7 @@ class WatchedClaimer(Claimer):
     def start_next(self) -> ClaimedJob | None:
         """Claim the next job with a settle, if it has no circuit."""
         taken = super().start_next()
-        assert not taken or not circuits.has_breaker(taken.job_type)
+        assert not taken or not config.has_breaker(taken.job_type)
         return taken
 
 
@@ -201,7 +202,7 @@ class Workers(State):
     def circuits(self) -> dict[str, circuits.Circuit]:
         """Those that are not closed, by organization, if the breaker is on."""
         frappe.db.rollback()
-        if not circuits.has_breaker(frappe.get_doc("Job Type", self.job_type)):
+        if not config.has_breaker(frappe.get_doc("Job Type", self.job_type)):
             return {}
         return {organization: found for (organization, _type), found in circuits.of_types([self.job_type]).items()}
 

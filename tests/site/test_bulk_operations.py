@@ -18,7 +18,7 @@ from dartwing_core.jobs import (
     submit_batch,
 )
 from dartwing_core.jobs.job import record
-from dartwing_core.jobs.lib import named_locks
+from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.operations import organizations
 from dartwing_core.jobs.submit import dedup
@@ -129,7 +129,7 @@ def test_contents_are_locked_before_rows(alice):
         run(job)
     free, shared = sorted(names, key=lambda job: bool(job.dedup_hash))
     with database.another_connection() as other, other.cursor() as cursor:
-        cursor.execute("SELECT GET_LOCK(%s, 0)", (named_locks.lock_name(shared.dedup_hash),))
+        cursor.execute("SELECT GET_LOCK(%s, 0)", (sql.lock_name(shared.dedup_hash),))
         with mock.patch.object(dedup, "LOCK_WAIT_SECONDS", 1), pytest.raises(JobBusyError):
             retry_jobs([free.name, shared.name])
         cursor.execute("SELECT name FROM `tabJob Batch` WHERE name = %s FOR UPDATE NOWAIT", (batch.name,))

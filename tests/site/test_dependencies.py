@@ -12,7 +12,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import InvalidJobError, executor, get_job_history, get_job_status, retry_job, submit_job
-from dartwing_core.jobs.after import child_jobs
+from dartwing_core.jobs.after import follow_up
 from dartwing_core.jobs.lib import config
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory, handlers
@@ -90,7 +90,7 @@ def test_more_children_than_a_batch_are_released_by_the_next_sweeps(plain, monke
 
 
 def test_all_children_are_released_when_their_parent_ends(plain, monkeypatch):
-    monkeypatch.setattr(child_jobs, "AT_ONCE", 2)
+    monkeypatch.setattr(follow_up, "AT_ONCE", 2)
     monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     parent = submitted_with(plain)
     children = [submitted_with(plain, parameters={"n": n}, depends_on=parent.name) for n in range(5)]
@@ -123,7 +123,7 @@ def test_a_retried_child_waits_for_all_its_parents_again(job_type):
     parents = parents_of(job_type, 3, "ok")
     child = child_of(job_type, parents)
     set_columns(parents[0], status="Dead Letter")
-    child_jobs.release_children([parents[0].name])
+    follow_up.release_children([parents[0].name])
     assert status(child) == "Dead Letter"
     retry_job(parents[0].name)
     committed(retry_job, child.name)
@@ -161,14 +161,14 @@ def test_a_parent_that_ends_while_its_child_goes_on_to_it_lets_it_go(job_type, m
     # Between the reading of the parents and the commit. Seen failing when `release_children` does not go round again.
     parents = parents_of(job_type, 2)
     child = child_of(job_type, parents)
-    lock_waiting = child_jobs.find.lock_waiting
+    lock_waiting = follow_up.find.lock_waiting
 
     def meanwhile(*arguments):
         with database.another_connection() as other, other.cursor() as cursor:
             cursor.execute("UPDATE `tabBackground Job` SET status = 'Completed' WHERE name = %s", (parents[0].name,))
         return lock_waiting(*arguments)
 
-    monkeypatch.setattr(child_jobs.find, "lock_waiting", meanwhile)
+    monkeypatch.setattr(follow_up.find, "lock_waiting", meanwhile)
     executor.execute_job(parents[1].name, 1)
     assert status(child) == "Queued"
 
@@ -197,7 +197,7 @@ def test_a_child_that_does_not_mind_runs_all_the_same(job_type, how, position):
     end_badly(parents[position], how)
     assert status(child) == "Pending", "it waits for the other one"
     set_columns(parents[1 - position], status="Completed")
-    child_jobs.release_children([parents[1 - position].name])
+    follow_up.release_children([parents[1 - position].name])
     assert status(child) == "Queued"
 
 
@@ -213,7 +213,7 @@ def test_only_who_does_not_mind_may_depend_on_a_job_that_failed(job_type):
 @pytest.mark.parametrize("waited_for", [1, 0])
 def test_all_jobs_that_depend_on_one_that_failed_end_straight_away(job_type, monkeypatch, waited_for):
     # Seen failing with as many as one transaction takes: an idle site took an hour for 10,000, sweep by sweep.
-    monkeypatch.setattr(child_jobs, "AT_ONCE", 2)
+    monkeypatch.setattr(follow_up, "AT_ONCE", 2)
     parents = parents_of(job_type, 2, "dead")
     for number in range(5):
         submit_job(job_type, factory.ALPHA, {"child": number}, depends_on=[parent.name for parent in parents])

@@ -8,7 +8,7 @@ import frappe
 import pytest
 
 from dartwing_core.jobs import batch, cancel_job, job, retry_job
-from dartwing_core.jobs.after import child_jobs
+from dartwing_core.jobs.after import follow_up
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.sweep import retention
 from tests.support import database, factory, files
@@ -134,7 +134,7 @@ def test_a_child_that_ended_with_a_parent_runs_if_that_completed_and_is_gone(num
     child = submitted_with(made("nothing"), parameters={"child": 1}, depends_on=[parent.name for parent in parents])
     last = parents[-1]
     committed(frappe.db.set_value, JOB, last.name, "status", "Dead Letter")
-    child_jobs.release_children([last.name])
+    follow_up.release_children([last.name])
     assert status(child) == "Dead Letter"
     committed(retry_job, last.name)
     run(last)

@@ -24,7 +24,7 @@ from dartwing_core.jobs import (
 )
 from dartwing_core.jobs.job import record
 from dartwing_core.jobs.lib import connection
-from dartwing_core.jobs.lib.secret_values import MASK
+from dartwing_core.jobs.lib.texts import MASK
 from dartwing_core.jobs.operations import schedules as schedule_operations
 from dartwing_core.jobs.operations.job_types import get_job_type_overview
 from dartwing_core.jobs.testing import run_jobs, trap_jobs

@@ -9,7 +9,7 @@ import pytest
 from rq.timeouts import JobTimeoutException
 
 from dartwing_core.jobs import get_job_history, get_job_status, submit_job, submit_jobs
-from dartwing_core.jobs.lib import named_locks
+from dartwing_core.jobs.lib import sql
 from dartwing_core.jobs.rq import doorbells
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes
@@ -158,7 +158,7 @@ def test_a_job_submitted_by_a_later_before_commit_callback_is_queued_too(job_typ
 def test_the_locks_of_a_transaction_end_with_it():
     job_type = factory.job_type("once", deduplication_window=300)
     for end in (frappe.db.rollback, frappe.db.commit):
-        name = named_locks.lock_name(submit_job(job_type, factory.ALPHA).dedup_hash)
+        name = sql.lock_name(submit_job(job_type, factory.ALPHA).dedup_hash)
         assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 0
         end()
         assert database.value("SELECT IS_FREE_LOCK(%s)", name) == 1
@@ -168,14 +168,14 @@ def test_a_deadlock_of_named_locks_alone_undoes_nothing(job_type):
     # Seen failing: it counted as one of rows, so the writes of a failed operation would have stayed.
     submitted = submit_job(job_type, factory.ALPHA)
     with database.another_connection() as other, other.cursor() as cursor:
-        first, second = map(named_locks.lock_name, ("test:first", "test:second"))
-        assert named_locks.acquire_locks([first], 0)
+        first, second = map(sql.lock_name, ("test:first", "test:second"))
+        assert sql.acquire_locks([first], 0)
         cursor.execute("SELECT GET_LOCK(%s, 0)", (second,))
         waits = threading.Thread(target=cursor.execute, args=("SELECT GET_LOCK(%s, 30)", (first,)))
         waits.start()
         until(lambda: database.value(WAITING_FOR, f"%{first}%"))
-        assert named_locks.acquire_locks([second], 30) is False
-        named_locks.release_locks([first])
+        assert sql.acquire_locks([second], 30) is False
+        sql.release_locks([first])
         waits.join(30)
     assert frappe.db.exists("Background Job", submitted.name)
     frappe.db.rollback()

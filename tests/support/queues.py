@@ -11,7 +11,7 @@ import frappe
 from frappe.model.document import Document
 from frappe.utils.background_jobs import generate_qname
 
-from dartwing_core.jobs.lib import clock, priorities
+from dartwing_core.jobs.lib import clock, rows
 from tests.support import database, processes
 from tests.support.jobs import named, set_columns, submitted_with
 
@@ -34,7 +34,7 @@ def one(job_type: str, priority: str) -> Document:
 def age(job: Document, seconds: float) -> None:
     """Let the job have been due so long ago."""
     due = clock.now_epoch() - seconds
-    rank = priorities.rank(due, frappe.db.get_value("Background Job", job.name, "priority"))
+    rank = rows.rank(due, frappe.db.get_value("Background Job", job.name, "priority"))
     set_columns(job, available_at=clock.site_time(due), due_epoch=due, admission_rank=rank)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dartwing_core.jobs.lib.priorities import HEAD_START_TURNS
+from dartwing_core.jobs.lib.rows import HEAD_START_TURNS
 from dartwing_core.jobs.line.turns import Line, Order, Place
 
 

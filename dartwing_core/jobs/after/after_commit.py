@@ -11,8 +11,8 @@ import frappe
 from frappe import _
 
 from ..errors import JobBusyError
-from ..lib import best_effort, named_locks, server_errors, sql
-from . import batch_end
+from ..lib import server_errors, sql
+from . import follow_up
 
 
 class AfterCommit:
@@ -53,12 +53,12 @@ class AfterCommit:
     def __call__(self) -> None:
         """The transaction is committed."""
         if self._awaits_commit:  # another after-commit callback has written, too late for this commit
-            best_effort.run(sql.commit)
-        best_effort.run(self._release_locks)
+            sql.best_effort(sql.commit)
+        sql.best_effort(self._release_locks)
         if self._parents:
-            best_effort.run(partial(batch_end.release_and_close, self._parents))
+            sql.best_effort(partial(follow_up.release_and_close, self._parents))
         for action in self.actions:
-            best_effort.run(action)
+            sql.best_effort(action)
 
     def _before_commit(self) -> None:
         self._awaits_commit = False
@@ -66,7 +66,7 @@ class AfterCommit:
 
     def _release_locks(self) -> None:
         names, self.locks = self.locks, []
-        named_locks.release_locks(names)
+        sql.release_locks(names)
 
 
 def after_commit() -> AfterCommit:

@@ -18,12 +18,12 @@ from ..errors import InvalidTransitionError, JobChangedError
 from ..job import batch_store, find, record, runs
 from ..job.find import LOCK_WAIT
 from ..job.record import Job
-from ..lib import best_effort, config, sql
+from ..lib import config, sql
 from ..lib.rows import JobRow, MemberRow
 from ..line import queue_view
 from ..rq import redis_queue
 from ..status import NOT_RUNNING, JobStatus, can_move, word_of
-from . import batch_end
+from . import follow_up
 from .after_commit import after_commit, busy
 
 TRIES = 5
@@ -44,7 +44,7 @@ def cancel(job: JobRow, reason: str | None) -> JobRow:
     canceled = Job(job)
     if not canceled.cancel(user, reason):
         raise JobChangedError(job["name"])
-    after_commit().actions.append(partial(batch_end.release_and_close, [job["name"]], [job["parent_batch"]]))
+    after_commit().actions.append(partial(follow_up.release_and_close, [job["name"]], [job["parent_batch"]]))
     if status == JobStatus.QUEUED:
         after_commit().add_once(queue_view.admit_held)
     return canceled.row
@@ -79,7 +79,7 @@ def cancel_now(name: str, user: str, reason: str | None) -> None:
         except JobChangedError:
             continue
         if sql.committed(partial(Job(job).cancel, user, reason)):
-            batch_end.release_and_close([name], [job["parent_batch"]])
+            follow_up.release_and_close([name], [job["parent_batch"]])
             queue_view.admit_held()
             return
 
@@ -93,8 +93,8 @@ def sweep_batches() -> int:
     states = batch_store.states(names)
     for state in states:
         if state["cancel_requested"] and state["is_live"]:
-            best_effort.run(partial(drain, state["name"]))
-    changed = batch_end.close_states(states)
+            sql.best_effort(partial(drain, state["name"]))
+    changed = follow_up.close_states(states)
     redis_queue.keep_place(SEEN_BATCHES, names[-1] if len(names) == BATCHES else "")
     return changed
 
@@ -108,10 +108,10 @@ def drain(name: str) -> None:
     user, reason = request["canceled_by"], request["cancel_reason"]
     canceled = [job for status in NOT_RUNNING for job in _cancel_waiting(name, status, user, reason)]
     for some in create_batch(canceled, AT_ONCE):
-        best_effort.run(partial(batch_end.release_and_close, [job["name"] for job in some]))
+        sql.best_effort(partial(follow_up.release_and_close, [job["name"] for job in some]))
     for member in find.to_be_stopped("parent_batch", name):
-        best_effort.run(partial(cancel_now, member, user, reason))
-    batch_end.close_ended([name])
+        sql.best_effort(partial(cancel_now, member, user, reason))
+    follow_up.close_ended([name])
 
 
 def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None) -> list[MemberRow]:
@@ -123,5 +123,5 @@ def _cancel_waiting(name: str, status: JobStatus, user: str, reason: str | None)
         moved = sql.committed(partial(record.cancel_all, jobs, user, reason))
         canceled += moved
         if status == JobStatus.QUEUED and moved:
-            best_effort.run(queue_view.admit_held)
+            sql.best_effort(queue_view.admit_held)
     return canceled

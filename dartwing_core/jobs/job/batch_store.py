@@ -13,8 +13,8 @@ from pypika.queries import QueryBuilder
 
 from ..access import content
 from ..lib import clock, config, sql
-from ..lib.dml import update_query
 from ..lib.rows import Columns, MemberRow, fields_of
+from ..lib.sql import update_query
 from ..lib.tables import BATCH, JOB
 from ..status import LIVE, JobStatus
 from . import find

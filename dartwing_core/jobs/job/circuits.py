@@ -19,8 +19,8 @@ from pypika.terms import Criterion
 
 from ..lib import clock, config, ids, sql
 from ..lib.config import JobType
-from ..lib.dml import insert_rows, standard_columns, update_query
 from ..lib.rows import Columns, MovableJob, TypeAndOrganization, fields_of
+from ..lib.sql import insert_rows, standard_columns, update_query
 from ..lib.tables import CIRCUIT, JOB, RUN
 from ..status import JobStatus
 from . import find
@@ -43,11 +43,6 @@ NOT_CLOSED = (OPEN, HALF_OPEN)
 LATEST = 1_000  # so many attempts of the window count, the latest, or the Job Type's minimum if that is more
 PUBLIC_FIELDS = fields_of(CircuitRow)
 Pair = tuple[str, str]  # organization and Job Type
-
-
-def has_breaker(job_type: JobType | None) -> bool:
-    """Whether the circuits of a Job Type (its document, or None) matter."""
-    return bool(job_type and job_type.is_enabled and job_type.enable_circuit_breaker)
 
 
 def key(job: TypeAndOrganization) -> str:

@@ -10,9 +10,9 @@ from frappe.utils import create_batch
 from pypika.functions import Coalesce, Max
 
 from ..access import content, visibility
-from ..lib import canonical, clock, config, dml, ids
-from ..lib.dml import standard_columns
+from ..lib import canonical, clock, config, ids, sql
 from ..lib.rows import JobRow
+from ..lib.sql import standard_columns
 from ..lib.tables import DEPENDENCY, JOB
 from ..status import LIVE, JobStatus, LinePlace
 from . import find, record
@@ -29,7 +29,7 @@ def insert(pairs: Sequence[tuple[str, str]], owner: str) -> None:
             {**standard_columns(ids.time_ordered_id(), owner, now), "background_job": job, "depends_on": parent}
             for job, parent in some
         ]
-        dml.insert_rows(config.DEPENDENCY, rows)
+        sql.insert_rows(config.DEPENDENCY, rows)
 
 
 def parents_of(name: str, depends_on: str | None) -> list[str]:
@@ -59,7 +59,7 @@ def forget(parents: Sequence[str]) -> None:
     """Drop dependencies on completed jobs before their rows are deleted: missing parents count as failed."""
     if not parents:
         return
-    dml.delete_rows(config.DEPENDENCY, "depends_on", parents)
+    sql.delete_rows(config.DEPENDENCY, "depends_on", parents)
     # The jobs that ended while they waited for one of these, and the parent for which a retry of them waits next.
     following = frappe.qb.from_(DEPENDENCY).select(Max(DEPENDENCY.depends_on))
     following = following.where((DEPENDENCY.background_job == JOB.name) & (DEPENDENCY.depends_on < JOB.waits_for))

@@ -12,8 +12,8 @@ from typing import Any
 
 import frappe
 
-from ..lib import canonical, config, priorities
-from ..lib.rows import NewJobRow, OwnedJob, new_job
+from ..lib import canonical, config
+from ..lib.rows import QUEUE_OF_PRIORITY, NewJobRow, OwnedJob, new_job
 from ..lib.texts import is_path
 from ..rq import redis_queue
 from ..status import RETRYABLE, JobStatus
@@ -98,7 +98,7 @@ def _row(path: str, organization: str, owner: str, **details: str) -> NewJobRow:
         priority,
         job_type=config.ENQUEUED,
         job_title=path.rpartition(".")[2],
-        queue=queue if queue in redis_queue.queue_names() else priorities.QUEUE_OF_PRIORITY[priority],
+        queue=queue if queue in redis_queue.queue_names() else QUEUE_OF_PRIORITY[priority],
         timeout_seconds=config.DEFAULT_TIMEOUT,
         max_retries=job_type.max_retries or 0,
         is_result_private=1,

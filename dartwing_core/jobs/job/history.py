@@ -7,9 +7,9 @@ from typing import Any
 
 import frappe
 
-from ..lib import clock, config, dml, ids
-from ..lib.dml import standard_columns
+from ..lib import clock, config, ids, sql
 from ..lib.rows import Columns, DoubtfulRow, JobRow, MovableJob
+from ..lib.sql import standard_columns
 from ..lib.tables import LOG
 from ..status import JobStatus
 
@@ -48,7 +48,7 @@ def write(events: Sequence[Event]) -> None:
         return
     now = clock.site_time()
     rows = [{**standard_columns(ids.time_ordered_id(), one["actor"], now), "timestamp": now, **one} for one in events]
-    dml.insert_rows(config.LOG, rows)
+    sql.insert_rows(config.LOG, rows)
 
 
 def of_job(job_id: str) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from urllib.parse import quote
 import frappe
 from frappe.utils import get_files_path
 
-from ..lib import best_effort, ids, sealing, sql
+from ..lib import ids, sealing, sql
 from ..lib.tables import JOB, RUN
 
 ADDRESS = "/api/method/dartwing_core.api.jobs.download_file"
@@ -164,7 +164,7 @@ def delete_after_commit(jobs: Sequence[str]) -> None:
 
 
 def _delete_committed(jobs: Sequence[str]) -> None:
-    best_effort.run(partial(_delete_missing, jobs))
+    sql.best_effort(partial(_delete_missing, jobs))
 
 
 def delete_now(jobs: Sequence[str]) -> None:

@@ -14,8 +14,8 @@ import frappe
 from pypika.queries import Table
 from pypika.terms import Criterion
 
-from ..lib import best_effort, clock, config, sql
-from ..lib.dml import update_query
+from ..lib import clock, config, sql
+from ..lib.sql import update_query
 from ..lib.tables import JOB
 from .find import LOCK_WAIT
 
@@ -50,7 +50,7 @@ def is_about(doctype: str, name: str) -> Criterion:
 def note_rename(document: Document, _method: str, old: str, new: str, _is_merged: bool = False) -> None:
     """Hook of Frappe's, behind each rename: after its commit, jobs about the document refer to its new name."""
     follow = partial(_follow, document.doctype, old, new, clock.site_time())
-    frappe.db.after_commit.add(partial(best_effort.run, follow))
+    frappe.db.after_commit.add(partial(sql.best_effort, follow))
 
 
 def add_to_boot(bootinfo: Any) -> None:
@@ -73,5 +73,5 @@ def _follow(doctype: str, old: str, new: str, renamed_at: datetime) -> None:
     # A name that only changes its case is found again, so pages go by job.
     while names := found.where(JOB.name > last).run(pluck=True):
         query = update_query(config.JOB, values).where(JOB.name.isin(names))
-        best_effort.run(partial(sql.committed, partial(sql.run_update, query, LOCK_WAIT, True)))
+        sql.best_effort(partial(sql.committed, partial(sql.run_update, query, LOCK_WAIT, True)))
         last = names[-1]

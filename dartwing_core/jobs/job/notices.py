@@ -16,7 +16,7 @@ from frappe.translate import get_user_lang
 from frappe.utils import escape_html, get_url, get_url_to_form
 
 from ..access import visibility
-from ..lib import best_effort, config, sql
+from ..lib import config, sql
 from ..lib.config import JobType
 from ..lib.rows import OwnedJob
 from ..rq import redis_queue
@@ -58,7 +58,7 @@ def _notify_all(ends: Sequence[tuple[End, str]]) -> None:
     for end, job in ends:
         jobs_of.setdefault(end, []).append(job)
     for end, jobs in jobs_of.items():
-        best_effort.run(partial(_notify_alike, end, jobs))
+        sql.best_effort(partial(_notify_alike, end, jobs))
 
 
 def _notify_alike(end: End, jobs: Sequence[str]) -> None:
@@ -70,7 +70,7 @@ def _notify_alike(end: End, jobs: Sequence[str]) -> None:
         is_too_much = bool(redis_queue.count_within(kind, 1, PER_HOUR, HOUR))
         if is_too_much and redis_queue.count_within(f"{kind}:more", 1, 1, HOUR):
             return
-        best_effort.run(partial(_notify, end, job, is_too_much))
+        sql.best_effort(partial(_notify, end, job, is_too_much))
 
 
 def _notify(end: End, job: str, is_too_much: bool) -> None:

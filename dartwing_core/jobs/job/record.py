@@ -16,9 +16,9 @@ from pypika import Case
 
 from ..access import content
 from ..errors import InvalidTransitionError
-from ..lib import clock, config, dml, priorities, server_errors, sql
+from ..lib import clock, config, server_errors, sql
 from ..lib.config import JobType
-from ..lib.rows import Columns, HolderRow, JobRow, NewJobRow, WaitingRow, changed, due_columns, place_columns
+from ..lib.rows import Columns, HolderRow, JobRow, NewJobRow, WaitingRow, changed, due_columns, place_columns, rank
 from ..lib.tables import JOB
 from ..lib.texts import TEXT_LENGTH, text_for_storage
 from ..rq import doorbells
@@ -220,7 +220,7 @@ def replace_waiting(found: HolderRow, row: NewJobRow) -> bool:
     """
     status = JobStatus(found["status"])
     written: Columns = {column: value for column, value in row.items() if column in REPLACEABLE}
-    written["admission_rank"] = priorities.rank(found["due_epoch"], row["priority"])
+    written["admission_rank"] = rank(found["due_epoch"], row["priority"])
     if not _update([found["name"]], written, status, 0, LOCK_WAIT):
         return False
     replaced: Any = {**row, "name": found["name"]}
@@ -346,16 +346,16 @@ def _update_text(columns: tuple[str, ...], is_start: bool) -> str:
 def _insert(rows: Sequence[NewJobRow]) -> None:
     batches = list(_by_size(rows))
     for batch in batches:
-        dml.insert_rows(config.JOB, batch)
+        sql.insert_rows(config.JOB, batch)
     try:
         for batch in batches:
             created, entered = zip(*map(_first_events, batch), strict=True)
-            at_once = [created, entered] if len(batch) >= dml.MANY else [(*created, *entered)]  # alike: sent once
+            at_once = [created, entered] if len(batch) >= sql.MANY else [(*created, *entered)]  # alike: sent once
             for events_ in at_once:
                 history.write([event for event in events_ if event])
     except Exception as error:
         if not server_errors.has_undone_transaction(error):
-            dml.delete_named(config.JOB, [row["name"] for row in rows])
+            sql.delete_named(config.JOB, [row["name"] for row in rows])
         raise
 
 

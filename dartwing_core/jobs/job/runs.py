@@ -17,9 +17,9 @@ from pypika import Order
 
 from ..access import content
 from ..errors import JobCanceledError
-from ..lib import clock, config, dml, ids, server_errors, sql
-from ..lib.dml import STANDARD, standard_columns
+from ..lib import clock, config, ids, server_errors, sql
 from ..lib.rows import AttemptKey, Columns, fields_of
+from ..lib.sql import STANDARD, standard_columns
 from ..lib.tables import RUN
 from ..lib.texts import TEXT_LENGTH
 from ..status import JobStatus
@@ -162,13 +162,13 @@ def latest_state(job: str) -> str | None:
 
 def keep_parameters(job: str, attempt: int, parameters: str) -> None:
     """Note on the last attempt of a series the parameters that it has run with, without secrets."""
-    query = dml.update_query(config.RUN, content.sealed({"input_parameters": parameters}))
+    query = sql.update_query(config.RUN, content.sealed({"input_parameters": parameters}))
     sql.run_update(query.where(RUN.name == ids.run_name(job, attempt)), LOCK_WAIT, by_name=True)
 
 
 def forget_state(job: str) -> None:
     """Drop the checkpoints of a job's attempts, by name: over the index, the gaps beside them would be locked."""
-    if names := dml.names_of(config.RUN, "background_job", [job]):
+    if names := sql.names_of(config.RUN, "background_job", [job]):
         query = frappe.qb.update(RUN).set(RUN.sealed_state, None).where(RUN.name.isin(sorted(names)))
         sql.run_update(query, by_name=True)
 

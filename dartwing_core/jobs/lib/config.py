@@ -251,6 +251,11 @@ class RetryPolicy:
     delay_cap: float = 3_600
 
 
+def has_breaker(job_type: JobType | None) -> bool:
+    """Whether the circuits of a Job Type (its document, or None) matter."""
+    return bool(job_type and job_type.is_enabled and job_type.enable_circuit_breaker)
+
+
 def retry_policy(job_type: JobType | None, settings: Settings) -> RetryPolicy:
     """The policy of a Job Type, which may be gone by now."""
     said = job_type or frappe._dict()

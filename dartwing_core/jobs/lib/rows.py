@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Any, TypedDict, TypeVar, cast
 
 from ..status import WAITING, JobStatus, LinePlace
-from . import clock, ids, priorities
-from .dml import standard_columns
+from . import clock, ids
+from .sql import standard_columns
 
 Columns = dict[str, Any]
 """Columns to write, with their values."""
@@ -267,7 +267,7 @@ def due_columns(epoch: float, priority: str, at: datetime | None = None) -> Colu
     return {
         "available_at": at or clock.site_time(epoch),
         "due_epoch": epoch,
-        "admission_rank": priorities.rank(epoch, priority),
+        "admission_rank": rank(epoch, priority),
     }
 
 
@@ -279,3 +279,23 @@ def may_be_rescheduled(job: JobRow) -> bool:
 def waits_for_its_time(job: JobRow, now: float) -> bool:
     """Whether `run_now` would change anything for a job."""
     return job["status"] in WAITING and (job["due_epoch"] or 0) > now
+
+
+# Priorities: which queue a job takes, and how far ahead of others it starts -------------------------------------------
+
+
+PRIORITIES = ("Low", "Normal", "High", "Critical")
+QUEUE_OF_PRIORITY = {"Critical": "short", "High": "short", "Normal": "default", "Low": "long"}
+"""The queue of a job whose Job Type names none."""
+HEAD_START_SECONDS = {"Critical": 86_400, "High": 3_600, "Normal": 0, "Low": -3_600}
+"""Seconds by which a priority is ahead of a Normal job of the same organization that is due then.
+
+Low waits longer, but not for ever.
+"""
+HEAD_START_TURNS = {"Critical": 8.0, "High": 2.0, "Normal": 0.0, "Low": -2.0}
+"""Turns by which a priority is ahead of Normal jobs of other organizations."""
+
+
+def rank(due_epoch: float, priority: str) -> float:
+    """The rank of a job in its organization's line. The lowest is next."""
+    return due_epoch - HEAD_START_SECONDS[priority]

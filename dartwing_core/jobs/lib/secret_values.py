@@ -5,11 +5,8 @@ In a row, a secret stands as `{"$secret": "…"}`, encrypted with the site's own
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, get_args
-from urllib.parse import quote, quote_plus
 
 import pydantic
 from frappe import _
@@ -17,10 +14,10 @@ from pydantic_core import core_schema
 
 from ..errors import InvalidJobError
 from . import canonical, sealing
+from .texts import MASK
 
 MARK = "$secret"
 """The only key of an encrypted value. No parameter of a caller's may hold it."""
-MASK = "••••••••"
 DOTS = MASK[:4]
 """No given secret may hold so many: they are the mask, perhaps with something typed beside it."""
 
@@ -120,41 +117,3 @@ def are_same(given: Any, stored: Mapping[str, Any], names: Collection[str] = ())
     shown = masked(stored, names)
     is_shown = shown != stored and canonical.load(text) == shown  # as values: JavaScript writes 30.0 as 30
     return is_shown or text == canonical.canonical_json(stored)
-
-
-# Texts, such as errors and logs: dots in place of secrets, however they are spelled there ----------------------------
-
-
-SHORTEST_HIDDEN = 4
-"""Characters of the shortest secret that is looked for in texts. A shorter one would blot out ordinary words."""
-
-
-def spellings(secrets: Collection[str]) -> tuple[str, ...]:
-    """How these secrets may stand in texts, the longest first: as they are, in JSON, Python, HTML or addresses."""
-    found = set()
-    for secret in secrets:
-        in_html = html.escape(secret)
-        found |= {secret, *(line.strip() for line in secret.splitlines()), " ".join(secret.split())}
-        found |= {html.unescape(secret), in_html, in_html.replace("&#x27;", "'"), in_html.replace("&#x27;", "&#39;")}
-        found |= {repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-        found |= {quote(secret), quote_plus(secret)}
-    return tuple(sorted((text for text in found if len(text) >= SHORTEST_HIDDEN), key=len, reverse=True))
-
-
-def without(text: str, spelled: Collection[str]) -> str:
-    """A text in which dots replace secrets. `spelled`: their `spellings`."""
-    for secret in spelled:
-        text = text.replace(secret, MASK)
-    return text
-
-
-def without_in(value: Any, spelled: Collection[str]) -> Any:
-    """`without` for all texts in a value that is made of lists and objects."""
-    if isinstance(value, str):
-        return without(value, spelled)
-    if isinstance(value, Mapping):
-        return {
-            without(key, spelled) if isinstance(key, str) else key: without_in(one, spelled)
-            for key, one in value.items()
-        }
-    return [without_in(one, spelled) for one in value] if isinstance(value, list | tuple) else value

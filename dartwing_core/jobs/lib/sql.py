@@ -1,21 +1,24 @@
-"""Statements as of now, transactions of the engine's own, and further connections. For MariaDB."""
+"""MariaDB's side: statements as of now, rows, named locks, transactions of the engine's own, further connections."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any, TypeVar
 
 import frappe
+from frappe.utils import create_batch
 from pypika.functions import Count
 from pypika.queries import QueryBuilder, Table
 from pypika.terms import Criterion, CustomFunction
 
 from . import server_errors
-from .server_errors import BaseTimeoutException
+from .server_errors import BaseTimeoutException, RedisError
 
 CONFLICT_TRIES = 3
 T = TypeVar("T")
@@ -138,6 +141,25 @@ def committed(action: Callable[[], T], tries: int = CONFLICT_TRIES) -> T:
     raise AssertionError("unreachable")
 
 
+def best_effort(action: Callable[[], T]) -> T | None:
+    """Run `action` without failing the caller: an error is logged and its transaction undone.
+
+    The rows are the truth, Redis is a doorbell (invariant I1). So the next sweep repairs a step that failed after a
+    commit.
+    """
+    try:
+        return action()
+    except RedisError as error:
+        frappe.logger("dartwing_core").warning(f"Redis is not reachable; jobs wait for the next sweep: {error}")
+    except BaseTimeoutException:
+        raise  # it comes only once: swallowed, it would let a plain background job run for ever
+    except Exception:
+        frappe.logger("dartwing_core").exception("A step was left to the next sweep")
+        with contextlib.suppress(Exception):
+            rollback()
+    return None
+
+
 def kill_connection(connection_id: int | None, seconds_ago: float) -> None:
     """End a connection of a lost attempt, with its query, locks and open transaction. Best effort.
 
@@ -204,3 +226,129 @@ def this_connection() -> int | None:
         raise
     except Exception:
         return None  # a connection that is closed already, or not open yet
+
+
+# Rows, deleted by name, so that nobody waits --------------------------------------------------------------------------
+
+
+STANDARD = ("name", "creation", "modified", "owner", "modified_by", "docstatus", "idx")
+"""Columns that Frappe gives to every table."""
+
+
+def standard_columns(name: str, owner: str, now: datetime) -> dict[str, Any]:
+    """The values of STANDARD for a new row, by column."""
+    return dict(zip(STANDARD, (name, now, now, owner, owner, 0, 0), strict=True))
+
+
+def update_query(doctype: str, values: Mapping[str, Any]) -> QueryBuilder:
+    """An UPDATE that sets these columns. The caller adds the condition."""
+    table = frappe.qb.DocType(doctype)
+    query = frappe.qb.update(table)
+    for column, value in values.items():
+        query = query.set(table[column], value)
+    return query
+
+
+MANY = 50
+"""Rows from which on a value that all of them share is sent only once."""
+
+
+def insert_rows(doctype: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of the same columns in one statement."""
+    shared = [column for column in rows[0] if len(rows) >= MANY and len({row[column] for row in rows}) == 1]
+    own = [column for column in rows[0] if column not in shared]
+    names = ",".join(f"`{column}`" for column in own)
+    row = ",".join(["%s"] * len(own))
+    source = f"VALUES {','.join([f'({row})'] * len(rows))}"
+    if shared:
+        source = f"WITH own ({names}) AS ({source}) SELECT {names},{','.join(['%s'] * len(shared))} FROM own"
+    head = f"INSERT INTO `tab{doctype}` ({','.join(f'`{column}`' for column in own + shared)}) "
+    values = [row[column] for row in rows for column in own] + [rows[0][column] for column in shared]
+    frappe.db.sql(as_of_now() + head + source, values)
+
+
+LOCK_WAIT = 2  # seconds that a deletion waits for a row
+
+
+def delete_rows(doctype: str, column: str, values: Collection[str]) -> None:
+    """Delete the rows with one of these values in an indexed column, also those committed since the snapshot."""
+    delete_named(doctype, names_of(doctype, column, values))
+
+
+def names_of(doctype: str, column: str, values: Collection[str]) -> set[str]:
+    """The names of the rows with one of these values, in this transaction or as committed now. Takes no locks."""
+    if not values:
+        return set()
+    table = frappe.qb.DocType(doctype)
+    query = frappe.qb.from_(table).select(table.name).where(table[column].isin([*values]))
+    return {row["name"] for row in rows_outside_transaction(query)}.union(query.run(pluck=True))
+
+
+def delete_named(doctype: str, names: Collection[str], **having: Collection[str]) -> None:
+    """Delete these rows, by the primary key. `having`: only those with one of these values in a column."""
+    table = frappe.qb.DocType(doctype)
+    for some in create_batch(sorted(names), MOST_LOCKED_NAMES):
+        query = frappe.qb.from_(table).delete().where(table.name.isin(some))
+        for column, values in having.items():
+            query = query.where(table[column].isin([*values]))
+        statement, parameters = query.walk()
+        # The query builder knows no FORCE INDEX in a DELETE.
+        head, where, condition = statement.partition(" WHERE ")
+        name = head.removeprefix("DELETE FROM ")
+        text = f"DELETE {name} FROM {name} FORCE INDEX (PRIMARY){where}{condition}"
+        frappe.db.sql(as_of_now() + text, parameters)
+
+
+@contextlib.contextmanager
+def short_lock_waits() -> Iterator[None]:
+    """Wait at most LOCK_WAIT seconds for each row while entered, also in Frappe's own statements."""
+    before = frappe.db.sql("SELECT @@innodb_lock_wait_timeout")[0][0]
+    frappe.db.sql(f"SET innodb_lock_wait_timeout = {LOCK_WAIT:d}")
+    try:
+        yield
+    finally:
+        frappe.db.sql(f"SET innodb_lock_wait_timeout = {int(before):d}")
+
+
+# Named locks of the server, separate for each site --------------------------------------------------------------------
+
+
+LOCKS_AT_ONCE = 200  # locks in one statement
+
+
+@contextlib.contextmanager
+def named_lock(name: str, wait: float = 0) -> Iterator[bool]:
+    """Hold a lock of the server while entered. Yields False if another session keeps it, as `acquire_locks` does."""
+    names = [lock_name(name)]
+    is_ours = acquire_locks(names, wait)
+    try:
+        yield is_ours
+    finally:
+        if is_ours:
+            release_locks(names)
+
+
+def acquire_locks(names: Sequence[str], wait: float) -> bool:
+    """Acquire these locks one after the other, and stop at the first that is not free within `wait` seconds.
+
+    Returns whether it has them all. `names`: as `lock_name` makes them, LOCKS_AT_ONCE at most. Returns False, too, if
+    the holder of one waits for a lock of this session. The transaction stays as it is.
+    """
+    calls = " AND ".join(["GET_LOCK(%s, %s)"] * len(names))
+    try:
+        return bool(frappe.db.sql(f"SELECT {calls}", [value for name in names for value in (name, wait)])[0][0])
+    except Exception as error:
+        if server_errors.database_code(error) == server_errors.DEADLOCK:  # of named locks, which undoes no transaction
+            return False
+        raise
+
+
+def release_locks(names: Sequence[str]) -> None:
+    """Release these locks, as far as this connection has them. `names`: as `lock_name` makes them."""
+    for some in create_batch(names, LOCKS_AT_ONCE):
+        frappe.db.sql(f"SELECT {', '.join(['RELEASE_LOCK(%s)'] * len(some))}", some)
+
+
+def lock_name(name: str) -> str:
+    """A lock's name in the server, which may serve other sites: a hash, since names are limited to 64 characters."""
+    return hashlib.sha256(f"{frappe.conf.db_name}:{name}".encode()).hexdigest()

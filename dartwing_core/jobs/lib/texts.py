@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import html
+import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import frappe
 
+MASK = "••••••••"
+"""What is shown in place of a secret."""
 LONGEST_SHOWN = 100
 MOST_DESCRIBED = 20  # unknown names in an error: each is compared with all known ones
 TEXT_LENGTH = 2_000  # characters of a reason or a description that are stored
@@ -98,3 +102,41 @@ def plain(text: str) -> str:
 def _replacement(tag: re.Match[str]) -> str:
     name = (tag[1] or "").lower()
     return "\n" if name in _ENDS_LINE else " " if name in ("td", "th") else ""
+
+
+# Dots in place of secrets, however they are spelled in errors and logs ------------------------------------------------
+
+
+SHORTEST_HIDDEN = 4
+"""Characters of the shortest secret that is looked for in texts. A shorter one would blot out ordinary words."""
+
+
+def spellings(secrets: Collection[str]) -> tuple[str, ...]:
+    """How these secrets may stand in texts, the longest first: as they are, in JSON, Python, HTML or addresses."""
+    found = set()
+    for secret in secrets:
+        in_html = html.escape(secret)
+        found |= {secret, *(line.strip() for line in secret.splitlines()), " ".join(secret.split())}
+        found |= {html.unescape(secret), in_html, in_html.replace("&#x27;", "'"), in_html.replace("&#x27;", "&#39;")}
+        found |= {repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+        found |= {quote(secret), quote_plus(secret)}
+    return tuple(sorted((text for text in found if len(text) >= SHORTEST_HIDDEN), key=len, reverse=True))
+
+
+def without(text: str, spelled: Collection[str]) -> str:
+    """A text in which dots replace secrets. `spelled`: their `spellings`."""
+    for secret in spelled:
+        text = text.replace(secret, MASK)
+    return text
+
+
+def without_in(value: Any, spelled: Collection[str]) -> Any:
+    """`without` for all texts in a value that is made of lists and objects."""
+    if isinstance(value, str):
+        return without(value, spelled)
+    if isinstance(value, Mapping):
+        return {
+            without(key, spelled) if isinstance(key, str) else key: without_in(one, spelled)
+            for key, one in value.items()
+        }
+    return [without_in(one, spelled) for one in value] if isinstance(value, list | tuple) else value

@@ -202,7 +202,7 @@ class Claimer:
             if key:
                 self.view.order.drop_capped(key)
                 return None
-            guarded = [line.job_type] if circuits.has_breaker(self.view.types[line.job_type]) else []
+            guarded = [line.job_type] if config.has_breaker(self.view.types[line.job_type]) else []
             circuit = next(iter(circuits.of_types(guarded, [line.organization]).values()), None)
             if circuit is not None and circuit.stops_jobs:
                 self.view.order.drop(line)
@@ -295,7 +295,7 @@ class Claimer:
         kind, limits_of = job.job_type, job.seen.limits if job.seen else None
         if not kind or kind.is_paused or kind.max_concurrent or kind.max_concurrent_per_organization:
             return False
-        if not limits_of or not limits_of.may_start or limits_of.max_running or circuits.has_breaker(kind):
+        if not limits_of or not limits_of.may_start or limits_of.max_running or config.has_breaker(kind):
             return False
         is_served = not self._queues or job.row["queue"] in self._queues
         return is_served and not job.settings.pause_of(job.row["queue"]) and self._fits(job)

@@ -14,7 +14,7 @@ import frappe
 from frappe.query_builder.functions import Count
 
 from ..access.standing import Limits
-from ..lib import named_locks, sql
+from ..lib import sql
 from ..lib.config import JobType
 from ..lib.tables import JOB
 from ..rq import redis_queue
@@ -44,7 +44,7 @@ def lock_caps(caps: Iterable[Key]) -> Iterator[bool]:
     """
     names = sorted(f"cap:{key}" for key in caps)
     with ExitStack() as stack:
-        yield all(stack.enter_context(named_locks.named_lock(name, LOCK_WAIT)) for name in names)
+        yield all(stack.enter_context(sql.named_lock(name, LOCK_WAIT)) for name in names)
 
 
 def count_running() -> Counter[Key]:

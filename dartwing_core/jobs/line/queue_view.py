@@ -62,7 +62,7 @@ class QueueView:
 
     def is_strict(self, line: Line) -> bool:
         """Whether the running jobs must be counted at the very moment at which a job of this line starts."""
-        return bool(self.caps(line)) or circuits.has_breaker(self.types[line.job_type])
+        return bool(self.caps(line)) or config.has_breaker(self.types[line.job_type])
 
 
 def read_view(queues: Collection[str] | None = None, turns: Turns | None = None, workers: int = 1) -> QueueView:
@@ -110,7 +110,7 @@ def _build_view(
     limits_of = tenancy.limits_of(sorted({line.organization for line in lines}))
     types = config.read_job_types({line.job_type for line in lines})
     waits = [line for line in lines if limits_of[line.organization].may_start and may_start(types[line.job_type])]
-    guarded = [name for name, job_type in types.items() if circuits.has_breaker(job_type)]
+    guarded = [name for name, job_type in types.items() if config.has_breaker(job_type)]
     stopped = {pair for pair, circuit in circuits.of_types(guarded).items() if circuit.stops_jobs}
     going = [line for line in waits if (line.organization, line.job_type) not in stopped]
     free = _under_caps(going, limits_of, types)

@@ -19,7 +19,7 @@ from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from ..lib.priorities import HEAD_START_TURNS
+from ..lib.rows import HEAD_START_TURNS
 from ..rq import redis_queue
 
 TURNS = "turns"

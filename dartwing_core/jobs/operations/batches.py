@@ -19,14 +19,14 @@ from frappe.utils import create_batch
 
 from .. import engine
 from ..access import visibility
-from ..after import batch_end, cancel
+from ..after import cancel, follow_up
 from ..after.after_commit import after_commit, undone_on_error
 from ..errors import BatchNotFoundError, InvalidJobError, InvalidTransitionError
 from ..job import batch_store, record
 from ..job.batch_store import CALLBACKS, RUNNING, BatchRow
 from ..lib import clock, config, ids, sql
-from ..lib.dml import insert_rows, standard_columns
 from ..lib.rows import Columns, MemberRow
+from ..lib.sql import insert_rows, standard_columns
 from ..lib.tables import BATCH
 from ..lib.texts import TEXT_LENGTH, cut, text_for_storage
 from ..read import pages
@@ -112,7 +112,7 @@ def submit_batch(
         row["size"] = len({job.row["name"] for job in submitted if not job.existing})
         insert_rows(config.BATCH, [row])
     if not row["size"]:
-        after_commit().actions.append(partial(batch_end.close_ended, [row["name"]]))
+        after_commit().actions.append(partial(follow_up.close_ended, [row["name"]]))
     return _document(row)
 
 
@@ -169,7 +169,7 @@ def _callbacks(parts: Mapping[str, Any], batch: Columns) -> Columns:
     """The columns of a batch for its callbacks, which are checked as jobs."""
     requests = {kind: _callback_request(kind, part, batch) for kind, part in parts.items() if part is not None}
     prepared = submission.prepare_all([*requests.values()], batch["owner_user"], batch)
-    made = {kind: batch_end.as_callback(item.row) for kind, item in zip(requests, prepared, strict=True)}
+    made = {kind: follow_up.as_callback(item.row) for kind, item in zip(requests, prepared, strict=True)}
     return {**dict.fromkeys(parts), **made}
 
 

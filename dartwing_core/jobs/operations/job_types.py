@@ -11,7 +11,7 @@ from frappe import _
 from pypika import Order
 
 from ..access import permission, visibility
-from ..after import after_settle
+from ..after import follow_up
 from ..after.after_commit import after_commit
 from ..errors import CircuitNotFoundError, InvalidJobError, InvalidTransitionError, UnknownHandlerError
 from ..job import circuits
@@ -138,7 +138,7 @@ def manually_close_circuit(job_type: str, organization: str) -> dict[str, Any]:
     if not circuits.close_by_hand(row["name"], frappe.session.user):
         text = _("The circuit of {0} for {1} is already closed.")
         raise InvalidTransitionError(text.format(row["job_type"], closed["organization_name"]))
-    after_commit().actions.append(partial(after_settle.announce_change, row, circuits.CLOSED))
+    after_commit().actions.append(partial(follow_up.announce_change, row, circuits.CLOSED))
     after_commit().add_once(queue_view.ring_for_line)
     return closed
 

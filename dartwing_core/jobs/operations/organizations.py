@@ -13,10 +13,10 @@ from pypika.terms import Criterion
 
 from .. import engine
 from ..access import visibility
-from ..after import batch_end, cancel
+from ..after import cancel, follow_up
 from ..after.after_commit import after_commit, undone_on_error
 from ..job import find, record
-from ..lib import best_effort, config, dml, sql
+from ..lib import config, sql
 from ..lib.rows import WaitingRow
 from ..lib.tables import JOB
 from ..line import queue_view
@@ -67,7 +67,7 @@ def _cancel_waiting(visible: Criterion, reason: str | None) -> set[str]:
     following = after_commit()
     for some in create_batch(canceled, AT_ONCE):
         names, batches = [job["name"] for job in some], [job["parent_batch"] for job in some]
-        following.actions.append(partial(batch_end.release_and_close, names, batches))
+        following.actions.append(partial(follow_up.release_and_close, names, batches))
     if canceled:
         following.add_once(queue_view.admit_held)
         following.add_once(
@@ -100,12 +100,12 @@ def _end_jobs(organization: str, user: str) -> None:
     """Ask running jobs to stop, and end waiting ones as an attempt would. Commits."""
     sql.commit()  # a fresh snapshot
     for job in find.to_be_stopped("organization", organization):
-        best_effort.run(partial(cancel.cancel_now, job, user, _("The organization was deleted.")))
+        sql.best_effort(partial(cancel.cancel_now, job, user, _("The organization was deleted.")))
     deadline = time.monotonic() + SECONDS
     for status in sorted(NOT_RUNNING, key=JobStatus.QUEUED.__eq__):
         step, ended = partial(_end_waiting, organization, status, user), 1
         while ended and time.monotonic() < deadline:
-            ended = best_effort.run(partial(sql.committed, step)) or 0
+            ended = sql.best_effort(partial(sql.committed, step)) or 0
 
 
 def _end_waiting(organization: str, status: JobStatus, user: str) -> int:
@@ -114,4 +114,4 @@ def _end_waiting(organization: str, status: JobStatus, user: str) -> int:
 
 
 def _delete_all(doctype: str, organization: str) -> None:
-    retention.delete_documents(doctype, sorted(dml.names_of(doctype, "organization", [organization])))
+    retention.delete_documents(doctype, sorted(sql.names_of(doctype, "organization", [organization])))

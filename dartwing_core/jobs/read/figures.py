@@ -19,7 +19,8 @@ from pypika.analytics import AnalyticFunction
 from pypika.terms import Case, Criterion, CustomFunction, PseudoColumn, Term, ValueWrapper
 
 from ..access import visibility
-from ..lib import clock, ids, priorities, sql
+from ..lib import clock, ids, sql
+from ..lib.rows import PRIORITIES
 from ..lib.tables import JOB
 from ..status import FINISHED, LIVE, NOT_BEGUN, RETRYING, JobStatus
 from . import pages, waiting_reason
@@ -50,7 +51,7 @@ def get_metrics(organization: str | None = None, hours: int = 24) -> dict[str, A
     times, types = get_execution_time_stats(organization, hours=hours), _by_type(visible, hours)
     return {
         "job_count_by_status": {status.value: by_status.get(status.value, 0) for status in JobStatus},
-        "queue_depth_by_priority": {priority: depths.get(priority, 0) for priority in priorities.PRIORITIES},
+        "queue_depth_by_priority": {priority: depths.get(priority, 0) for priority in PRIORITIES},
         "processing_time": {name: times[name] for name in AVERAGE_AND_P95},
         "failure_rate_by_type": {row["job_type"]: row["failure_rate"] or 0.0 for row in types},
         "processing_time_by_type": {row["job_type"]: row["average_seconds"] for row in types},

@@ -18,8 +18,8 @@ from ..errors import JobNotFoundError
 from ..job import batch_store, dependencies, history, job_files, labels, runs
 from ..job.job_files import StoredFile
 from ..job.runs import ProgressColumns, RunRow
-from ..lib import canonical, clock, config, priorities
-from ..lib.rows import JobRow, changed, may_be_rescheduled, waits_for_its_time
+from ..lib import canonical, clock, config
+from ..lib.rows import PRIORITIES, JobRow, changed, may_be_rescheduled, waits_for_its_time
 from ..lib.sealing import SealError
 from ..lib.tables import DEPENDENCY, JOB, RUN
 from ..lib.texts import cut
@@ -97,7 +97,7 @@ def list_jobs(
     statuses = [one for one in (status if isinstance(status, list | tuple) else [status]) if one]
     for one in statuses:
         pages.check_choice("status", one, [item.value for item in JobStatus])
-    pages.check_choice("priority", priority, priorities.PRIORITIES)
+    pages.check_choice("priority", priority, PRIORITIES)
     viewer = visibility.viewer()
     condition = viewer.visible(JOB, pages.text(organization, "organization"))
     filters = {"job_type": job_type, "priority": priority, "owner_user": owner_user}

@@ -91,7 +91,7 @@ def _due(jobs: list[JobRow], now: float) -> dict[str, str]:
 
 def find_stops(jobs: Sequence[JobRow], limits_of: Mapping[str, Limits], now: float) -> list[Stop | None]:
     """What keeps each of these due jobs from starting as long as nobody changes it. None if nothing does."""
-    guarded = {name for name in {job["job_type"] for job in jobs} if circuits.has_breaker(config.job_type(name))}
+    guarded = {name for name in {job["job_type"] for job in jobs} if config.has_breaker(config.job_type(name))}
     open_circuits = circuits.of_types(guarded, {job["organization"] for job in jobs})
     queues = sorted({job["queue"] for job in jobs if _is_queued(job)})
     workers = (redis_queue.if_there(lambda: doorbells.workers(queues)) or {}) if queues else {}

@@ -18,7 +18,7 @@ from rq import Queue, Worker, get_current_job
 from rq.job import Job
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
-from ..lib import best_effort, config, sql
+from ..lib import config, sql
 from ..lib.rows import RungJob
 from . import redis_queue
 
@@ -133,7 +133,7 @@ def ring_after_commit(jobs: Sequence[RungJob]) -> None:
 
 
 def _ring_committed(jobs: Sequence[RungJob]) -> None:
-    best_effort.run(partial(redis_queue.if_there, partial(_ring_unpaused, jobs)))
+    sql.best_effort(partial(redis_queue.if_there, partial(_ring_unpaused, jobs)))
 
 
 def _ring_unpaused(jobs: Sequence[RungJob]) -> None:

@@ -24,10 +24,10 @@ from ..errors import (
 )
 from ..job import dependencies, events, find, history, record, runs
 from ..job.runs import Outcome
-from ..lib import best_effort, canonical, clock, config, connection, ids, server_errors, sql
+from ..lib import canonical, clock, config, connection, ids, server_errors, sql
 from ..lib.config import RetryPolicy
 from ..lib.rows import Columns
-from ..lib.secret_values import spellings, without_in
+from ..lib.texts import spellings, without_in
 from ..line import claim
 from ..line.claim import ClaimedJob
 from ..status import JobStatus
@@ -220,7 +220,7 @@ class Attempt:
         if not now or (now["status"], now["attempt"]) != (JobStatus.COMPLETED, self.job.attempt):
             return
         self.end = self._success
-        best_effort.run(lambda: sql.call_all(left))  # one that fails must not cost the others
+        sql.best_effort(lambda: sql.call_all(left))  # one that fails must not cost the others
         said = outcome.describe(error, self.context.secrets)
         frappe.logger("dartwing_core").warning(f"{self.job.name}: a callback after its commit failed: {said}")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import frappe
 
-from ..lib import best_effort, config, sql
+from ..lib import config, sql
 from ..line.claim import ClaimedJob
 
 KEPT = frozenset(
@@ -77,9 +77,9 @@ def call_after_job(job: ClaimedJob) -> None:
     """Call the hooks `after_job`, and what the handler has left to `frappe.local.job.after_job`. Best effort."""
     for hook in _hooks("after_job"):
         call = partial(frappe.call, hook, method=frappe.local.job.method, kwargs=_arguments(job), result=None)
-        best_effort.run(call)
+        sql.best_effort(call)
     if has_callbacks_after_job():
-        best_effort.run(frappe.local.job.after_job.run)
+        sql.best_effort(frappe.local.job.after_job.run)
         frappe.local.job.after_job.reset()
     if frappe.db.transaction_writes:
         sql.rollback()  # Frappe loses such writes too, as it ends its context after the hooks

@@ -19,8 +19,7 @@ import frappe
 from ..errors import JobCanceledError, JobSnoozed
 from ..job.job_files import AttemptFiles, JobFile
 from ..lib import clock, config, sealing
-from ..lib.secret_values import without
-from ..lib.texts import text_for_storage
+from ..lib.texts import text_for_storage, without
 
 MESSAGE_LENGTH = 500
 KEY_LENGTH = 32

@@ -22,8 +22,8 @@ from ..access import content
 from ..job import events
 from ..lib import clock, config, ids, sql
 from ..lib.config import Settings
-from ..lib.dml import STANDARD, standard_columns
 from ..lib.rows import Columns, OwnedJob
+from ..lib.sql import STANDARD, standard_columns
 from .context import JobContext
 
 FIRST_BEAT = 2.0

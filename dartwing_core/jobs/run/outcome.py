@@ -16,12 +16,11 @@ from ..access.content import first_line
 from ..errors import CodeMissingError, InvalidJobError, JobError, JobPutBackError, JobSnoozed, JobTimeoutError
 from ..job import circuits, history
 from ..job.runs import Outcome
-from ..lib import canonical, classification, clock, server_errors
+from ..lib import canonical, classification, clock, config, server_errors
 from ..lib.config import JobType, RetryPolicy
 from ..lib.rows import Columns, DoubtfulRow, JobRow, TypeAndOrganization
-from ..lib.secret_values import without, without_in
 from ..lib.server_errors import BaseTimeoutException
-from ..lib.texts import error_text, text_for_storage
+from ..lib.texts import error_text, text_for_storage, without, without_in
 from ..status import JobStatus
 from .context import shown
 
@@ -198,7 +197,7 @@ def circuit_sample(job: TypeAndOrganization, end: Outcome, job_type: JobType | N
     a snooze or the death of a worker says nothing. Empty if it says nothing or the type has no breaker.
     """
     is_success = end.status == JobStatus.COMPLETED
-    if not (is_success or end.is_transient) or not circuits.has_breaker(job_type):
+    if not (is_success or end.is_transient) or not config.has_breaker(job_type):
         return {}
     return {
         "circuit_key": circuits.key(job),

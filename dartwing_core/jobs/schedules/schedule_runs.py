@@ -13,7 +13,7 @@ from frappe.utils import escape_html
 from ..access import standing, tenancy, visibility
 from ..errors import JobBusyError, RateLimitError
 from ..job import events, notices, record
-from ..lib import best_effort, clock, config, server_errors, sql
+from ..lib import clock, config, server_errors, sql
 from ..lib.rows import Columns, make_run_of_schedule
 from ..lib.sealing import SealError
 from ..lib.texts import error_text
@@ -51,10 +51,10 @@ def sweep(limit: int) -> int:
     for name in schedule_store.due(clock.now_epoch(), limit):
         if made >= limit:
             break
-        number = best_effort.run(partial(_run, name))
+        number = sql.best_effort(partial(_run, name))
         if number is None:  # it must not stay the longest due, in front of all others
             later = {"look_at_epoch": clock.now_epoch() + LOOK_AGAIN}
-            best_effort.run(partial(sql.committed, partial(schedule_store.update, name, later)))
+            sql.best_effort(partial(sql.committed, partial(schedule_store.update, name, later)))
         made += number or 0
     return made
 
@@ -63,7 +63,7 @@ def _run(name: str) -> int:
     sql.commit()  # the snapshot has to be younger than the lock
     result = sql.committed(partial(_settle, name))
     if result.refused:
-        best_effort.run(partial(_notify_refused, result.refused))
+        sql.best_effort(partial(_notify_refused, result.refused))
     return result.made
 
 

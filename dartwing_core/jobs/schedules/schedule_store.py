@@ -18,8 +18,8 @@ from frappe.utils import cint, get_system_timezone
 from ..access import content, visibility
 from ..errors import InvalidJobError
 from ..lib import canonical, clock, config, sealing, secret_values, sql
-from ..lib.dml import update_query
 from ..lib.rows import Columns
+from ..lib.sql import update_query
 from ..lib.tables import SCHEDULE
 from ..submit import submission
 from ..submit.request import Prepared, Request

@@ -27,7 +27,7 @@ from ..access import visibility
 from ..after.after_commit import after_commit
 from ..errors import DuplicateJobError, JobBusyError
 from ..job import find, record
-from ..lib import clock, config, named_locks, sql
+from ..lib import clock, config, sql
 from ..lib.rows import HolderRow, changed, fields_of
 from ..lib.tables import JOB
 from ..rq import doorbells
@@ -48,10 +48,10 @@ def lock(contents: Collection[str]) -> None:
     Raises JobBusyError if another transaction keeps one for LOCK_WAIT_SECONDS, or waits for a lock of this one.
     Contents are locked in order, so two bulk submits can't wait for each other.
     """
-    names, actions = sorted({named_locks.lock_name(content) for content in contents}), after_commit()
-    for some in create_batch(names, named_locks.AT_ONCE):
+    names, actions = sorted({sql.lock_name(content) for content in contents}), after_commit()
+    for some in create_batch(names, sql.LOCKS_AT_ONCE):
         actions.locks += some  # before locking: a time limit may strike in the middle
-        if not named_locks.acquire_locks(some, LOCK_WAIT_SECONDS):
+        if not sql.acquire_locks(some, LOCK_WAIT_SECONDS):
             raise JobBusyError(_("Someone else is submitting the same job right now. Please try again."))
 
 
@@ -164,8 +164,8 @@ def find_existing(jobs: Collection[Prepared], user: str) -> None:
             job.row["active_key"] = _give(content, job.row["name"], holder)
             continue
         # This transaction will not insert the content: equal requests need not wait for its end.
-        after_commit().locks.remove(named_locks.lock_name(content))
-        named_locks.release_locks([named_locks.lock_name(content)])
+        after_commit().locks.remove(sql.lock_name(content))
+        sql.release_locks([sql.lock_name(content)])
         # Only a waiting job is replaced: even an UPDATE that changes nothing would lock a running job's row.
         may_replace = holder["owner_user"] == user and holder["status"] in NOT_BEGUN
         may_stand = job.request.on_duplicate == RETURN or (job.request.on_duplicate == REPLACE and may_replace)

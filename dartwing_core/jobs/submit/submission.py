@@ -17,9 +17,9 @@ from ..access import permission, tenancy, visibility
 from ..access.standing import Standing
 from ..errors import InvalidJobError, QueueFullError, RateLimitError
 from ..job import dependencies, find, labels
-from ..lib import best_effort, canonical, clock, config, priorities, sealing, secret_values, sql
+from ..lib import canonical, clock, config, sealing, secret_values, sql
 from ..lib.config import JobType, Settings
-from ..lib.rows import Columns, JobRow, NewJobRow, hold, new_job
+from ..lib.rows import PRIORITIES, QUEUE_OF_PRIORITY, Columns, JobRow, NewJobRow, hold, new_job
 from ..lib.texts import cut
 from ..line import limits
 from ..rq import redis_queue
@@ -101,7 +101,7 @@ def _prepare(request: Request, checks: _Checks) -> Prepared:
     _check_choice("on_duplicate", request.on_duplicate, ON_DUPLICATE)
     parameters = handlers.check_parameters(request.parameters, declared, checks.user, checks.settings)
     priority = request.priority or job_type.default_priority or "Normal"
-    _check_choice("priority", priority, priorities.PRIORITIES)
+    _check_choice("priority", priority, PRIORITIES)
     _check_choice("on_parent_failure", request.on_parent_failure, dependencies.POLICIES)
     due = clock.epoch_of(request.available_at)
     row = _row(request, job_type, checks, standing.organization, parameters, priority, due)
@@ -273,7 +273,7 @@ def _within(argument: str, value: Any, least: int, allowed: int) -> int:
 
 
 def _queue(job_type: JobType, priority: str, asked: str | None) -> str:
-    queue = asked or job_type.queue or priorities.QUEUE_OF_PRIORITY[priority]
+    queue = asked or job_type.queue or QUEUE_OF_PRIORITY[priority]
     if queue not in redis_queue.queue_names():
         raise InvalidJobError(_("Job Type {0}: there is no worker queue {1}.").format(job_type.name, queue))
     return queue
@@ -327,7 +327,7 @@ def _check_rate(name: str, number: int, user: str) -> None:
 
 def _warn_all(full: Sequence[tuple[str, int]]) -> None:
     for organization, cap in full:
-        best_effort.run(partial(_warn, organization, cap))
+        sql.best_effort(partial(_warn, organization, cap))
 
 
 def _warn(organization: str, cap: int) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple, cast
 
-from ..after import after_settle, batch_end
+from ..after import follow_up
 from ..errors import JobCanceledError, JobTimeoutError
 from ..job import find, history, job_files, runs
 from ..job.record import Job
 from ..job.runs import Outcome
-from ..lib import best_effort, clock, config, ids, server_errors, sql
+from ..lib import clock, config, ids, server_errors, sql
 from ..lib.config import RetryPolicy
 from ..lib.rows import DoubtfulRow, JobRow, changed
 from ..line import claim
@@ -42,9 +42,9 @@ def sweep() -> Ended:
     rescued = stopped = 0
     for job in find.doubtful(ATTEMPTS):
         if lease_end(job) < job["database_epoch"]:
-            rescued += bool(best_effort.run(partial(_rescue, job)))
+            rescued += bool(sql.best_effort(partial(_rescue, job)))
         elif end := _late_end(job):
-            stopped += bool(best_effort.run(partial(_stop, job, end)))
+            stopped += bool(sql.best_effort(partial(_stop, job, end)))
     return Ended(rescued, stopped)
 
 
@@ -52,7 +52,7 @@ def _rescue(job: DoubtfulRow) -> bool:
     if job["cancel_requested"]:
         return _stop(job, outcome.canceled(job["canceled_by"], job["cancel_reason"]))
     ask = partial(redis_queue.cause_of_end, job["rq_job_id"] or "")
-    cause = best_effort.run(partial(redis_queue.if_there, ask))  # a note of RQ's that can't be read holds up no rescue
+    cause = sql.best_effort(partial(redis_queue.if_there, ask))  # a note of RQ's that can't be read holds up no rescue
     end = outcome.lost(job, _outlived_its_limit(job), _policy(job), cause)
     try:
         return _end_and_tell(job, end)
@@ -89,7 +89,7 @@ def _stop(job: DoubtfulRow, end: Outcome) -> bool:
     is_own = job["worker"] == claim.worker_name()  # the stand-in of a busy worker stops its own process, so last
     has_ended = is_own and _end_and_tell(job, end, by_force=True)
     if job["rq_job_id"]:
-        best_effort.run(partial(redis_queue.stop, job["rq_job_id"]))  # RQ may be away
+        sql.best_effort(partial(redis_queue.stop, job["rq_job_id"]))  # RQ may be away
     return has_ended if is_own else _end_and_tell(job, end, by_force=True)
 
 
@@ -123,11 +123,11 @@ def _outlived_its_limit(job: DoubtfulRow) -> bool:
 def _end_and_tell(job: DoubtfulRow, end: Outcome, *, by_force: bool = False) -> bool:
     has_ended = _end(job, end, by_force)
     if has_ended:
-        best_effort.run(partial(after_settle.record_end, job, end, config.job_type(job["job_type"])))
+        sql.best_effort(partial(follow_up.record_end, job, end, config.job_type(job["job_type"])))
     if has_ended and end.status in FINISHED:
-        best_effort.run(partial(batch_end.release_and_close, [job["name"]], [job["parent_batch"]]))
+        sql.best_effort(partial(follow_up.release_and_close, [job["name"]], [job["parent_batch"]]))
     if has_ended:
-        best_effort.run(partial(job_files.drop, job["name"], job["attempt"]))
+        sql.best_effort(partial(job_files.drop, job["name"], job["attempt"]))
     return has_ended
 
 

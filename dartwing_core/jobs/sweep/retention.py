@@ -16,7 +16,7 @@ import frappe
 from pypika.terms import ExistsCriterion
 
 from ..job import batch_store, circuits, dependencies, job_files
-from ..lib import best_effort, clock, config, dml, sql, tables
+from ..lib import clock, config, sql, tables
 from ..status import FINISHED, LIVE, JobStatus
 
 BATCH = 500
@@ -77,14 +77,14 @@ def clear_old_jobs(days: int) -> int:
         pass
     closed = {"status": circuits.CLOSED, "closed_at": ("<", ended_before)}
     committed(partial(frappe.db.delete, config.CIRCUIT, closed))
-    best_effort.run(partial(job_files.delete_orphans, deadline))
+    sql.best_effort(partial(job_files.delete_orphans, deadline))
     return deleted
 
 
 def committed(delete: Callable[[], int]) -> int:
     """Delete rows, and commit. Returns how many; 0 if another session keeps one locked: the next run tries again."""
-    with dml.short_lock_waits():
-        return best_effort.run(partial(sql.committed, delete)) or 0
+    with sql.short_lock_waits():
+        return sql.best_effort(partial(sql.committed, delete)) or 0
 
 
 def _old_jobs(after: tuple[datetime, str], before: datetime) -> Sequence[tuple[datetime, str]]:
@@ -117,7 +117,7 @@ def delete_jobs(jobs: Mapping[str, str]) -> None:
 def delete_history(jobs: Sequence[str]) -> None:
     """Delete attempts, history and dependencies of these jobs."""
     for doctype in (config.LOG, config.RUN, config.DEPENDENCY):
-        dml.delete_rows(doctype, "background_job", jobs)
+        sql.delete_rows(doctype, "background_job", jobs)
 
 
 def delete_documents(doctype: str, names: Sequence[str], **having: Sequence[str]) -> None:
@@ -132,7 +132,7 @@ def delete_documents(doctype: str, names: Sequence[str], **having: Sequence[str]
     for name in sorted(about):
         options = {"ignore_permissions": True, "ignore_on_trash": True, "delete_permanently": True}
         frappe.delete_doc(doctype, name, force=True, **options)
-    dml.delete_named(doctype, names, **having)
+    sql.delete_named(doctype, names, **having)
 
 
 def _delete_batches(ended_before: datetime) -> int:

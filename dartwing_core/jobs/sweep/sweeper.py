@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..after import cancel, child_jobs
+from ..after import cancel, follow_up
 from ..job import find, record
-from ..lib import best_effort, config, sql
+from ..lib import config, sql
 from ..line import queue_view
 from ..rq import leader, redis_queue
 from ..schedules import schedule_runs
@@ -43,13 +43,13 @@ def sweep() -> Report:
     """
     sql.commit()  # a fresh snapshot; a rollback could cost another app's callback its work
     report, batch = Report(), config.settings().sweep_batch
-    report.rescued, report.stopped = best_effort.run(rescue.sweep) or (0, 0)
-    report.orphans = best_effort.run(lambda: release_children(batch)) or 0
-    report.batches = best_effort.run(cancel.sweep_batches) or 0
-    report.scheduled = best_effort.run(lambda: schedule_runs.sweep(batch)) or 0
-    report.queued = len(best_effort.run(lambda: sql.committed(lambda: record.enter_due(batch))) or ())
-    report.rung = best_effort.run(queue_view.ring_for_line) or 0
-    best_effort.run(leader.record_look)
+    report.rescued, report.stopped = sql.best_effort(rescue.sweep) or (0, 0)
+    report.orphans = sql.best_effort(lambda: release_children(batch)) or 0
+    report.batches = sql.best_effort(cancel.sweep_batches) or 0
+    report.scheduled = sql.best_effort(lambda: schedule_runs.sweep(batch)) or 0
+    report.queued = len(sql.best_effort(lambda: sql.committed(lambda: record.enter_due(batch))) or ())
+    report.rung = sql.best_effort(queue_view.ring_for_line) or 0
+    sql.best_effort(leader.record_look)
     sql.commit()  # the next user of this connection gets a fresh snapshot too
     return report
 
@@ -69,7 +69,7 @@ def release_children(limit: int) -> int:
     window = limit * PARENTS_PER_JOB
     after = redis_queue.place(SEEN_PARENTS)
     parents = find.parents(after, window)
-    released = child_jobs.release_children(parents, limit)
+    released = follow_up.release_children(parents, limit)
     if released.number < limit:  # else these may have more children
         after = parents[-1] if len(parents) == window else ""
     redis_queue.keep_place(SEEN_PARENTS, after)

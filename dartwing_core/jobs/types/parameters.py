@@ -24,8 +24,8 @@ from pydantic_core import to_jsonable_python
 
 from ..errors import InvalidJobError, PermanentError
 from ..lib import canonical, secret_values
-from ..lib.secret_values import MASK, Secret, spellings, without
-from ..lib.texts import cut, describe_unknown
+from ..lib.secret_values import Secret
+from ..lib.texts import MASK, cut, describe_unknown, spellings, without
 from ..lib.texts import translate as _
 
 MARK = "__background_job__"

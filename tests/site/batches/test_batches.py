@@ -22,7 +22,7 @@ from dartwing_core.jobs import (
     retry_job,
     submit_batch,
 )
-from dartwing_core.jobs.after import batch_end
+from dartwing_core.jobs.after import follow_up
 from dartwing_core.jobs.job import batch_store
 from dartwing_core.jobs.lib import server_errors
 from dartwing_core.jobs.run import outcome
@@ -159,7 +159,7 @@ def test_a_batch_without_new_jobs_succeeds_at_once(step):
 
 def test_an_end_that_was_missed_is_found_by_a_sweep(step, monkeypatch):
     found = made(step("a", "dead"), step("b"))
-    monkeypatch.setattr(batch_end, "close_ended", lambda _names: 0)
+    monkeypatch.setattr(follow_up, "close_ended", lambda _names: 0)
     run(members(found)["a"])
     assert callbacks(found) == {}
     assert sweeper.sweep().batches == 1

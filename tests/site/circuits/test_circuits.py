@@ -17,7 +17,7 @@ from dartwing_core.jobs import (
     manually_close_circuit,
     submit_job,
 )
-from dartwing_core.jobs.after import after_settle
+from dartwing_core.jobs.after import follow_up
 from dartwing_core.jobs.lib import clock
 from dartwing_core.jobs.line import claim
 from dartwing_core.jobs.sweep import retention, sweeper
@@ -134,10 +134,10 @@ def test_many_failures_at_once_open_it_once(job_type):
     settled = [attempts.begun(job.name, 1).settle() for job in jobs]
     frappe.set_user("Administrator")
     with listening() as heard:
-        found = in_parallel([lambda one=one: after_settle.tell_circuit(one) for one in settled])
+        found = in_parallel([lambda one=one: follow_up.tell_circuit(one) for one in settled])
     assert [result for result in found if result is not None] == []
     assert frappe.db.count("Job Circuit", {"job_type": job_type}) == 1
-    rooms = [room for event, room, _message in heard.messages if event == after_settle.CHANGED]
+    rooms = [room for event, room, _message in heard.messages if event == follow_up.CHANGED]
     assert len(rooms) == len(set(rooms)), "told once"
 
 
@@ -266,7 +266,7 @@ def test_admins_hear_of_it_and_nobody_else(job_type, alice):
     with listening() as heard:
         opened(job_type)
         committed(manually_close_circuit, job_type, factory.ALPHA)
-    told = [(room, message) for event, room, message in heard.messages if event == after_settle.CHANGED]
+    told = [(room, message) for event, room, message in heard.messages if event == follow_up.CHANGED]
     of_admin = [message["status"] for room, message in told if room == get_user_room(admin)]
     assert of_admin == ["Open", "Closed"]
     assert not {get_user_room(alice), get_user_room(other)} & {room for room, _message in told}

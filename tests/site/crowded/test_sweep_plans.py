@@ -14,7 +14,7 @@ import pytest
 
 from dartwing_core.jobs.access import visibility
 from dartwing_core.jobs.job import batch_store, find
-from dartwing_core.jobs.lib import clock, config, dml
+from dartwing_core.jobs.lib import clock, config, sql
 from dartwing_core.jobs.read import holdups
 from dartwing_core.jobs.status import WAITING
 from tests.support import database, factory, population
@@ -34,7 +34,7 @@ def crowd(empty_site: None) -> str:
     now = clock.site_time()
     for number in range(300):
         row = {"name": f"BATCH-{number:04}", "creation": now, "modified": now, "organization": factory.ALPHA}
-        dml.insert_rows(
+        sql.insert_rows(
             config.BATCH, [row | {"owner_user": "Administrator", "status": "Running" if number < 20 else "Failed"}]
         )
     frappe.db.sql(

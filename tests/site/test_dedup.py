@@ -12,7 +12,7 @@ import pytest
 from dartwing_core.jobs import DuplicateJobError, InvalidJobError, retry_job, submit_job, submit_jobs
 from dartwing_core.jobs.after.after_commit import after_commit
 from dartwing_core.jobs.errors import JobBusyError, QueueFullError
-from dartwing_core.jobs.job import dependencies, history
+from dartwing_core.jobs.job import history, record
 from dartwing_core.jobs.lib import clock, server_errors
 from tests.support import contents, database, factory
 from tests.support.jobs import set_columns
@@ -129,7 +129,7 @@ def test_a_lost_transaction_is_told_as_such(alice, once, monkeypatch):
         frappe.db.sql("ROLLBACK")  # as the server does
         raise database.DRIVERS[0].OperationalError(1213, "Deadlock found")
 
-    monkeypatch.setattr(dependencies, "insert", lose_transaction)
+    monkeypatch.setattr(record, "insert", lose_transaction)
     with pytest.raises(Exception, match="Deadlock") as lost:
         as_user(alice, submit_jobs, each(once, 1, 2))
     assert server_errors.is_conflict(lost.value)

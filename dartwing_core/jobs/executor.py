@@ -106,7 +106,7 @@ class Loop:
         self._clear_up(attempt)
         if self.attempt:
             sql.best_effort(partial(self._claimer.renew_view, time.monotonic() - attempt.started))
-        elif self._entry and may_go_on and self._may_go_on(attempt):
+        elif self._entry and may_go_on and attempt.end and self._may_go_on(attempt):
             events.send_now()
             self.hold(self._claim(self._entry))
 
@@ -157,8 +157,8 @@ class Loop:
         try:
             return self._claimer.start_next()
         except Exception as error:
-            if server_errors.database_code(error) is not None:
-                raise
+            if server_errors.database_code(error) is not None:  # the job that has ended is not to blame
+                raise JobPutBackError(_("The claim of the next job has ended the transaction.")) from error
             frappe.logger("dartwing_core").exception("The next job was left to another look")
             return None
 
@@ -193,8 +193,7 @@ class Loop:
 
     def _may_go_on(self, attempt: Attempt) -> bool:
         """Whether this process is to run another job after this one."""
-        # The process of an attempt that was overtaken may just be stopped for that.
-        is_last = attempt.job.is_alone or attempt.was_overtaken or self._context.has_grown()
+        is_last = attempt.job.is_alone or self._context.has_grown()
         if self._entry is None or is_last or self._claimer.needs_entry:
             return False
         self._entry.refresh()

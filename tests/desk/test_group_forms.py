@@ -87,11 +87,11 @@ def test_an_organization_is_deleted_after_a_word_on_what_goes_with_it(visit, mem
         page = visit(manager, f"/app/organization/{doomed}").page
         expect(figure(view(page), "Waiting")).to_have_text("1")
         page.evaluate("() => { cur_frm.savetrash(); }")
-        expect(dialog(page)).to_contain_text("Delete Test Doomed with its 1 jobs")
+        expect(dialog(page)).to_contain_text("None of its 1 jobs runs any more")
         expect(dialog(page)).to_contain_text("0 schedules and 1 members")
         confirm(page)
         until(lambda: not frappe.db.rollback() and not frappe.db.exists("Organization", doomed), 20, "it is gone")
-        expect(dialog(page)).to_contain_text("is being deleted")
+        expect(dialog(page)).to_contain_text("They are deleted later")
 
 
 def test_people_see_the_name_of_an_organization_and_not_its_id(visit, member, manager):

@@ -74,14 +74,14 @@ def test_the_form_lists_the_files_of_its_job(visit, member):
 
 
 def test_progress_reaches_the_form_within_a_second(visit, member):
-    from dartwing_core.jobs.job.events import ProgressPublisher
+    from dartwing_core.jobs.job.events import AttemptPublisher
 
     job = submitted_by(member, factory.job_type("plain"))
     attempts.taken(job.name, 1)
     frappe.db.commit()
     page = visit(member, form(job)).page
     expect(pill(view(page))).to_have_text("Running")
-    publisher, took = ProgressPublisher(job.name, member), []
+    publisher, took = AttemptPublisher(job.as_dict()), []
     for percent in (20, 40, 60, 80):
         began = time.monotonic()
         publisher.publish((percent, f"Row {percent}", None, 0), is_last=True)

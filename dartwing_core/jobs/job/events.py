@@ -93,6 +93,7 @@ class AttemptPublisher:
                 pipeline = self._client().pipeline(transaction=False)
                 self.add_start(pipeline)
                 pipeline.execute()
+            return  # a form that hears of the start reads the job first: until then it takes no progress
         if progress == self._told or (is_soon and not is_last):
             return
         self._told, self._at = progress, time.monotonic()

@@ -5,7 +5,7 @@ Weihl, Stride Scheduling, MIT 1995). A pass counts only while its organization c
 no jobs or no slot, or was paused, comes back level with the lowest of the others. Thus none saves up turns.
 
 Priority is a head start of some turns, which are paid from the organization's own pass. Thus an urgent job goes ahead
-of others' floods, and a flood of urgent jobs starves nobody. Within an organization rank decides (`priorities.rank`).
+of others' floods, and a flood of urgent jobs starves nobody. Within an organization rank decides (`rows.rank`).
 
 The passes lie in Redis, where workers of the same queues share them. They may be lost.
 """

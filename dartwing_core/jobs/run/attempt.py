@@ -57,8 +57,6 @@ class Attempt:
         self.job, self.started = job, time.monotonic()
         self.end: Outcome | None = None
         """The outcome with which it has settled. None before that, and if another attempt was first."""
-        self.was_overtaken = False
-        """Whether another process has ended this attempt, or begun the next one."""
         self._run_name = ids.run_name(job.name, job.attempt)
         self._parameters: str | None = None
         self._watch = connection.TransactionWatch()
@@ -264,15 +262,13 @@ class Attempt:
         is_canceled = end.status == JobStatus.CANCELED
         runs.settle(self._run_name, self._run_columns(end, duration), is_canceled, SETTLE_WAIT)
         events.add_to_pipeline(self.heartbeat.publisher.add_start)
-        event = record.Job(self.job.row).end(
+        return record.Job(self.job.row).end(
             end,
             progress=(progress.percent, progress.message),
             duration=duration,
             worker=self._start["worker"],
             job_type=self.job.job_type,
         )
-        self.was_overtaken = not event
-        return event
 
     def _run_columns(self, end: Outcome, duration: float) -> Columns:
         progress = self.context.progress

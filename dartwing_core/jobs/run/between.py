@@ -96,7 +96,7 @@ def commit() -> None:
     if has_callbacks():
         frappe.db.commit()
         return
-    # A time limit may strike when the server has committed. No rollback callback may then delete bytes.
+    # The answer to a commit may be lost. No rollback callback may then delete bytes.
     frappe.db.before_rollback.reset()
     frappe.db.after_rollback.reset()
     sql.commit()

@@ -1,25 +1,23 @@
-"""`bench --site SITE job-engine …`, and the sweeps in `bench schedule`."""
+"""`bench --site SITE job-engine …`."""
 
 from __future__ import annotations
 
-import functools
-import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import click
 import frappe
 from frappe.commands import get_site, pass_context
-from frappe.commands.scheduler import start_scheduler
 
-from . import worker_preload
+from . import ticker_thread, worker_preload
 
 # `bench` imports this module before every command, also those of other apps. So each command imports the engine late.
 
 worker_preload.in_a_worker()
+ticker_thread.begin_if_needed()
 
 
 @contextmanager
@@ -39,29 +37,33 @@ def job_engine() -> None:
 
 
 @job_engine.command("agent")
-@pass_context
-def agent(context: Any) -> None:
-    """Start retries, delayed jobs and schedules, and rescue lost jobs, where `bench schedule` does not run."""
-    from dartwing_core.jobs.sweep import agent as loop
-
+def agent() -> None:
+    """Watch over due work, for all sites of the bench, where no worker, pool or scheduler of Frappe's does."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_arguments: stop.set())
-    with connected(context):
-        site, sites_path = frappe.local.site, os.path.abspath(frappe.local.sites_path)
-    loop.run(stop, lambda: [site], sites_path)
+    ticker_thread.make().run(stop)
 
 
 @job_engine.command("sweep")
 @pass_context
 def sweep(context: Any) -> None:
-    """Make one sweep, as the agent does every second, and print its counts."""
+    """Make one sweep, as a worker does where work is due, and print its counts."""
     from dartwing_core.jobs.sweep import sweeper
 
     with connected(context):
         report = sweeper.sweep()
     for name in report.__dataclass_fields__:
         click.echo(f"{name.replace('_', ' ')}: {getattr(report, name)}")
+
+
+@job_engine.command("adopt")
+@pass_context
+def adopt(context: Any) -> None:
+    """Let jobs start on a site that is a restored copy of another one."""
+    with connected(context):
+        frappe.get_doc("Job Engine Settings").adopt()
+        frappe.db.commit()
 
 
 @job_engine.command("types")
@@ -108,49 +110,3 @@ def default_organization(context: Any, organization: str) -> None:
 
 
 commands = [job_engine]
-
-
-# Sweeps in `bench schedule`, so that retries, delayed jobs and schedules start on time on a stock bench ---------------
-#
-# `jobs/sweep/README.md` says why. The thread touches nothing of Frappe's loop: not its context, connection or signals.
-
-START_DELAY = 1.0
-"""Seconds. Frappe 16 ends a second `bench schedule` of a bench earlier, so that its thread never begins."""
-RESTART_DELAY = 60.0
-
-
-def begin_sweeps() -> None:
-    """Begin the thread, for the bench whose `sites` is the current folder."""
-    arguments = (os.path.abspath("."), threading.Event())
-    threading.Thread(target=_keep_sweeping, args=arguments, name="job-sweeps", daemon=True).start()
-
-
-def _keep_sweeping(sites_path: str, stop: threading.Event) -> None:
-    """Run the loop, and begin it again after an error."""
-    stop.wait(START_DELAY)
-    while not stop.is_set():
-        try:
-            from frappe.utils import get_sites
-
-            from dartwing_core.jobs.sweep import agent  # it takes a second, for which Frappe's loop need not wait
-
-            agent.run(stop, lambda: get_sites(sites_path), sites_path)
-        except BaseException:  # an import may raise more than Exception, such as SystemExit
-            with suppress(Exception):
-                logger = frappe.logger("dartwing_core", allow_site=False)
-                logger.exception("The sweeps have ended by an error; they begin anew")
-            stop.wait(RESTART_DELAY)
-
-
-_start = start_scheduler.callback
-
-
-@functools.wraps(_start)
-def _start_with_sweeps(*arguments: Any, **options: Any) -> Any:
-    """Frappe's command, which begins the thread before its own work."""
-    with suppress(Exception):
-        begin_sweeps()
-    return _start(*arguments, **options)
-
-
-start_scheduler.callback = _start_with_sweeps

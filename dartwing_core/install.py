@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 import frappe
+from frappe import _
 
 from dartwing_core.dartwing_core.doctype.job_engine_settings.job_engine_settings import set_default_organization
 from dartwing_core.jobs.access import tenancy
 from dartwing_core.jobs.errors import InvalidJobError
 from dartwing_core.jobs.job import job_files
-from dartwing_core.jobs.lib import config, sealing
+from dartwing_core.jobs.lib import clock, config, sealing
+from dartwing_core.jobs.rq import due_sites
+from dartwing_core.jobs.status import LIVE
 from dartwing_core.jobs.types import declared_types, functions
 
-APP = "dartwing_core"
+APP, MODULE = "dartwing_core", "Dartwing Core"
 ROLES = ("Dartwing User", "Dartwing Admin")
 """Frappe makes them, since permissions of DocTypes name them."""
 INDEXES = (
@@ -46,11 +50,13 @@ Indexes of one column belong to their field: a change of the DocType would drop 
 
 
 def before_install() -> None:
-    """Have Frappe read the apps of the bench anew.
-
-    A process may have started with a cache that did not know this app yet. It would search Frappe for our modules.
-    """
-    frappe.setup_module_map()  # `install_app` has just cleared the cache that this reads
+    """Hook: refuse where another app has DocTypes of our names, which Frappe would overwrite."""
+    frappe.setup_module_map()  # a process may have begun without this app; `install_app` has just cleared this cache
+    names = [frappe.unscrub(path.parent.name) for path in Path(__file__).parent.glob("*/doctype/*/*.json")]
+    others = {"name": ("in", names), "module": ("!=", MODULE)}
+    if found := frappe.get_all("DocType", filters=others, fields=["name", "module"], limit=1):
+        words = _("The module {1} of another app has a DocType {0} already. Rename it, or install {2} on another site.")
+        frappe.throw(words.format(found[0].name, found[0].module, APP))
 
 
 def after_install() -> None:
@@ -80,6 +86,9 @@ def after_migrate() -> None:
     if sealing.make_key() and frappe.get_all("Background Job", limit=1):
         text = "dartwing_core: encryption_key was missing in site_config.json. What jobs hold so far needs the old one."
         click.secho(text, fg="red", err=True)
+    settings = config.read_settings()
+    frappe.db.set_single_value(config.SETTINGS, "home", settings.home or config.home(), update_modified=False)
+    due_sites.note_after_commit(clock.now_epoch())
     sync_types()
 
 
@@ -112,10 +121,15 @@ def after_app_install(app: str) -> None:
 
 
 def before_uninstall() -> None:
-    """Hook: delete what Frappe would leave, and what would fail afterwards. Does not commit: a dry run calls it, too.
+    """Hook: refuse while jobs are unfinished. Delete what Frappe would leave, and what would fail afterwards.
+
+    Does not commit: a dry run calls it, too.
 
     Frappe itself deletes the app's DocTypes with their tables, and what belongs to its module, such as its reports.
     """
+    if number := frappe.db.count(config.JOB, {"status": ("in", sorted(LIVE))}):
+        words = _("Unfinished jobs: {0}. Let workers finish them, or cancel them in the list of Background Jobs.")
+        frappe.throw(words.format(number))
     _delete("Scheduled Job Type", {"method": ["like", f"{APP}.%"]})
     for doctype in ("Desktop Icon", "Workspace Sidebar"):
         # Without on_trash, which would also delete the app's file in developer mode.
@@ -123,14 +137,16 @@ def before_uninstall() -> None:
     for doctype in ("Has Role", "Custom DocPerm"):
         frappe.db.delete(doctype, {"role": ["in", ROLES]})
     _delete("Role", {"name": ["in", ROLES]})
-    own = frappe.get_all("DocType", {"module": "Dartwing Core"}, pluck="name")
+    own = frappe.get_all("DocType", {"module": MODULE}, pluck="name")
     frappe.db.delete("Property Setter", {"doc_type": ["in", own]})  # with one, Frappe would look for our tables
+    frappe.db.delete("Singles", {"doctype": ["in", own]})  # Frappe 15 leaves them
 
 
 def after_uninstall() -> None:
-    """Hook: delete the files of jobs. A dry run calls it, too, and the app is still there."""
+    """Hook: delete the files of jobs, and look here for due work no more. A dry run calls it, too: the app is there."""
     if APP not in frappe.get_installed_apps():
         job_files.delete_all()
+        due_sites.forget()
 
 
 def _delete(doctype: str, filters: Mapping[str, Any], **options: Any) -> None:

@@ -44,7 +44,7 @@ def lacks(site: str, sites: Path, *, desk: bool) -> Iterator[str]:
         yield f"A migration to this code ({', '.join(changed)}): bench --site {site} migrate, with apps/{APP} at {ROOT}"
     if desk and not is_set_up():
         yield "The setup wizard: log in to Desk as Administrator and finish it, or Desk shows nothing else"
-    yield from rest(sites, frappe.conf.db_name)
+    yield from rest(sites)
     frappe.destroy()
     if desk and (sites.parent / "apps" / APP).resolve() != ROOT:
         yield f"This code as its app: apps/{APP} is not {ROOT}; after that bench build"
@@ -68,18 +68,18 @@ def is_set_up() -> bool:
     return bool(ask() if ask else frappe.db.get_single_value("System Settings", "setup_complete"))
 
 
-def rest(sites: Path, database: str) -> Iterator[str]:
-    """Whether processes of the bench itself would run the tests' jobs, or sweep the site meanwhile."""
+def rest(sites: Path) -> Iterator[str]:
+    """Whether workers of the bench itself would run the tests' jobs, or sweep the site meanwhile."""
     import redis
 
     url = json.loads((sites / "common_site_config.json").read_text()).get("redis_queue")
     try:
         client = redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1) if url else None
-        are_there = client and (client.scard("rq:workers") or client.get(f"rq:{APP}:{database}:leader"))
+        are_there = client and client.scard("rq:workers")
     except redis.RedisError:
         return  # without it they do nothing
     if are_there:
-        yield "Rest: its own workers or scheduler run, and would take the tests' jobs: stop them (bench stop)"
+        yield "Rest: its own workers run, and would take the tests' jobs: stop them (bench stop)"
 
 
 if __name__ == "__main__":

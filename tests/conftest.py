@@ -27,7 +27,7 @@ SITE_CONFIGURATION = {
 """What the site under test is told for the time of the tests."""
 
 
-LIVE = {"browser", "fleet", "redis_restarts", "start_scheduler", "web", "worker", "workers"}
+LIVE = {"browser", "fleet", "layout", "machines", "redis_restarts", "web", "worker", "workers"}
 """Fixtures that start processes. Tests of tests/site that ask for one are marked `live`."""
 
 
@@ -122,9 +122,9 @@ def web(_connected: None) -> Iterator[str]:
 @pytest.fixture
 def no_sweeps(site: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody sweeps of their own accord: what is seen then is done by the straight way alone."""
-    from dartwing_core.jobs.sweep import sweeper
+    from dartwing_core.jobs.sweep import agent
 
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
+    monkeypatch.setattr(agent, "sweep_if_overdue", lambda: None)
 
 
 @pytest.fixture

@@ -22,17 +22,19 @@ from .job import events, find
 from .lib import connection, server_errors, sql
 from .line import queue_view
 from .line.claim import ClaimedJob, Claimer
-from .rq import doorbells, leader
+from .rq import doorbells
 from .run import between, outcome
 from .run.attempt import Attempt, HandlerEnd
 from .run.heartbeat import HeartbeatThread
-from .sweep import agent, sweeper
+from .sweep import agent
 
 SHARED_SECONDS = 0.1
 """Length of a slice, or one job, while an entry of another app or site may be its worker's next."""
 LINGER_SECONDS, LINGER_PAUSE = 0.05, 0.004
 """A process that finds no job in line waits so long for the next one, and checks so often. A fork takes longer than a
 short job: a job submitted 5 ms after the end of another one starts in 8 ms instead of 30."""
+SWEEP_SECONDS = 2
+"""Seconds after which a process asks between two jobs whether the site is overdue for a sweep."""
 RELEASE_SECONDS = 0.25
 """While a process has jobs to run, it looks so often whether others have waited for those that have ended."""
 
@@ -83,7 +85,7 @@ class Loop:
         """Run jobs until there are none, or the slice is over. Outside of a worker, make this attempt of this job."""
         with events.gathering() if self._entry else nullcontext():
             self._run(name, attempt)
-        sql.best_effort(sweeper.sweep_now_and_then)
+        sql.best_effort(agent.sweep_if_overdue)
 
     def _run(self, name: str, attempt: int) -> None:
         try:
@@ -178,7 +180,7 @@ class Loop:
         if not self.attempt or is_time:
             self._release_waiting()
         if self._entry and self._must_sweep and not self.attempt:
-            sql.best_effort(sweeper.sweep_now_and_then)
+            sql.best_effort(agent.sweep_if_overdue)
             self._swept_at = time.monotonic()
 
     def _release_waiting(self) -> None:
@@ -189,7 +191,7 @@ class Loop:
     @property
     def _must_sweep(self) -> bool:
         """Whether to sweep before the next claim: a job that is claimed waits for no sweep. Nobody else may do it."""
-        return time.monotonic() - self._swept_at >= leader.IN_PASSING
+        return time.monotonic() - self._swept_at >= SWEEP_SECONDS
 
     def _may_go_on(self, attempt: Attempt) -> bool:
         """Whether this process is to run another job after this one."""

@@ -16,7 +16,7 @@ from tests.support import factory, files
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted
 from tests.support.rows import notes
-from tests.support.waiting import until
+from tests.support.waiting import has_ended, until
 
 
 def attempts(job) -> list[tuple[int, str]]:
@@ -63,7 +63,7 @@ def test_a_worker_that_wakes_after_its_rescue_changes_nothing(fleet: Fleet, job_
     until(lambda: status(job) == "Completed", 30, "the second attempt")
     before = get_job_history(job.name)
     horse.send_signal(signal.SIGCONT)
-    until(lambda: not horse.is_running() or horse.status() == "zombie", 20, "the late attempt's end")
+    until(lambda: has_ended(horse), 20, "the late attempt's end")
     frappe.db.rollback()
     assert get_job_history(job.name) == before
     assert notes(job) == 1

@@ -8,9 +8,11 @@ import socket
 import time
 
 import frappe
+import psutil
 
 from dartwing_core.jobs import get_job_status, submit_job
 from dartwing_core.jobs.lib import clock
+from dartwing_core.jobs.rq import due_sites
 from dartwing_core.jobs.schedules import schedule_store
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import database, factory, processes, rows
@@ -90,16 +92,18 @@ def test_a_killed_sweeper_leaves_a_due_time_to_the_next_one(no_sweeps):
     found = made(factory.job_type("plain"), **every(60))
     due = float(int(clock.now_epoch()) - 30)
     schedule_store.update(found.name, {"anchor_epoch": due - 3_600} | schedule_store.next_columns(due))
+    due_sites.note_after_commit(due)
     frappe.db.commit()
     with database.another_connection() as holder, holder.cursor() as cursor:
         cursor.execute("LOCK TABLES `tabJob Execution Log` WRITE")  # the job's row is there, its history is not
-        agent = processes.start_agent()
+        worker = processes.start_worker()
         try:
             until(lambda: database.value(WAITING), 60, "a sweeper in the middle of a run")
-            agent.signal(signal.SIGKILL)
-            agent.popen.wait(10)
+            (horse,) = psutil.Process(worker.pid).children()
+            worker.signal(signal.SIGKILL)
+            horse.kill()
         finally:
-            agent.stop()
+            worker.stop()
             cursor.execute("UNLOCK TABLES")
     until(lambda: not database.value(WAITING), 10, "the end of its statement")
 

@@ -89,9 +89,8 @@ def test_more_children_than_a_batch_are_released_by_the_next_sweeps(plain, monke
     assert [in_line() for _ in range(4)] == [2, 4, 5, 5]
 
 
-def test_all_children_are_released_when_their_parent_ends(plain, monkeypatch):
+def test_all_children_are_released_when_their_parent_ends(plain, no_sweeps, monkeypatch):
     monkeypatch.setattr(follow_up, "AT_ONCE", 2)
-    monkeypatch.setattr(sweeper, "sweep_now_and_then", lambda: None)
     parent = submitted_with(plain)
     children = [submitted_with(plain, parameters={"n": n}, depends_on=parent.name) for n in range(5)]
     executor.execute_job(parent.name, 1)

@@ -12,7 +12,7 @@ import pytest
 
 from dartwing_core.jobs import executor
 from dartwing_core.jobs.lib import sql
-from dartwing_core.jobs.rq import leader, redis_queue
+from dartwing_core.jobs.rq import due_sites
 from dartwing_core.jobs.run import heartbeat
 from dartwing_core.jobs.sweep import rescue
 from tests.support import database, factory, handlers
@@ -148,18 +148,17 @@ def test_a_busy_worker_sweeps_and_disturbs_no_handler(stands_in_at_once, monkeyp
     due = submitted_with(factory.job_type("plain"), available_at=3_600)
     busy = submitted_with(factory.job_type("busy", "write_row"), parameters={"seconds": 4})
     set_columns(due, due_epoch=1)
+    due_sites.of_bench().note(frappe.local.site, -due_sites.OVERDUE)
     before = (frappe.local.site, frappe.local.db, frappe.session.user)
     assert run(busy)["status"] == "Completed"
     assert status(due) == "Queued"
     assert before == (frappe.local.site, frappe.local.db, frappe.session.user)
     assert notes(busy) == 1
-    until(lambda: "job-sweeps" not in {thread.name for thread in threading.enumerate()}, 10, "the end of the thread")
-    assert redis_queue.client().get(redis_queue.site_key(leader.LEADER)) is None, "and others may lead at once"
+    until(lambda: "job-sweep" not in {thread.name for thread in threading.enumerate()}, 10, "the end of the thread")
 
 
-def test_a_busy_worker_leaves_the_sweeps_to_a_leader(stands_in_at_once, monkeypatch):
-    monkeypatch.setattr(leader, "LEASE", 60.0)
-    assert leader.Candidate().leads()
+def test_a_busy_worker_leaves_a_site_alone_that_is_not_overdue(stands_in_at_once):
+    due_sites.of_bench().take(frappe.local.site)
     due = submitted_with(factory.job_type("plain"), available_at=3_600)
     set_columns(due, due_epoch=1)
     assert run(submitted(factory.job_type("quiet", "quiet"), seconds=2))["status"] == "Completed"

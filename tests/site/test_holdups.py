@@ -5,6 +5,7 @@ Seen failing: each test without `get_holdups`, then without the branch that it n
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import unquote
 
 import frappe
@@ -22,6 +23,10 @@ from .test_pause import PAUSES
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
 TITLE = factory.title_of(factory.ALPHA)
+NOBODY_WATCHES = (
+    "Nothing looks for due jobs: no worker of this bench has been seen that would. "
+    "Restart the workers, or run bench job-engine agent."
+)
 NO_WORKER = 'No worker serves the queue "default" at the moment.'
 TOLD = {
     "site": ("All jobs are paused.", "job-engine-settings"),
@@ -65,6 +70,7 @@ def test_a_pause_is_told_as_long_as_jobs_wait_for_its_end(job_type, alice, what)
 
 
 def test_a_queue_without_workers_is_told(job_type, alice, monkeypatch):
+    serve("other", "long")
     submitted_by(alice, job_type)
     assert told() == [(NO_WORKER, "rq-worker")]
     assert told(alice) == [(NO_WORKER, None)]
@@ -73,6 +79,15 @@ def test_a_queue_without_workers_is_told(job_type, alice, monkeypatch):
         assert told() == [], "nobody knows"
     serve("one", "default")
     assert told() == []
+
+
+def test_a_bench_that_nobody_watches_is_told_and_logged_until_somebody_does(job_type, alice):
+    submitted_by(alice, job_type)
+    assert words("Administrator")[0] == words(alice)[0] == NOBODY_WATCHES
+    log = Path(frappe.get_site_path("logs", "dartwing_core.log")).read_text()
+    assert NOBODY_WATCHES in log
+    serve("one", "default")
+    assert words("Administrator") == words(alice) == []
 
 
 @pytest.mark.usefixtures("served")

@@ -13,7 +13,7 @@ import pytest
 
 from dartwing_core.jobs import cancel_job, chain, get_job_history, get_job_status, group
 from dartwing_core.jobs import job as part
-from dartwing_core.jobs.rq import leader, redis_queue
+from dartwing_core.jobs.rq import due_sites, redis_queue
 from tests.support import database, factory, processes
 from tests.support.fleet import Fleet
 from tests.support.jobs import status, submitted, submitted_with
@@ -137,7 +137,7 @@ def process(job) -> int:
 
 def test_a_job_that_may_be_tried_again_at_once_waits_for_no_sweep(site):
     # Seen failing (in test_jobs_in_workers, now and then: Failed for a minute): another worker had just swept.
-    processes.queue_client().set(redis_queue.site_key(leader.LEADER), "somebody who does nothing")
+    due_sites.of_bench().lead("somebody who does nothing")
     with Fleet(has_agent=False) as crew:
         planned = factory.job_type("planned", "scripted", retry_delays="0", max_retries=1)
         job = submitted(planned, plan=["fail", "ok"])

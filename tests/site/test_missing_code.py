@@ -27,6 +27,7 @@ from dartwing_core.jobs.testing import run_jobs, time_passed
 from dartwing_core.jobs.types.functions import HANDLERS_HOOK
 from tests.support import contents, factory
 from tests.support.jobs import reason, submitted, submitted_by
+from tests.support.queues import serve
 from tests.support.sessions import as_user, committed
 
 pytestmark = pytest.mark.usefixtures("no_sweeps")
@@ -170,6 +171,7 @@ def test_a_function_and_a_method_wait_for_their_code_too(deploy, monkeypatch):
 
 def test_the_line_above_lists_names_what_is_missing_to_those_who_see_the_jobs(deploy, job_type, alice, bob):
     # Seen failing: without `can_see_condition` in `missing_code`.
+    serve("one", "default")
     colleague = factory.user("carol", factory.ALPHA)
     admin = factory.user("alpha_admin", factory.ALPHA, org_role="Admin", roles=())
 

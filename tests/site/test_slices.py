@@ -53,8 +53,8 @@ def test_a_slice_sweeps_in_passing_and_no_claimed_job_waits_for_that(job_type, m
     # Seen failing: a long sweep took the next job's lease, and another worker tried it again meanwhile.
     running: list[int] = []
     count = "SELECT COUNT(*) FROM `tabBackground Job` WHERE status = 'Running' AND job_type = %s"
-    monkeypatch.setattr(executor.leader, "IN_PASSING", 0)
-    monkeypatch.setattr(executor.sweeper, "sweep_now_and_then", lambda: running.append(database.value(count, job_type)))
+    monkeypatch.setattr(executor, "SWEEP_SECONDS", 0)
+    monkeypatch.setattr(executor.agent, "sweep_if_overdue", lambda: running.append(database.value(count, job_type)))
     jobs = [submitted(job_type, n=n) for n in range(3)]
     run_slice(jobs[0])
     assert set(statuses(jobs)) == {"Completed"}

@@ -14,8 +14,8 @@ from frappe.utils import formatdate
 
 from dartwing_core.jobs import get_job_status, list_jobs
 from dartwing_core.jobs.lib import clock
-from dartwing_core.jobs.read import waiting_reason
-from dartwing_core.jobs.rq import leader, redis_queue
+from dartwing_core.jobs.read import holdups, waiting_reason
+from dartwing_core.jobs.rq import due_sites, redis_queue
 from dartwing_core.jobs.status import LinePlace
 from dartwing_core.jobs.sweep import sweeper
 from tests.support import attempts, database, factory
@@ -26,9 +26,9 @@ pytestmark = pytest.mark.usefixtures("no_sweeps")
 
 
 @pytest.fixture(autouse=True)
-def somebody_sweeps(no_sweeps) -> None:
-    """As on a site with `bench schedule`; though here nobody does."""
-    leader.record_look()
+def somebody_watches(no_sweeps) -> None:
+    """As on a bench with workers; though here nobody does."""
+    due_sites.of_bench().lead("somebody")
 
 
 @pytest.fixture
@@ -112,13 +112,26 @@ def test_a_job_that_is_due_says_that_it_starts_soon(overdue):
     assert reason(overdue) == "Due, starts within seconds."
 
 
-def test_where_nobody_sweeps_the_words_say_so(overdue):
-    client, key = redis_queue.client(), redis_queue.site_key(leader.LOOKED_AT)
-    client.set(key, clock.now_epoch() - 3_600)
-    words = "Due, but nothing looks for jobs: no scheduler, agent or worker has been seen."
+def test_where_nobody_watches_jobs_the_lists_and_the_log_say_so(job_type, overdue):
+    due, key = due_sites.of_bench(), due_sites.of_bench()._looked_at
+    due.client.set(key, clock.now_epoch() - 31)
+    words = (
+        "Nothing looks for due jobs: no worker of this bench has been seen that would. "
+        "Restart the workers, or run bench job-engine agent."
+    )
     assert reason(overdue) == words
-    client.delete(key)
+    due.client.delete(key)
     assert reason(overdue) == words
+    running = submitted(job_type, n=2)
+    set_columns(running, status="Running", in_line=0, attempt=1, started_epoch=clock.now_epoch())
+    assert reason(running) is None
+    set_columns(running, started_epoch=1)
+    assert reason(running) == words
+    assert [line["reason"] for line in holdups.get_holdups()] == [words]
+    due.lead("somebody")
+    assert reason(running) == "Its worker is lost. It is tried again within seconds."
+    assert reason(overdue) == "Due, starts within seconds."
+    assert holdups.get_holdups() == []
     sweeper.sweep()
     assert reason(overdue) == 'No worker serves the queue "default" at the moment.'
 

@@ -22,7 +22,7 @@ ON_ITS_LAST = """
 
 
 class Fleet:
-    """A few genuine workers and, unless it is to be missing, the agent that sweeps each second."""
+    """A few genuine workers, which watch over due work, and so does the agent unless it is to be missing."""
 
     def __init__(self, has_agent: bool = True) -> None:
         self.workers: list[processes.Process] = []

@@ -19,7 +19,7 @@ import pymysql
 from dartwing_core.jobs.lib import connection
 
 from . import processes
-from .waiting import until
+from .waiting import has_ended, until
 
 COMMAND = "DW_MARIADB_COMMAND"
 
@@ -48,7 +48,7 @@ def stop(number: int = signal.SIGTERM) -> None:
     process = psutil.Process(int(Path(option("pid-file")).read_text()))
     process.send_signal(number)
     # Whoever started it may not have taken its exit status yet.
-    until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, 30, "the end of MariaDB")
+    until(lambda: has_ended(process), 30, "the end of MariaDB")
 
 
 def start() -> None:

@@ -73,23 +73,40 @@ def start_worker(queues: str | None = None) -> Process:
     return start_workers(1, queues)[0]
 
 
-def start_workers(number: int, queues: str | None = None) -> list[Process]:
-    """So many genuine Frappe workers; returns when all listen."""
+def start_workers(
+    number: int, queues: str | None = None, sites: Sites | None = None, through: str = ""
+) -> list[Process]:
+    """So many genuine Frappe workers, of the bench or for these sites; returns when all listen. `through`: as below."""
+    command = _through(through, _command("DW_WORKER_COMMAND", *(["--queue", queues] if queues else [])))
+    with listening(number):
+        return [_process("worker", command, sites) for _number in range(number)]
+
+
+def start_pool(number: int, sites: Sites, through: str = "", **variables: str) -> Process:
+    """Frappe's pool of so many workers for these sites; returns when they listen.
+
+    `through`: code that the process runs before anything else.
+    """
+    command = _through(through, _command("DW_POOL_COMMAND", str(number)))
+    with listening(number):
+        return _process("pool", command, sites, **variables)
+
+
+def _through(code: str, command: list[str]) -> list[str]:
+    if not code:
+        return command
+    at = command.index("-m")
+    run = "import runpy, sys; del sys.argv[0]; runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+    return [*command[:at], "-c", f"{code}; {run}", *command[at + 1 :]]
+
+
+@contextmanager
+def listening(number: int) -> Iterator[None]:
+    """Wait until so many workers more listen."""
     client = queue_client()
     known = _workers(client)  # not their number: another may be leaving right now
-    command = _command("DW_WORKER_COMMAND", *(["--queue", queues] if queues else []))
-    workers = [Process("worker", command) for _number in range(number)]
-
-    def ended() -> list[Process]:
-        return [worker for worker in workers if not worker.running]
-
-    try:
-        until(lambda: len(_workers(client) - known) >= number or ended(), 60, "the workers")
-        assert not ended(), ended()[0].tail()
-    except AssertionError:
-        stop_all(workers)
-        raise
-    return workers
+    yield
+    until(lambda: len(_workers(client) - known) >= number, 60, "the workers")
 
 
 class Crew:
@@ -216,8 +233,8 @@ def run_command(*arguments: str) -> str:
 
 
 def start_agent() -> Process:
-    """`job-engine agent`, which sweeps each second."""
-    return Process("agent", _command("DW_CLI_COMMAND", "--site", os.environ["DW_SITE"], "job-engine", "agent"))
+    """`job-engine agent`, which rings each second for sites that are due."""
+    return Process("agent", _command("DW_CLI_COMMAND", "job-engine", "agent"))
 
 
 class Sites:
@@ -263,8 +280,13 @@ class Sites:
         shutil.rmtree(self.path / name)
 
 
-def start_scheduler(sites: Sites, **variables: str) -> Process:
+def start_scheduler(sites: Sites) -> Process:
     """`bench schedule` for these sites."""
+    return _process("scheduler", _command("DW_SCHEDULER_COMMAND"), sites)
+
+
+def _process(name: str, command: list[str], sites: Sites | None, **variables: str) -> Process:
+    if not sites:
+        return Process(name, command)
     settings = {"FRAPPE_BENCH_ROOT": str(sites.path.parent), "DW_SITES_PATH": str(sites.path), **variables}
-    command = ["env", *(f"{name}={value}" for name, value in settings.items()), *_command("DW_SCHEDULER_COMMAND")]
-    return Process("scheduler", command, cwd=sites.path)
+    return Process(name, ["env", *(f"{key}={value}" for key, value in settings.items()), *command], cwd=sites.path)

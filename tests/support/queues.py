@@ -12,6 +12,7 @@ from frappe.model.document import Document
 from frappe.utils.background_jobs import generate_qname
 
 from dartwing_core.jobs.lib import clock, rows
+from dartwing_core.jobs.rq import due_sites
 from tests.support import database, processes
 from tests.support.jobs import named, set_columns, submitted_with
 
@@ -19,8 +20,9 @@ ALL = ("short", "default", "long")
 
 
 def serve(name: str, *queues: str) -> None:
-    """As RQ's workers register themselves."""
+    """As RQ's workers register themselves. The bench is watched, as where there are workers."""
     client, key = processes.queue_client(), f"rq:worker:{name}"
+    client.set(due_sites.of_bench()._looked_at, clock.now_epoch())
     client.hset(key, "queues", ",".join(generate_qname(queue) for queue in queues))
     for queue in queues:
         client.sadd(f"rq:workers:{generate_qname(queue)}", key)

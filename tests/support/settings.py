@@ -34,6 +34,7 @@ def system_settings(**values: Any) -> Iterator[None]:
     try:
         yield
     finally:
+        connection.discard()
         _set_system_settings(before)
 
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import psutil
+
 T = TypeVar("T")
 
 INTERVAL = 0.02
@@ -22,3 +24,11 @@ def until(condition: Callable[[], T], seconds: float = 15, what: str = "the cond
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come true within {seconds} s")
         pause.wait(INTERVAL)
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether a process is over, also one whose parent has not asked for its end."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

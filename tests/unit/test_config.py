@@ -20,7 +20,7 @@ def test_the_defaults_are_those_of_the_doctype():
     fields = json.loads((Path(dartwing_core.__file__).parent / DOCTYPE).read_text())["fields"]
     numbers = {field["fieldname"]: int(field.get("default", 0)) for field in fields if field["fieldtype"] == "Int"}
     assert {name: getattr(Settings(), name) for name in numbers} == numbers
-    others = {field["fieldname"] for field in fields if field["fieldtype"] in ("Check", "Small Text", "Link")}
+    others = {field["fieldname"] for field in fields if field["fieldtype"] in ("Check", "Data", "Small Text", "Link")}
     assert Settings.__dataclass_fields__.keys() - numbers.keys() == others - {"raised_alerts"}
 
 

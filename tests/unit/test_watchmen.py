@@ -60,12 +60,10 @@ worker_preload.preload()
 everything("dartwing_core.jobs")
 """
 SCHEDULE = """
-scheduler = importlib.import_module("frappe.commands.scheduler")
-callback = scheduler.start_scheduler.callback
-import dartwing_core.commands
-import dartwing_core.jobs.sweep.agent
-assert scheduler.start_scheduler.callback is not callback, "the one exception"
-scheduler.start_scheduler.callback = callback
+importlib.import_module("frappe.commands.scheduler")
+sys.argv.append("schedule")
+import dartwing_core.commands, threading
+assert "job-ticker" in [thread.name for thread in threading.enumerate()]
 """
 
 

@@ -18,10 +18,11 @@ from ..errors import InvalidTransitionError, JobChangedError
 from ..job import batch_store, find, record, runs
 from ..job.find import LOCK_WAIT
 from ..job.record import Job
-from ..lib import config, sql
+from ..lib import clock, config, sql
 from ..lib.rows import JobRow, MemberRow
 from ..line import queue_view
-from ..rq import redis_queue
+from ..rq import due_sites, redis_queue
+from ..run import heartbeat
 from ..status import NOT_RUNNING, JobStatus, can_move, word_of
 from . import follow_up
 from .after_commit import after_commit, busy
@@ -60,6 +61,7 @@ def _ask_to_stop(job: JobRow, user: str, reason: str | None) -> None:
         if time.monotonic() > deadline:
             raise busy()
         time.sleep(PAUSE)
+    due_sites.note_after_commit(clock.now_epoch() + heartbeat.cancel_grace(config.settings()))
     now = find.load_sealed(job["name"], is_now=True)
     if now and (now["status"], now["attempt"]) != (JobStatus.RUNNING, job["attempt"]):
         raise JobChangedError(job["name"])

@@ -22,6 +22,7 @@ from ..lib import clock, config, sql
 from ..lib.config import JobType
 from ..lib.rows import Columns, MovableJob, NewJobRow, TypeAndOrganization, WaitingRow, new_job
 from ..line import queue_view
+from ..rq import due_sites
 from ..run.attempt import Attempt
 from ..status import FINISHED, LIVE, WAITING, JobStatus
 
@@ -244,6 +245,8 @@ def _release_some(parent: str, status: str | None, limit: int) -> Released:
     free = [job for job in going_on if not next_parents[job["name"]]]
     released.number = len(going_on) + len(released.ended)
     record.put_in_line([job for job in free if job["due_epoch"] <= now])
+    if later := [job["due_epoch"] for job in free if job["due_epoch"] > now]:
+        due_sites.note_after_commit(min(later))
     released.next_parents = {name for name in next_parents.values() if name}
     return released
 

@@ -35,13 +35,19 @@ _FIRST_DUE = ", ".join(
     f"(SELECT due_epoch {_OUTSIDE} AND status = '{status}' AND waits_for IS NULL ORDER BY due_epoch LIMIT 1)"
     for status in WAITING
 )
+_FIRST_LOST = f"""(SELECT MIN(LEAST(
+        COALESCE(NULLIF(run.lease_expires_epoch, 0), job.started_epoch + %(lease)s),
+        IF(run.cancel_requested = 1, run.cancel_requested_epoch + %(grace)s, 1e18),
+        job.started_epoch + job.timeout_seconds + {OVERTIME:d}
+    )) FROM `tab{config.JOB}` job LEFT JOIN `tab{config.RUN}` run
+    ON run.background_job = job.name AND run.attempt = job.attempt WHERE job.status = 'Running')"""
 _OUTLOOK = f"""SELECT
-    (SELECT 0 FROM `tab{config.JOB}` WHERE status = 'Running' LIMIT 1),
-    (SELECT 0 FROM `tab{config.JOB}` WHERE in_line > {LinePlace.OUTSIDE:d} LIMIT 1),
-    {_FIRST_DUE},
-    (SELECT look_at_epoch FROM `tab{config.SCHEDULE}` WHERE enabled = 1 ORDER BY look_at_epoch LIMIT 1),
+    (SELECT 1 FROM `tab{config.JOB}` WHERE in_line > {LinePlace.OUTSIDE:d} LIMIT 1),
     (SELECT 1 FROM `tab{config.BATCH}` WHERE status = 'Running' LIMIT 1),
-    (SELECT 1 {_OUTSIDE} AND status = 'Pending' AND waits_for > '' LIMIT 1)
+    (SELECT 1 {_OUTSIDE} AND status = 'Pending' AND waits_for > '' LIMIT 1),
+    {_FIRST_LOST} - UNIX_TIMESTAMP(SYSDATE(6)) + %(now)s,
+    {_FIRST_DUE},
+    (SELECT look_at_epoch FROM `tab{config.SCHEDULE}` WHERE enabled = 1 ORDER BY look_at_epoch LIMIT 1)
 """
 
 
@@ -68,13 +74,16 @@ def light_fields() -> list[str]:
     return [field for field in fields if content.column(field) == field and not field.startswith(content.PREFIX)]
 
 
-def outlook() -> tuple[float, bool]:
-    """When work is due, in seconds since 1970 (0 while jobs are in line or running, infinity for never).
+def outlook(now: float, lease: int, grace: float) -> tuple[float, bool]:
+    """In how many seconds work is due: infinity for never. Issues one statement.
 
-    And whether there are batches that are not over, or jobs that wait for others. Issues one statement.
+    And whether there may be work without a due time: jobs in line or that wait for others, batches that are not over.
+    `lease`: seconds that an attempt has from its start. `grace`: those that it has to end after a cancel.
     """
-    *due, batch, child = frappe.db.sql(_OUTLOOK)[0]
-    return min((epoch for epoch in due if epoch is not None), default=float("inf")), bool(batch or child)
+    values = {"now": now, "lease": lease, "grace": grace}
+    in_line, batch, child, *due = frappe.db.sql(_OUTLOOK, values)[0]
+    epoch = min((float(epoch) for epoch in due if epoch is not None), default=float("inf"))
+    return epoch - now, bool(in_line or batch or child)
 
 
 def due(status: JobStatus, epoch: float, limit: int) -> list[str]:
@@ -156,6 +165,17 @@ def doubtful(limit: int) -> list[DoubtfulRow]:
         .limit(limit)
     )
     return [content.shown(row) for row in query.run(as_dict=True)]
+
+
+def lost(names: Sequence[str], settings: config.Settings) -> list[str]:
+    """Those of these Running jobs whose lease is over."""
+    if not names:
+        return []
+    has_run = (RUN.background_job == JOB.name) & (RUN.attempt == JOB.attempt)
+    lease_end = Coalesce(NullIf(RUN.lease_expires_epoch, 0), JOB.started_epoch + settings.lease_seconds)
+    query = frappe.qb.from_(JOB).left_join(RUN).on(has_run).select(JOB.name).where(JOB.name.isin([*names]))
+    query = query.where((JOB.status == str(JobStatus.RUNNING)) & (lease_end < sql.database_epoch()))
+    return query.run(pluck=True)
 
 
 def _is_outside(status: JobStatus) -> Criterion:

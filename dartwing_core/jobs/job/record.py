@@ -21,7 +21,7 @@ from ..lib.config import JobType
 from ..lib.rows import Columns, HolderRow, JobRow, NewJobRow, WaitingRow, changed, due_columns, place_columns, rank
 from ..lib.tables import JOB
 from ..lib.texts import TEXT_LENGTH, text_for_storage
-from ..rq import doorbells
+from ..rq import doorbells, due_sites
 from ..status import FINISHED, RETRYABLE, WAITING, JobStatus, LinePlace, can_move
 from . import event_jobs, events, find, history, notices
 from .find import LOCK_WAIT, Child
@@ -156,6 +156,8 @@ def insert(rows: Sequence[NewJobRow], paused: Container[str] = ()) -> None:
     _insert([*rows, *told])
     in_line = [row for row in rows if row["status"] == JobStatus.QUEUED]
     doorbells.ring_after_commit([*(row for row in in_line if row["name"] not in paused), *told])
+    if later := [row["due_epoch"] for row in rows if row["status"] != JobStatus.QUEUED and not row["waits_for"]]:
+        due_sites.note_after_commit(min(later))
     events.announce(in_line, JobStatus.PENDING, JobStatus.QUEUED, {}, are_new=True)
 
 
@@ -329,6 +331,8 @@ def _update(
 ) -> int:
     """Issue UPDATE … WHERE status (and attempt) are what the caller saw. Returns the number of changed rows."""
     is_start = stored.get("status") == JobStatus.RUNNING
+    if stored.get("in_line") != LinePlace.IN_LINE and (due := stored.get("due_epoch")):
+        due_sites.note_after_commit(due)
     given = {"of_names": tuple(names), "from_status": str(from_status), "from_attempt": attempt}
     return sql.execute_as_of_now(_update_text(tuple(stored), is_start), {**stored, **given}, lock_wait)
 

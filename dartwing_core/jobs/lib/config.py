@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -56,8 +58,18 @@ def policy_of_window(window: int | None) -> str:
 # Settings ------------------------------------------------------------------------------------------------------------
 
 
-MAINTENANCE, EVERYTHING, QUEUE = "maintenance", "everything", "queue"
-"""Pauses of the site, of all jobs, and of the jobs of one queue."""
+MAINTENANCE, OFF, COPY, EVERYTHING, QUEUE = "maintenance", "off", "copy", "everything", "queue"
+"""Pauses of the site (by Frappe, by its configuration, as a copy), of all jobs, and of the jobs of one queue."""
+
+
+def home() -> str:
+    """Name and database of this site. Where a copy of it is restored, at least one of them differs."""
+    return f"{_folder(os.path.abspath(frappe.local.site_path))} {frappe.conf.db_name}"
+
+
+@lru_cache
+def _folder(site_path: str) -> str:
+    return os.path.basename(os.path.realpath(site_path))  # a site may have other names, by links
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,7 @@ class Settings:
     alert_jobs_in_line: int = 1_000
     alert_overtime: int = 2
     dead_letter_days: int = 90
+    home: str = ""
     submit_limit: int = 100
     status_limit: int = 600
     list_limit: int = 60
@@ -98,10 +111,17 @@ class Settings:
                 values[name] = cint(value) if is_number else value
         return cls(**values)
 
+    def pause_of_site(self) -> str | None:
+        """The pause by which nothing may start or be swept: MAINTENANCE, OFF, COPY, or None."""
+        said = frappe.conf.job_engine
+        if frappe.conf.maintenance_mode or said == OFF:
+            return MAINTENANCE if frappe.conf.maintenance_mode else OFF
+        return COPY if said != "on" and self.home not in ("", home()) else None
+
     def pause_of(self, queue: str | None = None) -> str | None:
-        """The pause by which no job of this queue (or of any) may start: MAINTENANCE, EVERYTHING, QUEUE, or None."""
-        if frappe.conf.maintenance_mode:
-            return MAINTENANCE
+        """The pause by which no job of this queue (or of any) may start: the site's, EVERYTHING, QUEUE, or None."""
+        if pause := self.pause_of_site():
+            return pause
         if self.is_paused:
             return EVERYTHING
         return QUEUE if queue in parse_names(self.paused_queues) else None

@@ -66,7 +66,8 @@ def bulk_retry_dead_letter(
         if len(fingerprints) > GROUPS:
             raise InvalidJobError(_("{0}: at most {1} at once.").format("fingerprints", GROUPS))
         condition &= _fingerprint.isin([*fingerprints, ""])  # SQL has no empty list
-    names = _oldest(condition, pages.bounded(limit, "limit", 1, MAX_LIMIT))
+    oldest = frappe.qb.from_(JOB).select(JOB.name).where(condition).orderby(JOB.name)
+    names = oldest.limit(pages.bounded(limit, "limit", 1, MAX_LIMIT)).run(pluck=True)
     left = sql.count(JOB, condition, pages.MAX_TOTAL) - len(names)
     answer = engine.retry_visible(names)
     return {"retried": answer["done"], "skipped": answer["refused"], "left": left}
@@ -96,7 +97,3 @@ def dead_letters_by_error(organization: str | None = None, job_type: str | None 
 def _dead_letters(organization: str | None, job_type: str | None) -> Criterion:
     visible = visibility.viewer().can_see_condition(pages.text(organization, "organization"))
     return pages.narrowed(visible & (JOB.status == str(JobStatus.DEAD_LETTER)), JOB, job_type=job_type)
-
-
-def _oldest(condition: Criterion, limit: int) -> list[str]:
-    return frappe.qb.from_(JOB).select(JOB.name).where(condition).orderby(JOB.name).limit(limit).run(pluck=True)

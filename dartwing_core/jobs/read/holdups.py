@@ -33,7 +33,8 @@ def get_holdups() -> list[dict[str, Any]]:
     jobs = [_job_of(*line) for line in sorted(lines) if looking.sees_everything or line[1] in looking.reach.members]
     limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
     stops = zip(waiting_reason.find_stops(jobs, limits_of, clock.now_epoch()), jobs, strict=True)
-    held_up = [(stop, job) for stop, job in stops if stop]
+    of_site = waiting_reason.find_stop_of_site()
+    held_up = [(stop, job) for stop, job in stops if stop and stop != of_site]
     if not all(looking.administers(job["organization"]) for _stop, job in held_up):
         query = frappe.qb.from_(JOB).select(JOB.queue, JOB.organization, JOB.job_type).distinct()
         query = query.where((JOB.owner_user == looking.user) & (JOB.in_line == int(LinePlace.IN_LINE)))
@@ -42,7 +43,11 @@ def get_holdups() -> list[dict[str, Any]]:
     found = list(dict(held_up).items())[:MOST]
     names = looking.names_of({job["organization"] for _stop, job in found})
     told = [{"reason": _sentence(stop, job, names), "link": _link(stop)} for stop, job in found]
-    return [*told, *({"reason": words, "link": None} for words in missing_code(looking))][:MOST]
+    others = [of_site] if of_site else []
+    if silence := waiting_reason.find_silence():
+        others.append(Stop(silence))
+    others += map(Stop, missing_code(looking))
+    return [*({"reason": stop.words, "link": _link(stop)} for stop in others), *told][:MOST]
 
 
 def missing_code(looking: visibility.Viewer) -> list[str]:

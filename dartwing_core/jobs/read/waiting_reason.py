@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -16,11 +17,11 @@ from frappe.utils import formatdate, get_system_timezone
 
 from ..access import tenancy
 from ..access.standing import STOPPED_STATES, Limits
-from ..job import circuits
+from ..job import circuits, find
 from ..lib import clock, config
 from ..lib.rows import JobRow
 from ..line import queue_view
-from ..rq import doorbells, leader, redis_queue
+from ..rq import doorbells, due_sites, redis_queue
 from ..status import NOT_RUNNING, JobStatus, LinePlace
 
 FIELDS = (
@@ -48,10 +49,35 @@ def of_job(job: JobRow) -> str | None:
 
 def of_jobs(jobs: Iterable[JobRow]) -> dict[str, str]:
     """The reasons of many jobs, by name. Leaves out jobs that wait for nothing."""
-    now = clock.now_epoch()
+    now, jobs = clock.now_epoch(), list(jobs)
     waiting = [job for job in jobs if job["status"] in NOT_RUNNING]
     reasons = {job["name"]: reason for job in waiting if (reason := _until(job, now))}
+    lost = find.lost([job["name"] for job in jobs if job["status"] == str(JobStatus.RUNNING)], config.settings())
+    reasons |= {name: _lost() for name in lost}
     return reasons | _due([job for job in waiting if job["name"] not in reasons], now)
+
+
+def find_stop_of_site() -> Stop | None:
+    """What keeps all jobs of the site from starting. None if nothing does."""
+    pause = config.settings().pause_of_site()
+    if pause == config.MAINTENANCE:
+        return Stop(_("The site is being maintained."))
+    if pause == config.OFF:
+        return Stop(_('No job starts: the site\'s configuration says "job_engine": "off".'))
+    if pause == config.COPY:
+        words = _(
+            "This site is a copy of another one. No job starts before an administrator has adopted it, "
+            "in Job Engine Settings or by bench job-engine adopt."
+        )
+        return Stop(words, config.SETTINGS)
+    return None
+
+
+def _lost() -> str:
+    """The reason of a Running job whose lease is over."""
+    if stop := find_stop_of_site():
+        return stop.words
+    return find_silence() or _("Its worker is lost. It is tried again within seconds.")
 
 
 def _is_queued(job: JobRow) -> bool:
@@ -81,7 +107,7 @@ def _due(jobs: list[JobRow], now: float) -> dict[str, str]:
         return {}
     limits_of = tenancy.limits_of(sorted({job["organization"] for job in jobs}))
     stops = list(zip(jobs, find_stops(jobs, limits_of, now), strict=True))
-    soon = "" if all(stop or _is_queued(job) for job, stop in stops) else _soon(now)
+    soon = "" if all(stop or _is_queued(job) for job, stop in stops) else _soon()
     reasons = {job["name"]: stop.words for job, stop in stops if stop}
     for job, stop in stops:
         if not stop:
@@ -96,31 +122,51 @@ def find_stops(jobs: Sequence[JobRow], limits_of: Mapping[str, Limits], now: flo
     queues = sorted({job["queue"] for job in jobs if _is_queued(job)})
     workers = (redis_queue.if_there(lambda: doorbells.workers(queues)) or {}) if queues else {}
 
-    def find(job: JobRow) -> Stop | None:
+    def stop_of(job: JobRow) -> Stop | None:
         circuit = open_circuits.get((job["organization"], job["job_type"]))
         stop = _stop(job, limits_of[job["organization"]], circuit, now)
         if not stop and _is_queued(job) and workers.get(job["queue"]) == 0:
             return Stop(_('No worker serves the queue "{0}" at the moment.').format(job["queue"]), WORKERS)
         return stop
 
-    return [find(job) for job in jobs]
+    return [stop_of(job) for job in jobs]
 
 
-def _soon(now: float) -> str:
+def _soon() -> str:
     """The reason of due jobs that the next sweep puts into the line."""
-    looked_at = redis_queue.if_there(lambda: leader.looked_at() or 0.0)
-    if looked_at is None:
+    silence = find_silence()
+    if silence is None:
         return _("Due. The queue can't be reached at the moment.")
-    if now - looked_at < leader.SILENCE:
-        return _("Due, starts within seconds.")
-    return _("Due, but nothing looks for jobs: no scheduler, agent or worker has been seen.")
+    return silence or _("Due, starts within seconds.")
+
+
+def find_silence() -> str | None:
+    """What to say where no process of the bench watches over due work, which is also logged. "" where one does.
+
+    None while Redis is away.
+    """
+    silent_for = redis_queue.if_there(due_sites.of_bench().silent_for)
+    if silent_for is None or silent_for < due_sites.SILENCE:
+        return None if silent_for is None else ""
+    words = _(
+        "Nothing looks for due jobs: no worker of this bench has been seen that would. "
+        "Restart the workers, or run bench job-engine agent."
+    )
+    log_hourly("silence", words)
+    return words
+
+
+def log_hourly(what: str, words: str) -> None:
+    """Log this, at most once an hour."""
+    if redis_queue.if_there(partial(redis_queue.first_in, f"told-of-{what}", HOUR)):
+        frappe.logger("dartwing_core").error(words)
 
 
 def _stop(job: JobRow, limits: Limits, circuit: circuits.Circuit | None, now: float) -> Stop | None:
     """What keeps the job from starting, however many workers are free."""
     pause = config.settings().pause_of(job["queue"])
-    if pause == config.MAINTENANCE:
-        return Stop(_("The site is being maintained."))
+    if pause and pause == config.settings().pause_of_site():
+        return find_stop_of_site()
     if pause == config.EVERYTHING:
         return Stop(_("All jobs are paused."), config.SETTINGS)
     if pause == config.QUEUE:

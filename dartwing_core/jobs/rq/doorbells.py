@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
+import frappe
 import redis
 from rq import Queue, Worker, get_current_job
 from rq.job import Job
@@ -20,7 +21,7 @@ from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from ..lib import config, sql
 from ..lib.rows import RungJob
-from . import redis_queue
+from . import due_sites, redis_queue
 
 ASK_SECONDS = 0.05
 """Seconds between two checks of a process whether to go on, at least."""
@@ -29,6 +30,7 @@ WAY_SECONDS = 5
 """For so long a site's entries go behind one that waits in a later queue, if no worker takes that."""
 MOST_READ = 20  # entries of each queue, as many as a process assumes workers at most
 
+# An entry also notes that the site is to be checked soon: its worker may be lost (`due_sites`).
 # Ours are among the first entries, also where many sites share a Redis: they and those of others take turns. So each of
 # ours stands behind the first entry of another app or site that follows the last of ours. While the queue gives way to
 # an entry that is the first of a later list, ours go there.
@@ -50,7 +52,12 @@ end
 local room = served + 1 - ours
 if at_front == '0' and room < 1 then return 0 end
 redis.call('SADD', KEYS[4], list)
-redis.call('HSET', entry, unpack(ARGV, 4))
+redis.call('HSET', entry, unpack(ARGV, 6))
+local time = redis.call('TIME')
+local look_at = time[1] + time[2] / 1000000 + ARGV[5]
+if tonumber(redis.call('ZSCORE', KEYS[6], ARGV[4]) or math.huge) > look_at then
+    redis.call('ZADD', KEYS[6], look_at, ARGV[4])
+end
 if at_front == '1' then pivot = gives_way and first end
 if pivot then
     redis.call('LINSERT', list, 'AFTER', pivot, id)
@@ -172,8 +179,10 @@ def _ring(queue: str, job: RungJob, at_front: bool = False) -> int:
     entry = redis_queue.entry(queue, job, client)
     workers_key = WORKERS_BY_QUEUE_KEY % redis_queue.name_in_redis(queue)
     keys = [redis_queue.list_key(queue), workers_key, Job.key_for(entry.id), Queue.redis_queues_keys, _way_key(queue)]
+    keys.append(due_sites.of_bench().key)
     fields = [part for field, value in entry.to_dict().items() for part in (field, value)]
-    arguments = [entry.id, redis_queue.entry_prefix(), int(at_front), *fields]
+    site = (frappe.local.site, due_sites.AFTER_BELL)
+    arguments = [entry.id, redis_queue.entry_prefix(), int(at_front), *site, *fields]
     return int(_script()(keys=keys, args=arguments, client=client))
 
 

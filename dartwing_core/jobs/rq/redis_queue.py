@@ -63,7 +63,19 @@ def if_there(ask: Callable[[], T]) -> T | None:
         return None
 
 
-def client() -> redis.Redis:
+def new_client(url: str, username: str | None = None, password: str | None = None) -> redis.Redis:
+    """A client with connections of its own."""
+    timeouts = {"socket_timeout": ANSWER_TIMEOUT}
+    if not url.startswith("unix://"):  # a socket of the machine knows no other one in Frappe 15's redis-py
+        timeouts["socket_connect_timeout"] = CONNECT_TIMEOUT
+    return redis.Redis.from_url(url, username=username, password=password, **timeouts)
+
+
+client_of = lru_cache(new_client)
+"""One client for a process. It keeps its connection from one sweep or submit to the next, and renews it."""
+
+
+def client(make: Callable[..., redis.Redis] = client_of) -> redis.Redis:
     """A client for the queue's Redis that gives up soon. Frappe's own retries for 4 s inside the caller's request."""
     conf = frappe.conf
     if conf.get("redis_queue_sentinel_enabled"):
@@ -73,16 +85,7 @@ def client() -> redis.Redis:
         user, password = conf.rq_username or get_bench_id(), conf.rq_password
     elif password := os.environ.get("RQ_ADMIN_PASSWORD"):  # Frappe's spelling
         user = "default"
-    return client_of(conf.redis_queue, user, password)
-
-
-@lru_cache
-def client_of(url: str, username: str | None = None, password: str | None = None) -> redis.Redis:
-    """One client for a process. It keeps its connection from one sweep or submit to the next, and renews it."""
-    timeouts = {"socket_timeout": ANSWER_TIMEOUT}
-    if not url.startswith("unix://"):  # a socket of the machine knows no other one in Frappe 15's redis-py
-        timeouts["socket_connect_timeout"] = CONNECT_TIMEOUT
-    return redis.Redis.from_url(url, username=username, password=password, **timeouts)
+    return make(conf.redis_queue, user, password)
 
 
 # Notes of the site, and counters -------------------------------------------------------------------------------------

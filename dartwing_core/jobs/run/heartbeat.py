@@ -58,6 +58,11 @@ def beat_interval(settings: Settings) -> float:
     return min(LEASE_INTERVAL, settings.lease_seconds / 4)
 
 
+def cancel_grace(settings: Settings) -> float:
+    """Seconds after a cancel at which an attempt is ended from outside. By then its handler has heard of it."""
+    return settings.cancel_grace_seconds + beat_interval(settings)
+
+
 class HeartbeatThread:
     """The thread that keeps alive the attempt which a process holds. It begins with the first."""
 
@@ -115,7 +120,7 @@ class HeartbeatThread:
     def stand_in(self) -> None:
         """Sweep the site meanwhile, if nobody else does."""
         self._stand_in = self._stand_in or self._make_stand_in()  # most processes end before they need one
-        self._stand_in.begin_if_needed()
+        self._stand_in.check_if_overdue()
 
     def close(self) -> None:
         """Close the connection. The next beat opens another."""

@@ -21,6 +21,7 @@ from ..lib import canonical, clock, config, sealing, secret_values, sql
 from ..lib.rows import Columns
 from ..lib.sql import update_query
 from ..lib.tables import SCHEDULE
+from ..rq import due_sites
 from ..submit import submission
 from ..submit.request import Prepared, Request
 from ..types import handlers
@@ -218,7 +219,10 @@ def _set_next(schedule: Document, found: Recurrence, now: float) -> None:
     if before and not _differs(schedule, before, TIMING_FIELDS):
         return
     schedule.anchor_epoch = float(int(now))
-    schedule.update(next_columns(found.next_after(now) if schedule.enabled else None))
+    due = found.next_after(now) if schedule.enabled else None
+    schedule.update(next_columns(due))
+    if due is not None:
+        due_sites.note_after_commit(due)
     schedule.update({"refusals": 0, content.column("last_error"): None, "last_error_at": None})
     content.keep(schedule, {})
 

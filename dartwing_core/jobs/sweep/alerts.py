@@ -20,6 +20,7 @@ from ..job import events, notices
 from ..lib import clock, config, sql
 from ..lib.tables import JOB
 from ..line import queue_view
+from ..read import waiting_reason
 from ..status import JobStatus, LinePlace
 
 RAISED = "raised_alerts"
@@ -54,6 +55,9 @@ def _check(users: Sequence[str]) -> list[str]:
 def _alarming(raised: set[str]) -> Iterator[tuple[str, str, str]]:
     """Key, text (HTML) and link of everything that is alarming now. `raised`: the keys of earlier alerts."""
     settings = config.settings()
+    if stop := waiting_reason.find_stop_of_site():
+        yield "stop", escape_html(stop.words), get_url_to_form(config.SETTINGS, config.SETTINGS)
+        return
     limit = settings.alert_dead_letters
     if _exceeds(JOB.status == str(JobStatus.DEAD_LETTER), limit, "dead letters" in raised):
         text = _("More than {0} jobs have failed. Retry or delete them.").format(limit)

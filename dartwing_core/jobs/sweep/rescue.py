@@ -64,8 +64,8 @@ def _rescue(job: DoubtfulRow) -> bool:
 def _late_end(job: DoubtfulRow) -> Outcome | None:
     """The end of an attempt that is alive but should have ended. None if it still has time."""
     settings = config.settings()
-    grace = settings.cancel_grace_seconds + heartbeat.beat_interval(settings)  # by then its handler has heard of it
-    if job["cancel_requested"] and job["cancel_requested_epoch"] + grace < job["database_epoch"]:
+    late = job["database_epoch"] - heartbeat.cancel_grace(settings)
+    if job["cancel_requested"] and job["cancel_requested_epoch"] < late:
         return outcome.canceled(job["canceled_by"], job["cancel_reason"], by_force=True)
     if age(job) > job["timeout_seconds"] + find.OVERTIME:
         return outcome.failure(job, JobTimeoutError(), _policy(job))

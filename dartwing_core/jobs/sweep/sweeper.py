@@ -1,7 +1,7 @@
 """Repairs missed steps: the promise that a committed job is never lost rests here.
 
 Works in bounded batches, the longest due first. Two sweepers at once are harmless: every move is a guarded UPDATE.
-Commits, by SQL alone. Runs only in scheduler, agent and workers. One agent of a site leads (`leader`).
+Commits, by SQL alone. Runs only in workers, Frappe's scheduler and the command line. `agent` decides when.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from ..after import cancel, follow_up
 from ..job import find, record
 from ..lib import config, sql
 from ..line import queue_view
-from ..rq import leader, redis_queue
+from ..read import waiting_reason
+from ..rq import redis_queue
 from ..schedules import schedule_runs
 from . import rescue
 
@@ -39,8 +40,10 @@ class Report:
 def sweep() -> Report:
     """Make one pass over all due work: also the scheduler's entry of each minute.
 
-    A step that fails is logged and does not hold up the others.
+    A step that fails is logged and does not hold up the others. Where the site is switched off, nothing is done.
     """
+    if is_off():
+        return Report()
     sql.commit()  # a fresh snapshot; a rollback could cost another app's callback its work
     report, batch = Report(), config.settings().sweep_batch
     report.rescued, report.stopped = sql.best_effort(rescue.sweep) or (0, 0)
@@ -49,15 +52,15 @@ def sweep() -> Report:
     report.scheduled = sql.best_effort(lambda: schedule_runs.sweep(batch)) or 0
     report.queued = len(sql.best_effort(lambda: sql.committed(lambda: record.enter_due(batch))) or ())
     report.rung = sql.best_effort(queue_view.ring_for_line) or 0
-    sql.best_effort(leader.record_look)
     sql.commit()  # the next user of this connection gets a fresh snapshot too
     return report
 
 
-def sweep_now_and_then() -> None:
-    """Sweep in a worker that has just settled, if no process leads and no worker swept a moment ago."""
-    if redis_queue.if_there(leader.may_pass_by):
-        sweep()
+def is_off() -> bool:
+    """Whether the site is maintained, switched off, or a copy, which is logged."""
+    if stop := waiting_reason.find_stop_of_site():
+        waiting_reason.log_hourly("stop", stop.words)
+    return bool(stop)
 
 
 def release_children(limit: int) -> int:

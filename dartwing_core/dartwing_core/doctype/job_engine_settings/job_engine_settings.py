@@ -42,6 +42,16 @@ class JobEngineSettings(Document):
         if unknown:
             frappe.throw(_("There is no worker queue {0}. Use one of: {1}.").format(unknown[0], ", ".join(known)))
 
+    def onload(self) -> None:
+        """Tell the form whether to ask for an adoption."""
+        self.set_onload("is_copy", config.Settings.of(self).pause_of_site() == config.COPY)
+
+    @frappe.whitelist()
+    def adopt(self) -> None:
+        """Let jobs start on this site, which is a copy of another one. Checks the right to write."""
+        self.home = config.home()
+        self.save()
+
     def on_update(self) -> None:
         """Apply the settings at once, and wake workers for jobs that may start now."""
         visibility.forget()

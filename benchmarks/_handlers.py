@@ -64,9 +64,3 @@ def fails_once(context: JobContext) -> None:
     """Asks to be tried again after `delay` seconds."""
     if context.attempt == 1:
         raise TransientError("asked to fail", retry_after=context.parameters["delay"])
-
-
-@job_handler
-def minutes(_context: JobContext) -> None:
-    """Takes longer than anybody watches."""
-    threading.Event().wait(600)

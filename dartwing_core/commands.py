@@ -23,12 +23,9 @@ ticker_thread.begin_if_needed()
 @contextmanager
 def connected(context: Any) -> Iterator[None]:
     """The command's site, connected."""
-    frappe.init(get_site(context))
-    frappe.connect()
-    try:
+    with frappe.init_site(get_site(context)):
+        frappe.connect()
         yield
-    finally:
-        frappe.destroy()
 
 
 @click.group("job-engine")

@@ -33,8 +33,6 @@ SHARED_SECONDS = 0.1
 LINGER_SECONDS, LINGER_PAUSE = 0.05, 0.004
 """A process that finds no job in line waits so long for the next one, and checks so often. A fork takes longer than a
 short job: a job submitted 5 ms after the end of another one starts in 8 ms instead of 30."""
-SWEEP_SECONDS = 2
-"""Seconds after which a process asks between two jobs whether the site is overdue for a sweep."""
 RELEASE_SECONDS = 0.25
 """While a process has jobs to run, it looks so often whether others have waited for those that have ended."""
 
@@ -74,8 +72,8 @@ class Loop:
     def __init__(self, claimer: Claimer, entry: doorbells.Entry | None = None):
         self._context = between.Context()  # first, since the engine has cached nothing yet
         self._claimer, self._entry = claimer, entry
-        self._heartbeat = HeartbeatThread(agent.StandIn)
-        self._began = self._swept_at = self._released_at = time.monotonic()
+        self._heartbeat = HeartbeatThread(agent.stand_in)
+        self._began = self._released_at = time.monotonic()
         self.attempt: Attempt | None = None
         """The attempt that the process holds."""
         self._ended: list[Attempt] = []
@@ -104,7 +102,7 @@ class Loop:
         """Run the job of the attempt that the process holds, settle it, and hold the next one, if there is one."""
         end = attempt.run(self._limit)
         may_go_on = self._heartbeat.release() and self._may_go_on(attempt)
-        self._settle(attempt, end, may_share=may_go_on and not self._must_sweep)
+        self._settle(attempt, end, may_share=may_go_on)
         self._clear_up(attempt)
         if self.attempt:
             sql.best_effort(partial(self._claimer.renew_view, time.monotonic() - attempt.started))
@@ -179,19 +177,11 @@ class Loop:
         is_time = time.monotonic() - self._released_at >= RELEASE_SECONDS
         if not self.attempt or is_time:
             self._release_waiting()
-        if self._entry and self._must_sweep and not self.attempt:
-            sql.best_effort(agent.sweep_if_overdue)
-            self._swept_at = time.monotonic()
 
     def _release_waiting(self) -> None:
         """Let the jobs go on that have waited for those that have ended, and close batches."""
         ended, self._ended, self._released_at = self._ended, [], time.monotonic()
         sql.best_effort(partial(follow_up.release_waiting, ended))
-
-    @property
-    def _must_sweep(self) -> bool:
-        """Whether to sweep before the next claim: a job that is claimed waits for no sweep. Nobody else may do it."""
-        return time.monotonic() - self._swept_at >= SWEEP_SECONDS
 
     def _may_go_on(self, attempt: Attempt) -> bool:
         """Whether this process is to run another job after this one."""

@@ -104,7 +104,7 @@ def test_a_heartbeat_that_has_seen_the_end_makes_no_row_of_a_deleted_job_anew(be
 
     seen: list[str] = []
     # A sweep of the busy process would put the rescued job in line, before or while the handler deletes it.
-    monkeypatch.setattr(heartbeat.HeartbeatThread, "stand_in", lambda _self: None)
+    monkeypatch.setattr(executor.agent, "stand_in", lambda _stop: None)
     monkeypatch.setattr(handlers, "nothing", handlers.job_handler(outlived))
     made = submitted(factory.job_type("outlived", "nothing"))
     executor.execute_job(made.name, 1)

@@ -36,12 +36,7 @@ _BRIEF = {"progress_message": None, "steps": None}
 
 
 def announce(
-    jobs: Iterable[OwnedJob],
-    from_status: JobStatus,
-    to_status: JobStatus,
-    values: Columns,
-    *,
-    are_new: bool = False,
+    jobs: Iterable[OwnedJob], from_status: JobStatus, to_status: JobStatus, values: Columns, *, are_new: bool = False
 ) -> None:
     """Announce these jobs' change of status after the commit. `values`: the columns written with it.
 

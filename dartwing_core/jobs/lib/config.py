@@ -165,15 +165,8 @@ JobType: TypeAlias = Any
 """The document of a Job Type, or the fields that a claim has read. A whole number of 0 or None is not set."""
 CLAIMED_FIELDS = (
     *("name", "handler_method", "timeout_handler_method", "requires_permission", "is_enabled", "is_paused"),
-    *(
-        "notify_on",
-        "own_process",
-        "max_concurrent",
-        "max_concurrent_per_organization",
-        "retry_delays",
-        "retry_on",
-        "never_retry_on",
-    ),
+    *("notify_on", "own_process", "max_concurrent", "max_concurrent_per_organization"),
+    *("retry_delays", "retry_on", "never_retry_on"),
     *("enable_circuit_breaker", "circuit_breaker_failure_threshold", "circuit_breaker_min_samples"),
     *("circuit_breaker_window_minutes", "circuit_breaker_cooldown_minutes"),
 )

@@ -264,11 +264,7 @@ def place_columns(due_epoch: float, priority: str, waits_for: str | None = None,
 
 def due_columns(epoch: float, priority: str, at: datetime | None = None) -> Columns:
     """A due time, and the rank in line from then on. `at`: that time by the site's clock, if it is known."""
-    return {
-        "available_at": at or clock.site_time(epoch),
-        "due_epoch": epoch,
-        "admission_rank": rank(epoch, priority),
-    }
+    return {"available_at": at or clock.site_time(epoch), "due_epoch": epoch, "admission_rank": rank(epoch, priority)}
 
 
 def may_be_rescheduled(job: JobRow) -> bool:

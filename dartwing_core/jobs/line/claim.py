@@ -102,10 +102,7 @@ class Claimer:
     """
 
     def __init__(
-        self,
-        queues: Collection[str] | None = None,
-        ends_at: float = float("inf"),
-        entry: doorbells.Entry | None = None,
+        self, queues: Collection[str] | None = None, ends_at: float = float("inf"), entry: doorbells.Entry | None = None
     ):
         self._own_queues, self._entry = queues, entry
         self._ends_at = ends_at

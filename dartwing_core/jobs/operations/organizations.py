@@ -70,9 +70,8 @@ def _cancel_waiting(visible: Criterion, reason: str | None) -> set[str]:
         following.actions.append(partial(follow_up.release_and_close, names, batches))
     if canceled:
         following.add_once(queue_view.admit_held)
-        following.add_once(
-            queue_view.ring_for_line
-        )  # claims may have given up a line whose first jobs were locked here
+        # Claims may have given up a line whose first jobs were locked here.
+        following.add_once(queue_view.ring_for_line)
     return {job["name"] for job in canceled}
 
 

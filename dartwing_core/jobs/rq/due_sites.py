@@ -32,9 +32,7 @@ SILENCE = 30
 LEASE = 3
 KEPT_SECONDS = 30 * 86_400
 _NOW = "local time = redis.call('TIME'); local now = time[1] + time[2] / 1000000\n"
-_LEAD = (
-    _NOW
-    + """
+_LEAD = """
 local leader = redis.call('GET', KEYS[2])
 if leader and leader ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
@@ -42,11 +40,8 @@ redis.call('SET', KEYS[3], now, 'EX', ARGV[3])
 if redis.call('EXISTS', KEYS[4]) == 0 then return 1 end
 return redis.call('ZCOUNT', KEYS[1], '-inf', now) + redis.call('ZCOUNT', KEYS[5], '-inf', now)
 """
-)
 # Checks whose time is over have lost their worker.
-_TAKE = (
-    _NOW
-    + """
+_TAKE = """
 local site, latest = ARGV[1], now - ARGV[2]
 for _, lost in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do
     redis.call('ZADD', KEYS[1], redis.call('ZSCORE', KEYS[2], lost), lost)
@@ -63,18 +58,12 @@ redis.call('ZADD', KEYS[2], now + ARGV[3], site)
 redis.call('EXPIRE', KEYS[2], ARGV[4])
 return {site, redis.call('ZSCORE', KEYS[2], site)}
 """
-)
-_NOTE = (
-    _NOW
-    + """
+_NOTE = """
 local at = now + ARGV[2]
 if redis.call('ZSCORE', KEYS[2], ARGV[1]) == ARGV[3] then redis.call('ZREM', KEYS[2], ARGV[1]) end
 if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or math.huge) > at then redis.call('ZADD', KEYS[1], at, ARGV[1]) end
 """
-)
-_ADD = (
-    _NOW
-    + """
+_ADD = """
 redis.call('SET', KEYS[2], 1, 'EX', ARGV[1])
 for number = 3, #ARGV do
     if not (redis.call('ZSCORE', KEYS[1], ARGV[number]) or redis.call('ZSCORE', KEYS[3], ARGV[number])) then
@@ -83,7 +72,6 @@ for number = 3, #ARGV do
 end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 """
-)
 
 
 class Taken(NamedTuple):
@@ -104,7 +92,7 @@ class DueSites:
         )
 
     def _run(self, script: str, keys: Sequence[str], *arguments: Any) -> Any:
-        return self.client.eval(script, len(keys), *keys, *arguments)
+        return self.client.eval(_NOW + script, len(keys), *keys, *arguments)
 
     def lead(self, me: str) -> bool:
         """Whether this process leads, and a site is due. It becomes the leader if there is none."""

@@ -14,14 +14,7 @@ import frappe
 from frappe import _
 
 from ..access import content, permission
-from ..errors import (
-    InvalidJobError,
-    JobCanceledError,
-    JobPutBackError,
-    JobTimeoutError,
-    PermanentError,
-    TransientError,
-)
+from ..errors import InvalidJobError, JobCanceledError, JobPutBackError, JobTimeoutError, PermanentError, TransientError
 from ..job import dependencies, events, find, history, record, runs
 from ..job.runs import Outcome
 from ..lib import canonical, clock, config, connection, ids, server_errors, sql

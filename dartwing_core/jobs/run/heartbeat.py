@@ -4,7 +4,7 @@ A daemon thread with a plain autocommit connection of its own renews the lease o
 starts the attempt to the end of its handler. It writes the latest progress there and reads the cancel flag. It touches
 neither the handler's connection nor `frappe.local`, and runs no handler code. It serves all attempts of its process,
 and costs one of under two seconds nothing. If the site is not swept, a second thread does that meanwhile
-(`agent.StandIn`).
+(`agent.stand_in`).
 
 It beats each five seconds (a quarter of a shorter lease), and more often only while progress changes.
 """
@@ -31,6 +31,7 @@ LOOK_INTERVAL = 0.5
 PROGRESS_INTERVAL = 1.5
 LEASE_INTERVAL = 5.0
 STOP_TIMEOUT = 5.0
+SWEEP_TIMEOUT = 1.0
 OVERDUE_SECONDS = 1.0
 THREAD = "job-heartbeat"
 
@@ -66,16 +67,15 @@ def cancel_grace(settings: Settings) -> float:
 class HeartbeatThread:
     """The thread that keeps alive the attempt which a process holds. It begins with the first."""
 
-    def __init__(self, make_stand_in: Callable[[], Any]) -> None:
-        """Needs a site. `make_stand_in`: makes the `agent.StandIn` that sweeps it while this process is busy."""
+    def __init__(self, stand_in: Callable[[threading.Event], None]) -> None:
+        """Needs a site. `stand_in`: sweeps it while this process is busy, in a thread, until the event is set."""
         self.wake = threading.Event()
         self.connection: Any = None
-        context = contextvars.copy_context()
-        self._make_stand_in: Callable[[], Any] = lambda: context.run(make_stand_in)
-        self._stand_in: Any = None
+        self._sweep_context, self._sweep = contextvars.copy_context(), stand_in
+        self._stand_in: threading.Thread | None = None
         self._lock = threading.Lock()
         self._current: Heartbeat | None = None
-        self._stopping = False
+        self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def hold(self, heartbeat: Heartbeat) -> None:
@@ -99,15 +99,16 @@ class HeartbeatThread:
 
     def end(self) -> None:
         """End the thread."""
-        self._stopping = True
+        self._stop.set()
         self.wake.set()
         if self._thread:
             self._thread.join(STOP_TIMEOUT)
         if self._stand_in:
-            self._stand_in.end()
+            self._stand_in.join(SWEEP_TIMEOUT)
 
     def _loop(self) -> None:
-        while not self._stopping:
+        began = time.monotonic()
+        while not self._stop.is_set():
             self.wake.wait(LOOK_INTERVAL)
             is_woken = self.wake.is_set()
             self.wake.clear()
@@ -115,12 +116,11 @@ class HeartbeatThread:
             with self._lock:
                 if self._current is not None:
                     self._current.beat_if_due(is_woken)
+            if not self._stand_in and time.monotonic() - began >= FIRST_BEAT:  # most processes end before
+                arguments = [self._sweep, self._stop]
+                self._stand_in = threading.Thread(target=self._sweep_context.run, args=arguments, daemon=True)
+                self._stand_in.start()
         self.close()
-
-    def stand_in(self) -> None:
-        """Sweep the site meanwhile, if nobody else does."""
-        self._stand_in = self._stand_in or self._make_stand_in()  # most processes end before they need one
-        self._stand_in.check_if_overdue()
 
     def close(self) -> None:
         """Close the connection. The next beat opens another."""
@@ -159,8 +159,6 @@ class Heartbeat:
         is_young = not self._last_beat and time.monotonic() - self._began_at < FIRST_BEAT
         if is_woken or (not is_young and self._is_time()):
             self._try_beat()
-        if not is_young:
-            self._heartbeat_thread.stand_in()
         self.publisher.publish(self._progress())
 
     def _is_time(self) -> bool:

@@ -201,9 +201,7 @@ def _duplicate_error(found: HolderRow, user: str) -> DuplicateJobError:
 # A retry -------------------------------------------------------------------------------------------------------------
 
 
-def reclaim_contents(
-    jobs: Sequence[Mapping[str, Any]],
-) -> tuple[dict[str, str | None], dict[str, DuplicateJobError]]:
+def reclaim_contents(jobs: Sequence[Mapping[str, Any]]) -> tuple[dict[str, str | None], dict[str, DuplicateJobError]]:
     """The `active_key` for running ended jobs again, by name, and the errors of those whose content a newer job holds.
 
     `jobs`: each with its `name` and its `dedup_hash`.

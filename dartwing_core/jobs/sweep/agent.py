@@ -1,7 +1,7 @@
 """Checks sites that are due, and sweeps those with work: retries, jobs for later, schedules, rescues.
 
 A worker does it for a ticker (`rq/ticker`), which has rung for it. Where no worker has come after two seconds, those do
-that are busy, and those that have just settled.
+that are busy, and those that have just worked.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _outlook() -> tuple[float, bool]:
 
 
 def sweep_if_overdue() -> None:
-    """Sweep in a worker that has just settled, if the site was due two seconds ago."""
+    """Sweep in a worker that has just worked, if the site was due two seconds ago."""
     due = due_sites.of_bench()
     taken = redis_queue.if_there(lambda: due.take(frappe.local.site, due_sites.OVERDUE))
     if taken:
@@ -108,29 +108,13 @@ def sweep_if_overdue() -> None:
         redis_queue.if_there(lambda: due.note(taken.site, seconds, taken.mark))
 
 
-class StandIn:
-    """Checks the site of a busy worker while nobody else does. It needs a connected site; its thread needs none."""
+def stand_in(stop: threading.Event) -> None:
+    """Check this site while nobody else does, until `stop` is set. For a thread of a worker that is busy.
 
-    JOIN_TIMEOUT = 1.0
-
-    def __init__(self) -> None:
-        self._due, self._site = due_sites.of_bench(), frappe.local.site
-        self._sites_path = os.path.abspath(frappe.local.sites_path)
-        self._thread: threading.Thread | None = None
-        self._asked_at = float("-inf")
-
-    def check_if_overdue(self) -> None:
-        """Check the site in a thread, if it is overdue: a sweep may wait for a row, and a heartbeat must not."""
-        if time.monotonic() - self._asked_at < INTERVAL or (self._thread and self._thread.is_alive()):
-            return
-        self._asked_at = time.monotonic()
+    A thread, since a sweep may wait for a row, and neither a heartbeat nor a job must.
+    """
+    due, site, sites_path = due_sites.of_bench(), frappe.local.site, os.path.abspath(frappe.local.sites_path)
+    while not stop.wait(INTERVAL):
         with contextlib.suppress(Exception):
-            if taken := self._due.take(self._site, due_sites.OVERDUE):
-                arguments = (self._due, taken, self._sites_path)
-                self._thread = threading.Thread(target=check, args=arguments, name="job-sweep", daemon=True)
-                self._thread.start()
-
-    def end(self) -> None:
-        """Give a running check a moment to finish."""
-        if self._thread:
-            self._thread.join(self.JOIN_TIMEOUT)
+            if taken := due.take(site, due_sites.OVERDUE):
+                check(due, taken, sites_path)

@@ -29,6 +29,7 @@ from benchmarks import (
     leaks,
     modules,
     rescue,
+    sites,
     slice_cost,
     submit,
 )
@@ -44,6 +45,7 @@ QUICK: dict[ModuleType, tuple[int, ...]] = {
     leaks: (2_000,),
     rescue: (4,),
     due: (2,),
+    sites: (4, 5),
     modules: (),
 }
 """All benchmarks in their order, with the arguments of small sizes."""

@@ -52,6 +52,7 @@ def sweep() -> Report:
     report.scheduled = sql.best_effort(lambda: schedule_runs.sweep(batch)) or 0
     report.queued = len(sql.best_effort(lambda: sql.committed(lambda: record.enter_due(batch))) or ())
     report.rung = sql.best_effort(queue_view.ring_for_line) or 0
+    sql.best_effort(waiting_reason.find_silence)  # which it logs: this may be a sweep by Frappe's own tick alone
     sql.commit()  # the next user of this connection gets a fresh snapshot too
     return report
 

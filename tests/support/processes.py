@@ -11,7 +11,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,8 +42,13 @@ class Process(processes.Process):
         self.popen.send_signal(number)
 
     def stop(self, timeout: float = 5.0) -> None:
-        """End it, softly at first. Its work-horses have process groups of their own, and end with it or by SIGKILL."""
+        """End it, softly at first. Its work-horses have process groups of their own, and end with it or by SIGKILL.
+
+        What a killed one has left of its group ends, too: the workers of a pool would work for other tests.
+        """
         super().stop(timeout)
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 def stop_all(processes: Sequence[Process]) -> None:
